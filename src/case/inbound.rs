@@ -1,0 +1,69 @@
+//! Which exchange of a case is the inbound one.
+
+use std::collections::{HashMap, HashSet};
+
+use thiserror::Error;
+
+use super::exchange::Kind;
+use super::{Exchange, SpanSummary};
+use crate::http::Direction;
+
+/// More than one span could be the inbound exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{} spans could be the inbound exchange; mark one with sp.traffic.direction = inbound:{}",
+    spans.len(),
+    spans.iter().map(|span| format!("\n  {span}")).collect::<String>()
+)]
+pub struct AmbiguousInbound {
+    /// The spans, in captured order.
+    pub spans: Vec<SpanSummary>,
+}
+
+/// The index of the inbound exchange: by direction, else by the header that only a first hop has,
+/// else the ancestor of all others.
+pub(super) fn find(exchanges: &[Exchange]) -> Result<Option<usize>, AmbiguousInbound> {
+    let by = |keep: &dyn Fn(&Exchange) -> bool| -> Vec<usize> {
+        (0..exchanges.len()).filter(|&n| keep(&exchanges[n])).collect()
+    };
+    let mut found = by(&|x| x.direction == Some(Direction::Inbound));
+    if found.is_empty() {
+        found = by(&Exchange::has_session_header);
+    }
+    if found.is_empty() && exchanges.len() > 1 {
+        found = by(&|x| {
+            matches!(x.kind, Kind::Server | Kind::Unspecified) && is_ancestor_of_all(x, exchanges)
+        });
+    }
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        several => Err(AmbiguousInbound {
+            spans: several.iter().map(|&n| exchanges[n].summary()).collect(),
+        }),
+    }
+}
+
+fn is_ancestor_of_all(candidate: &Exchange, exchanges: &[Exchange]) -> bool {
+    let parents: HashMap<&str, &str> = exchanges
+        .iter()
+        .filter_map(|x| Some((x.span_id.as_str(), x.parent_span_id.as_deref()?)))
+        .collect();
+    exchanges
+        .iter()
+        .filter(|x| x.span_id != candidate.span_id)
+        .all(|x| {
+            let mut seen = HashSet::new();
+            let mut at = x.span_id.as_str();
+            // Captures can be damaged: a loop of parents must not become ours.
+            while let Some(parent) = parents.get(at)
+                && seen.insert(at)
+            {
+                if *parent == candidate.span_id {
+                    return true;
+                }
+                at = parent;
+            }
+            false
+        })
+}

@@ -1,0 +1,179 @@
+//! OTLP JSON as it is met: both spellings of field names, numbers as text, ids in hex or base64.
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Value, json};
+
+/// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
+pub(super) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
+    let found = value.get(camel).or_else(|| value.get(snake(camel)));
+    found.filter(|v| !v.is_null())
+}
+
+fn snake(camel: &str) -> String {
+    let mut name = String::with_capacity(camel.len() + 4);
+    for c in camel.chars() {
+        if c.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+/// An attribute's value, `AnyValue`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Any {
+    Text(String),
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    Bytes(Vec<u8>),
+    List(Vec<Any>),
+    Other,
+}
+
+impl Any {
+    /// Reads an `AnyValue`; the error says what is wrong with it.
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
+        let Some(object) = value.as_object() else {
+            return Err("expected an OTLP value such as {\"stringValue\": …}".to_owned());
+        };
+        if let Some(v) = field(value, "stringValue") {
+            let text = v.as_str().ok_or("stringValue is not a string")?;
+            return Ok(Self::Text(text.to_owned()));
+        }
+        if let Some(v) = field(value, "intValue") {
+            return integer(v)
+                .map(Self::Int)
+                .ok_or_else(|| "intValue is not an integer".to_owned());
+        }
+        if let Some(v) = field(value, "doubleValue") {
+            let number = v.as_f64().or_else(|| v.as_str()?.parse().ok());
+            return number
+                .map(Self::Double)
+                .ok_or_else(|| "doubleValue is not a number".to_owned());
+        }
+        if let Some(v) = field(value, "boolValue") {
+            let flag = v.as_bool().ok_or("boolValue is not true or false")?;
+            return Ok(Self::Bool(flag));
+        }
+        if let Some(v) = field(value, "bytesValue") {
+            let bytes = v.as_str().and_then(decode_base64);
+            return bytes
+                .map(Self::Bytes)
+                .ok_or_else(|| "bytesValue is not base64".to_owned());
+        }
+        if let Some(v) = field(value, "arrayValue") {
+            let values = field(v, "values").and_then(Value::as_array);
+            let values = values.map(Vec::as_slice).unwrap_or_default();
+            return values
+                .iter()
+                .map(Self::read)
+                .collect::<Result<_, _>>()
+                .map(Self::List);
+        }
+        if object.is_empty() || field(value, "kvlistValue").is_some() {
+            return Ok(Self::Other);
+        }
+        Err(format!(
+            "unknown kind of OTLP value: {}",
+            object.keys().cloned().collect::<Vec<_>>().join(", ")
+        ))
+    }
+
+    /// The value as text, where it has one form.
+    pub(super) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Double(number) => Some(number.to_string()),
+            Self::Bool(flag) => Some(flag.to_string()),
+            Self::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
+            Self::List(_) | Self::Other => None,
+        }
+    }
+
+    /// The value as bytes, where it has one form.
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.clone()),
+            other => other.text().map(String::into_bytes),
+        }
+    }
+}
+
+/// A 64-bit integer that is a number or its text.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    value
+        .as_i64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Base64 in either alphabet, with or without padding.
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let standard = text.replace('-', "+").replace('_', "/");
+    LENIENT.decode(standard.trim()).ok()
+}
+
+/// A trace or span id of `len` bytes as lower-case hex, whether it was written in hex or base64.
+pub(super) fn id(value: Option<&Value>, len: usize) -> Option<String> {
+    let text = value?.as_str()?;
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() == 2 * len && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Some(text.to_ascii_lowercase());
+    }
+    match decode_base64(text) {
+        Some(bytes) if bytes.len() == len => {
+            Some(bytes.iter().map(|b| format!("{b:02x}")).collect())
+        }
+        _ => Some(text.to_owned()),
+    }
+}
+
+/// An OTLP `AnyValue` for bytes: `stringValue` where they are UTF-8, else `bytesValue`.
+pub(crate) fn bytes_value(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!({"stringValue": text}),
+        Err(_) => {
+            json!({"bytesValue": base64::engine::general_purpose::STANDARD.encode(bytes)})
+        }
+    }
+}
+
+/// An OTLP attribute, `{key, value}`.
+pub(crate) fn attribute(key: impl Into<String>, value: Value) -> Value {
+    json!({"key": key.into(), "value": value})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_the_same_in_hex_and_base64() {
+        let hex = json!("18A8EA057AC048FE");
+        let base64 = json!("GKjqBXrASP4=");
+        assert_eq!(id(Some(&hex), 8).as_deref(), Some("18a8ea057ac048fe"));
+        assert_eq!(id(Some(&base64), 8).as_deref(), Some("18a8ea057ac048fe"));
+        assert_eq!(id(Some(&json!("")), 8), None);
+    }
+
+    #[test]
+    fn both_spellings_and_numbers_as_text_are_read() {
+        assert_eq!(Any::read(&json!({"intValue": "200"})), Ok(Any::Int(200)));
+        assert_eq!(Any::read(&json!({"int_value": 200})), Ok(Any::Int(200)));
+        assert_eq!(
+            Any::read(&json!({"bytesValue": "_w"})),
+            Ok(Any::Bytes(vec![0xff]))
+        );
+        assert!(Any::read(&json!({"intValue": "x"})).is_err());
+        assert!(Any::read(&json!("x")).is_err());
+    }
+}

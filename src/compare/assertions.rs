@@ -1,0 +1,196 @@
+//! What a test asserts about an answer, checked and compiled.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::json::{self, Query};
+
+/// Everything that is asserted without a hook.
+#[derive(Debug, Clone, Default)]
+pub struct Assertions {
+    /// Of the status.
+    pub status: StatusRule,
+    /// Of the headers.
+    pub headers: HeaderRules,
+    /// Of the body.
+    pub body: BodyRules,
+}
+
+/// Which statuses are right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StatusRule {
+    /// The captured one.
+    #[default]
+    Captured,
+    /// One of these.
+    OneOf(Vec<u16>),
+    /// From the first to the last.
+    Range(u16, u16),
+}
+
+impl StatusRule {
+    /// Whether a status is right; every one is where the captured one is wanted.
+    pub fn admits(&self, status: u16) -> bool {
+        match self {
+            Self::Captured => true,
+            Self::OneOf(list) => list.contains(&status),
+            Self::Range(min, max) => (*min..=*max).contains(&status),
+        }
+    }
+}
+
+impl fmt::Display for StatusRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Captured => f.write_str("the captured status"),
+            Self::OneOf(list) => {
+                let list: Vec<String> = list.iter().map(u16::to_string).collect();
+                f.write_str(&list.join(" or "))
+            }
+            Self::Range(min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
+
+/// What is asserted about headers.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderRules {
+    /// Name → pattern found in a value; an empty pattern fits any.
+    pub include: Vec<(String, Regex)>,
+    /// Names left out of every comparison.
+    pub ignore: Vec<String>,
+    /// Whether all captured headers but the volatile ones are compared.
+    pub captured: bool,
+}
+
+/// What is asserted about the body.
+#[derive(Debug, Clone, Default)]
+pub struct BodyRules {
+    /// How bodies compare; `json-subset` when it is not given.
+    pub mode: Option<BodyMode>,
+    /// Paths removed from both sides.
+    pub ignore: Vec<Query>,
+    /// Paths replaced on both sides.
+    pub redactions: Vec<(Query, Value)>,
+    /// Paths of arrays that compare as multisets.
+    pub unordered: Vec<Query>,
+    /// Paths whose actual values must fit, whatever was captured.
+    pub matches: Vec<(Query, Matcher)>,
+    /// Stands in for the captured body.
+    pub expected: Option<Value>,
+}
+
+/// How bodies compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyMode {
+    /// Every captured member is there and equal; objects may have more.
+    #[default]
+    JsonSubset,
+    /// Equal JSON.
+    Exact,
+    /// Equal bytes.
+    String,
+    /// Not at all.
+    Ignore,
+}
+
+/// What a value must look like.
+#[derive(Debug, Clone)]
+pub enum Matcher {
+    /// Of this JSON type: `string`, `number`, `integer`, `boolean`, `object`, `array`, `null`.
+    Type(&'static str),
+    /// A string in which the pattern is found.
+    Regex(Regex),
+    /// A UUID.
+    Uuid,
+    /// An RFC 3339 date and time.
+    Timestamp,
+    /// A number that is at most `by` away.
+    Near {
+        /// The number.
+        near: f64,
+        /// The distance.
+        by: f64,
+    },
+}
+
+/// A pattern of this source is known to compile.
+fn known(pattern: &str) -> Option<Regex> {
+    Regex::new(pattern).ok()
+}
+
+static UUID: LazyLock<Option<Regex>> =
+    LazyLock::new(|| known("(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"));
+
+static TIMESTAMP: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    known(
+        r"(?i)^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[t ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(z|[+-]([01]\d|2[0-3]):[0-5]\d)$",
+    )
+});
+
+impl Matcher {
+    /// The JSON types that a matcher can name.
+    pub const TYPES: [&'static str; 7] = [
+        "string", "number", "integer", "boolean", "object", "array", "null",
+    ];
+
+    /// Whether a value fits.
+    pub fn fits(&self, value: &Value) -> bool {
+        let text = || value.as_str().filter(|_| json::kind(value) == "string");
+        let found = |pattern: &Option<Regex>| {
+            let pattern = pattern.as_ref();
+            text().is_some_and(|text| pattern.is_some_and(|pattern| pattern.is_match(text)))
+        };
+        match self {
+            Self::Type("integer") => json::is_integer(value),
+            Self::Type(kind) => json::kind(value) == *kind,
+            Self::Regex(pattern) => text().is_some_and(|text| pattern.is_match(text)),
+            Self::Uuid => found(&UUID),
+            Self::Timestamp => found(&TIMESTAMP),
+            Self::Near { near, by } => json::number_text(value)
+                .and_then(|text| text.parse::<f64>().ok())
+                .is_some_and(|number| (number - near).abs() <= by.abs() + f64::EPSILON * near.abs()),
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(kind) => write!(f, "a value of type {kind}"),
+            Self::Regex(pattern) => write!(f, "a string that matches /{pattern}/"),
+            Self::Uuid => f.write_str("a UUID"),
+            Self::Timestamp => f.write_str("an RFC 3339 timestamp"),
+            Self::Near { near, by } => write!(f, "a number within {by} of {near}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn matchers_fit_what_they_name() {
+        let near = Matcher::Near { near: 9.5, by: 0.01 };
+        for (matcher, good, bad) in [
+            (Matcher::Type("string"), json!("a"), json!(1)),
+            (Matcher::Type("integer"), json!(10), json!(1.5)),
+            (Matcher::Type("integer"), json!(0), json!("0")),
+            (Matcher::Type("null"), json!(null), json!(0)),
+            (Matcher::Regex(Regex::new("^a").unwrap()), json!("ab"), json!("ba")),
+            (Matcher::Uuid, json!("67e55044-10b1-426f-9247-bb680e5fe0c8"), json!("67e55044")),
+            (Matcher::Timestamp, json!("2026-04-20T10:00:00Z"), json!("2026-13-20T10:00:00Z")),
+            (Matcher::Timestamp, json!("2026-04-20T10:00:00.5+02:00"), json!("10:00")),
+            (near.clone(), json!(9.51), json!(9.52)),
+            (near, json!(9.49), json!("9.5")),
+        ] {
+            assert!(matcher.fits(&good), "{matcher}: {good}");
+            assert!(!matcher.fits(&bad), "{matcher}: {bad}");
+        }
+    }
+}

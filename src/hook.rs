@@ -1,0 +1,552 @@
+//! Hooks: named pure functions that a suite refers to, and the registry that finds them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::case::Case;
+use crate::http::{Headers, Request, Response};
+use crate::reader::did_you_mean;
+
+/// What every hook is given beside its own subject.
+#[derive(Debug, Clone, Copy)]
+pub struct HookContext<'a> {
+    /// The case, read only.
+    pub case: &'a Case,
+    /// Its file.
+    pub case_file: &'a Path,
+    /// The suite's environment: the process's, the env file's and the suite's own, merged.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+impl HookContext<'_> {
+    /// The case's fixture of that name.
+    pub fn fixture(&self, name: &str) -> Option<&Value> {
+        let (_, value) = self.case.fixtures.iter().find(|(n, _)| n == name)?;
+        Some(value)
+    }
+}
+
+/// What a request hook changes; what it leaves out stays as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestChange {
+    /// Another method.
+    pub method: Option<String>,
+    /// Another path, perhaps with a query.
+    pub path: Option<String>,
+    /// Other headers, in the place of all.
+    pub headers: Option<Headers>,
+    /// Another body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl RequestChange {
+    /// A change of the body alone.
+    pub fn body(body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: Some(body.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The request with the change made.
+    pub fn apply(self, mut request: Request) -> Request {
+        let Self {
+            method,
+            path,
+            headers,
+            body,
+        } = self;
+        if let Some(method) = method {
+            request.method = method;
+        }
+        if let Some(target) = path {
+            let (path, query) = crate::http::split_target(&target);
+            request.path = path.to_owned();
+            request.query = query.map(str::to_owned);
+        }
+        if let Some(headers) = headers {
+            request.headers = headers;
+        }
+        if let Some(body) = body {
+            request.body = body;
+        }
+        request
+    }
+}
+
+/// What a mock response hook is about.
+#[derive(Debug, Clone, Copy)]
+pub struct MockContext<'a> {
+    /// The response as it would be registered.
+    pub captured_response: &'a Response,
+    /// The span it was captured in; `None` for a response that the suite gives inline.
+    pub captured_span: Option<&'a Value>,
+    /// The mock's name.
+    pub mock_name: &'a str,
+}
+
+/// What a mock response hook changes; what it leaves out stays as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseChange {
+    /// Another status.
+    pub status: Option<u16>,
+    /// Other headers, in the place of all.
+    pub headers: Option<Headers>,
+    /// Another body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl ResponseChange {
+    /// A change of the body alone.
+    pub fn body(body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: Some(body.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The response with the change made.
+    pub fn apply(self, mut response: Response) -> Response {
+        let Self {
+            status,
+            headers,
+            body,
+        } = self;
+        if let Some(status) = status {
+            response.status = status;
+        }
+        if let Some(headers) = headers {
+            response.headers = headers;
+        }
+        if let Some(body) = body {
+            response.body = body;
+        }
+        response
+    }
+}
+
+/// A body as an assert hook sees it: JSON where it parses, else text.
+pub type BodyView = Value;
+
+/// What an assert hook objects to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Issue {
+    /// Where: `$.total`.
+    pub path: String,
+    /// What was expected there.
+    pub expected: Option<Value>,
+    /// What is there.
+    pub actual: Option<Value>,
+    /// Why that is wrong.
+    pub reason: Option<String>,
+}
+
+impl Issue {
+    /// An objection with its reason.
+    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            reason: Some(reason.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Says what was expected.
+    #[must_use]
+    pub fn expected(mut self, value: impl Into<Value>) -> Self {
+        self.expected = Some(value.into());
+        self
+    }
+
+    /// Says what is there.
+    #[must_use]
+    pub fn actual(mut self, value: impl Into<Value>) -> Self {
+        self.actual = Some(value.into());
+        self
+    }
+}
+
+/// Why a hook gave up; any error fits.
+pub type HookFailure = Box<dyn Error + Send + Sync>;
+
+type RequestFn =
+    dyn Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure> + Send + Sync;
+type MockResponseFn = dyn Fn(&MockContext<'_>, &HookContext<'_>) -> Result<ResponseChange, HookFailure>
+    + Send
+    + Sync;
+type BodyAssertFn = dyn Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
+    + Send
+    + Sync;
+type HeadersAssertFn = dyn Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
+    + Send
+    + Sync;
+
+/// The four kinds of hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookKind {
+    /// Changes the request before it is sent.
+    Request,
+    /// Changes a mock's response before its rule is registered.
+    MockResponse,
+    /// Judges the answer's body.
+    AssertBody,
+    /// Judges the answer's headers.
+    AssertHeaders,
+}
+
+impl fmt::Display for HookKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::MockResponse => "mock response",
+            Self::AssertBody => "body assert",
+            Self::AssertHeaders => "headers assert",
+        })
+    }
+}
+
+#[derive(Clone)]
+enum Function {
+    Request(Arc<RequestFn>),
+    MockResponse(Arc<MockResponseFn>),
+    AssertBody(Arc<BodyAssertFn>),
+    AssertHeaders(Arc<HeadersAssertFn>),
+}
+
+/// A hook that failed: it returned an error or panicked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the {kind} hook `{name}` failed: {message}")]
+pub struct HookError {
+    /// The hook.
+    pub name: String,
+    /// Its kind.
+    pub kind: HookKind,
+    /// What it said.
+    pub message: String,
+}
+
+/// A hook found by its name.
+#[derive(Clone)]
+pub struct Hook {
+    name: String,
+    kind: HookKind,
+    function: Function,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hook({} {})", self.kind, self.name)
+    }
+}
+
+impl Hook {
+    /// The name it is registered by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a request hook.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] when it returns an error or panics.
+    pub fn change_request(
+        &self,
+        request: &Request,
+        context: &HookContext<'_>,
+    ) -> Result<RequestChange, HookError> {
+        self.run(|| match &self.function {
+            Function::Request(function) => function(request, context),
+            _ => Err(self.misplaced()),
+        })
+    }
+
+    /// Runs a mock response hook.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] when it returns an error or panics.
+    pub fn change_response(
+        &self,
+        mock: &MockContext<'_>,
+        context: &HookContext<'_>,
+    ) -> Result<ResponseChange, HookError> {
+        self.run(|| match &self.function {
+            Function::MockResponse(function) => function(mock, context),
+            _ => Err(self.misplaced()),
+        })
+    }
+
+    /// Runs a body assert hook.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] when it returns an error or panics.
+    pub fn assert_body(
+        &self,
+        actual: &BodyView,
+        captured: &BodyView,
+        context: &HookContext<'_>,
+    ) -> Result<Vec<Issue>, HookError> {
+        self.run(|| match &self.function {
+            Function::AssertBody(function) => function(actual, captured, context),
+            _ => Err(self.misplaced()),
+        })
+    }
+
+    /// Runs a headers assert hook.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] when it returns an error or panics.
+    pub fn assert_headers(
+        &self,
+        actual: &Headers,
+        captured: &Headers,
+        context: &HookContext<'_>,
+    ) -> Result<Vec<Issue>, HookError> {
+        self.run(|| match &self.function {
+            Function::AssertHeaders(function) => function(actual, captured, context),
+            _ => Err(self.misplaced()),
+        })
+    }
+
+    fn misplaced(&self) -> HookFailure {
+        format!("it is a {} hook", self.kind).into()
+    }
+
+    fn run<T>(&self, call: impl FnOnce() -> Result<T, HookFailure>) -> Result<T, HookError> {
+        let message = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(failure)) => failure.to_string(),
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                format!("it panicked: {}", text.unwrap_or("without a message"))
+            }
+        };
+        Err(HookError {
+            name: self.name.clone(),
+            kind: self.kind,
+            message,
+        })
+    }
+}
+
+/// The hooks that suites may name.
+///
+/// ```
+/// use softprobe::{Hooks, Issue, RequestChange};
+///
+/// let hooks = Hooks::new()
+///     .request("checkout.unmask_card", |request, context| {
+///         let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
+///         let body = String::from_utf8(request.body.clone())?;
+///         Ok(RequestChange::body(body.replace("**** 4242", card)))
+///     })
+///     .assert_body("checkout.has_total", |actual, _captured, _context| {
+///         Ok(match actual.get("total") {
+///             Some(_) => vec![],
+///             None => vec![Issue::new("$.total", "every order has a total")],
+///         })
+///     });
+/// # assert_eq!(hooks.names().len(), 2);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    hooks: Vec<Hook>,
+}
+
+impl Hooks {
+    /// A registry without hooks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a request hook.
+    #[must_use]
+    pub fn request<F>(self, name: &str, hook: F) -> Self
+    where
+        F: Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.add(name, HookKind::Request, Function::Request(Arc::new(hook)))
+    }
+
+    /// Registers a mock response hook.
+    #[must_use]
+    pub fn mock_response<F>(self, name: &str, hook: F) -> Self
+    where
+        F: Fn(&MockContext<'_>, &HookContext<'_>) -> Result<ResponseChange, HookFailure>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let function = Function::MockResponse(Arc::new(hook));
+        self.add(name, HookKind::MockResponse, function)
+    }
+
+    /// Registers a body assert hook; it gets the actual body, then the captured one.
+    #[must_use]
+    pub fn assert_body<F>(self, name: &str, hook: F) -> Self
+    where
+        F: Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let function = Function::AssertBody(Arc::new(hook));
+        self.add(name, HookKind::AssertBody, function)
+    }
+
+    /// Registers a headers assert hook; it gets the actual headers, then the captured ones.
+    #[must_use]
+    pub fn assert_headers<F>(self, name: &str, hook: F) -> Self
+    where
+        F: Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let function = Function::AssertHeaders(Arc::new(hook));
+        self.add(name, HookKind::AssertHeaders, function)
+    }
+
+    /// Takes in the hooks of another registry.
+    #[must_use]
+    pub fn merge(mut self, other: Hooks) -> Self {
+        self.hooks.extend(other.hooks);
+        self
+    }
+
+    /// The registered names, in order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.hooks.iter().map(|hook| hook.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn add(mut self, name: &str, kind: HookKind, function: Function) -> Self {
+        self.hooks.push(Hook {
+            name: name.to_owned(),
+            kind,
+            function,
+        });
+        self
+    }
+
+    /// The hook of that kind that a suite's word for it means: the one of the whole name, else the
+    /// one of the part behind the last dot.
+    ///
+    /// # Errors
+    ///
+    /// A message that lists what is registered when the name is missing, ambiguous, or of another
+    /// kind.
+    pub fn resolve(&self, word: &str, kind: HookKind) -> Result<Hook, String> {
+        let tail = tail(word);
+        let dotted = tail != word;
+        let whole = self.of(|hook| hook.name == word);
+        let candidates = if !whole.is_empty() {
+            whole
+        } else if dotted {
+            self.of(|hook| hook.name == tail)
+        } else {
+            self.of(|hook| self::tail(&hook.name) == word)
+        };
+        let fitting: Vec<&Hook> = candidates
+            .iter()
+            .copied()
+            .filter(|hook| hook.kind == kind)
+            .collect();
+        match (fitting.as_slice(), candidates.as_slice()) {
+            ([one], _) => Ok((*one).clone()),
+            ([], []) => Err(format!(
+                "unknown hook `{word}`{}; registered: {}",
+                did_you_mean(word, self.names().into_iter()),
+                self.listing()
+            )),
+            ([], others) => Err(format!(
+                "`{word}` is a {} hook, and a {kind} hook is wanted here; registered: {}",
+                others[0].kind,
+                self.listing()
+            )),
+            (several, _) => Err(format!(
+                "`{word}` is ambiguous: {} {kind} hooks answer to it ({}); write one name in full, \
+                 and register each name once",
+                several.len(),
+                several
+                    .iter()
+                    .map(|hook| hook.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+        }
+    }
+
+    fn of(&self, keep: impl Fn(&Hook) -> bool) -> Vec<&Hook> {
+        self.hooks.iter().filter(|hook| keep(hook)).collect()
+    }
+
+    fn listing(&self) -> String {
+        if self.hooks.is_empty() {
+            return "none".to_owned();
+        }
+        let mut hooks: Vec<&Hook> = self.hooks.iter().collect();
+        hooks.sort_by(|a, b| a.name.cmp(&b.name).then(a.kind.cmp(&b.kind)));
+        let listed: Vec<String> = hooks
+            .iter()
+            .map(|hook| format!("`{}` ({})", hook.name, hook.kind))
+            .collect();
+        listed.join(", ")
+    }
+}
+
+fn tail(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(_, tail)| tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks() -> Hooks {
+        Hooks::new()
+            .request("checkout.unmask", |_, _| Ok(RequestChange::default()))
+            .request("fill", |_, _| Ok(RequestChange::default()))
+            .assert_body("checkout.totals", |_, _, _| Ok(vec![]))
+            .assert_body("refund.totals", |_, _, _| Ok(vec![]))
+    }
+
+    #[test]
+    fn a_name_resolves_whole_or_by_its_tail() {
+        let find = |word| hooks().resolve(word, HookKind::Request).unwrap().name;
+        assert_eq!(find("checkout.unmask"), "checkout.unmask");
+        assert_eq!(find("unmask"), "checkout.unmask");
+        assert_eq!(find("any.fill"), "fill");
+    }
+
+    #[test]
+    fn what_does_not_resolve_says_why() {
+        let why = |word, kind| hooks().resolve(word, kind).unwrap_err();
+        let missing = why("checkout.unmaks", HookKind::Request);
+        assert!(missing.contains("did you mean checkout.unmask?"), "{missing}");
+        assert!(missing.contains("`refund.totals` (body assert)"), "{missing}");
+        let other_group = why("refund.unmask", HookKind::Request);
+        assert!(other_group.contains("unknown hook"), "{other_group}");
+        let ambiguous = why("totals", HookKind::AssertBody);
+        assert!(ambiguous.contains("ambiguous"), "{ambiguous}");
+        let kind = why("fill", HookKind::AssertBody);
+        assert!(kind.contains("is a request hook"), "{kind}");
+    }
+}

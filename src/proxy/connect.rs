@@ -1,0 +1,98 @@
+//! `CONNECT`: some clients open a tunnel even for plain HTTP, so the first byte tells what is inside.
+//! Plain HTTP is answered like any other call. TLS is opaque here: it passes where the session's
+//! rules and policy forward it, and is a miss everywhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, copy_bidirectional};
+use tokio::net::TcpStream;
+
+use super::{Outcome, Shared, answer, decide};
+use crate::http::Response;
+use crate::serve::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
+
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// How long a client may take to say its first byte, and an upstream to accept.
+const SLOWEST_START: Duration = Duration::from_secs(30);
+
+/// What a `CONNECT` said about the requests inside it.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    pub(super) authority: String,
+    /// `Proxy-Authorization`, which clients send with the `CONNECT` alone.
+    pub(super) credentials: Option<Vec<u8>>,
+}
+
+/// Accepts the tunnel and looks after it in a task of its own.
+pub(super) fn open(shared: Arc<Shared>, request: HyperRequest) -> HyperResponse {
+    let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
+        return to_hyper(plain(400, "CONNECT needs host:port"));
+    };
+    let credentials = request
+        .headers()
+        .get("proxy-authorization")
+        .map(|value| value.as_bytes().to_vec());
+    tokio::spawn(async move {
+        if let Err(error) = tunnel(shared, authority, credentials, request).await {
+            log::debug!("tunnel ended: {error}");
+        }
+    });
+    to_hyper(Response {
+        status: 200,
+        ..Response::default()
+    })
+}
+
+async fn tunnel(
+    shared: Arc<Shared>,
+    authority: String,
+    credentials: Option<Vec<u8>>,
+    mut request: HyperRequest,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    let mut stream = TokioIo::new(tokio::time::timeout(SLOWEST_START, upgraded).await??);
+    let mut first = [0_u8; 1];
+    if tokio::time::timeout(SLOWEST_START, stream.read(&mut first)).await?? == 0 {
+        return Ok(());
+    }
+    let (read, write) = tokio::io::split(stream);
+    let mut stream = tokio::io::join(std::io::Cursor::new(first).chain(read), write);
+    if first[0] != TLS_HANDSHAKE {
+        let tunnel = Arc::new(Tunnel {
+            authority,
+            credentials,
+        });
+        let handle = move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
+        connection(stream, Arc::new(handle)).await;
+        return Ok(());
+    }
+    let (parts, _) = request.into_parts();
+    let mut asked = describe(&parts, Vec::new());
+    asked.scheme = "https".to_owned();
+    asked.host = crate::serve::without_default_port("https", &authority).to_owned();
+    asked.path = String::new();
+    match decide(&shared, asked).await {
+        Outcome::Forward => {
+            let upstream = TcpStream::connect(&authority);
+            let mut upstream = tokio::time::timeout(SLOWEST_START, upstream).await??;
+            copy_bidirectional(&mut stream, &mut upstream).await?;
+        }
+        // An answer can't be put into a connection whose keys are the client's and the upstream's.
+        Outcome::Respond(..) => log::warn!(
+            "CONNECT {authority}: TLS can't be answered from a capture; the connection is closed"
+        ),
+    }
+    Ok(())
+}
+
+/// Boxed, since a request inside a tunnel may itself be a `CONNECT`.
+fn answer_inside(
+    shared: Arc<Shared>,
+    tunnel: Arc<Tunnel>,
+    request: HyperRequest,
+) -> std::pin::Pin<Box<dyn Future<Output = HyperResponse> + Send>> {
+    Box::pin(answer(shared, Some(tunnel), request))
+}

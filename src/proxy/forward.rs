@@ -1,0 +1,151 @@
+//! Sending a call on to where it wanted to go.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use crate::client::{Timeouts, agent};
+use crate::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
+use crate::serve::{HyperResponse, plain, to_hyper};
+
+/// How long an upstream may take to answer.
+const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
+
+pub(super) struct Forwarder {
+    plain: Client<HttpConnector, Full<Bytes>>,
+    tls: ureq::Agent,
+}
+
+impl std::fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Forwarder")
+    }
+}
+
+impl Forwarder {
+    pub(super) fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        connector.set_nodelay(true);
+        Self {
+            plain: Client::builder(TokioExecutor::new()).build(connector),
+            tls: agent(Timeouts::Whole(SLOWEST_UPSTREAM)),
+        }
+    }
+
+    /// The upstream's answer; 502 and 504 say what went wrong on the way.
+    pub(super) async fn forward(&self, request: Request) -> HyperResponse {
+        let shown = request.to_string();
+        let request = match upstream_request(&request) {
+            Ok(request) => request,
+            Err(error) => {
+                return to_hyper(plain(400, &format!("{shown} can't be forwarded: {error}")));
+            }
+        };
+        if request.uri().scheme_str() == Some("https") {
+            return self.forward_tls(request, &shown).await;
+        }
+        let request = request.map(|body| Full::new(Bytes::from(body)));
+        match tokio::time::timeout(SLOWEST_UPSTREAM, self.plain.request(request)).await {
+            Ok(Ok(response)) => {
+                let (mut parts, body) = response.into_parts();
+                let kept = kept_headers(&parts.headers);
+                parts.headers.clear();
+                for (name, value) in kept.iter() {
+                    let header = (
+                        hyper::header::HeaderName::from_bytes(name.as_bytes()),
+                        hyper::header::HeaderValue::from_bytes(value),
+                    );
+                    if let (Ok(name), Ok(value)) = header {
+                        parts.headers.append(name, value);
+                    }
+                }
+                HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
+            }
+            Ok(Err(error)) => to_hyper(plain(502, &format!("{shown} failed: {}", chain(&error)))),
+            Err(_) => to_hyper(plain(504, &format!("{shown} took too long"))),
+        }
+    }
+
+    async fn forward_tls(
+        &self,
+        request: hyper::Request<Vec<u8>>,
+        shown: &str,
+    ) -> HyperResponse {
+        let agent = self.tls.clone();
+        let sent = tokio::task::spawn_blocking(move || {
+            let mut response = agent.run(request)?;
+            let status = response.status().as_u16();
+            let headers = kept_headers(response.headers());
+            let body = response.body_mut().read_to_vec()?;
+            Ok::<_, ureq::Error>(Response {
+                status,
+                headers,
+                body,
+            })
+        })
+        .await;
+        match sent {
+            Ok(Ok(response)) => to_hyper(response),
+            Ok(Err(error)) => to_hyper(plain(502, &format!("{shown} failed: {error}"))),
+            Err(error) => to_hyper(plain(502, &format!("{shown} failed: {error}"))),
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(&format!(": {inner}"));
+        source = inner.source();
+    }
+    text
+}
+
+fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
+    let url = format!("{}://{}{}", request.scheme, request.host, request.target());
+    let mut out = hyper::Request::builder()
+        .method(request.method.as_str())
+        .uri(url);
+    let dropped = connection_names(&request.headers);
+    for (name, value) in request.headers.iter() {
+        let ours = name.eq_ignore_ascii_case(SESSION_HEADER)
+            || ["content-length", "host", "expect"]
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known));
+        if !(ours || is_hop_by_hop(name) || dropped.contains(&name.to_ascii_lowercase())) {
+            out = out.header(name, value);
+        }
+    }
+    out.body(request.body.clone())
+}
+
+/// The headers that go on to the client; the body's framing is hyper's.
+fn kept_headers(headers: &hyper::HeaderMap) -> Headers {
+    let headers: Headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    let dropped = connection_names(&headers);
+    let mut kept = headers;
+    kept.retain(|name| !is_hop_by_hop(name) && !dropped.contains(&name.to_ascii_lowercase()));
+    kept
+}
+
+/// The header names that a `Connection` header declares to be of this hop alone.
+fn connection_names(headers: &Headers) -> Vec<String> {
+    headers
+        .all("connection")
+        .flat_map(|value| {
+            let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+            text.split(',')
+                .map(|name| name.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}

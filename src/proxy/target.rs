@@ -1,0 +1,48 @@
+//! Where a request at the proxy wants to go, in each of the forms that clients use.
+
+use super::connect::Tunnel;
+use crate::http::{Request, Response, split_url};
+use crate::serve::{plain, without_default_port};
+
+/// What stands before scheme and host in the reverse form.
+pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
+
+pub(super) enum Target {
+    /// The request's scheme, host and path are those of its upstream.
+    Upstream,
+    /// It names none.
+    Refused(Response),
+}
+
+/// Rewrites the request to name its upstream: as it stands for the absolute form, the tunnel's host
+/// inside a `CONNECT`, the path's first two steps for the reverse form.
+pub(super) fn of(request: &mut Request, absolute: bool, tunnel: Option<&Tunnel>) -> Target {
+    if let Some(tunnel) = tunnel {
+        request.host = without_default_port("http", &tunnel.authority).to_owned();
+        return Target::Upstream;
+    }
+    if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {
+        let mut steps = rest.splitn(3, '/');
+        let (scheme, host) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
+        if !["http", "https"].contains(&scheme) || split_url(&format!("{scheme}://{host}")).is_none()
+        {
+            return Target::Refused(plain(
+                400,
+                "the reverse form is /__softprobe/<http or https>/<host>/<path>",
+            ));
+        }
+        let (scheme, host) = (scheme.to_owned(), host.to_owned());
+        request.path = format!("/{}", steps.next().unwrap_or(""));
+        request.host = without_default_port(&scheme, &host).to_owned();
+        request.scheme = scheme;
+        request.headers.set("host", request.host.clone());
+        return Target::Upstream;
+    }
+    if absolute {
+        return Target::Upstream;
+    }
+    Target::Refused(plain(
+        400,
+        "this is a proxy: set HTTP_PROXY to it, or call /__softprobe/<scheme>/<host>/<path>",
+    ))
+}

@@ -1,0 +1,373 @@
+//! Rules: when a request matches, and what then answers it.
+//!
+//! [`Rule::read_document`] reads and checks a rules document; [`resolve`] decides what answers a
+//! request under a session's rules and its policy.
+
+mod policy;
+mod resolve;
+pub(crate) mod when;
+
+pub use policy::{OnMiss, Policy, PolicyMode};
+pub use resolve::{
+    Answer, Decision, Difference, Layer, Nearest, STRICT_MISS_STATUS, RuleState, fingerprint, resolve,
+    strict_miss,
+};
+pub use when::{Question, When};
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::http::{Headers, Response};
+use crate::reader::{Node, Object, Place, Problems};
+
+/// One rule: `{"name", "priority", "consume", "when", "then"}`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name in reports; `id` is accepted for it.
+    pub name: Option<String>,
+    /// The highest wins; 0 when it is not given.
+    pub priority: i64,
+    /// How often it answers.
+    pub consume: Consume,
+    /// Which requests it answers.
+    pub when: When,
+    /// With what.
+    pub then: Then,
+}
+
+/// How often a rule answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consume {
+    /// Every matching request.
+    #[default]
+    Many,
+    /// The first matching request only.
+    Once,
+}
+
+/// What a rule does with a request that it matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// Answers with a response, after a delay.
+    Mock {
+        /// The response.
+        response: Response,
+        /// How long the answer waits.
+        latency: Duration,
+    },
+    /// Answers with an error response.
+    Error(Response),
+    /// Lets the request through.
+    Passthrough,
+    /// Lets the request through; what comes back is for the capture alone.
+    CaptureOnly,
+}
+
+impl Rule {
+    /// Reads `{"version": 1, "rules": […]}`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in the document, each with its place (`rules[2].when.direciton: unknown field;
+    /// did you mean direction?`).
+    pub fn read_document(document: &Value) -> Result<Vec<Self>, Problems> {
+        let mut problems = Problems::default();
+        let rules = read_document(document, &mut problems);
+        problems.into_result(rules)
+    }
+
+    /// Reads a list of rules that stands at `place` in a larger document.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in the list, each with its place.
+    pub fn read_list(rules: &[Value], place: &Place) -> Result<Vec<Self>, Problems> {
+        let mut problems = Problems::default();
+        let rules = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(n, rule)| Self::read(&Node::at(rule, place.index(n)), &mut problems))
+            .collect();
+        problems.into_result(Some(rules))
+    }
+
+    /// Reads one rule.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let object = node.object(
+            &["name", "id", "priority", "consume", "when", "then"],
+            problems,
+        )?;
+        let name = object.get("name").or_else(|| object.get("id"));
+        let name = match name {
+            Some(node) => Some(node.string(problems)?),
+            None => None,
+        };
+        let priority = match object.get("priority") {
+            Some(node) => node.integer(i64::MIN, i64::MAX, problems)?,
+            None => 0,
+        };
+        let consume = match object.get("consume") {
+            Some(node) => read_consume(&node, problems)?,
+            None => Consume::Many,
+        };
+        let when = match object.get("when") {
+            Some(node) => When::read(&node, problems),
+            None => Some(When::default()),
+        };
+        let then = object.require("then", problems)?;
+        let then = read_then(&then, problems);
+        Some(Self {
+            name,
+            priority,
+            consume,
+            when: when?,
+            then: then?,
+        })
+    }
+}
+
+fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>> {
+    let object = Node::root(document).object(&["version", "rules"], problems)?;
+    if let Some(version) = object.get("version") {
+        version.integer(1, 1, problems);
+    }
+    let rules = object.require("rules", problems)?.list(problems)?;
+    Some(
+        rules
+            .iter()
+            .filter_map(|node| Rule::read(node, problems))
+            .collect(),
+    )
+}
+
+/// Reads `many` or `once`.
+pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<Consume> {
+    node.choice(
+        &[("many", Consume::Many), ("once", Consume::Once)],
+        problems,
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Mock,
+    Error,
+    Passthrough,
+    CaptureOnly,
+    Replay,
+}
+
+fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
+    let object = node.object(&["action", "response", "error"], problems)?;
+    let action_node = object.require("action", problems)?;
+    let action = action_node.choice(
+        &[
+            ("mock", Action::Mock),
+            ("error", Action::Error),
+            ("passthrough", Action::Passthrough),
+            ("capture_only", Action::CaptureOnly),
+            ("replay", Action::Replay),
+        ],
+        problems,
+    )?;
+    for (name, owner) in [("response", Action::Mock), ("error", Action::Error)] {
+        if let Some(stray) = object.get(name)
+            && action != owner
+        {
+            problems.add(
+                &stray.place,
+                format!("`{name}` does not go with this action"),
+            );
+        }
+    }
+    match action {
+        Action::Mock => {
+            let node = object.require("response", problems)?;
+            let fields = ["status", "headers", "body", "bodyEncoding", "latencyMs"];
+            let response = node.object(&fields, problems)?;
+            let latency = match response.get("latencyMs") {
+                Some(node) => read_latency(&node, problems)?,
+                None => Duration::ZERO,
+            };
+            Some(Then::Mock {
+                response: read_response(&response, 200, problems)?,
+                latency,
+            })
+        }
+        Action::Error => {
+            let node = object.require("error", problems)?;
+            read_error(&node, problems).map(Then::Error)
+        }
+        Action::Passthrough => Some(Then::Passthrough),
+        Action::CaptureOnly => Some(Then::CaptureOnly),
+        Action::Replay => {
+            problems.add(
+                &action_node.place,
+                "`replay` is gone: look the response up with find_in_case and register it with \
+                 mock_outbound",
+            );
+            None
+        }
+    }
+}
+
+/// Reads `{status, body, headers}` of an error rule; the status is 500 when it is not given.
+pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
+    let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+    read_response(&object, 500, problems)
+}
+
+/// Reads a delay in milliseconds, at most ten minutes.
+pub(crate) fn read_latency(node: &Node<'_>, problems: &mut Problems) -> Option<Duration> {
+    let ms = node.integer(0, 600_000, problems)?;
+    Some(Duration::from_millis(ms.unsigned_abs()))
+}
+
+/// Reads the fields `status`, `headers` and `body`.
+pub(crate) fn read_response(
+    object: &Object<'_>,
+    default_status: u16,
+    problems: &mut Problems,
+) -> Option<Response> {
+    let status = match object.get("status") {
+        Some(node) => node.status(problems)?,
+        None => default_status,
+    };
+    let mut headers = match object.get("headers") {
+        Some(node) => read_headers(&node, problems)?,
+        None => Headers::new(),
+    };
+    let base64 = match object.get("bodyEncoding") {
+        Some(node) => {
+            node.choice(&[("base64", ())], problems)?;
+            true
+        }
+        None => false,
+    };
+    let body = match object.get("body") {
+        Some(node) if base64 => {
+            let text = node.string(problems)?;
+            match base64::engine::general_purpose::STANDARD.decode(text) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    problems.add(&node.place, format!("not base64: {error}"));
+                    return None;
+                }
+            }
+        }
+        Some(node) => body_bytes(node.value, &mut headers),
+        None => Vec::new(),
+    };
+    Some(Response {
+        status,
+        headers,
+        body,
+    })
+}
+
+/// The bytes of a body: text as it stands, any other JSON serialized, with a content type when the
+/// headers have none.
+pub(crate) fn body_bytes(value: &Value, headers: &mut Headers) -> Vec<u8> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.clone().into_bytes(),
+        json => {
+            if !headers.contains("content-type") {
+                headers.push("content-type", "application/json");
+            }
+            json.to_string().into_bytes()
+        }
+    }
+}
+
+/// Reads name → text, or name → list of texts for a repeated header.
+pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<Headers> {
+    let mut headers = Headers::new();
+    let before = problems.0.len();
+    for (name, value) in node.map(problems)?.members() {
+        if !is_header_name(name) {
+            problems.add(&value.place, "not a header name");
+            continue;
+        }
+        let values = match value.value {
+            Value::Array(_) => value.list(problems)?,
+            _ => vec![value],
+        };
+        for value in values {
+            if let Some(bytes) = read_header_value(&value, problems) {
+                headers.push(name, bytes);
+            }
+        }
+    }
+    (problems.0.len() == before).then_some(headers)
+}
+
+/// Text, or `{"base64": …}` for a value that is not UTF-8.
+fn read_header_value(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
+    let bytes = match node.value {
+        Value::Object(_) => {
+            let object = node.object(&["base64"], problems)?;
+            let text = object.require("base64", problems)?.string(problems)?;
+            match base64::engine::general_purpose::STANDARD.decode(text) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    problems.add(&node.place, format!("not base64: {error}"));
+                    return None;
+                }
+            }
+        }
+        _ => node.scalar_text(problems)?.into_bytes(),
+    };
+    if bytes.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        problems.add(&node.place, "a header value has no line breaks and no NUL");
+        return None;
+    }
+    Some(bytes)
+}
+
+/// Whether this can name a header field.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// A response as `{"status", "headers", "body"}`, with `bodyEncoding: base64` for bytes that are not
+/// text: what [`Rule::read_document`] reads.
+pub(crate) fn response_value(response: &Response) -> Value {
+    let Response {
+        status,
+        headers,
+        body,
+    } = response;
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let headers = headers
+        .names()
+        .into_iter()
+        .map(|name| {
+            let values = headers.all(&name).map(|value| match std::str::from_utf8(value) {
+                Ok(text) => Value::from(text),
+                Err(_) => serde_json::json!({"base64": encode(value)}),
+            });
+            let mut values: Vec<Value> = values.collect();
+            let value = if values.len() == 1 {
+                values.remove(0)
+            } else {
+                Value::Array(values)
+            };
+            (name, value)
+        })
+        .collect::<serde_json::Map<_, _>>();
+    let mut value = serde_json::json!({"status": status, "headers": headers});
+    match std::str::from_utf8(body) {
+        Ok(text) => value["body"] = text.into(),
+        Err(_) => {
+            value["body"] = encode(body).into();
+            value["bodyEncoding"] = "base64".into();
+        }
+    }
+    value
+}

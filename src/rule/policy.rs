@@ -1,0 +1,221 @@
+//! What happens to an outbound request that no rule matched.
+
+use serde_json::Value;
+
+use super::{Answer, read_response};
+use crate::http::{Response, host_is_internal, host_within, split_port};
+use crate::reader::{Node, Problems};
+
+/// A session's policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// For hosts that are not internal, and for all when `internal_http` is not given.
+    pub external_http: PolicyMode,
+    /// Hosts that pass under `strict`: `externalAllowlist` and `allowHosts`.
+    pub allow_hosts: Vec<String>,
+    /// Hosts that miss even under `allow`.
+    pub block_hosts: Vec<String>,
+    /// What `allow` does with the rest.
+    pub default_on_miss: OnMiss,
+    /// For loopback and single-label hosts, when it is given.
+    pub internal_http: Option<PolicyMode>,
+}
+
+/// Whether unmatched requests pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PolicyMode {
+    /// They do, as `defaultOnMiss` says.
+    #[default]
+    Allow,
+    /// They are misses.
+    Strict,
+}
+
+/// What an `allow` policy does with an unmatched request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OnMiss {
+    /// Forwards it.
+    #[default]
+    Passthrough,
+    /// Answers it as a strict miss.
+    Error,
+    /// Answers it with this response.
+    Mock(Response),
+}
+
+#[derive(Clone, Copy)]
+enum OnMissWord {
+    Passthrough,
+    Error,
+    Mock,
+}
+
+impl Policy {
+    /// The fields of a policy.
+    pub const KEYS: [&'static str; 7] = [
+        "externalHttp",
+        "externalAllowlist",
+        "allowHosts",
+        "blockHosts",
+        "defaultOnMiss",
+        "mock",
+        "internalHttp",
+    ];
+
+    /// The policy under which every unmatched outbound request is a miss.
+    pub fn strict() -> Self {
+        Self {
+            external_http: PolicyMode::Strict,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a policy as the runtime does: unknown fields are kept by their sender and ignored here.
+    ///
+    /// # Errors
+    ///
+    /// Every fault, each with its place.
+    pub fn from_value(value: &Value) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let policy = Self::read(&Node::root(value), false, &mut problems);
+        problems.into_result(policy)
+    }
+
+    /// Reads a policy; unknown fields are problems where `closed`.
+    pub fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
+        let object = if closed {
+            node.object(&Self::KEYS, problems)?
+        } else {
+            node.map(problems)?
+        };
+        let before = problems.0.len();
+        let modes = [
+            ("allow", PolicyMode::Allow),
+            ("strict", PolicyMode::Strict),
+        ];
+        let mut policy = Self::default();
+        if let Some(node) = object.get("externalHttp") {
+            policy.external_http = node.choice(&modes, problems).unwrap_or_default();
+        }
+        if let Some(node) = object.get("internalHttp") {
+            policy.internal_http = node.choice(&modes, problems);
+        }
+        for name in ["externalAllowlist", "allowHosts"] {
+            if let Some(node) = object.get(name) {
+                policy.allow_hosts.extend(read_hosts(&node, problems));
+            }
+        }
+        if let Some(node) = object.get("blockHosts") {
+            policy.block_hosts = read_hosts(&node, problems);
+        }
+        let word = match object.get("defaultOnMiss") {
+            Some(node) => node.choice(
+                &[
+                    ("passthrough", OnMissWord::Passthrough),
+                    ("error", OnMissWord::Error),
+                    ("mock", OnMissWord::Mock),
+                ],
+                problems,
+            )?,
+            None => OnMissWord::Passthrough,
+        };
+        policy.default_on_miss = match word {
+            OnMissWord::Passthrough => OnMiss::Passthrough,
+            OnMissWord::Error => OnMiss::Error,
+            OnMissWord::Mock => {
+                let node = object.require("mock", problems)?;
+                let mock =
+                    node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+                OnMiss::Mock(read_response(&mock, 200, problems)?)
+            }
+        };
+        if let (Some(node), OnMissWord::Passthrough | OnMissWord::Error) =
+            (object.get("mock"), word)
+            && closed
+        {
+            problems.add(&node.place, "`mock` goes with `defaultOnMiss: mock`");
+        }
+        (problems.0.len() == before).then_some(policy)
+    }
+
+    /// The policy as the control API takes it.
+    pub fn to_value(&self) -> Value {
+        let Self {
+            external_http,
+            allow_hosts,
+            block_hosts,
+            default_on_miss,
+            internal_http,
+        } = self;
+        let mode = |mode: &PolicyMode| match mode {
+            PolicyMode::Allow => "allow",
+            PolicyMode::Strict => "strict",
+        };
+        let mut value = serde_json::json!({"externalHttp": mode(external_http)});
+        if let Some(internal) = internal_http {
+            value["internalHttp"] = mode(internal).into();
+        }
+        if !allow_hosts.is_empty() {
+            value["allowHosts"] = allow_hosts.clone().into();
+        }
+        if !block_hosts.is_empty() {
+            value["blockHosts"] = block_hosts.clone().into();
+        }
+        match default_on_miss {
+            OnMiss::Passthrough => {}
+            OnMiss::Error => value["defaultOnMiss"] = "error".into(),
+            OnMiss::Mock(response) => {
+                value["defaultOnMiss"] = "mock".into();
+                value["mock"] = super::response_value(response);
+            }
+        }
+        value
+    }
+
+    /// Whether it is strict for external hosts: such a session can't trust an uncorrelated call.
+    pub fn is_strict(&self) -> bool {
+        self.external_http == PolicyMode::Strict
+    }
+
+    /// What the policy itself says of a request to this host; `None` where it merely lets it pass.
+    pub(super) fn answer(&self, host: &str) -> Option<Answer> {
+        let listed = |list: &[String]| list.iter().any(|entry| host_within(entry, host));
+        if listed(&self.block_hosts) {
+            return Some(Answer::Miss);
+        }
+        if listed(&self.allow_hosts) {
+            return None;
+        }
+        let mode = match self.internal_http {
+            Some(internal) if host_is_internal(host) => internal,
+            _ => self.external_http,
+        };
+        match (mode, &self.default_on_miss) {
+            (PolicyMode::Strict, _) | (PolicyMode::Allow, OnMiss::Error) => Some(Answer::Miss),
+            (PolicyMode::Allow, OnMiss::Passthrough) => None,
+            (PolicyMode::Allow, OnMiss::Mock(response)) => Some(Answer::Mock {
+                response: response.clone(),
+                latency: std::time::Duration::ZERO,
+            }),
+        }
+    }
+}
+
+fn read_hosts(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for node in node.list(problems).unwrap_or_default() {
+        let Some(host) = node.string(problems) else {
+            continue;
+        };
+        let name = split_port(&host).0.trim_start_matches('.');
+        if name.is_empty() || host.contains(['/', '*', ' ']) {
+            problems.add(
+                &node.place,
+                format!("`{host}` is not a host; write a name such as `stripe.com`, which also fits `api.stripe.com`"),
+            );
+        } else {
+            hosts.push(host);
+        }
+    }
+    hosts
+}

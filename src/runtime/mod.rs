@@ -1,0 +1,50 @@
+//! The embedded runtime: sessions, their rules and policies, and what answers an outbound call.
+//!
+//! [`EmbeddedRuntime`] lives in this process; [`ControlServer`] puts its control API on a socket.
+
+mod routes;
+mod server;
+mod state;
+
+pub use server::ControlServer;
+pub use state::EmbeddedRuntime;
+
+use crate::http::Request;
+use crate::rule::{Answer, Nearest};
+
+/// What a proxy asks of a runtime.
+pub trait Oracle: std::fmt::Debug + Send + Sync {
+    /// The open sessions, in the order they were started.
+    fn open_sessions(&self) -> Vec<OpenSession>;
+
+    /// The session that a trace id was issued to, open or not.
+    fn session_of_trace(&self, trace_id: &str) -> Option<String>;
+
+    /// What answers an outbound call of a session; `None` when the session is not open.
+    ///
+    /// It may block; the decision is recorded in the session's stats.
+    fn decide(&self, session: &str, request: &Request) -> Option<Verdict>;
+
+    /// Takes note of a call that fits no session, in every session that is open.
+    fn note_uncorrelated(&self, request: &Request, reason: &str);
+}
+
+/// A session that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    /// Its id.
+    pub id: String,
+    /// Whether its policy is strict.
+    pub strict: bool,
+}
+
+/// What a call gets, and who decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What it gets.
+    pub answer: Answer,
+    /// The rule that answered, where one did.
+    pub rule: Option<String>,
+    /// For a miss: the rule that came closest.
+    pub nearest: Option<Nearest>,
+}

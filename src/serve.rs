@@ -1,0 +1,247 @@
+//! A small HTTP server on hyper, shared by the control API and the proxy: limits, and the way between
+//! hyper's types and ours.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+
+use crate::error::SoftprobeError;
+use crate::http::{Headers, Request, Response, split_port};
+
+/// How long a client may take to send its headers, and again to send its body.
+const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+/// The largest body that is read into memory.
+pub(crate) const LARGEST_BODY: usize = 64 * 1024 * 1024;
+
+pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type HyperRequest = hyper::Request<Incoming>;
+pub(crate) type HyperResponse = hyper::Response<Body>;
+
+/// A listening server with its own threads; dropping it stops it.
+pub(crate) struct Server {
+    address: SocketAddr,
+    threads: Option<tokio::runtime::Runtime>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Listens on an address and answers each request with what `handle` returns.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Listen`] when the address can't be had.
+    pub(crate) fn start<H, F>(address: &str, handle: H) -> Result<Self, SoftprobeError>
+    where
+        H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = HyperResponse> + Send + 'static,
+    {
+        let failed = |source| SoftprobeError::Listen {
+            address: address.to_owned(),
+            source,
+        };
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("softprobe")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let handle = Arc::new(handle);
+        {
+            let _inside = threads.enter();
+            let listener = TcpListener::from_std(listener).map_err(failed)?;
+            threads.spawn(accept(listener, handle));
+        }
+        Ok(Self {
+            address: bound,
+            threads: Some(threads),
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            // Not the plain drop: that one blocks, and panics inside another async runtime.
+            threads.shutdown_background();
+        }
+    }
+}
+
+async fn accept<H, F>(listener: TcpListener, handle: Arc<H>)
+where
+    H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+    F: Future<Output = HyperResponse> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it a small answer waits for the peer's delayed acknowledgement.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(connection(stream, Arc::clone(&handle)));
+            }
+            Err(error) => {
+                // Out of file handles, most likely: others have to be closed first.
+                log::warn!("can't accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection until its client is done with it.
+pub(crate) async fn connection<S, H, F>(stream: S, handle: Arc<H>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+    F: Future<Output = HyperResponse> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = handle(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_CLIENT)
+        .preserve_header_case(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        log::debug!("connection ended: {error}");
+    }
+}
+
+/// Reads a request whole.
+///
+/// # Errors
+///
+/// The answer for a body that is too large, too slow, or broken off.
+pub(crate) async fn read_request(request: HyperRequest) -> Result<Request, Response> {
+    let (parts, body) = request.into_parts();
+    let limited = Limited::new(body, LARGEST_BODY).collect();
+    let body = match tokio::time::timeout(SLOWEST_CLIENT, limited).await {
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(plain(
+                413,
+                &format!("a body of more than {LARGEST_BODY} bytes is refused"),
+            ));
+        }
+        Ok(Err(error)) => {
+            return Err(plain(400, &format!("the request broke off: {error}")));
+        }
+        Err(_) => return Err(plain(408, "the request's body took too long")),
+    };
+    Ok(describe(&parts, body))
+}
+
+/// A request's head as our own type: host from the target, else from the `Host` header.
+pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
+    let headers: Headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    let scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
+    let host = match parts.uri.authority() {
+        Some(authority) => {
+            let authority = authority.as_str();
+            authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host)
+                .to_owned()
+        }
+        None => headers
+            .text("host")
+            .map(|host| host.into_owned())
+            .unwrap_or_default(),
+    };
+    Request {
+        method: parts.method.as_str().to_owned(),
+        host: without_default_port(&scheme, &host).to_owned(),
+        scheme,
+        path: match parts.uri.path() {
+            "" => "/".to_owned(),
+            path => path.to_owned(),
+        },
+        query: parts.uri.query().map(str::to_owned),
+        headers,
+        body,
+    }
+}
+
+/// The authority without the port that its scheme implies.
+pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    match (scheme, split_port(authority)) {
+        ("http", (host, Some("80"))) | ("https", (host, Some("443"))) => host,
+        _ => authority,
+    }
+}
+
+/// A short answer in text.
+pub(crate) fn plain(status: u16, message: &str) -> Response {
+    Response {
+        status,
+        headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
+        body: format!("softprobe: {message}\n").into_bytes(),
+    }
+}
+
+/// Our response as hyper sends it. The length is computed anew; where HTTP allows no body there is
+/// none; a header that HTTP can't carry is left out and logged.
+pub(crate) fn to_hyper(response: Response) -> HyperResponse {
+    let Response {
+        status,
+        headers,
+        body,
+    } = response;
+    let status = hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::BAD_GATEWAY);
+    let empty = status.is_informational() || status == 204 || status == 304;
+    let body = if empty { Bytes::new() } else { body.into() };
+    let mut out = hyper::Response::new(full(body));
+    *out.status_mut() = status;
+    for (name, value) in headers.iter() {
+        match (
+            hyper::header::HeaderName::from_bytes(name.as_bytes()),
+            hyper::header::HeaderValue::from_bytes(value),
+        ) {
+            (Ok(name), Ok(value)) if name != "content-length" && name != "transfer-encoding" => {
+                out.headers_mut().append(name, value);
+            }
+            (Ok(_), Ok(_)) => {}
+            _ => log::warn!("header {name:?} can't be sent over HTTP and is left out"),
+        }
+    }
+    out
+}
+
+fn full(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed()
+}
