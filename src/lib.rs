@@ -21,6 +21,8 @@ mod proxy;
 mod runtime;
 #[cfg(feature = "embedded")]
 mod serve;
+#[cfg(feature = "runner")]
+mod suite;
 
 pub use case::*;
 pub use control::{Action, Call, ControlError, Mode, Runtime};

@@ -1,0 +1,223 @@
+//! `assertions`: what is asserted about the answer.
+
+use serde_json::Value;
+
+use super::request::read_hook;
+use crate::compare::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
+use crate::hook::{Hook, HookKind, Hooks};
+use crate::json::Query;
+use crate::reader::{Node, Problems};
+use crate::rule::when::{bad_regex, read_header_match};
+
+/// What is asserted, hooks included.
+#[derive(Debug, Clone, Default)]
+pub struct AssertionPlan {
+    /// What is compared.
+    pub rules: Assertions,
+    /// The hook that judges the body.
+    pub body_hook: Option<Hook>,
+    /// The hook that judges the headers.
+    pub headers_hook: Option<Hook>,
+}
+
+impl AssertionPlan {
+    pub(super) fn read(
+        node: &Node<'_>,
+        hooks: &Hooks,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let known = ["status", "headers", "body", "custom-headers"];
+        let object = node.object(&known, problems)?;
+        let before = problems.0.len();
+        let mut plan = Self::default();
+        if let Some(status) = object.get("status") {
+            plan.rules.status = read_status(&status, problems)?;
+        }
+        if let Some(headers) = object.get("headers") {
+            plan.read_headers(&headers, hooks, problems);
+        }
+        if let Some(custom) = object.get("custom-headers") {
+            if plan.headers_hook.is_some() {
+                problems.add(
+                    &custom.place,
+                    "`headers.custom` is the same; keep one of them",
+                );
+            }
+            plan.headers_hook = read_hook(&custom, HookKind::AssertHeaders, hooks, problems);
+        }
+        if let Some(body) = object.get("body") {
+            plan.read_body(&body, hooks, problems);
+        }
+        (problems.0.len() == before).then_some(plan)
+    }
+
+    fn read_headers(&mut self, node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) {
+        let known = ["include", "ignore", "mode", "custom"];
+        let Some(object) = node.object(&known, problems) else {
+            return;
+        };
+        let mut rules = HeaderRules::default();
+        if let Some(include) = object.get("include") {
+            rules.include = read_header_match(&include, problems);
+        }
+        if let Some(ignore) = object.get("ignore") {
+            rules.ignore = ignore.strings(problems).unwrap_or_default();
+        }
+        if let Some(mode) = object.get("mode") {
+            let choices = [("include", false), ("captured", true)];
+            rules.captured = mode.choice(&choices, problems).unwrap_or_default();
+        }
+        if let Some(custom) = object.get("custom") {
+            self.headers_hook = read_hook(&custom, HookKind::AssertHeaders, hooks, problems);
+        }
+        self.rules.headers = rules;
+    }
+
+    fn read_body(&mut self, node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) {
+        let known = [
+            "mode", "ignore", "redactions", "unordered", "match", "expected", "custom",
+        ];
+        let Some(object) = node.object(&known, problems) else {
+            return;
+        };
+        let mut rules = BodyRules::default();
+        if let Some(mode) = object.get("mode") {
+            let choices = [
+                ("json-subset", BodyMode::JsonSubset),
+                ("exact", BodyMode::Exact),
+                ("string", BodyMode::String),
+                ("ignore", BodyMode::Ignore),
+            ];
+            rules.mode = mode.choice(&choices, problems);
+        }
+        if let Some(ignore) = object.get("ignore") {
+            rules.ignore = read_queries(&ignore, problems);
+        }
+        if let Some(unordered) = object.get("unordered") {
+            rules.unordered = read_queries(&unordered, problems);
+        }
+        if let Some(redactions) = object.get("redactions") {
+            rules.redactions = read_redactions(&redactions, problems);
+        }
+        if let Some(matches) = object.get("match") {
+            rules.matches = read_matches(&matches, problems);
+        }
+        rules.expected = object.get("expected").map(|node| node.value.clone());
+        let without_effect: &[&str] = match rules.mode {
+            Some(BodyMode::String) => &["ignore", "redactions", "unordered", "match"],
+            Some(BodyMode::Ignore) => &["ignore", "unordered", "expected"],
+            _ => &[],
+        };
+        for name in without_effect {
+            if let Some(node) = object.get(name) {
+                problems.add(&node.place, format!("`{name}` has no effect under this `mode`"));
+            }
+        }
+        if let Some(custom) = object.get("custom") {
+            self.body_hook = read_hook(&custom, HookKind::AssertBody, hooks, problems);
+        }
+        self.rules.body = rules;
+    }
+}
+
+fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusRule> {
+    match node.value {
+        Value::Array(_) => {
+            let nodes = node.list(problems)?;
+            if nodes.is_empty() {
+                return node.wrong("at least one status", problems);
+            }
+            let list: Vec<u16> = nodes.iter().filter_map(|n| n.status(problems)).collect();
+            Some(StatusRule::OneOf(list))
+        }
+        Value::Object(_) => {
+            let object = node.object(&["min", "max"], problems)?;
+            let min = object.require("min", problems)?.status(problems)?;
+            let max = object.require("max", problems)?.status(problems)?;
+            if min > max {
+                return node.wrong("a `min` that is not above `max`", problems);
+            }
+            Some(StatusRule::Range(min, max))
+        }
+        _ => Some(StatusRule::OneOf(vec![node.status(problems)?])),
+    }
+}
+
+fn read_query(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
+    match Query::parse(text) {
+        Ok(query) => Some(query),
+        Err(message) => {
+            problems.add(&node.place, message);
+            None
+        }
+    }
+}
+
+fn read_queries(node: &Node<'_>, problems: &mut Problems) -> Vec<Query> {
+    let nodes = node.list(problems).unwrap_or_default();
+    nodes
+        .iter()
+        .filter_map(|node| read_query(&node.string(problems)?, node, problems))
+        .collect()
+}
+
+fn read_redactions(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Value)> {
+    let nodes = node.list(problems).unwrap_or_default();
+    nodes
+        .iter()
+        .filter_map(|node| {
+            let object = node.object(&["path", "replacement"], problems)?;
+            let path = object.require("path", problems)?;
+            let query = read_query(&path.string(problems)?, &path, problems)?;
+            let replacement = object.get("replacement").map(|node| node.value.clone());
+            Some((query, replacement.unwrap_or_else(|| "[redacted]".into())))
+        })
+        .collect()
+}
+
+fn read_matches(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Matcher)> {
+    let mut matches = Vec::new();
+    for (path, node) in node.map(problems).iter().flat_map(|o| o.members()) {
+        let query = read_query(path, &node, problems);
+        let matcher = read_matcher(&node, problems);
+        matches.extend(query.zip(matcher));
+    }
+    matches
+}
+
+fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
+    if let Value::String(_) = node.value {
+        let words = ["uuid", "timestamp"].map(|word| (word, word == "uuid"));
+        return Some(match node.choice(&words, problems)? {
+            true => Matcher::Uuid,
+            false => Matcher::Timestamp,
+        });
+    }
+    let object = node.object(&["type", "regex", "near", "by"], problems)?;
+    let (kind, regex, near) = (object.get("type"), object.get("regex"), object.get("near"));
+    if [&kind, &regex, &near].iter().filter(|n| n.is_some()).count() != 1 {
+        return node.wrong("one of `type`, `regex` and `near`", problems);
+    }
+    if let (Some(by), None) = (object.get("by"), &near) {
+        problems.add(&by.place, "`by` goes with `near`");
+    }
+    if let Some(kind) = kind {
+        let kinds = Matcher::TYPES.map(|kind| (kind, kind));
+        return Some(Matcher::Type(kind.choice(&kinds, problems)?));
+    }
+    if let Some(node) = regex {
+        let text = node.string(problems)?;
+        return match regex::Regex::new(&text) {
+            Ok(pattern) => Some(Matcher::Regex(pattern)),
+            Err(error) => {
+                problems.add(&node.place, bad_regex(&text, &error));
+                None
+            }
+        };
+    }
+    let by = object.require("by", problems)?;
+    Some(Matcher::Near {
+        near: near?.number(problems)?,
+        by: by.number(problems)?,
+    })
+}

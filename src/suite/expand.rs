@@ -1,0 +1,137 @@
+//! `${VAR}` and `${VAR:-default}` in the string values of a document.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::reader::{Place, Problems};
+
+/// Name to value.
+pub(super) type Variables = BTreeMap<String, String>;
+
+/// Replaces the variables in every string below `value`; keys stay as they are.
+pub(super) fn expand(
+    value: &mut Value,
+    place: &Place,
+    variables: &Variables,
+    problems: &mut Problems,
+) {
+    match value {
+        Value::String(text) if text.contains("${") => match expand_text(text, variables) {
+            Ok(expanded) => *text = expanded,
+            Err(message) => problems.add(place, message),
+        },
+        Value::Array(elements) => {
+            for (n, element) in elements.iter_mut().enumerate() {
+                expand(element, &place.index(n), variables, problems);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                expand(member, &place.key(key), variables, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn expand_text(text: &str, variables: &Variables) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        if rest[..start].ends_with('$') {
+            // `$${` is a literal `${`.
+            out.push_str(&rest[..start]);
+            out.push('{');
+            rest = &rest[start + 2..];
+            continue;
+        }
+        out.push_str(&rest[..start]);
+        let inside = &rest[start + 2..];
+        let end = closing(inside)
+            .ok_or("`${` is never closed; write `$${` for a literal one".to_owned())?;
+        out.push_str(&value_of(&inside[..end], variables)?);
+        rest = &inside[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The index of the brace that closes an expression whose `${` stands before the text.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 1;
+    for (n, c) in text.char_indices() {
+        match c {
+            '{' if text[..n].ends_with('$') => depth += 1,
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(n);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn value_of(expression: &str, variables: &Variables) -> Result<String, String> {
+    let (name, default) = match expression.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (expression, None),
+    };
+    let mut chars = name.chars();
+    let is_name = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_name {
+        return Err(format!(
+            "`${{{expression}}}` is not `${{NAME}}` or `${{NAME:-default}}`; write `$${{` for a literal `${{`"
+        ));
+    }
+    match (variables.get(name), default) {
+        (Some(value), None) => Ok(value.clone()),
+        (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
+        (_, Some(default)) => expand_text(default, variables),
+        (None, None) => Err(format!(
+            "the variable `{name}` is not set; set it, or give a default: `${{{name}:-…}}`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> Result<String, String> {
+        let variables = [("A", "1"), ("EMPTY", ""), ("B", "two")];
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        expand_text(text, &variables)
+    }
+
+    #[test]
+    fn variables_expand_as_in_a_shell() {
+        for (text, wanted) in [
+            ("x${A}y${B}", "x1ytwo"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-d}", "d"),
+            ("${GONE:-}", ""),
+            ("${GONE:-${A}}", "1"),
+            ("$${A}", "${A}"),
+            ("$A and {A}", "$A and {A}"),
+        ] {
+            assert_eq!(expanded(text).as_deref(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_expand_says_why() {
+        assert!(expanded("${GONE}").unwrap_err().contains("`GONE` is not set"));
+        assert!(expanded("${A").unwrap_err().contains("never closed"));
+        assert!(expanded("${a-b}").unwrap_err().contains("${NAME}"));
+    }
+}

@@ -1,0 +1,330 @@
+//! `mocks`: what answers the outbound calls.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::request::read_hook;
+use crate::case::Predicate;
+use crate::hook::{Hook, HookKind, Hooks};
+use crate::http::{Direction, Response};
+use crate::reader::{Node, Object, Place, Problems};
+use crate::rule::{Consume, When, read_consume, read_error, read_latency, read_response};
+
+/// One entry of `mocks`.
+#[derive(Debug, Clone)]
+pub struct MockPlan {
+    /// Its name in reports and for merging.
+    pub name: String,
+    /// The rule's `when`, `direction` filled in.
+    pub when: Map<String, Value>,
+    /// The lookup fields of `when`.
+    pub predicate: Predicate,
+    /// What it does.
+    pub action: MockAction,
+    /// The hook that changes its response.
+    pub hook: Option<Hook>,
+    /// Of its rules.
+    pub priority: i64,
+    /// Of its rules.
+    pub consume: Consume,
+    /// How long its answers wait.
+    pub latency: Duration,
+    /// Whether this is `mocks: auto`: it leaves to the other entries what they take.
+    pub auto: bool,
+    /// What an unused mock means; `None` is `warn`.
+    pub unused: Option<Unused>,
+}
+
+/// What a mock does with a call.
+#[derive(Debug, Clone)]
+pub enum MockAction {
+    /// Answers it.
+    Respond(MockSource),
+    /// Answers it with an error.
+    Error(Response),
+    /// Lets it through.
+    Passthrough,
+    /// Lets it through.
+    CaptureOnly,
+}
+
+/// Where a mock's response comes from.
+#[derive(Debug, Clone)]
+pub enum MockSource {
+    /// The case.
+    Case(Expect),
+    /// The suite itself.
+    Inline(Response),
+}
+
+/// How many captured exchanges a mock expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expect {
+    /// Exactly one.
+    #[default]
+    One,
+    /// One or none.
+    Optional,
+    /// At least one; all are replayed in captured order.
+    All,
+    /// All, perhaps none.
+    Any,
+}
+
+/// What a mock that no request used means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unused {
+    /// It is reported.
+    #[default]
+    Warn,
+    /// It fails the case.
+    Fail,
+    /// Nothing.
+    Ignore,
+}
+
+pub(super) fn read_unused(node: &Node<'_>, problems: &mut Problems) -> Option<Unused> {
+    node.choice(
+        &[
+            ("warn", Unused::Warn),
+            ("fail", Unused::Fail),
+            ("ignore", Unused::Ignore),
+        ],
+        problems,
+    )
+}
+
+/// Reads `mocks` over those below it: entries replace those of their name, others follow.
+pub(super) fn read(
+    node: &Node<'_>,
+    below: &[MockPlan],
+    hooks: &Hooks,
+    problems: &mut Problems,
+) -> Option<Vec<MockPlan>> {
+    let mut mocks = below.to_vec();
+    let mut auto = false;
+    let mut list_place = node.clone();
+    match node.value {
+        Value::String(text) if text == "auto" => auto = true,
+        Value::Object(_) => {
+            let object = node.object(&["auto", "rules"], problems)?;
+            auto = object.require("auto", problems)?.boolean(problems)?;
+            if let Some(rules) = object.get("rules") {
+                list_place = rules;
+            }
+        }
+        Value::Array(_) => {}
+        _ => return node.wrong("a list, or `auto`", problems),
+    }
+    if auto && !mocks.iter().any(|mock| mock.auto) {
+        mocks.insert(0, MockPlan::auto());
+    }
+    let entries = match list_place.value {
+        Value::Array(_) => list_place.list(problems)?,
+        _ => Vec::new(),
+    };
+    let mut seen: Vec<String> = Vec::new();
+    for entry in entries {
+        let fallback = format!("mock-{}", below.len() + seen.len() + 1);
+        let Some(mock) = MockPlan::read(&entry, &fallback, hooks, problems) else {
+            seen.push(fallback);
+            continue;
+        };
+        if seen.contains(&mock.name) || mock.name == "auto" && auto {
+            problems.add(&entry.place, format!("`{}` stands here twice", mock.name));
+        }
+        seen.push(mock.name.clone());
+        match mocks.iter_mut().find(|other| other.name == mock.name) {
+            Some(other) => *other = mock,
+            None => mocks.push(mock),
+        }
+    }
+    Some(mocks)
+}
+
+impl MockPlan {
+    /// `mocks: auto`
+    fn auto() -> Self {
+        let mut when = Map::new();
+        when.insert("direction".to_owned(), "outbound".into());
+        Self {
+            name: "auto".to_owned(),
+            when,
+            predicate: Predicate::outbound(),
+            action: MockAction::Respond(MockSource::Case(Expect::Any)),
+            hook: None,
+            priority: 0,
+            consume: Consume::Many,
+            latency: Duration::ZERO,
+            auto: true,
+            unused: None,
+        }
+    }
+
+    fn read(
+        node: &Node<'_>,
+        fallback: &str,
+        hooks: &Hooks,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let known = [
+            "name", "match", "source", "response", "error", "action", "hook", "priority",
+            "consume", "latencyMs", "expect", "unused",
+        ];
+        let object = node.object(&known, problems)?;
+        let before = problems.0.len();
+        let name = match object.get("name") {
+            Some(name) => name.string(problems)?,
+            None => fallback.to_owned(),
+        };
+        let (when, predicate) = read_match(object.get("match"), problems)?;
+        let action = read_action(&object, problems)?;
+        let mut mock = Self {
+            name,
+            when,
+            predicate,
+            hook: None,
+            priority: 0,
+            consume: Consume::Many,
+            latency: Duration::ZERO,
+            auto: false,
+            unused: None,
+            action,
+        };
+        if let Some(node) = object.get("hook") {
+            mock.hook = read_hook(&node, HookKind::MockResponse, hooks, problems);
+        }
+        if let Some(node) = object.get("priority") {
+            mock.priority = node.integer(i64::MIN, i64::MAX, problems)?;
+        }
+        if let Some(node) = object.get("consume") {
+            mock.consume = read_consume(&node, problems)?;
+        }
+        if let Some(node) = object.get("latencyMs") {
+            mock.latency = read_latency(&node, problems)?;
+        }
+        if let Some(node) = object.get("unused") {
+            mock.unused = read_unused(&node, problems);
+        }
+        (problems.0.len() == before).then_some(mock)
+    }
+}
+
+fn read_match(
+    node: Option<Node<'_>>,
+    problems: &mut Problems,
+) -> Option<(Map<String, Value>, Predicate)> {
+    let mut when = Map::new();
+    let mut predicate = Predicate::new();
+    if let Some(node) = node {
+        When::read(&node, problems)?;
+        let text = |name: &str| Some(node.value.get(name)?.as_str()?.to_owned());
+        predicate = Predicate {
+            direction: text("direction").and_then(|name| Direction::from_name(&name)),
+            service: text("service"),
+            host: text("host"),
+            host_suffix: text("hostSuffix"),
+            method: text("method"),
+            path: text("path"),
+            path_prefix: text("pathPrefix"),
+        };
+        when.extend(node.value.as_object().cloned().unwrap_or_default());
+    }
+    let direction = predicate.direction.unwrap_or(Direction::Outbound);
+    predicate.direction = Some(direction);
+    when.insert("direction".to_owned(), direction.name().into());
+    Some((when, predicate))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Case,
+    Inline,
+    Error,
+    Passthrough,
+    CaptureOnly,
+}
+
+fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockAction> {
+    let (response, error) = (object.get("response"), object.get("error"));
+    let action = match object.get("action") {
+        Some(node) => node.choice(
+            &[
+                ("mock", None),
+                ("error", Some(Word::Error)),
+                ("passthrough", Some(Word::Passthrough)),
+                ("capture_only", Some(Word::CaptureOnly)),
+            ],
+            problems,
+        )?,
+        None => None,
+    };
+    let source = match object.get("source") {
+        Some(node) => {
+            let choices = [("case", Word::Case), ("inline", Word::Inline)];
+            Some((node.choice(&choices, problems)?, node.place))
+        }
+        None => None,
+    };
+    let word = match (action, &source) {
+        (Some(action), _) => action,
+        (None, _) if error.is_some() => Word::Error,
+        (None, Some((word, _))) => *word,
+        (None, None) if response.is_some() => Word::Inline,
+        (None, None) => Word::Case,
+    };
+    if let Some((_, place)) = source
+        && !matches!(word, Word::Case | Word::Inline)
+    {
+        problems.add(&place, "`source` does not go with this action");
+    }
+    refuse(response.as_ref(), "response", word == Word::Inline, problems);
+    refuse(error.as_ref(), "error", word == Word::Error, problems);
+    let answers = matches!(word, Word::Case | Word::Inline);
+    for name in ["hook", "latencyMs"] {
+        refuse(object.get(name).as_ref(), name, answers, problems);
+    }
+    let expect = object.get("expect");
+    refuse(expect.as_ref(), "expect", word == Word::Case, problems);
+    Some(match word {
+        Word::Case => {
+            let expect = match expect {
+                Some(node) => read_expect(&node, problems)?,
+                None => Expect::One,
+            };
+            MockAction::Respond(MockSource::Case(expect))
+        }
+        Word::Inline => {
+            let node = object.require("response", problems)?;
+            let fields = ["status", "headers", "body", "bodyEncoding"];
+            let response = node.object(&fields, problems)?;
+            MockAction::Respond(MockSource::Inline(read_response(&response, 200, problems)?))
+        }
+        Word::Error => MockAction::Error(read_error(&object.require("error", problems)?, problems)?),
+        Word::Passthrough => MockAction::Passthrough,
+        Word::CaptureOnly => MockAction::CaptureOnly,
+    })
+}
+
+/// Adds a problem for a field that would have no effect.
+fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Problems) {
+    if let Some(Node { place, .. }) = node
+        && !fits
+    {
+        let place: &Place = place;
+        problems.add(place, format!("`{name}` does not go with what this mock does"));
+    }
+}
+
+fn read_expect(node: &Node<'_>, problems: &mut Problems) -> Option<Expect> {
+    node.choice(
+        &[
+            ("one", Expect::One),
+            ("optional", Expect::Optional),
+            ("all", Expect::All),
+            ("any", Expect::Any),
+        ],
+        problems,
+    )
+}

@@ -1,0 +1,391 @@
+//! Suite files: read, expanded, merged and checked until nothing in them can fail later.
+
+mod assertions;
+mod expand;
+mod mocks;
+mod names;
+mod request;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use thiserror::Error;
+
+pub use assertions::AssertionPlan;
+pub use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
+pub(crate) use names::{CaseFile, case_names, printable};
+pub use request::{RequestPlan, RequestSource};
+
+use crate::hook::Hooks;
+use crate::reader::{Node, Object, Place, Problems};
+use crate::rule::Policy;
+use yaml::Document;
+
+/// A suite, ready to find its cases.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// Its name: the first part of its trials' names.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// The process's environment, the env file's and the suite's own, merged.
+    pub env: Arc<BTreeMap<String, String>>,
+    /// The globs, paths and entries of `cases`, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// One glob, path or entry of `cases`.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// A file or a glob.
+    pub path: String,
+    /// Where it stands: `line:column: place`, for errors about it.
+    pub at: String,
+    /// Whether it is an object: each of those is its own, also for one file.
+    pub is_object: bool,
+    /// The display name.
+    pub name: Option<String>,
+    /// Why it is ignored, where it is; `only` elsewhere ignores it as well.
+    pub skip: Option<String>,
+    /// Whether every entry without this is ignored.
+    pub only: bool,
+    /// What is done with its cases.
+    pub plan: Arc<Plan>,
+}
+
+/// What is done with a case: the suite's defaults with the entry's overrides.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What is sent.
+    pub request: RequestPlan,
+    /// What answers the outbound calls.
+    pub mocks: Vec<MockPlan>,
+    /// What is asserted.
+    pub assertions: AssertionPlan,
+    /// What happens to other outbound calls.
+    pub policy: Policy,
+}
+
+/// A suite that does not load, with every fault in it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", lines.join("\n"))]
+pub struct SuiteError {
+    /// `file:line:column: place: message`, one a fault.
+    pub lines: Vec<String>,
+}
+
+/// What a suite is read against.
+#[derive(Debug, Clone, Default)]
+pub struct SuiteContext {
+    /// The process's environment over the env file's.
+    pub env: BTreeMap<String, String>,
+    /// The registered hooks.
+    pub hooks: Hooks,
+    /// Whether `only` is an error: on CI, unless it was allowed.
+    pub forbid_only: bool,
+}
+
+impl Suite {
+    /// Reads a suite's text; `file` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError`] lists every fault at once, each with file, line, column and place.
+    pub fn parse(file: &Path, text: &str, context: &SuiteContext) -> Result<Self, SuiteError> {
+        let shown = file.display();
+        let at_file = |lines: Vec<String>| SuiteError {
+            lines: lines.iter().map(|l| format!("{shown}:{l}")).collect(),
+        };
+        let mut document = Document::parse(text).map_err(at_file)?;
+        let mut problems = Problems::default();
+        let env = merge_env(&mut document.value, context, &mut problems);
+        expand::expand(&mut document.value, &Place::root(), &env, &mut problems);
+        let reader = Reader {
+            document: &document,
+            context,
+        };
+        let read = reader.suite(&document.value, &mut problems);
+        match problems.into_result(read) {
+            Ok((name, entries)) => Ok(Self {
+                name,
+                file: file.to_owned(),
+                env: Arc::new(env),
+                entries,
+            }),
+            Err(problems) => Err(at_file(document.describe(&problems))),
+        }
+    }
+}
+
+/// The suite's `env` below what the context has; its values see the context alone.
+fn merge_env(
+    document: &mut Value,
+    context: &SuiteContext,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let mut env = context.env.clone();
+    let Some(own) = document.get_mut("env").filter(|own| !own.is_null()) else {
+        return env;
+    };
+    let place = Place::root().key("env");
+    expand::expand(own, &place, &context.env, problems);
+    for (name, value) in Node::at(own, place).string_map(problems).unwrap_or_default() {
+        env.entry(name).or_insert(value);
+    }
+    // Expanded once: a value that contains `${` now is data.
+    *own = Value::Null;
+    env
+}
+
+struct Reader<'d> {
+    document: &'d Document<'d>,
+    context: &'d SuiteContext,
+}
+
+/// The settings that stand in `defaults`, at the top level, and in an entry's `overrides`.
+const SETTINGS: [&str; 5] = ["request", "policy", "mocks", "assertions", "unused"];
+
+impl Reader<'_> {
+    fn suite(&self, value: &Value, problems: &mut Problems) -> Option<(String, Vec<Entry>)> {
+        let root = Node::root(value).lenient();
+        let mut known = vec!["name", "version", "cases", "env", "hooks", "defaults"];
+        known.extend(SETTINGS);
+        let suite = root.object(&known, problems)?;
+        let name = suite.require("name", problems);
+        let name = name.and_then(|node| {
+            let name = node.string(problems)?;
+            if name.trim().is_empty() || name.starts_with('-') {
+                problems.add(&node.place, "a name is not empty and does not start with `-`");
+            }
+            Some(name)
+        });
+        if let Some(version) = suite.get("version") {
+            version.integer(1, 1, problems);
+        }
+        self.refuse_hook_files(&suite, problems);
+        let defaults = suite.get("defaults").filter(|node| !node.value.is_null());
+        let defaults = defaults.and_then(|node| node.object(&SETTINGS, problems));
+        let defaults = self.settings(&[Some(suite.clone()), defaults], None, problems);
+        let cases = suite.require("cases", problems)?;
+        let entries = self.entries(&cases, defaults.as_ref(), problems);
+        if let (Some(entries), true) = (&entries, self.context.forbid_only)
+            && entries.iter().any(|entry| entry.only)
+        {
+            problems.add(
+                &cases.place,
+                "`only` is set, which would ignore the other cases on CI; remove it, or allow it \
+                 with --allow-only or SOFTPROBE_ALLOW_ONLY=1",
+            );
+        }
+        Some((name?, entries?))
+    }
+
+    fn refuse_hook_files(&self, suite: &Object<'_>, problems: &mut Problems) {
+        let files = suite.get("hooks").filter(|node| !node.value.is_null());
+        let files = files.and_then(|node| node.list(problems));
+        for file in files.unwrap_or_default() {
+            if let Some(name) = file.string(problems) {
+                problems.add(
+                    &file.place,
+                    format!(
+                        "`{name}`: hook files of other languages can't be run; register Rust hooks \
+                         in code and leave `hooks` out"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Reads the settings from the first place that has each; both having one is a problem.
+    fn settings(
+        &self,
+        places: &[Option<Object<'_>>],
+        below: Option<&Settings>,
+        problems: &mut Problems,
+    ) -> Option<Settings> {
+        let before = problems.0.len();
+        let mut find = |name: &str| {
+            let mut nodes = places.iter().flatten().filter_map(|o| o.get(name));
+            let first = nodes.next();
+            if let Some(second) = nodes.next() {
+                problems.add(
+                    &second.place,
+                    format!("`{name}` stands at the top level too; keep one of them"),
+                );
+            }
+            first.filter(|node| !node.value.is_null())
+        };
+        let (request, policy, mocks) = (find("request"), find("policy"), find("mocks"));
+        let (assertions, unused) = (find("assertions"), find("unused"));
+        let hooks = &self.context.hooks;
+        let fresh = Settings::default();
+        let below = below.unwrap_or(&fresh);
+        let settings = Settings {
+            request: match request {
+                Some(node) => RequestPlan::read(&node, hooks, problems),
+                None => Some(below.request.clone()?),
+            },
+            policy: match policy {
+                Some(node) => Policy::read(&node, true, problems),
+                None => Some(below.policy.clone()?),
+            },
+            assertions: match assertions {
+                Some(node) => AssertionPlan::read(&node, hooks, problems),
+                None => Some(below.assertions.clone()?),
+            },
+            unused: match unused {
+                Some(node) => mocks::read_unused(&node, problems),
+                None => below.unused,
+            },
+            mocks: match mocks {
+                Some(node) => mocks::read(&node, &below.mocks, hooks, problems)?,
+                None => below.mocks.clone(),
+            },
+        };
+        (problems.0.len() == before).then_some(settings)
+    }
+
+    fn entries(
+        &self,
+        cases: &Node<'_>,
+        defaults: Option<&Settings>,
+        problems: &mut Problems,
+    ) -> Option<Vec<Entry>> {
+        let nodes = match cases.value {
+            Value::Array(_) => cases.list(problems)?,
+            _ => vec![cases.clone()],
+        };
+        if nodes.is_empty() {
+            problems.add(&cases.place, "a suite needs at least one case");
+        }
+        Some(
+            nodes
+                .iter()
+                .filter_map(|node| self.entry(node, defaults, problems))
+                .collect(),
+        )
+    }
+
+    fn entry(
+        &self,
+        node: &Node<'_>,
+        defaults: Option<&Settings>,
+        problems: &mut Problems,
+    ) -> Option<Entry> {
+        let (line, column) = self.document.locate(&node.place);
+        let mut entry = Entry {
+            path: String::new(),
+            at: format!("{line}:{column}: {}", node.place),
+            is_object: node.value.is_object(),
+            name: None,
+            skip: None,
+            only: false,
+            plan: defaults.map(Settings::plan).unwrap_or_default(),
+        };
+        if !entry.is_object {
+            entry.path = read_path(node, problems)?;
+            return defaults.map(|_| entry);
+        }
+        let known = ["path", "name", "overrides", "skip", "only"];
+        let object = node.object(&known, problems)?;
+        let path = object.require("path", problems);
+        entry.path = path.and_then(|path| read_path(&path, problems))?;
+        if let Some(name) = object.get("name") {
+            entry.name = name.string(problems);
+            if entry.name.as_deref().is_some_and(|n| n.trim().is_empty()) {
+                problems.add(&name.place, "a name is not empty");
+            }
+        }
+        if let Some(skip) = object.get("skip") {
+            entry.skip = read_skip(&skip, problems);
+        }
+        if let Some(only) = object.get("only") {
+            entry.only = only.boolean(problems).unwrap_or_default();
+        }
+        if let Some(overrides) = object.get("overrides").filter(|n| !n.value.is_null()) {
+            let overrides = overrides.object(&SETTINGS, problems)?;
+            let settings = self.settings(&[Some(overrides)], defaults, problems)?;
+            entry.plan = settings.plan();
+        }
+        defaults.map(|_| entry)
+    }
+}
+
+fn read_path(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let path = node.string(problems)?;
+    if path.trim().is_empty() {
+        problems.add(&node.place, "a file or a glob is wanted here");
+        return None;
+    }
+    Some(path)
+}
+
+/// `true`, or the reason; `false` skips nothing.
+fn read_skip(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    match node.value {
+        Value::Bool(true) => Some("skipped by the suite".to_owned()),
+        Value::Bool(false) | Value::Null => None,
+        Value::String(text) if text == "true" => Some("skipped by the suite".to_owned()),
+        Value::String(text) if text == "false" || text.is_empty() => None,
+        Value::String(reason) => Some(reason.clone()),
+        _ => node.wrong("true, false or a reason", problems),
+    }
+}
+
+/// Settings while they are read and merged.
+#[derive(Debug, Clone)]
+struct Settings {
+    request: Option<RequestPlan>,
+    policy: Option<Policy>,
+    mocks: Vec<MockPlan>,
+    assertions: Option<AssertionPlan>,
+    unused: Option<Unused>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request: Some(RequestPlan::default()),
+            policy: Some(Policy::default()),
+            mocks: Vec::new(),
+            assertions: Some(AssertionPlan::default()),
+            unused: None,
+        }
+    }
+}
+
+impl Settings {
+    fn plan(&self) -> Arc<Plan> {
+        let Self {
+            request,
+            policy,
+            mocks,
+            assertions,
+            unused,
+        } = self.clone();
+        let mocks = mocks.into_iter().map(|mut mock| {
+            mock.unused = mock.unused.or(unused);
+            mock
+        });
+        Arc::new(Plan {
+            request: request.unwrap_or_default(),
+            mocks: mocks.collect(),
+            assertions: assertions.unwrap_or_default(),
+            policy: policy.unwrap_or_default(),
+        })
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            request: RequestPlan::default(),
+            mocks: Vec::new(),
+            assertions: AssertionPlan::default(),
+            policy: Policy::default(),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! `request`: what is sent to the application.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::hook::{Hook, HookKind, Hooks};
+use crate::http::{Headers, Request, join_target, split_target, split_url};
+use crate::reader::{Node, Object, Problems};
+use crate::rule::{body_bytes, is_header_name};
+
+/// What is sent to the application.
+#[derive(Debug, Clone)]
+pub struct RequestPlan {
+    /// Where it comes from.
+    pub source: RequestSource,
+    /// The application's base URL, where the suite names one.
+    pub url: Option<String>,
+    /// The hook that changes it.
+    pub transform: Option<Hook>,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    overrides: Fields,
+}
+
+/// Where the request comes from.
+#[derive(Debug, Clone)]
+pub enum RequestSource {
+    /// The case's inbound exchange.
+    Captured,
+    /// The suite itself.
+    Inline(Request),
+}
+
+impl Default for RequestPlan {
+    fn default() -> Self {
+        Self {
+            source: RequestSource::Captured,
+            url: None,
+            transform: None,
+            timeout: Duration::from_secs(30),
+            overrides: Fields::default(),
+        }
+    }
+}
+
+/// Single fields of a request.
+#[derive(Debug, Clone, Default)]
+struct Fields {
+    method: Option<String>,
+    path: Option<String>,
+    /// Name to values; `None` removes.
+    headers: Vec<(String, Option<Vec<String>>)>,
+    /// Name to value; `None` removes.
+    query: Vec<(String, Option<String>)>,
+    body: Option<Value>,
+}
+
+const FIELDS: [&str; 5] = ["method", "path", "headers", "body", "query"];
+
+impl RequestPlan {
+    pub(super) fn read(
+        node: &Node<'_>,
+        hooks: &Hooks,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut known = vec!["source", "url", "transform", "timeoutMs"];
+        known.extend(FIELDS);
+        let object = node.object(&known, problems)?;
+        let before = problems.0.len();
+        let mut plan = Self {
+            overrides: Fields::read(&object, problems),
+            ..Self::default()
+        };
+        if let Some(source) = object.get("source") {
+            plan.read_source(&source, &object, problems);
+        }
+        if let Some(url) = object.get("url") {
+            plan.url = read_url(&url, problems);
+        }
+        if let Some(transform) = object.get("transform") {
+            plan.transform = read_hook(&transform, HookKind::Request, hooks, problems);
+        }
+        if let Some(timeout) = object.get("timeoutMs") {
+            let ms = timeout.integer(1, 3_600_000, problems).unwrap_or(1);
+            plan.timeout = Duration::from_millis(ms.unsigned_abs());
+        }
+        (problems.0.len() == before).then_some(plan)
+    }
+
+    fn read_source(
+        &mut self,
+        source: &Node<'_>,
+        beside: &Object<'_>,
+        problems: &mut Problems,
+    ) {
+        let fields = match source.value {
+            Value::Object(_) => {
+                let Some(object) = source.object(&FIELDS, problems) else {
+                    return;
+                };
+                object.require("path", problems);
+                Fields::read(&object, problems)
+            }
+            _ => {
+                let inline = source.choice(&[("case.ingress", false), ("inline", true)], problems);
+                if inline != Some(true) {
+                    return;
+                }
+                beside.require("path", problems);
+                std::mem::take(&mut self.overrides)
+            }
+        };
+        let empty = Request {
+            method: "GET".to_owned(),
+            scheme: "http".to_owned(),
+            path: "/".to_owned(),
+            ..Request::default()
+        };
+        self.source = RequestSource::Inline(fields.apply(empty));
+    }
+
+    /// The request with the plan's own fields in it.
+    pub fn apply(&self, request: Request) -> Request {
+        self.overrides.apply(request)
+    }
+}
+
+impl Fields {
+    fn read(object: &Object<'_>, problems: &mut Problems) -> Self {
+        let mut fields = Self::default();
+        if let Some(method) = object.get("method") {
+            fields.method = method.string(problems);
+            if fields.method.as_deref().is_some_and(|m| !is_header_name(m)) {
+                problems.add(&method.place, "not an HTTP method");
+            }
+        }
+        if let Some(path) = object.get("path") {
+            fields.path = path.string(problems);
+            if fields.path.as_deref().is_some_and(|p| !p.starts_with('/')) {
+                problems.add(&path.place, "a path starts with `/`; the host is that of `url`");
+            }
+        }
+        if let Some(headers) = object.get("headers").and_then(|n| n.map(problems)) {
+            for (name, node) in headers.members() {
+                if !is_header_name(name) {
+                    problems.add(&node.place, "not a header name");
+                }
+                let values = match node.value {
+                    Value::Null => None,
+                    Value::Array(_) => node.strings(problems),
+                    _ => node.scalar_text(problems).map(|text| vec![text]),
+                };
+                if values.iter().flatten().any(|v| v.contains(['\r', '\n', '\0'])) {
+                    problems.add(&node.place, "a header value has no line breaks and no NUL");
+                }
+                fields.headers.push((name.to_owned(), values));
+            }
+        }
+        if let Some(query) = object.get("query").and_then(|n| n.map(problems)) {
+            for (name, node) in query.members() {
+                let value = match node.value {
+                    Value::Null => None,
+                    _ => node.scalar_text(problems),
+                };
+                fields.query.push((name.to_owned(), value));
+            }
+        }
+        fields.body = object.get("body").map(|node| node.value.clone());
+        fields
+    }
+
+    fn apply(&self, mut request: Request) -> Request {
+        let Self {
+            method,
+            path,
+            headers,
+            query,
+            body,
+        } = self;
+        if let Some(method) = method {
+            request.method.clone_from(method);
+        }
+        if let Some(target) = path {
+            let (path, query) = split_target(target);
+            request.path = path.to_owned();
+            if let Some(query) = query {
+                request.query = Some(query.to_owned());
+            }
+        }
+        if let Some(body) = body {
+            let mut implied = Headers::new();
+            request.body = body_bytes(body, &mut implied);
+            for (name, value) in implied.iter() {
+                if !request.headers.contains(name) {
+                    request.headers.push(name, value);
+                }
+            }
+        }
+        for (name, values) in headers {
+            request.headers.remove(name);
+            for value in values.iter().flatten() {
+                request.headers.push(name.clone(), value.clone());
+            }
+        }
+        for (name, value) in query {
+            request.query = with_query(request.query.as_deref(), name, value.as_deref());
+        }
+        request
+    }
+}
+
+/// The query with one name set, or removed.
+fn with_query(query: Option<&str>, name: &str, value: Option<&str>) -> Option<String> {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let mut pairs: Vec<String> = query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| {
+            let key = pair.split('=').next().unwrap_or_default().replace('+', " ");
+            !pair.is_empty() && percent_decode_str(&key).decode_utf8_lossy() != name
+        })
+        .map(str::to_owned)
+        .collect();
+    if let Some(value) = value {
+        pairs.push(format!(
+            "{}={}",
+            utf8_percent_encode(name, KEPT),
+            utf8_percent_encode(value, KEPT)
+        ));
+    }
+    (!pairs.is_empty()).then(|| pairs.join("&"))
+}
+
+/// The URL of a request below a base URL, its characters escaped where HTTP wants it.
+pub(crate) fn request_url(base: &str, request: &Request) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const UNFIT: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    let target = join_target(&request.path, request.query.as_deref());
+    let target = utf8_percent_encode(&target, UNFIT);
+    format!("{}{target}", base.trim_end_matches('/'))
+}
+
+/// Whether a text is the base URL of an application: `http://127.0.0.1:3000`.
+pub(crate) fn is_base_url(text: &str) -> bool {
+    split_url(text).is_some_and(|(scheme, authority, target)| {
+        ["http", "https"].contains(&scheme)
+            && !target.contains('?')
+            && !authority.contains(char::is_whitespace)
+    })
+}
+
+fn read_url(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let url = node.string(problems)?;
+    if !is_base_url(&url) {
+        problems.add(
+            &node.place,
+            format!("`{url}` is not a base URL such as `http://127.0.0.1:3000`"),
+        );
+        return None;
+    }
+    Some(url)
+}
+
+/// The hook of that kind that the text at this place names.
+pub(super) fn read_hook(
+    node: &Node<'_>,
+    kind: HookKind,
+    hooks: &Hooks,
+    problems: &mut Problems,
+) -> Option<Hook> {
+    let word = node.string(problems)?;
+    match hooks.resolve(&word, kind) {
+        Ok(hook) => Some(hook),
+        Err(message) => {
+            problems.add(&node.place, message);
+            None
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! YAML as a JSON tree, with the line and column of every place in it.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::reader::{Place, Problem, Problems, Step};
+
+/// A suite file larger than this is refused.
+const LARGEST_FILE: usize = 1024 * 1024;
+
+/// A parsed document that can still tell where things stand.
+pub(super) struct Document<'t> {
+    text: &'t str,
+    pub(super) value: Value,
+}
+
+impl<'t> Document<'t> {
+    /// Parses the text; duplicate keys and aliases that expand without bound are refused.
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<String>> {
+        if text.len() > LARGEST_FILE {
+            return Err(vec![format!(
+                "1:1: {} bytes; a suite of more than {LARGEST_FILE} bytes is refused",
+                text.len()
+            )]);
+        }
+        let mut parsed: serde_yaml::Value =
+            serde_yaml::from_str(text).map_err(|error| vec![describe(&error)])?;
+        parsed.apply_merge().map_err(|error| vec![describe(&error)])?;
+        let mut document = Self {
+            text,
+            value: Value::Null,
+        };
+        let mut problems = Problems::default();
+        document.value = to_json(&parsed, &Place::root(), &mut problems);
+        if problems.is_empty() {
+            Ok(document)
+        } else {
+            Err(document.describe(&problems))
+        }
+    }
+
+    /// The problems as `line:column: place: message`.
+    pub(super) fn describe(&self, problems: &Problems) -> Vec<String> {
+        let mut located: Vec<(usize, usize, &Problem)> = problems
+            .0
+            .iter()
+            .map(|problem| {
+                let (line, column) = self.locate(&problem.place);
+                (line, column, problem)
+            })
+            .collect();
+        located.sort_by_key(|(line, column, _)| (*line, *column));
+        located
+            .into_iter()
+            .map(|(line, column, problem)| format!("{line}:{column}: {problem}"))
+            .collect()
+    }
+
+    /// Line and column of a place, from 1; of the nearest place around it where it is gone.
+    pub(super) fn locate(&self, place: &Place) -> (usize, usize) {
+        let mut steps = place.0.as_slice();
+        loop {
+            if let Some(found) = locate(self.text, steps) {
+                return found;
+            }
+            match steps.split_last() {
+                Some((_, rest)) => steps = rest,
+                None => return (1, 1),
+            }
+        }
+    }
+}
+
+fn describe(error: &serde_yaml::Error) -> String {
+    let (line, column) = error
+        .location()
+        .map_or((1, 1), |at| (at.line(), at.column()));
+    let text = error.to_string();
+    // The parser ends its text with the position, which stands before it here.
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    format!("{line}:{column}: {message}")
+}
+
+fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) -> Value {
+    match value {
+        serde_yaml::Value::Null => Value::Null,
+        serde_yaml::Value::Bool(flag) => Value::Bool(*flag),
+        serde_yaml::Value::Number(number) => {
+            let integer = number
+                .as_i64()
+                .map(Number::from)
+                .or_else(|| number.as_u64().map(Number::from));
+            let number = integer.or_else(|| Number::from_f64(number.as_f64()?));
+            number.map_or_else(
+                || {
+                    problems.add(place, "infinity and NaN are not understood");
+                    Value::Null
+                },
+                Value::Number,
+            )
+        }
+        serde_yaml::Value::String(text) => Value::String(text.clone()),
+        serde_yaml::Value::Sequence(values) => values
+            .iter()
+            .enumerate()
+            .map(|(n, value)| to_json(value, &place.index(n), problems))
+            .collect(),
+        serde_yaml::Value::Mapping(mapping) => {
+            let mut members = Map::new();
+            for (key, value) in mapping {
+                let name = match key {
+                    serde_yaml::Value::String(name) => name.clone(),
+                    serde_yaml::Value::Number(number) => number.to_string(),
+                    serde_yaml::Value::Bool(flag) => flag.to_string(),
+                    _ => {
+                        problems.add(place, "a key has to be a string");
+                        continue;
+                    }
+                };
+                let value = to_json(value, &place.key(&name), problems);
+                members.insert(name, value);
+            }
+            Value::Object(members)
+        }
+        serde_yaml::Value::Tagged(tagged) => {
+            problems.add(place, format!("the tag {} is not understood", tagged.tag));
+            Value::Null
+        }
+    }
+}
+
+/// Reads the text again, walks to the place, and fails there on purpose: the parser's error carries
+/// the position, which its values do not.
+fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
+    let found = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text));
+    let error = found.err()?;
+    if !error.to_string().starts_with(HERE) {
+        return None;
+    }
+    let at = error.location()?;
+    Some((at.line(), at.column()))
+}
+
+const HERE: &str = "here it is";
+
+#[derive(Clone, Copy)]
+struct Walk<'s> {
+    steps: &'s [Step],
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Walk<'_> {
+    fn scalar<E: serde::de::Error>(self) -> Result<(), E> {
+        if self.steps.is_empty() {
+            Err(E::custom(HERE))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<(), E> {
+        self.scalar()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let Some((first, rest)) = self.steps.split_first() else {
+            return Err(A::Error::custom(HERE));
+        };
+        let mut n = 0;
+        loop {
+            let read = if *first == Step::Index(n) {
+                elements.next_element_seed(Walk { steps: rest })?
+            } else {
+                elements.next_element::<IgnoredAny>()?.map(drop)
+            };
+            if read.is_none() {
+                return Ok(());
+            }
+            n += 1;
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let Some((first, rest)) = self.steps.split_first() else {
+            return Err(A::Error::custom(HERE));
+        };
+        let Step::Key(wanted) = first else {
+            return Ok(());
+        };
+        let key = Key {
+            wanted,
+            is_target: rest.is_empty(),
+        };
+        while let Some(is_wanted) = members.next_key_seed(key)? {
+            if is_wanted {
+                members.next_value_seed(Walk { steps: rest })?;
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A key that is where an error belongs when it is the last step of the way.
+#[derive(Clone, Copy)]
+struct Key<'s> {
+    wanted: &'s str,
+    is_target: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        if key == self.wanted && self.is_target {
+            return Err(E::custom(HERE));
+        }
+        Ok(key == self.wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "name: a\nmocks:\n  - name: x\n    hook: y\n  - { name: z, match: {} }\n";
+
+    fn position(place: &Place) -> (usize, usize) {
+        Document::parse(TEXT).ok().unwrap().locate(place)
+    }
+
+    #[test]
+    fn places_have_lines_and_columns() {
+        let mocks = Place::root().key("mocks");
+        assert_eq!(position(&mocks), (2, 1));
+        assert_eq!(position(&mocks.index(0).key("hook")), (4, 5));
+        assert_eq!(position(&mocks.index(1).key("match")), (5, 16));
+        assert_eq!(position(&mocks.index(1)), (5, 5));
+        // What is not there is reported at what should hold it.
+        assert_eq!(position(&mocks.index(0).key("gone")), (3, 5));
+    }
+
+    #[test]
+    fn duplicate_keys_and_bombs_are_refused() {
+        let why = |text: &str| Document::parse(text).err().unwrap().join("\n");
+        assert!(why("a: 1\nb: 2\na: 3\n").contains("duplicate"));
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..12 {
+            let line: Vec<String> = (0..9).map(|_| format!("*a{}", n - 1)).collect();
+            bomb.push_str(&format!("a{n}: &a{n} [{}]\n", line.join(", ")));
+        }
+        assert!(why(&bomb).contains("repetition limit"), "{}", why(&bomb));
+        assert!(why("a: !ruby x\n").contains("tag"));
+        assert!(why("a: [1\n").starts_with("2:1: ") || why("a: [1\n").contains(": "));
+    }
+}
