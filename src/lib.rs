@@ -1,4 +1,66 @@
 //! Turns captured HTTP traffic into tests.
+//!
+//! A *case* is one captured scenario: an inbound request with its response, and the outbound calls it
+//! caused. A *suite* (YAML) says which cases to replay and what to assert. For each case the runner
+//! opens a *session*, registers *mocks* for the outbound calls from the capture, sends the captured
+//! request to the application under test, and compares the answer with the captured one.
+//!
+//! - [`Replay`] runs suites as libtest trials: the whole of a `tests/replay.rs`.
+//! - [`Softprobe`] and [`SoftprobeSession`] are the same by hand, for tests of your own.
+//! - [`EmbeddedRuntime`] and [`Proxy`] answer the application's calls, inside the test's process.
+//!
+//! ```
+//! use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Softprobe};
+//!
+//! # fn main() -> Result<(), softprobe::SoftprobeError> {
+//! let runtime = EmbeddedRuntime::new();
+//! Softprobe::embedded(&runtime).with_session(Mode::Replay, |session| {
+//!     session.mock_outbound(
+//!         Mock::new(Predicate::outbound().host_suffix("stripe.com"))
+//!             .response(MockResponse::new(200).json(&serde_json::json!({"id": "pi_test"}))),
+//!     )?;
+//!     assert!(session.stats()?.misses.is_empty());
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! # A session for each test, or one for a module
+//!
+//! ```
+//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe, SoftprobeError};
+//!
+//! // One for the module: opened by the first test that asks, closed by the last that lets go.
+//! static SESSION: ModuleSession = ModuleSession::new(|| {
+//!     Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)
+//! });
+//!
+//! # fn main() -> Result<(), SoftprobeError> {
+//! let shared = SESSION.get()?;
+//! // One for this test alone.
+//! let own = Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)?;
+//! assert_ne!(shared.id(), own.id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With rstest the same two are fixtures:
+//!
+//! ```ignore
+//! #[rstest::fixture]
+//! fn session() -> std::sync::Arc<SoftprobeSession> {
+//!     SESSION.get().unwrap()
+//! }
+//!
+//! #[rstest::rstest]
+//! fn checkout_pays(session: std::sync::Arc<SoftprobeSession>) { /* … */ }
+//! ```
+//!
+//! # Limits
+//!
+//! HTTPS is not intercepted: call upstreams by plain HTTP through the proxy, or through its reverse
+//! form. Hook files of other languages are not run. The default feature set is everything;
+//! `default-features = false` is the SDK against a runtime elsewhere.
 
 mod case;
 mod client;
@@ -10,31 +72,52 @@ mod logging;
 mod reader;
 mod rule;
 mod session;
+mod stats;
 
-#[cfg(feature = "runner")]
-mod compare;
-#[cfg(feature = "runner")]
-mod hook;
 #[cfg(feature = "embedded")]
 mod proxy;
 #[cfg(feature = "embedded")]
 mod runtime;
 #[cfg(feature = "embedded")]
 mod serve;
+
+#[cfg(feature = "runner")]
+mod compare;
+#[cfg(feature = "runner")]
+mod hook;
+#[cfg(feature = "runner")]
+mod outcome;
+#[cfg(feature = "runner")]
+mod report;
+#[cfg(feature = "runner")]
+mod runner;
 #[cfg(feature = "runner")]
 mod suite;
 
-pub use case::*;
-pub use control::{Action, Call, ControlError, Mode, Runtime};
-pub use error::*;
-pub use session::*;
+pub use case::{
+    AmbiguousInbound, CapturedHit, CapturedResponse, Case, CaseError, CaseLookupError, Exchange,
+    Predicate, SpanSummary, replayable_request,
+};
+pub use client::HttpRuntime;
+pub use control::{Action, Call, ControlError, Mode, Route, Runtime};
+pub use error::{CaseLoadCause, CaseLoadError, RuntimeError, SoftprobeError};
+pub use http::{Direction, Headers, Request, Response};
+pub use reader::{Place, Problem, Problems};
+pub use rule::{Consume, OnMiss, Policy, PolicyMode};
+pub use session::{
+    Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession, read_case,
+};
+pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
+
 #[cfg(feature = "embedded")]
 pub use proxy::{Idle, Proxy};
 #[cfg(feature = "embedded")]
 pub use runtime::{ControlServer, EmbeddedRuntime};
+
 #[cfg(feature = "runner")]
-pub use hook::*;
+pub use hook::{
+    BodyView, Hook, HookContext, HookError, HookFailure, HookKind, Hooks, Issue, MockContext,
+    RequestChange, ResponseChange,
+};
 #[cfg(feature = "runner")]
-pub use compare::*;
-pub use http::*;
-pub use rule::*;
+pub use runner::{App, Replay};

@@ -13,7 +13,6 @@ pub use document::CaseError;
 pub use exchange::{CapturedResponse, Exchange, SpanSummary, replayable_request};
 pub use inbound::AmbiguousInbound;
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
-pub(crate) use otlp::{attribute, bytes_value};
 
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
 pub(super) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
@@ -137,24 +137,10 @@ pub(super) fn id(value: Option<&Value>, len: usize) -> Option<String> {
     }
 }
 
-/// An OTLP `AnyValue` for bytes: `stringValue` where they are UTF-8, else `bytesValue`.
-pub(crate) fn bytes_value(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => json!({"stringValue": text}),
-        Err(_) => {
-            json!({"bytesValue": base64::engine::general_purpose::STANDARD.encode(bytes)})
-        }
-    }
-}
-
-/// An OTLP attribute, `{key, value}`.
-pub(crate) fn attribute(key: impl Into<String>, value: Value) -> Value {
-    json!({"key": key.into(), "value": value})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn ids_read_the_same_in_hex_and_base64() {

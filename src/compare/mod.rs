@@ -7,6 +7,8 @@ mod body;
 mod headers;
 mod tree;
 
+pub(crate) use body::redact;
+
 pub use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 
 use crate::http::{Headers, Response};

@@ -9,7 +9,7 @@ pub(crate) mod when;
 
 pub use policy::{OnMiss, Policy, PolicyMode};
 pub use resolve::{
-    Answer, Decision, Difference, Layer, Nearest, STRICT_MISS_STATUS, RuleState, fingerprint, resolve,
+    Answer, Decision, Difference, Layer, Nearest, STRICT_MISS_STATUS, RuleState, resolve,
     strict_miss,
 };
 pub use when::{Question, When};

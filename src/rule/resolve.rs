@@ -170,7 +170,7 @@ fn answer(then: &Then) -> Answer {
 }
 
 /// A hash of method, host, path and body that is the same in every run.
-pub fn fingerprint(request: &Request) -> String {
+fn fingerprint(request: &Request) -> String {
     let mut hasher = fnv::FnvHasher::default();
     for part in [
         request.method.as_bytes(),

@@ -397,3 +397,10 @@ fn read_tags(node: Option<Node<'_>>, problems: &mut Problems) -> Vec<(String, Va
         .map(|(name, node)| (name.to_owned(), node.value.clone()))
         .collect()
 }
+
+impl When {
+    /// Whether every predicate holds.
+    pub fn matches(&self, question: &Question<'_>) -> bool {
+        self.check(question).1.is_none()
+    }
+}

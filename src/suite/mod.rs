@@ -18,6 +18,7 @@ pub use assertions::AssertionPlan;
 pub use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseFile, case_names, printable};
 pub use request::{RequestPlan, RequestSource};
+pub(crate) use request::{is_base_url, request_url};
 
 use crate::hook::Hooks;
 use crate::reader::{Node, Object, Place, Problems};

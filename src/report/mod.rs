@@ -1,0 +1,15 @@
+//! Reports: outcomes as people and machines read them.
+
+mod junit;
+mod text;
+
+pub(crate) use junit::junit;
+pub(crate) use text::{Palette, text};
+
+/// The text with every secret in it replaced.
+pub(crate) fn mask(text: String, secrets: &[String]) -> String {
+    secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text, |text, secret| text.replace(secret.as_str(), "[masked]"))
+}

@@ -1,0 +1,259 @@
+//! The report of one case for people: read once, know what to fix.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::compare::Mismatch;
+use crate::outcome::{CaseOutcome, SentRequest, UnusedMock, Verdict};
+use crate::stats::{Miss, OutboundCall, UncorrelatedCall};
+
+/// A value is cut after this many characters; the reports of machines have it whole.
+const LONGEST_VALUE: usize = 1_000;
+
+/// The colours of a report, or none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Palette {
+    bold: Style,
+    bad: Style,
+    good: Style,
+    dim: Style,
+}
+
+impl Palette {
+    /// Colours for a terminal.
+    pub(crate) fn coloured() -> Self {
+        Self {
+            bold: Style::new().bold(),
+            bad: AnsiColor::Red.on_default(),
+            good: AnsiColor::Green.on_default(),
+            dim: Style::new().dimmed(),
+        }
+    }
+}
+
+fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The report: what is wrong, the request, every difference, the outbound calls, the way to run the
+/// case again.
+pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
+    let CaseOutcome {
+        trial,
+        suite: _,
+        file,
+        verdict,
+        request,
+        mismatches,
+        misses,
+        uncorrelated,
+        trusts_correlation,
+        calls,
+        unused,
+        warnings,
+        rerun,
+        took: _,
+    } = outcome;
+    let mut page = Page {
+        out: String::new(),
+        palette,
+    };
+    let headline = match verdict {
+        Verdict::Errored(message) => format!("{trial}: can't be judged: {message}"),
+        Verdict::Failed => format!("{trial}: {}", outcome.faults().join(", ")),
+        Verdict::Passed => format!("{trial}: passed"),
+        Verdict::Skipped(reason) => format!("{trial}: skipped: {reason}"),
+    };
+    page.line(0, &paint(palette.bold, &headline));
+    page.line(1, &format!("case     {}", file.display()));
+    if let Some(request) = request {
+        page.request(request);
+    }
+    if !mismatches.is_empty() {
+        page.heading("differences");
+        for mismatch in mismatches {
+            page.mismatch(mismatch);
+        }
+    }
+    if !misses.is_empty() {
+        page.heading("missed: no mock answers these calls, and the policy is strict");
+        for miss in misses {
+            page.miss(miss);
+        }
+    }
+    if !uncorrelated.is_empty() {
+        page.uncorrelated(uncorrelated, *trusts_correlation);
+    }
+    if !calls.is_empty() {
+        page.heading("outbound calls");
+        page.calls(calls);
+    }
+    if !unused.is_empty() {
+        page.heading("mocks nobody used");
+        for UnusedMock { name, fails } in unused {
+            let verdict = if *fails { " (unused: fail)" } else { "" };
+            page.line(1, &format!("{name}{verdict}"));
+        }
+    }
+    if !warnings.is_empty() {
+        page.heading("notes");
+        for warning in warnings {
+            page.block(1, warning);
+        }
+    }
+    page.heading("run just this case");
+    page.line(1, rerun);
+    page.out
+}
+
+struct Page {
+    out: String,
+    palette: Palette,
+}
+
+impl Page {
+    fn line(&mut self, depth: usize, text: &str) {
+        // Writing to a String can't fail.
+        let _ = writeln!(self.out, "{:width$}{text}", "", width = depth * 2);
+    }
+
+    /// Several lines, each indented.
+    fn block(&mut self, depth: usize, text: &str) {
+        for line in text.lines() {
+            self.line(depth, line);
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.out.push('\n');
+        let text = paint(self.palette.bold, text);
+        self.line(0, &text);
+    }
+
+    fn request(&mut self, request: &SentRequest) {
+        let SentRequest {
+            method,
+            url,
+            headers,
+            body,
+        } = request;
+        self.line(1, &format!("request  {method} {url}"));
+        for (name, value) in headers {
+            let header = paint(self.palette.dim, &format!("{name}: {value}"));
+            self.line(1, &format!("         {header}"));
+        }
+        for line in cut(body).lines() {
+            self.line(1, &format!("         {line}"));
+        }
+    }
+
+    fn mismatch(&mut self, mismatch: &Mismatch) {
+        let Mismatch {
+            path,
+            expected,
+            actual,
+            reason,
+            diff,
+        } = mismatch;
+        self.line(1, path);
+        if let Some(diff) = diff {
+            for line in cut(diff).lines() {
+                let style = match line.as_bytes().first() {
+                    Some(b'-') => self.palette.good,
+                    Some(b'+') => self.palette.bad,
+                    _ => self.palette.dim,
+                };
+                let line = paint(style, line);
+                self.line(2, &line);
+            }
+            let legend = paint(self.palette.dim, "(- expected, + actual)");
+            self.line(2, &legend);
+        } else if expected.is_some() || actual.is_some() {
+            let side = |text: &Option<String>, style: Style| match text {
+                Some(text) => paint(style, &cut(text)),
+                None => "nothing".to_owned(),
+            };
+            let expected = side(expected, self.palette.good);
+            let actual = side(actual, self.palette.bad);
+            self.line(2, &format!("expected  {expected}"));
+            self.line(2, &format!("actual    {actual}"));
+        }
+        if let Some(reason) = reason {
+            self.line(2, reason);
+        }
+    }
+
+    fn miss(&mut self, miss: &Miss) {
+        let Miss {
+            method,
+            host,
+            path,
+            count,
+            nearest,
+        } = miss;
+        let times = match count {
+            0 | 1 => String::new(),
+            n => format!(" ({n} times)"),
+        };
+        let call = paint(self.palette.bad, &format!("{method} {host}{path}"));
+        self.line(1, &format!("{call}{times}"));
+        match nearest {
+            Some(nearest) => self.line(2, &nearest.to_string()),
+            None => self.line(2, "there is no rule at all; add a mock for it"),
+        }
+    }
+
+    fn uncorrelated(&mut self, calls: &[UncorrelatedCall], fatal: bool) {
+        self.heading(if fatal {
+            "outbound calls that belong to no session, so that this verdict can't be trusted"
+        } else {
+            "outbound calls that belong to no session"
+        });
+        for call in calls {
+            let UncorrelatedCall {
+                method,
+                host,
+                path,
+                reason,
+                open_sessions: _,
+            } = call;
+            self.line(1, &format!("{method} {host}{path}"));
+            self.line(2, reason);
+        }
+        self.line(
+            1,
+            "the application has to pass `tracestate` or `traceparent` on to the calls it makes",
+        );
+        if calls.iter().any(|call| call.open_sessions > 1) {
+            self.line(
+                1,
+                "one that can't is replayed one case at a time: --one-at-a-time, or \
+                 SOFTPROBE_ONE_AT_A_TIME=1",
+            );
+        }
+    }
+
+    fn calls(&mut self, calls: &[OutboundCall]) {
+        let shown: Vec<String> = calls
+            .iter()
+            .map(|call| format!("{} {}{}", call.method, call.host, call.path))
+            .collect();
+        let width = shown.iter().map(|c| c.chars().count()).max().unwrap_or(0).min(60);
+        for (call, shown) in calls.iter().zip(shown) {
+            let by = match (&call.rule, call.answer.as_str()) {
+                (Some(rule), answer) => format!("{answer} `{rule}`"),
+                (None, "missed") => paint(self.palette.bad, "missed"),
+                (None, answer) => answer.to_owned(),
+            };
+            self.line(1, &format!("{shown:width$}  {by}"));
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_VALUE) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+    }
+}

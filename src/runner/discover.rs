@@ -1,0 +1,251 @@
+//! Finding suites and their case files, and naming the trials.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobMatcher};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::suite::{CaseFile, Entry, Plan, Suite, case_names, printable};
+
+/// One case of a suite, with what is done with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// The trial's name.
+    pub(crate) trial: String,
+    /// The suite's name.
+    pub(crate) suite: String,
+    /// The case file.
+    pub(crate) file: PathBuf,
+    /// What is done with it.
+    pub(crate) plan: Arc<Plan>,
+    /// The suite's environment.
+    pub(crate) env: Arc<BTreeMap<String, String>>,
+    /// Why it is ignored, where it is.
+    pub(crate) ignored: Option<String>,
+}
+
+/// The files that a path or a glob means, sorted by path.
+///
+/// # Errors
+///
+/// A message when it is no glob or matches nothing.
+pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
+    for base in bases {
+        let path = base.join(pattern);
+        if path.is_file() {
+            return Ok(Found {
+                prefix: path.parent().unwrap_or(base).to_owned(),
+                files: vec![path],
+                is_glob: false,
+            });
+        }
+    }
+    let glob = Glob::new(pattern)?;
+    let Some(glob) = glob else {
+        return Err(format!("`{pattern}` is not there{}", looked_in(bases)));
+    };
+    for base in bases {
+        let found = glob.walk(base);
+        if !found.files.is_empty() {
+            return Ok(found);
+        }
+    }
+    Err(format!("`{pattern}` matches no file{}", looked_in(bases)))
+}
+
+fn looked_in(bases: &[&Path]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for base in bases {
+        let base = base.display().to_string();
+        if !shown.contains(&base) {
+            shown.push(base);
+        }
+    }
+    format!("; looked in {}", shown.join(" and in "))
+}
+
+/// What a path or a glob means.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The files, sorted by path.
+    pub(crate) files: Vec<PathBuf>,
+    /// The folder below which names are taken.
+    prefix: PathBuf,
+    is_glob: bool,
+}
+
+/// A glob, split where its fixed part ends.
+struct Glob {
+    prefix: PathBuf,
+    matcher: GlobMatcher,
+}
+
+impl Glob {
+    /// `None` for a text without any wildcard.
+    fn new(pattern: &str) -> Result<Option<Self>, String> {
+        if !pattern.contains(['*', '?', '[', '{']) {
+            return Ok(None);
+        }
+        let steps: Vec<&str> = pattern.split('/').collect();
+        let fixed = steps
+            .iter()
+            .take_while(|step| !step.contains(['*', '?', '[', '{']))
+            .count();
+        let rest = steps[fixed..].join("/");
+        let glob = GlobBuilder::new(&rest)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| format!("`{pattern}` is not a glob: {}", error.kind()))?;
+        let mut prefix = steps[..fixed].join("/");
+        if pattern.starts_with('/') && !prefix.starts_with('/') {
+            prefix.insert(0, '/');
+        }
+        Ok(Some(Self {
+            prefix: prefix.into(),
+            matcher: glob.compile_matcher(),
+        }))
+    }
+
+    fn walk(&self, base: &Path) -> Found {
+        let prefix = base.join(&self.prefix);
+        let visible = |entry: &DirEntry| {
+            entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+        };
+        // A link that leads back up is an error of the walk, and skipped with it.
+        let mut files: Vec<PathBuf> = WalkDir::new(&prefix)
+            .follow_links(true)
+            .into_iter()
+            .filter_entry(visible)
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_file())
+            .map(DirEntry::into_path)
+            .filter(|path| {
+                path.strip_prefix(&prefix)
+                    .is_ok_and(|rest| self.matcher.is_match(rest))
+            })
+            .collect();
+        files.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        Found {
+            files,
+            prefix,
+            is_glob: true,
+        }
+    }
+}
+
+/// Every case of a suite, in the order of its entries.
+///
+/// # Errors
+///
+/// One line a fault: a glob without match, two cases of one name.
+pub(crate) fn cases(suite: &Suite, root: &Path) -> Result<Vec<Case>, Vec<String>> {
+    let folder = suite.file.parent().unwrap_or(root);
+    let (mut files, mut entries, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen: HashSet<PathBuf> = HashSet::new();
+    for entry in &suite.entries {
+        let found = match self::files(&entry.path, &[folder, root]) {
+            Ok(found) => found,
+            Err(message) => {
+                faults.push(format!("{}:{}: {message}", suite.file.display(), entry.at));
+                continue;
+            }
+        };
+        let shared = found.files.len() > 1;
+        for path in &found.files {
+            if !entry.is_object && !seen.insert(identity(path)) {
+                continue;
+            }
+            files.push(case_file(path, entry, &found, shared));
+            entries.push(entry);
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let names = case_names(&files).map_err(|name| {
+        vec![format!(
+            "{}: cases: two cases are called `{name}`; give one of them another `name`",
+            suite.file.display()
+        )]
+    })?;
+    let only = suite.entries.iter().any(|entry| entry.only);
+    Ok(files
+        .into_iter()
+        .zip(entries)
+        .zip(names)
+        .map(|((file, entry), name)| case(suite, entry, file.path, &name, only))
+        .collect())
+}
+
+/// The one case of a suite that has this trial name, found without walking folders; `None` where
+/// only the whole list can tell.
+pub(crate) fn case_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<Case> {
+    let prefix = format!("{}::", printable(&suite.name));
+    let name = trial.strip_prefix(&prefix)?;
+    let folder = suite.file.parent().unwrap_or(root);
+    let mut found: Vec<(&Entry, PathBuf)> = Vec::new();
+    for entry in &suite.entries {
+        if entry.name.is_some() {
+            // Whether a display name is a prefix depends on how many files its glob finds.
+            return None;
+        }
+        let Ok(Some(glob)) = Glob::new(&entry.path) else {
+            let path = Path::new(&entry.path);
+            let file_name = path.file_name()?.to_string_lossy();
+            if file_name.strip_suffix(".case.json").unwrap_or(&file_name) == name {
+                found.push((entry, self::files(&entry.path, &[folder, root]).ok()?.files.pop()?));
+            }
+            continue;
+        };
+        for base in [folder, root] {
+            for file in [format!("{name}.case.json"), name.to_owned()] {
+                let path = base.join(&glob.prefix).join(&file);
+                if glob.matcher.is_match(&file) && path.is_file() {
+                    found.push((entry, path));
+                }
+            }
+        }
+    }
+    found.dedup_by(|(_, a), (_, b)| identity(a) == identity(b));
+    let only = suite.entries.iter().any(|entry| entry.only);
+    match found.as_slice() {
+        [(entry, path)] => Some(case(suite, entry, path.clone(), name, only)),
+        _ => None,
+    }
+}
+
+fn case_file(path: &Path, entry: &Entry, found: &Found, shared: bool) -> CaseFile {
+    let depth = match path.strip_prefix(&found.prefix) {
+        Ok(rest) if found.is_glob => rest.components().count(),
+        _ => 1,
+    };
+    CaseFile {
+        path: path.to_owned(),
+        name: entry.name.clone(),
+        shared: shared && found.is_glob,
+        depth,
+    }
+}
+
+fn case(suite: &Suite, entry: &Entry, file: PathBuf, name: &str, only: bool) -> Case {
+    let ignored = match &entry.skip {
+        Some(reason) => Some(reason.clone()),
+        None if only && !entry.only => Some("another entry has `only`".to_owned()),
+        None => None,
+    };
+    Case {
+        trial: format!("{}::{name}", printable(&suite.name)),
+        suite: suite.name.clone(),
+        file,
+        plan: Arc::clone(&entry.plan),
+        env: Arc::clone(&suite.env),
+        ignored,
+    }
+}
+
+/// The file itself, however it is reached.
+fn identity(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,270 @@
+//! The main loop of one case, in the contract's order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::decode::decoded;
+use super::discover::Case as Trial;
+use super::mocks::{Registered, register};
+use super::world::World;
+use crate::case::{Case, CapturedResponse, replayable_request};
+use crate::compare::{Comparison, Expected, Mismatch, compare, redact};
+use crate::hook::{Hook, HookContext, Issue};
+use crate::http::{Headers, Request, Response};
+use crate::json;
+use crate::outcome::{CaseOutcome, UnusedMock, Verdict};
+use crate::session::{SoftprobeSession, read_case};
+use crate::stats::SessionStats;
+use crate::suite::{AssertionPlan, Plan, RequestSource, Unused};
+
+/// Why a case can't be judged.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unjudged(pub(super) String);
+
+/// Replays one case and says what became of it.
+pub(super) fn replay(trial: &Trial, world: &World) -> CaseOutcome {
+    let start = Instant::now();
+    let mut outcome = world.outcome(trial);
+    outcome.verdict = match judge(trial, world, &mut outcome) {
+        Err(Unjudged(message)) => Verdict::Errored(message),
+        Ok(()) if outcome.faults().is_empty() => Verdict::Passed,
+        Ok(()) => Verdict::Failed,
+    };
+    outcome.took = start.elapsed();
+    outcome
+}
+
+fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), Unjudged> {
+    let plan = &trial.plan;
+    let case = Arc::new(read_case(&trial.file).map_err(|e| Unjudged(e.source.to_string()))?);
+    outcome.warnings.extend(case.warnings.iter().cloned());
+    let hooks = HookContext {
+        case: &case,
+        case_file: &trial.file,
+        env: &trial.env,
+    };
+    let captured = captured_response(&case)?;
+    let request = request(plan, &case)?;
+    let base = world.app_url(plan)?;
+    refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
+
+    let session = world.open_session()?;
+    session.set_policy(&plan.policy)?;
+    session.load(Arc::clone(&case))?;
+    let rules = register(&plan.mocks, &case, &hooks)?;
+    session.mock_all(rules.iter().map(|rule| rule.mock.clone()).collect())?;
+
+    let request = match &plan.request.transform {
+        Some(hook) => hook.change_request(&request, &hooks)?.apply(request),
+        None => request,
+    };
+    let (sent, answer) = world.send(&session, base, request, plan.request.timeout);
+    outcome.request = Some(sent);
+    let answer = answer.map(|answer| answer_and_comparison(answer, captured, plan, &hooks));
+
+    let stats = session.stats()?;
+    world.close(session)?;
+    note_stats(stats, &rules, plan, outcome)?;
+    let comparison = answer.map_err(Unjudged)??;
+    outcome.mismatches = comparison.mismatches;
+    outcome.warnings.extend(comparison.notes);
+    Ok(())
+}
+
+impl From<crate::hook::HookError> for Unjudged {
+    fn from(error: crate::hook::HookError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn captured_response(case: &Case) -> Result<Option<CapturedResponse>, Unjudged> {
+    let inbound = case.inbound().map_err(|e| Unjudged(e.to_string()))?;
+    match inbound.map(|exchange| (exchange, exchange.response())) {
+        None => Ok(None),
+        Some((_, Ok(response))) => Ok(Some(response.clone())),
+        // A status that is there and can't be read is a damaged capture; none at all is none.
+        Some((_, Err(fault))) if fault.contains("is not an HTTP status") => Err(Unjudged(fault)),
+        Some((_, Err(_))) => Ok(None),
+    }
+}
+
+fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
+    let base = match &plan.request.source {
+        RequestSource::Inline(request) => request.clone(),
+        RequestSource::Captured => {
+            let inbound = case.inbound().map_err(|e| Unjudged(e.to_string()))?;
+            let inbound = inbound.ok_or_else(|| {
+                Unjudged(
+                    "the case has no inbound exchange, so that there is no request to send; mark \
+                     one with sp.traffic.direction = inbound, or give `request: {source: inline, …}`"
+                        .to_owned(),
+                )
+            })?;
+            let request = replayable_request(inbound);
+            if request.method.is_empty() {
+                return Err(Unjudged(format!("{}: no http.request.method", inbound.summary())));
+            }
+            request
+        }
+    };
+    Ok(plan.request.apply(base))
+}
+
+/// A case that compares nothing would pass whatever the application answers.
+fn refuse_nothing_to_compare(
+    captured: Option<&CapturedResponse>,
+    assertions: &AssertionPlan,
+) -> Result<(), Unjudged> {
+    let hooked = assertions.body_hook.is_some() || assertions.headers_hook.is_some();
+    let expected = captured.map(expected);
+    let probe = compare(expected.as_ref(), &Response::default(), &assertions.rules);
+    if hooked || probe.compared > 0 {
+        return Ok(());
+    }
+    Err(Unjudged(
+        "nothing would be compared: the case has no captured response, and the suite asserts nothing; \
+         give `assertions: {status: …}` or a body to expect"
+            .to_owned(),
+    ))
+}
+
+fn expected(captured: &CapturedResponse) -> Expected {
+    let CapturedResponse {
+        status,
+        headers,
+        body,
+        body_is_bytes,
+    } = captured;
+    // A body captured as bytes may still be encoded; one captured as text never is.
+    let body = match body {
+        Some(body) if *body_is_bytes => Some(decoded(headers, body).0),
+        other => other.clone(),
+    };
+    Expected {
+        status: *status,
+        headers: headers.clone(),
+        body,
+    }
+}
+
+fn answer_and_comparison(
+    mut answer: Response,
+    captured: Option<CapturedResponse>,
+    plan: &Plan,
+    hooks: &HookContext<'_>,
+) -> Result<Comparison, Unjudged> {
+    let (body, note) = decoded(&answer.headers, &answer.body);
+    answer.body = body;
+    let expected = captured.as_ref().map(expected);
+    let mut comparison = compare(expected.as_ref(), &answer, &plan.assertions.rules);
+    comparison.notes.extend(note);
+    let AssertionPlan {
+        rules,
+        body_hook,
+        headers_hook,
+    } = &plan.assertions;
+    if let Some(hook) = body_hook {
+        let view = |body: &[u8]| {
+            let mut view = serde_json::from_slice(body)
+                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)));
+            redact(&mut view, &rules.body.redactions);
+            view
+        };
+        let captured = expected.as_ref().and_then(|e| e.body.as_deref());
+        let captured = captured.map_or(Value::Null, view);
+        let issues = hook.assert_body(&view(&answer.body), &captured, hooks)?;
+        add_issues(issues, hook, &mut comparison);
+    }
+    if let Some(hook) = headers_hook {
+        let view = |headers: &Headers| {
+            let mut headers = headers.clone();
+            let ignored = |name: &str| {
+                let mut list = rules.headers.ignore.iter();
+                list.any(|ignored| ignored.eq_ignore_ascii_case(name))
+            };
+            headers.retain(|name| !ignored(name));
+            headers
+        };
+        let captured = expected.as_ref().map(|e| view(&e.headers)).unwrap_or_default();
+        let issues = hook.assert_headers(&view(&answer.headers), &captured, hooks)?;
+        add_issues(issues, hook, &mut comparison);
+    }
+    Ok(comparison)
+}
+
+fn add_issues(issues: Vec<Issue>, hook: &Hook, comparison: &mut Comparison) {
+    for issue in issues {
+        let Issue {
+            path,
+            expected,
+            actual,
+            reason,
+        } = issue;
+        let by = format!("hook `{}`", hook.name());
+        comparison.mismatches.push(Mismatch {
+            path,
+            expected: expected.as_ref().map(json::show),
+            actual: actual.as_ref().map(json::show),
+            reason: Some(match reason {
+                Some(reason) => format!("{by}: {reason}"),
+                None => by,
+            }),
+            diff: None,
+        });
+    }
+}
+
+fn note_stats(
+    stats: SessionStats,
+    rules: &[Registered],
+    plan: &Plan,
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
+    let SessionStats {
+        injected_spans: _,
+        extracted_spans: _,
+        strict_misses,
+        misses,
+        calls,
+        uncorrelated,
+        rule_uses,
+    } = stats;
+    outcome.misses = misses;
+    if outcome.misses.is_empty() && strict_misses > 0 {
+        // Another runtime counts its misses and does not list them.
+        outcome.misses.push(crate::stats::Miss {
+            method: "an outbound call".to_owned(),
+            count: strict_misses,
+            ..crate::stats::Miss::default()
+        });
+    }
+    outcome.calls = calls;
+    outcome.uncorrelated = uncorrelated;
+    outcome.trusts_correlation = plan.policy.is_strict();
+    let Some(uses) = rule_uses else {
+        if let Some(rule) = rules.iter().find(|rule| rule.unused == Unused::Fail) {
+            return Err(Unjudged(format!(
+                "mock `{}` has `unused: fail`, and this runtime does not say which mocks were used",
+                rule.name
+            )));
+        }
+        return Ok(());
+    };
+    let unused = rules.iter().zip(uses).filter(|(rule, uses)| {
+        *uses == 0 && rule.unused != Unused::Ignore
+    });
+    // Sequences are registered last first; reports have the order of the suite.
+    outcome.unused = unused
+        .map(|(rule, _)| UnusedMock {
+            name: rule.name.clone(),
+            fails: rule.unused == Unused::Fail,
+        })
+        .collect();
+    Ok(())
+}
+
+/// What a closed session leaves behind, for [`World::close`].
+pub(super) type Session = SoftprobeSession;
