@@ -61,12 +61,11 @@ impl HttpRuntime {
         body: Option<&Value>,
     ) -> Result<(u16, String, String), SoftprobeError> {
         let url = format!("{}{path}", self.base);
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| {
-            SoftprobeError::Unreachable {
+        let unreachable =
+            |source: Box<dyn std::error::Error + Send + Sync>| SoftprobeError::Unreachable {
                 url: url.clone(),
                 source,
-            }
-        };
+            };
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(&url)

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::error::SoftprobeError;
 
 /// The version of the control API that is spoken here.
-pub const SPEC_VERSION: &str = "http-control-api@v1";
+pub(crate) const SPEC_VERSION: &str = "http-control-api@v1";
 /// The version of the case schema that is understood here.
-pub const SCHEMA_VERSION: &str = "1";
+pub(crate) const SCHEMA_VERSION: &str = "1";
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

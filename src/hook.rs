@@ -178,15 +178,12 @@ pub type HookFailure = Box<dyn Error + Send + Sync>;
 
 type RequestFn =
     dyn Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure> + Send + Sync;
-type MockResponseFn = dyn Fn(&MockContext<'_>, &HookContext<'_>) -> Result<ResponseChange, HookFailure>
-    + Send
-    + Sync;
-type BodyAssertFn = dyn Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
-    + Send
-    + Sync;
-type HeadersAssertFn = dyn Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
-    + Send
-    + Sync;
+type MockResponseFn =
+    dyn Fn(&MockContext<'_>, &HookContext<'_>) -> Result<ResponseChange, HookFailure> + Send + Sync;
+type BodyAssertFn =
+    dyn Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
+type HeadersAssertFn =
+    dyn Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
 
 /// The four kinds of hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -540,8 +537,14 @@ mod tests {
     fn what_does_not_resolve_says_why() {
         let why = |word, kind| hooks().resolve(word, kind).unwrap_err();
         let missing = why("checkout.unmaks", HookKind::Request);
-        assert!(missing.contains("did you mean checkout.unmask?"), "{missing}");
-        assert!(missing.contains("`refund.totals` (body assert)"), "{missing}");
+        assert!(
+            missing.contains("did you mean checkout.unmask?"),
+            "{missing}"
+        );
+        assert!(
+            missing.contains("`refund.totals` (body assert)"),
+            "{missing}"
+        );
         let other_group = why("refund.unmask", HookKind::Request);
         assert!(other_group.contains("unknown hook"), "{other_group}");
         let ambiguous = why("totals", HookKind::AssertBody);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The header that ties a request to a session on the first hop.
-pub const SESSION_HEADER: &str = "x-softprobe-session-id";
+pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";
 
 /// Which way a message crossed the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,7 +187,7 @@ pub struct Response {
 }
 
 /// The path with its query behind it.
-pub fn join_target(path: &str, query: Option<&str>) -> String {
+pub(crate) fn join_target(path: &str, query: Option<&str>) -> String {
     match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -195,7 +195,7 @@ pub fn join_target(path: &str, query: Option<&str>) -> String {
 }
 
 /// Path and query of a request target.
-pub fn split_target(target: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
     match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
@@ -203,7 +203,7 @@ pub fn split_target(target: &str) -> (&str, Option<&str>) {
 }
 
 /// Scheme, authority and the rest of an absolute URL; `None` for anything else.
-pub fn split_url(url: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
@@ -215,7 +215,7 @@ pub fn split_url(url: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Host name and port of an authority; an IPv6 address keeps its brackets.
-pub fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port))
             if !port.is_empty()
@@ -230,14 +230,14 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
 
 /// Whether a wanted host is this host: without regard to case, and a wanted host without a port fits
 /// every port.
-pub fn host_equals(wanted: &str, host: &str) -> bool {
+pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
     wanted.eq_ignore_ascii_case(host)
         || (split_port(wanted).1.is_none() && wanted.eq_ignore_ascii_case(split_port(host).0))
 }
 
 /// Whether a host ends with a suffix: a plain ends-with, without regard to case; a suffix without a
 /// port ignores the host's.
-pub fn host_ends_with(suffix: &str, host: &str) -> bool {
+pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
     let host = if split_port(suffix).1.is_none() {
         split_port(host).0
     } else {
@@ -249,7 +249,7 @@ pub fn host_ends_with(suffix: &str, host: &str) -> bool {
 
 /// Whether a host is one entry of an allowlist or a name below it, at a label boundary: `stripe.com`
 /// and `.stripe.com` both admit `api.stripe.com`, neither admits `evilstripe.com`.
-pub fn host_within(entry: &str, host: &str) -> bool {
+pub(crate) fn host_within(entry: &str, host: &str) -> bool {
     let entry = entry.strip_prefix('.').unwrap_or(entry);
     if entry.is_empty() {
         return false;
@@ -268,7 +268,7 @@ pub fn host_within(entry: &str, host: &str) -> bool {
 }
 
 /// Whether a host is this machine or has no dot: what a policy calls internal.
-pub fn host_is_internal(host: &str) -> bool {
+pub(crate) fn host_is_internal(host: &str) -> bool {
     let name = split_port(host).0;
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<std::net::IpAddr>() {
@@ -279,7 +279,7 @@ pub fn host_is_internal(host: &str) -> bool {
 
 /// Whether a wanted path is this one. A wanted path with a `?` compares with path and query, where a
 /// bare `?` at its end wants no query; one without compares with the path alone.
-pub fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool {
+pub(crate) fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool {
     match wanted.split_once('?') {
         Some((wanted_path, wanted_query)) => {
             wanted_path == path && wanted_query == query.unwrap_or_default()
@@ -289,7 +289,7 @@ pub fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool {
 }
 
 /// Whether a header belongs to one connection and is never carried further.
-pub fn is_hop_by_hop(name: &str) -> bool {
+pub(crate) fn is_hop_by_hop(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(
         name.as_str(),
@@ -298,7 +298,7 @@ pub fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// Whether a header's value is masked in everything that people read.
-pub fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     const SECRET: [&str; 5] = [
         "authorization",
         "proxy-authorization",
@@ -312,7 +312,7 @@ pub fn is_secret(name: &str) -> bool {
 }
 
 /// A header's value as people may read it: secrets masked, other bytes as text.
-pub fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
+pub(crate) fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     if is_secret(name) {
         Cow::Borrowed("[masked]")
     } else {

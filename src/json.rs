@@ -64,9 +64,8 @@ fn survives(literal: &str) -> bool {
 
 fn is_json_number(literal: &str) -> bool {
     let digits = literal.strip_prefix('-').unwrap_or(literal);
-    let leading_zero = digits.len() > 1
-        && digits.starts_with('0')
-        && digits.as_bytes()[1].is_ascii_digit();
+    let leading_zero =
+        digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
     !leading_zero && digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
@@ -187,7 +186,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 
 /// An RFC 9535 expression.
 #[derive(Debug, Clone)]
-pub struct Query {
+pub(crate) struct Query {
     text: String,
     path: JsonPath,
 }
@@ -199,7 +198,7 @@ impl Query {
     ///
     /// What is wrong with it, and where. Expressions that cost a parser without bound are refused:
     /// longer than 1,024 bytes, brackets nested deeper than 32, filters nested deeper than 4.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         guard(text)?;
         match JsonPath::parse(text) {
             Ok(path) => Ok(Self {
@@ -218,17 +217,17 @@ impl Query {
     }
 
     /// The expression as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The selected values.
-    pub fn select<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
+    pub(crate) fn select<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         self.path.query(value).all()
     }
 
     /// The selected values with their JSON pointers.
-    pub fn locate<'v>(&self, value: &'v Value) -> Vec<(String, &'v Value)> {
+    pub(crate) fn locate<'v>(&self, value: &'v Value) -> Vec<(String, &'v Value)> {
         self.path
             .query_located(value)
             .iter()
@@ -320,20 +319,41 @@ mod tests {
 
     #[test]
     fn what_is_not_json_stays_so() {
-        for text in ["", "{", "01234567890123456789", "-", "1.2.3.4.5.6.7.8.9.0.1"] {
+        for text in [
+            "",
+            "{",
+            "01234567890123456789",
+            "-",
+            "1.2.3.4.5.6.7.8.9.0.1",
+        ] {
             assert!(parse(text.as_bytes()).is_none(), "{text}");
         }
         assert!(parse(&[0xff]).is_none());
-        assert_eq!(parse(b"\"a\\\"12345678901234567890123\""), Some(json!("a\"12345678901234567890123")));
+        assert_eq!(
+            parse(b"\"a\\\"12345678901234567890123\""),
+            Some(json!("a\"12345678901234567890123"))
+        );
     }
 
     #[test]
     fn costly_expressions_are_refused_before_they_are_parsed() {
         let deep = format!("${}", "[?@.a".repeat(6));
-        assert!(Query::parse(&deep).unwrap_err().contains("nested deeper than 4"));
+        assert!(
+            Query::parse(&deep)
+                .unwrap_err()
+                .contains("nested deeper than 4")
+        );
         let wide = format!("${}", "(".repeat(40));
         assert!(Query::parse(&wide).unwrap_err().contains("deeper than 32"));
-        assert!(Query::parse(&"$".repeat(2000)).unwrap_err().contains("1024"));
-        assert!(Query::parse("items").unwrap_err().contains("starts with `$`"));
+        assert!(
+            Query::parse(&"$".repeat(2000))
+                .unwrap_err()
+                .contains("1024")
+        );
+        assert!(
+            Query::parse("items")
+                .unwrap_err()
+                .contains("starts with `$`")
+        );
     }
 }

@@ -62,6 +62,15 @@
 //! form. Hook files of other languages are not run. The default feature set is everything;
 //! `default-features = false` is the SDK against a runtime elsewhere.
 
+#![cfg_attr(
+    not(feature = "runner"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the plain SDK uses a part of the shared modules"
+    )
+)]
+
 mod case;
 mod client;
 mod control;

@@ -3,7 +3,7 @@
 /// Lets `SOFTPROBE_LOG` decide what goes to standard error, unless the program has a logger already.
 ///
 /// [`Softprobe`](crate::Softprobe) and the runner call it; without the variable nothing is installed.
-pub fn init() {
+pub(crate) fn init() {
     if std::env::var_os("SOFTPROBE_LOG").is_some() {
         let env = env_logger::Env::new().filter("SOFTPROBE_LOG");
         // A logger that is there already is the program's own choice.

@@ -8,7 +8,7 @@ use crate::stats::{Miss, OutboundCall, UncorrelatedCall};
 
 /// What became of a case.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CaseOutcome {
+pub(crate) struct CaseOutcome {
     /// The trial: `checkout-nightly::declined`.
     pub trial: String,
     /// The suite's name.
@@ -42,7 +42,7 @@ pub struct CaseOutcome {
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The answer is the expected one.
     Passed,
     /// It is not.
@@ -55,7 +55,7 @@ pub enum Verdict {
 
 /// The request as it was sent, secrets masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentRequest {
+pub(crate) struct SentRequest {
     /// The method.
     pub method: String,
     /// The whole URL.
@@ -68,7 +68,7 @@ pub struct SentRequest {
 
 /// A mock that no request used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnusedMock {
+pub(crate) struct UnusedMock {
     /// The mock.
     pub name: String,
     /// Whether that fails the case.
@@ -77,7 +77,7 @@ pub struct UnusedMock {
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunOutcome {
+pub(crate) struct RunOutcome {
     /// The cases in the order of their trials.
     pub cases: Vec<CaseOutcome>,
     /// How long the run took.
@@ -86,7 +86,7 @@ pub struct RunOutcome {
 
 impl CaseOutcome {
     /// What is wrong, one a line; empty for a case that passes.
-    pub fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut count = |n: usize, one: &str, several: &str| {
             if n > 0 {
@@ -112,15 +112,16 @@ impl CaseOutcome {
     }
 
     /// What happened, in one line.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         match &self.verdict {
             Verdict::Passed => "passed".to_owned(),
             Verdict::Skipped(reason) => reason.clone(),
             Verdict::Errored(message) => message.lines().next().unwrap_or_default().to_owned(),
             Verdict::Failed => {
-                let first = self.mismatches.first().map(|mismatch| {
-                    format!("; first: {} {}", mismatch.path, mismatch.in_short())
-                });
+                let first = self
+                    .mismatches
+                    .first()
+                    .map(|mismatch| format!("; first: {} {}", mismatch.path, mismatch.in_short()));
                 self.faults().join(", ") + &first.unwrap_or_default()
             }
         }

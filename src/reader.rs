@@ -58,7 +58,7 @@ impl fmt::Display for Place {
 }
 
 /// Whether a key can stand in a path without quotes.
-pub fn is_plain(key: &str) -> bool {
+pub(crate) fn is_plain(key: &str) -> bool {
     let mut chars = key.chars();
     chars
         .next()
@@ -368,7 +368,7 @@ fn unknown_field(key: &str, known: &[&str]) -> String {
 }
 
 /// `; did you mean X?` for the nearest candidate, nothing where none is near.
-pub fn did_you_mean<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> String {
+pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> String {
     candidates
         .map(|candidate| {
             let distance =

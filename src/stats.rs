@@ -102,6 +102,9 @@ impl fmt::Display for NearestRule {
             wanted,
             has,
         } = self;
-        write!(f, "nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`")
+        write!(
+            f,
+            "nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`"
+        )
     }
 }

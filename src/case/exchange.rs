@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::document::{Attribute, CaseError, shape};
 use super::otlp::{Any, decode_base64, field, id, integer};
 use crate::http::{
-    Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop,
-    split_target, split_url,
+    Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
 use crate::reader::Place;
 
@@ -327,7 +326,10 @@ impl Words<'_> {
             Any::Text(text) => match self.text(&format!("{key}.encoding")).as_deref() {
                 Some("base64") => {
                     let bytes = decode_base64(text).ok_or_else(|| {
-                        shape(place, format!("{key}: {key}.encoding says base64, which this is not"))
+                        shape(
+                            place,
+                            format!("{key}: {key}.encoding says base64, which this is not"),
+                        )
                     })?;
                     Ok((Some(bytes), true))
                 }

@@ -24,7 +24,9 @@ pub struct AmbiguousInbound {
 /// else the ancestor of all others.
 pub(super) fn find(exchanges: &[Exchange]) -> Result<Option<usize>, AmbiguousInbound> {
     let by = |keep: &dyn Fn(&Exchange) -> bool| -> Vec<usize> {
-        (0..exchanges.len()).filter(|&n| keep(&exchanges[n])).collect()
+        (0..exchanges.len())
+            .filter(|&n| keep(&exchanges[n]))
+            .collect()
     };
     let mut found = by(&|x| x.direction == Some(Direction::Inbound));
     if found.is_empty() {

@@ -10,7 +10,7 @@ use crate::json::{self, Query};
 
 /// Everything that is asserted without a hook.
 #[derive(Debug, Clone, Default)]
-pub struct Assertions {
+pub(crate) struct Assertions {
     /// Of the status.
     pub status: StatusRule,
     /// Of the headers.
@@ -21,7 +21,7 @@ pub struct Assertions {
 
 /// Which statuses are right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum StatusRule {
+pub(crate) enum StatusRule {
     /// The captured one.
     #[default]
     Captured,
@@ -33,7 +33,7 @@ pub enum StatusRule {
 
 impl StatusRule {
     /// Whether a status is right; every one is where the captured one is wanted.
-    pub fn admits(&self, status: u16) -> bool {
+    pub(crate) fn admits(&self, status: u16) -> bool {
         match self {
             Self::Captured => true,
             Self::OneOf(list) => list.contains(&status),
@@ -57,7 +57,7 @@ impl fmt::Display for StatusRule {
 
 /// What is asserted about headers.
 #[derive(Debug, Clone, Default)]
-pub struct HeaderRules {
+pub(crate) struct HeaderRules {
     /// Name → pattern found in a value; an empty pattern fits any.
     pub include: Vec<(String, Regex)>,
     /// Names left out of every comparison.
@@ -68,7 +68,7 @@ pub struct HeaderRules {
 
 /// What is asserted about the body.
 #[derive(Debug, Clone, Default)]
-pub struct BodyRules {
+pub(crate) struct BodyRules {
     /// How bodies compare; `json-subset` when it is not given.
     pub mode: Option<BodyMode>,
     /// Paths removed from both sides.
@@ -85,7 +85,7 @@ pub struct BodyRules {
 
 /// How bodies compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BodyMode {
+pub(crate) enum BodyMode {
     /// Every captured member is there and equal; objects may have more.
     #[default]
     JsonSubset,
@@ -99,7 +99,7 @@ pub enum BodyMode {
 
 /// What a value must look like.
 #[derive(Debug, Clone)]
-pub enum Matcher {
+pub(crate) enum Matcher {
     /// Of this JSON type: `string`, `number`, `integer`, `boolean`, `object`, `array`, `null`.
     Type(&'static str),
     /// A string in which the pattern is found.
@@ -133,12 +133,12 @@ static TIMESTAMP: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 impl Matcher {
     /// The JSON types that a matcher can name.
-    pub const TYPES: [&'static str; 7] = [
+    pub(crate) const TYPES: [&'static str; 7] = [
         "string", "number", "integer", "boolean", "object", "array", "null",
     ];
 
     /// Whether a value fits.
-    pub fn fits(&self, value: &Value) -> bool {
+    pub(crate) fn fits(&self, value: &Value) -> bool {
         let text = || value.as_str().filter(|_| json::kind(value) == "string");
         let found = |pattern: &Option<Regex>| {
             let pattern = pattern.as_ref();
@@ -152,7 +152,9 @@ impl Matcher {
             Self::Timestamp => found(&TIMESTAMP),
             Self::Near { near, by } => json::number_text(value)
                 .and_then(|text| text.parse::<f64>().ok())
-                .is_some_and(|number| (number - near).abs() <= by.abs() + f64::EPSILON * near.abs()),
+                .is_some_and(|number| {
+                    (number - near).abs() <= by.abs() + f64::EPSILON * near.abs()
+                }),
         }
     }
 }
@@ -176,16 +178,35 @@ mod tests {
 
     #[test]
     fn matchers_fit_what_they_name() {
-        let near = Matcher::Near { near: 9.5, by: 0.01 };
+        let near = Matcher::Near {
+            near: 9.5,
+            by: 0.01,
+        };
         for (matcher, good, bad) in [
             (Matcher::Type("string"), json!("a"), json!(1)),
             (Matcher::Type("integer"), json!(10), json!(1.5)),
             (Matcher::Type("integer"), json!(0), json!("0")),
             (Matcher::Type("null"), json!(null), json!(0)),
-            (Matcher::Regex(Regex::new("^a").unwrap()), json!("ab"), json!("ba")),
-            (Matcher::Uuid, json!("67e55044-10b1-426f-9247-bb680e5fe0c8"), json!("67e55044")),
-            (Matcher::Timestamp, json!("2026-04-20T10:00:00Z"), json!("2026-13-20T10:00:00Z")),
-            (Matcher::Timestamp, json!("2026-04-20T10:00:00.5+02:00"), json!("10:00")),
+            (
+                Matcher::Regex(Regex::new("^a").unwrap()),
+                json!("ab"),
+                json!("ba"),
+            ),
+            (
+                Matcher::Uuid,
+                json!("67e55044-10b1-426f-9247-bb680e5fe0c8"),
+                json!("67e55044"),
+            ),
+            (
+                Matcher::Timestamp,
+                json!("2026-04-20T10:00:00Z"),
+                json!("2026-13-20T10:00:00Z"),
+            ),
+            (
+                Matcher::Timestamp,
+                json!("2026-04-20T10:00:00.5+02:00"),
+                json!("10:00"),
+            ),
             (near.clone(), json!(9.51), json!(9.52)),
             (near, json!(9.49), json!("9.5")),
         ] {

@@ -49,8 +49,12 @@ pub(super) fn compare(
                 Mismatch::new("body", hidden, hidden)
             };
             mismatch.reason = match (parsed.is_some(), actual_parsed.is_some()) {
-                (true, false) => Some("the expected body is JSON, the actual one is not".to_owned()),
-                (false, true) => Some("the actual body is JSON, the expected one is not".to_owned()),
+                (true, false) => {
+                    Some("the expected body is JSON, the actual one is not".to_owned())
+                }
+                (false, true) => {
+                    Some("the actual body is JSON, the expected one is not".to_owned())
+                }
                 _ => mismatch.reason,
             };
             found.mismatches.push(mismatch);
@@ -102,12 +106,7 @@ fn pointers(queries: &[&Query], body: &Value) -> HashSet<String> {
         .collect()
 }
 
-fn check_matches(
-    actual: Option<&Value>,
-    bytes: &[u8],
-    rules: &BodyRules,
-    found: &mut Comparison,
-) {
+fn check_matches(actual: Option<&Value>, bytes: &[u8], rules: &BodyRules, found: &mut Comparison) {
     for (query, matcher) in &rules.matches {
         found.compared += 1;
         let Some(body) = actual else {
@@ -131,7 +130,9 @@ fn check_matches(
         redact(&mut shown, &rules.redactions);
         for (pointer, value) in selected {
             if !matcher.fits(value) {
-                let actual = shown.pointer(&pointer).map_or("gone".to_owned(), json::show);
+                let actual = shown
+                    .pointer(&pointer)
+                    .map_or("gone".to_owned(), json::show);
                 let path = tree::path_of_pointer(&pointer, body);
                 found
                     .mismatches
@@ -147,7 +148,11 @@ fn differing_text(expected: &[u8], actual: &[u8]) -> Mismatch {
     match (std::str::from_utf8(expected), std::str::from_utf8(actual)) {
         (Ok(expected), Ok(actual)) => mismatch.diff = text_diff(expected, actual),
         _ => {
-            let same = expected.iter().zip(actual).take_while(|(a, b)| a == b).count();
+            let same = expected
+                .iter()
+                .zip(actual)
+                .take_while(|(a, b)| a == b)
+                .count();
             mismatch.reason = Some(format!("the first difference is at byte {same}"));
         }
     }

@@ -9,13 +9,13 @@ mod tree;
 
 pub(crate) use body::redact;
 
-pub use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
+pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 
 use crate::http::{Headers, Response};
 
 /// What the capture says should come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// The captured status.
     pub status: u16,
     /// The captured headers.
@@ -26,7 +26,7 @@ pub struct Expected {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
+pub(crate) struct Mismatch {
     /// Where: `status`, `headers.content-type`, `$.items[0].price`, `body`.
     pub path: String,
     /// What was expected there; `None` for nothing.
@@ -62,7 +62,7 @@ impl Mismatch {
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Every difference.
     pub mismatches: Vec<Mismatch>,
     /// How many things were compared at all: a comparison of nothing proves nothing.
@@ -76,7 +76,7 @@ pub struct Comparison {
 /// The answer's body must be decoded (`content-encoding`) already. What the author states beats what
 /// was captured: where a given `status` excludes the captured one, the captured body counts only if
 /// the author asks for it.
-pub fn compare(
+pub(crate) fn compare(
     captured: Option<&Expected>,
     actual: &Response,
     assertions: &Assertions,

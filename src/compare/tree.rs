@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::body::text_diff;
 use super::Mismatch;
+use super::body::text_diff;
 use crate::json;
 use crate::reader::Step;
 

@@ -65,7 +65,8 @@ async fn tunnel(
             authority,
             credentials,
         });
-        let handle = move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
+        let handle =
+            move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
         connection(stream, Arc::new(handle)).await;
         return Ok(());
     }

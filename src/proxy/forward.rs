@@ -71,11 +71,7 @@ impl Forwarder {
         }
     }
 
-    async fn forward_tls(
-        &self,
-        request: hyper::Request<Vec<u8>>,
-        shown: &str,
-    ) -> HyperResponse {
+    async fn forward_tls(&self, request: hyper::Request<Vec<u8>>, shown: &str) -> HyperResponse {
         let agent = self.tls.clone();
         let sent = tokio::task::spawn_blocking(move || {
             let mut response = agent.run(request)?;

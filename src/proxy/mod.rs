@@ -58,21 +58,8 @@ impl Proxy {
         address: &str,
         idle: Idle,
     ) -> Result<Self, SoftprobeError> {
-        Self::before(Arc::new(runtime.clone()), address, idle)
-    }
-
-    /// Starts a proxy that asks any oracle.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::start`].
-    pub fn before(
-        oracle: Arc<dyn Oracle>,
-        address: &str,
-        idle: Idle,
-    ) -> Result<Self, SoftprobeError> {
         let shared = Arc::new(Shared {
-            oracle,
+            oracle: Arc::new(runtime.clone()),
             idle,
             forwarder: forward::Forwarder::new(),
         });

@@ -24,7 +24,8 @@ pub(super) fn of(request: &mut Request, absolute: bool, tunnel: Option<&Tunnel>)
     if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {
         let mut steps = rest.splitn(3, '/');
         let (scheme, host) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
-        if !["http", "https"].contains(&scheme) || split_url(&format!("{scheme}://{host}")).is_none()
+        if !["http", "https"].contains(&scheme)
+            || split_url(&format!("{scheme}://{host}")).is_none()
         {
             return Target::Refused(plain(
                 400,

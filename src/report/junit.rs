@@ -10,7 +10,10 @@ use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
 /// # Errors
 ///
 /// What writing the XML failed with.
-pub(crate) fn junit(run: &RunOutcome, secrets: &[String]) -> Result<String, quick_junit::SerializeError> {
+pub(crate) fn junit(
+    run: &RunOutcome,
+    secrets: &[String],
+) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("softprobe");
     report.set_time(run.took);
     let mut suites: Vec<&str> = Vec::new();

@@ -11,5 +11,7 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
     secrets
         .iter()
         .filter(|secret| !secret.is_empty())
-        .fold(text, |text, secret| text.replace(secret.as_str(), "[masked]"))
+        .fold(text, |text, secret| {
+            text.replace(secret.as_str(), "[masked]")
+        })
 }

@@ -239,7 +239,12 @@ impl Page {
             .iter()
             .map(|call| format!("{} {}{}", call.method, call.host, call.path))
             .collect();
-        let width = shown.iter().map(|c| c.chars().count()).max().unwrap_or(0).min(60);
+        let width = shown
+            .iter()
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(60);
         for (call, shown) in calls.iter().zip(shown) {
             let by = match (&call.rule, call.answer.as_str()) {
                 (Some(rule), answer) => format!("{answer} `{rule}`"),

@@ -8,11 +8,11 @@ mod resolve;
 pub(crate) mod when;
 
 pub use policy::{OnMiss, Policy, PolicyMode};
-pub use resolve::{
-    Answer, Decision, Difference, Layer, Nearest, STRICT_MISS_STATUS, RuleState, resolve,
+pub(crate) use resolve::{
+    Answer, Decision, Difference, Layer, Nearest, RuleState, STRICT_MISS_STATUS, resolve,
     strict_miss,
 };
-pub use when::{Question, When};
+pub(crate) use when::{Question, When};
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::reader::{Node, Object, Place, Problems};
 
 /// One rule: `{"name", "priority", "consume", "when", "then"}`.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its name in reports; `id` is accepted for it.
     pub name: Option<String>,
     /// The highest wins; 0 when it is not given.
@@ -49,7 +49,7 @@ pub enum Consume {
 
 /// What a rule does with a request that it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
+pub(crate) enum Then {
     /// Answers with a response, after a delay.
     Mock {
         /// The response.
@@ -72,7 +72,7 @@ impl Rule {
     ///
     /// Every fault in the document, each with its place (`rules[2].when.direciton: unknown field;
     /// did you mean direction?`).
-    pub fn read_document(document: &Value) -> Result<Vec<Self>, Problems> {
+    pub(crate) fn read_document(document: &Value) -> Result<Vec<Self>, Problems> {
         let mut problems = Problems::default();
         let rules = read_document(document, &mut problems);
         problems.into_result(rules)
@@ -83,7 +83,7 @@ impl Rule {
     /// # Errors
     ///
     /// Every fault in the list, each with its place.
-    pub fn read_list(rules: &[Value], place: &Place) -> Result<Vec<Self>, Problems> {
+    pub(crate) fn read_list(rules: &[Value], place: &Place) -> Result<Vec<Self>, Problems> {
         let mut problems = Problems::default();
         let rules = rules
             .iter()
@@ -94,7 +94,7 @@ impl Rule {
     }
 
     /// Reads one rule.
-    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(
             &["name", "id", "priority", "consume", "when", "then"],
             problems,
@@ -348,10 +348,12 @@ pub(crate) fn response_value(response: &Response) -> Value {
         .names()
         .into_iter()
         .map(|name| {
-            let values = headers.all(&name).map(|value| match std::str::from_utf8(value) {
-                Ok(text) => Value::from(text),
-                Err(_) => serde_json::json!({"base64": encode(value)}),
-            });
+            let values = headers
+                .all(&name)
+                .map(|value| match std::str::from_utf8(value) {
+                    Ok(text) => Value::from(text),
+                    Err(_) => serde_json::json!({"base64": encode(value)}),
+                });
             let mut values: Vec<Value> = values.collect();
             let value = if values.len() == 1 {
                 values.remove(0)

@@ -89,10 +89,7 @@ impl Policy {
             node.map(problems)?
         };
         let before = problems.0.len();
-        let modes = [
-            ("allow", PolicyMode::Allow),
-            ("strict", PolicyMode::Strict),
-        ];
+        let modes = [("allow", PolicyMode::Allow), ("strict", PolicyMode::Strict)];
         let mut policy = Self::default();
         if let Some(node) = object.get("externalHttp") {
             policy.external_http = node.choice(&modes, problems).unwrap_or_default();
@@ -124,8 +121,7 @@ impl Policy {
             OnMissWord::Error => OnMiss::Error,
             OnMissWord::Mock => {
                 let node = object.require("mock", problems)?;
-                let mock =
-                    node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+                let mock = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
                 OnMiss::Mock(read_response(&mock, 200, problems)?)
             }
         };

@@ -9,11 +9,11 @@ use super::{Consume, Policy, Question, Rule, Then};
 use crate::http::{Headers, Request, Response};
 
 /// The status of a strict miss.
-pub const STRICT_MISS_STATUS: u16 = 599;
+pub(crate) const STRICT_MISS_STATUS: u16 = 599;
 
 /// Where a rule comes from; the later wins on equal priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// The case's embedded rules.
     Case,
     /// The session's own rules.
@@ -22,7 +22,7 @@ pub enum Layer {
 
 /// A rule with what has become of it in a session.
 #[derive(Debug, Clone)]
-pub struct RuleState {
+pub(crate) struct RuleState {
     /// The rule.
     pub rule: Rule,
     /// How many requests it has answered.
@@ -31,19 +31,19 @@ pub struct RuleState {
 
 impl RuleState {
     /// A rule that has answered nothing.
-    pub fn new(rule: Rule) -> Self {
+    pub(crate) fn new(rule: Rule) -> Self {
         Self { rule, uses: 0 }
     }
 
     /// Whether it has answered all it may.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.rule.consume == Consume::Once && self.uses > 0
     }
 }
 
 /// What a request gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// This response, after the delay.
     Mock {
         /// The response.
@@ -61,7 +61,7 @@ pub enum Answer {
 
 /// An answer with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// What the request gets.
     pub answer: Answer,
     /// The rule that decided; `None` when the policy did.
@@ -72,7 +72,7 @@ pub struct Decision {
 
 /// A rule that did not match, and the first of its predicates that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nearest {
+pub(crate) struct Nearest {
     /// The rule's name, or its index.
     pub rule: String,
     /// Why it did not match.
@@ -81,7 +81,7 @@ pub struct Nearest {
 
 /// A predicate that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// The predicate: `host`, `headers.accept`.
     pub field: String,
     /// What the rule wants.
@@ -92,7 +92,7 @@ pub struct Difference {
 
 impl Nearest {
     /// `{"rule", "field", "wanted", "has"}`, as stats list it.
-    pub fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         let Self {
             rule,
             difference: Difference { field, wanted, has },
@@ -103,7 +103,7 @@ impl Nearest {
 
 /// Decides what answers the question: among the rules that match, the highest priority, then the
 /// higher layer, then the later entry; the policy's own word has priority 0 and the lowest layer.
-pub fn resolve(
+pub(crate) fn resolve(
     question: &Question<'_>,
     policy: &Policy,
     case_rules: &[RuleState],
@@ -185,7 +185,7 @@ fn fingerprint(request: &Request) -> String {
 }
 
 /// The answer to a strict miss; `session` is empty for a request that belongs to none.
-pub fn strict_miss(request: &Request, session: &str) -> Response {
+pub(crate) fn strict_miss(request: &Request, session: &str) -> Response {
     let body = json!({
         "error": "strict policy blocked unmatched outbound",
         "sessionId": session,

@@ -6,15 +6,13 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::Difference;
-use crate::http::{
-    Direction, Request, host_ends_with, host_equals, path_equals, shown,
-};
+use crate::http::{Direction, Request, host_ends_with, host_equals, path_equals, shown};
 use crate::json::{self, Query};
 use crate::reader::{Node, Problems};
 
 /// What a request must be; every given predicate must hold, none given matches everything.
 #[derive(Debug, Clone, Default)]
-pub struct When {
+pub(crate) struct When {
     direction: Option<Direction>,
     service: Option<String>,
     method: Option<String>,
@@ -34,7 +32,7 @@ pub struct When {
 
 /// A request that wants an answer, with what is known about it.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub(crate) struct Question<'a> {
     /// The request.
     pub request: &'a Request,
     /// Which way it crosses the application.
@@ -50,7 +48,7 @@ pub struct Question<'a> {
 
 impl<'a> Question<'a> {
     /// An outbound request of a session.
-    pub fn outbound(
+    pub(crate) fn outbound(
         request: &'a Request,
         session: &'a str,
         service: Option<&'a str>,
@@ -99,7 +97,7 @@ impl<'a> Question<'a> {
 
 impl When {
     /// The keys of a `when`.
-    pub const KEYS: [&'static str; 15] = [
+    pub(crate) const KEYS: [&'static str; 15] = [
         "direction",
         "service",
         "method",
@@ -118,7 +116,7 @@ impl When {
     ];
 
     /// Reads a `when`; expressions are compiled, so that none can fail later.
-    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(&Self::KEYS, problems)?;
         let before = problems.0.len();
         let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
@@ -155,7 +153,10 @@ impl When {
         if let Some(node) = object.get("bodyJsonPath") {
             when.body_json_path = read_query(&node, problems);
         }
-        if let Some(members) = object.get("bodyJsonPathEquals").and_then(|n| n.map(problems)) {
+        if let Some(members) = object
+            .get("bodyJsonPathEquals")
+            .and_then(|n| n.map(problems))
+        {
             for (text, node) in members.members() {
                 match Query::parse(text) {
                     Ok(query) => when.body_json_path_equals.push((query, node.value.clone())),
@@ -225,11 +226,19 @@ impl When {
             tally.note(holds, "query", &format!("{name}={wanted}"), has);
         }
         for (name, wanted) in &self.headers {
-            let holds = wanted
-                .iter()
-                .all(|wanted| request.headers.all(name).any(|has| has == wanted.as_bytes()));
+            let holds = wanted.iter().all(|wanted| {
+                request
+                    .headers
+                    .all(name)
+                    .any(|has| has == wanted.as_bytes())
+            });
             let wanted = shown(name, wanted.join(", ").as_bytes()).into_owned();
-            tally.note(holds, &format!("headers.{name}"), &wanted, &header_text(request, name));
+            tally.note(
+                holds,
+                &format!("headers.{name}"),
+                &wanted,
+                &header_text(request, name),
+            );
         }
         for (name, pattern) in &self.header_match {
             let holds = request
@@ -243,7 +252,12 @@ impl When {
             let holds = question
                 .body_json()
                 .is_some_and(|body| !query.select(body).is_empty());
-            tally.note(holds, "bodyJsonPath", query.text(), "no such node in the body");
+            tally.note(
+                holds,
+                "bodyJsonPath",
+                query.text(),
+                "no such node in the body",
+            );
         }
         for (query, wanted) in &self.body_json_path_equals {
             let selected = question
@@ -253,7 +267,11 @@ impl When {
             let holds = selected.iter().any(|node| json::equals(node, wanted));
             let has = match selected.as_slice() {
                 [] => "no such node in the body".to_owned(),
-                nodes => nodes.iter().map(|n| json::show(n)).collect::<Vec<_>>().join(", "),
+                nodes => nodes
+                    .iter()
+                    .map(|n| json::show(n))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             };
             let field = format!("bodyJsonPathEquals.{}", query.text());
             tally.note(holds, &field, &json::show(wanted), &has);
@@ -352,7 +370,11 @@ fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
 
 fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Vec<String>)> {
     let mut headers = Vec::new();
-    for (name, value) in node.map(problems).iter().flat_map(|object| object.members()) {
+    for (name, value) in node
+        .map(problems)
+        .iter()
+        .flat_map(|object| object.members())
+    {
         let values = match value.value {
             Value::Array(_) => value.strings(problems),
             _ => value.scalar_text(problems).map(|text| vec![text]),
@@ -363,12 +385,13 @@ fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String,
 }
 
 /// Reads name → regular expression.
-pub(crate) fn read_header_match(
-    node: &Node<'_>,
-    problems: &mut Problems,
-) -> Vec<(String, Regex)> {
+pub(crate) fn read_header_match(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Regex)> {
     let mut patterns = Vec::new();
-    for (name, value) in node.map(problems).iter().flat_map(|object| object.members()) {
+    for (name, value) in node
+        .map(problems)
+        .iter()
+        .flat_map(|object| object.members())
+    {
         let Some(text) = value.scalar_text(problems) else {
             continue;
         };
@@ -400,7 +423,7 @@ fn read_tags(node: Option<Node<'_>>, problems: &mut Problems) -> Vec<(String, Va
 
 impl When {
     /// Whether every predicate holds.
-    pub fn matches(&self, question: &Question<'_>) -> bool {
+    pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
         self.check(question).1.is_none()
     }
 }

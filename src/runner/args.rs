@@ -78,7 +78,12 @@ pub(crate) struct Args {
     pub(crate) bench: bool,
 
     /// A suite file or a glob of them, in the place of those of the code; may be repeated
-    #[arg(long, value_name = "PATH", env = "SOFTPROBE_SUITE", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SOFTPROBE_SUITE",
+        value_delimiter = ','
+    )]
     pub(crate) suite: Vec<String>,
     /// The base URL of an application that runs already
     #[arg(long, value_name = "URL", env = "APP_URL")]

@@ -195,7 +195,13 @@ pub(crate) fn case_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<Ca
             let path = Path::new(&entry.path);
             let file_name = path.file_name()?.to_string_lossy();
             if file_name.strip_suffix(".case.json").unwrap_or(&file_name) == name {
-                found.push((entry, self::files(&entry.path, &[folder, root]).ok()?.files.pop()?));
+                found.push((
+                    entry,
+                    self::files(&entry.path, &[folder, root])
+                        .ok()?
+                        .files
+                        .pop()?,
+                ));
             }
             continue;
         };

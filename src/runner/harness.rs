@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, ColorSetting, Completion, Conclusion, Failed, FormatSetting, Trial};
+use libtest_mimic::{
+    Arguments, ColorSetting, Completion, Conclusion, Failed, FormatSetting, Trial,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -113,7 +115,11 @@ pub(super) fn run(
         interrupted: AtomicBool::new(false),
         failed: AtomicBool::new(false),
         fail_fast: args.fail_fast,
-        palette: if coloured { Palette::coloured() } else { Palette::default() },
+        palette: if coloured {
+            Palette::coloured()
+        } else {
+            Palette::default()
+        },
         summary_to_stderr: args.exact || std::env::var_os("NEXTEST").is_some(),
         secrets: vec![token.trim().to_owned()],
     });
@@ -129,7 +135,11 @@ pub(super) fn run(
     let arguments = Arguments {
         test_threads: threads,
         logfile: held.as_ref().map(|file| file.path().display().to_string()),
-        color: Some(if coloured { ColorSetting::Always } else { ColorSetting::Never }),
+        color: Some(if coloured {
+            ColorSetting::Always
+        } else {
+            ColorSetting::Never
+        }),
         format: Some(match format {
             Format::Pretty | Format::Junit => FormatSetting::Pretty,
             Format::Terse => FormatSetting::Terse,
@@ -241,7 +251,9 @@ fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Share
 }
 
 fn trial(args: &Args, case: Case, shared: Arc<Shared>) -> Trial {
-    let skipped = is_ignored(args, &case).then(|| case.ignored.clone()).flatten();
+    let skipped = is_ignored(args, &case)
+        .then(|| case.ignored.clone())
+        .flatten();
     Trial::ignorable_test(case.trial.clone(), move || {
         let skip = skipped.or_else(|| shared.stopped());
         let mut outcome = match &skip {
@@ -322,9 +334,7 @@ fn uses_colour(args: &Args) -> bool {
     match args.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-        }
+        Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     }
 }
 
@@ -365,7 +375,11 @@ fn with_additions(
 
 fn successes(run: &RunOutcome, shared: &Shared) -> String {
     let mut out = String::from("successes:\n\n");
-    for outcome in run.cases.iter().filter(|case| case.verdict == Verdict::Passed) {
+    for outcome in run
+        .cases
+        .iter()
+        .filter(|case| case.verdict == Verdict::Passed)
+    {
         let report = mask(text(outcome, shared.palette), &shared.secrets);
         out.push_str(&format!("---- {} ----\n{report}\n", outcome.trial));
     }
@@ -379,14 +393,25 @@ fn timed(line: &str, format: Format, run: &RunOutcome) -> Option<String> {
         let mut event: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_result = event["type"] == "test" && event["event"] != "started";
         let name = event["name"].as_str().filter(|_| is_result)?.to_owned();
-        let case = run.cases.iter().filter(ran).find(|case| case.trial == name)?;
+        let case = run
+            .cases
+            .iter()
+            .filter(ran)
+            .find(|case| case.trial == name)?;
         event["exec_time"] = case.took.as_secs_f64().into();
         return Some(format!("{event}\n"));
     }
     let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    let case = run.cases.iter().filter(ran).find(|case| case.trial == name.trim_end())?;
+    let case = run
+        .cases
+        .iter()
+        .filter(ran)
+        .find(|case| case.trial == name.trim_end())?;
     let result = result.trim_end();
-    Some(format!("test {name} ... {result} <{:.3}s>\n", case.took.as_secs_f64()))
+    Some(format!(
+        "test {name} ... {result} <{:.3}s>\n",
+        case.took.as_secs_f64()
+    ))
 }
 
 /// Puts the cases into the order of a seed; the same seed gives the same order.

@@ -120,7 +120,11 @@ fn exchanges(
 
 fn key(exchange: &Exchange) -> (String, u64, String) {
     let request = &exchange.request;
-    (exchange.span_id.clone(), exchange.start_ns, request.to_string())
+    (
+        exchange.span_id.clone(),
+        exchange.start_ns,
+        request.to_string(),
+    )
 }
 
 /// The exchanges that entries beside `mocks: auto` answer.
@@ -164,7 +168,9 @@ fn from_exchanges(
         let mut name = plan.name.clone();
         if sequence {
             mock = narrowed(mock, exchange);
-            let repeats = exchanges[n + 1..].iter().any(|later| same_call(exchange, later));
+            let repeats = exchanges[n + 1..]
+                .iter()
+                .any(|later| same_call(exchange, later));
             if repeats {
                 mock = mock.once();
             }

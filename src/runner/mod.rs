@@ -307,7 +307,10 @@ impl Replay {
             let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
         }
         let app_url = args.app_url.clone().or_else(|| self.app_url.take());
-        let listen = args.proxy_listen.clone().or_else(|| self.proxy_listen.take());
+        let listen = args
+            .proxy_listen
+            .clone()
+            .or_else(|| self.proxy_listen.take());
         let starts = app_url.is_none() && self.start_app.is_some();
         let idle = if args.forward_idle {
             Idle::Forward
@@ -335,7 +338,9 @@ impl Replay {
         };
         let mut started = Started {
             app: None,
-            proxy: proxy.transpose().map_err(|e| Refusal(vec![e.to_string()]))?,
+            proxy: proxy
+                .transpose()
+                .map_err(|e| Refusal(vec![e.to_string()]))?,
         };
         let app = match (app_url, &started.proxy, self.start_app.take()) {
             (Some(url), ..) => Some(url),
@@ -383,8 +388,12 @@ fn load_suite(file: &Path, context: &SuiteContext) -> Result<Suite, Vec<String>>
 
 /// The path as people know it: below the working directory where it is.
 fn relative(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).to_owned()
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let whole = path.canonicalize();
+    match (here, &whole) {
+        (Ok(here), Ok(whole)) => whole.strip_prefix(&here).unwrap_or(path).to_owned(),
+        _ => path.to_owned(),
+    }
 }
 
 /// Two suites may not have a trial of the same name.
@@ -420,9 +429,8 @@ fn environment(file: Option<&Path>) -> Result<BTreeMap<String, String>, Refusal>
     let Some(file) = file else {
         return Ok(env);
     };
-    let refuse = |error: dotenvy::Error| {
-        Refusal(vec![format!("{}: {error}", relative(file).display())])
-    };
+    let refuse =
+        |error: dotenvy::Error| Refusal(vec![format!("{}: {error}", relative(file).display())]);
     for pair in dotenvy::from_path_iter(file).map_err(refuse)? {
         let (name, value) = pair.map_err(refuse)?;
         env.entry(name).or_insert(value);

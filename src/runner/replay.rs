@@ -9,9 +9,9 @@ use super::decode::decoded;
 use super::discover::Case as Trial;
 use super::mocks::{Registered, register};
 use super::world::World;
-use crate::case::{Case, CapturedResponse, replayable_request};
+use crate::case::{CapturedResponse, Case, replayable_request};
 use crate::compare::{Comparison, Expected, Mismatch, compare, redact};
-use crate::hook::{Hook, HookContext, Issue};
+use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::http::{Headers, Request, Response};
 use crate::json;
 use crate::outcome::{CaseOutcome, UnusedMock, Verdict};
@@ -63,19 +63,19 @@ fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), 
     };
     let (sent, answer) = world.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
-    let answer = answer.map(|answer| answer_and_comparison(answer, captured, plan, &hooks));
+    let answer = answer.map(|answer| judge_answer(answer, captured, plan, &hooks));
 
     let stats = session.stats()?;
     world.close(session)?;
     note_stats(stats, &rules, plan, outcome)?;
-    let comparison = answer.map_err(Unjudged)??;
+    let (comparison, hooks_ran) = answer.map_err(Unjudged)?;
     outcome.mismatches = comparison.mismatches;
     outcome.warnings.extend(comparison.notes);
-    Ok(())
+    Ok(hooks_ran?)
 }
 
-impl From<crate::hook::HookError> for Unjudged {
-    fn from(error: crate::hook::HookError) -> Self {
+impl From<HookError> for Unjudged {
+    fn from(error: HookError) -> Self {
         Self(error.to_string())
     }
 }
@@ -105,7 +105,10 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
             })?;
             let request = replayable_request(inbound);
             if request.method.is_empty() {
-                return Err(Unjudged(format!("{}: no http.request.method", inbound.summary())));
+                return Err(Unjudged(format!(
+                    "{}: no http.request.method",
+                    inbound.summary()
+                )));
             }
             request
         }
@@ -150,17 +153,30 @@ fn expected(captured: &CapturedResponse) -> Expected {
     }
 }
 
-fn answer_and_comparison(
+/// What the comparison found, and whether the hooks behind it ran: a hook that fails must not hide what
+/// was found before it.
+fn judge_answer(
     mut answer: Response,
     captured: Option<CapturedResponse>,
     plan: &Plan,
     hooks: &HookContext<'_>,
-) -> Result<Comparison, Unjudged> {
+) -> (Comparison, Result<(), HookError>) {
     let (body, note) = decoded(&answer.headers, &answer.body);
     answer.body = body;
     let expected = captured.as_ref().map(expected);
     let mut comparison = compare(expected.as_ref(), &answer, &plan.assertions.rules);
     comparison.notes.extend(note);
+    let hooks_ran = run_hooks(&answer, expected.as_ref(), plan, hooks, &mut comparison);
+    (comparison, hooks_ran)
+}
+
+fn run_hooks(
+    answer: &Response,
+    expected: Option<&Expected>,
+    plan: &Plan,
+    hooks: &HookContext<'_>,
+    comparison: &mut Comparison,
+) -> Result<(), HookError> {
     let AssertionPlan {
         rules,
         body_hook,
@@ -173,10 +189,10 @@ fn answer_and_comparison(
             redact(&mut view, &rules.body.redactions);
             view
         };
-        let captured = expected.as_ref().and_then(|e| e.body.as_deref());
+        let captured = expected.and_then(|e| e.body.as_deref());
         let captured = captured.map_or(Value::Null, view);
         let issues = hook.assert_body(&view(&answer.body), &captured, hooks)?;
-        add_issues(issues, hook, &mut comparison);
+        add_issues(issues, hook, comparison);
     }
     if let Some(hook) = headers_hook {
         let view = |headers: &Headers| {
@@ -188,11 +204,11 @@ fn answer_and_comparison(
             headers.retain(|name| !ignored(name));
             headers
         };
-        let captured = expected.as_ref().map(|e| view(&e.headers)).unwrap_or_default();
+        let captured = expected.map(|e| view(&e.headers)).unwrap_or_default();
         let issues = hook.assert_headers(&view(&answer.headers), &captured, hooks)?;
-        add_issues(issues, hook, &mut comparison);
+        add_issues(issues, hook, comparison);
     }
-    Ok(comparison)
+    Ok(())
 }
 
 fn add_issues(issues: Vec<Issue>, hook: &Hook, comparison: &mut Comparison) {
@@ -253,9 +269,10 @@ fn note_stats(
         }
         return Ok(());
     };
-    let unused = rules.iter().zip(uses).filter(|(rule, uses)| {
-        *uses == 0 && rule.unused != Unused::Ignore
-    });
+    let unused = rules
+        .iter()
+        .zip(uses)
+        .filter(|(rule, uses)| *uses == 0 && rule.unused != Unused::Ignore);
     // Sequences are registered last first; reports have the order of the suite.
     outcome.unused = unused
         .map(|(rule, _)| UnusedMock {

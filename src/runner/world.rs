@@ -164,7 +164,13 @@ impl World {
     ) -> (SentRequest, Result<Response, String>) {
         let url = request_url(base, &request);
         // A hook may have set any of these; they are the runner's.
-        for name in [SESSION_HEADER, "traceparent", "tracestate", "content-length", "host"] {
+        for name in [
+            SESSION_HEADER,
+            "traceparent",
+            "tracestate",
+            "content-length",
+            "host",
+        ] {
             request.headers.remove(name);
         }
         let (trace_id, span_id) = trace_ids(session.id());
@@ -259,7 +265,9 @@ fn trace_ids(session: &str) -> (String, String) {
 /// A message when nothing does in time.
 pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
     let Some((scheme, authority, _)) = split_url(url) else {
-        return Err(format!("`{url}` is not a base URL such as `http://127.0.0.1:3000`"));
+        return Err(format!(
+            "`{url}` is not a base URL such as `http://127.0.0.1:3000`"
+        ));
     };
     let authority = match split_port(authority) {
         (host, None) => format!("{host}:{}", if scheme == "https" { 443 } else { 80 }),
@@ -267,7 +275,9 @@ pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
     };
     let deadline = Instant::now() + SLOWEST_START;
     loop {
-        let addresses = authority.to_socket_addrs().map_err(|e| format!("{url}: {e}"))?;
+        let addresses = authority
+            .to_socket_addrs()
+            .map_err(|e| format!("{url}: {e}"))?;
         let mut last = "no address".to_owned();
         for address in addresses {
             match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {

@@ -13,7 +13,7 @@ use crate::http::Request;
 use crate::rule::{Answer, Nearest};
 
 /// What a proxy asks of a runtime.
-pub trait Oracle: std::fmt::Debug + Send + Sync {
+pub(crate) trait Oracle: std::fmt::Debug + Send + Sync {
     /// The open sessions, in the order they were started.
     fn open_sessions(&self) -> Vec<OpenSession>;
 
@@ -31,7 +31,7 @@ pub trait Oracle: std::fmt::Debug + Send + Sync {
 
 /// A session that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenSession {
+pub(crate) struct OpenSession {
     /// Its id.
     pub id: String,
     /// Whether its policy is strict.
@@ -40,7 +40,7 @@ pub struct OpenSession {
 
 /// What a call gets, and who decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// What it gets.
     pub answer: Answer,
     /// The rule that answered, where one did.

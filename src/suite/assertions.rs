@@ -11,7 +11,7 @@ use crate::rule::when::{bad_regex, read_header_match};
 
 /// What is asserted, hooks included.
 #[derive(Debug, Clone, Default)]
-pub struct AssertionPlan {
+pub(crate) struct AssertionPlan {
     /// What is compared.
     pub rules: Assertions,
     /// The hook that judges the body.
@@ -21,11 +21,7 @@ pub struct AssertionPlan {
 }
 
 impl AssertionPlan {
-    pub(super) fn read(
-        node: &Node<'_>,
-        hooks: &Hooks,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
         let known = ["status", "headers", "body", "custom-headers"];
         let object = node.object(&known, problems)?;
         let before = problems.0.len();
@@ -75,7 +71,13 @@ impl AssertionPlan {
 
     fn read_body(&mut self, node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) {
         let known = [
-            "mode", "ignore", "redactions", "unordered", "match", "expected", "custom",
+            "mode",
+            "ignore",
+            "redactions",
+            "unordered",
+            "match",
+            "expected",
+            "custom",
         ];
         let Some(object) = node.object(&known, problems) else {
             return;
@@ -110,7 +112,10 @@ impl AssertionPlan {
         };
         for name in without_effect {
             if let Some(node) = object.get(name) {
-                problems.add(&node.place, format!("`{name}` has no effect under this `mode`"));
+                problems.add(
+                    &node.place,
+                    format!("`{name}` has no effect under this `mode`"),
+                );
             }
         }
         if let Some(custom) = object.get("custom") {
@@ -195,7 +200,12 @@ fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
     }
     let object = node.object(&["type", "regex", "near", "by"], problems)?;
     let (kind, regex, near) = (object.get("type"), object.get("regex"), object.get("near"));
-    if [&kind, &regex, &near].iter().filter(|n| n.is_some()).count() != 1 {
+    if [&kind, &regex, &near]
+        .iter()
+        .filter(|n| n.is_some())
+        .count()
+        != 1
+    {
         return node.wrong("one of `type`, `regex` and `near`", problems);
     }
     if let (Some(by), None) = (object.get("by"), &near) {

@@ -130,7 +130,11 @@ mod tests {
 
     #[test]
     fn what_does_not_expand_says_why() {
-        assert!(expanded("${GONE}").unwrap_err().contains("`GONE` is not set"));
+        assert!(
+            expanded("${GONE}")
+                .unwrap_err()
+                .contains("`GONE` is not set")
+        );
         assert!(expanded("${A").unwrap_err().contains("never closed"));
         assert!(expanded("${a-b}").unwrap_err().contains("${NAME}"));
     }

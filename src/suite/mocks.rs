@@ -13,7 +13,7 @@ use crate::rule::{Consume, When, read_consume, read_error, read_latency, read_re
 
 /// One entry of `mocks`.
 #[derive(Debug, Clone)]
-pub struct MockPlan {
+pub(crate) struct MockPlan {
     /// Its name in reports and for merging.
     pub name: String,
     /// The rule's `when`, `direction` filled in.
@@ -38,7 +38,7 @@ pub struct MockPlan {
 
 /// What a mock does with a call.
 #[derive(Debug, Clone)]
-pub enum MockAction {
+pub(crate) enum MockAction {
     /// Answers it.
     Respond(MockSource),
     /// Answers it with an error.
@@ -51,7 +51,7 @@ pub enum MockAction {
 
 /// Where a mock's response comes from.
 #[derive(Debug, Clone)]
-pub enum MockSource {
+pub(crate) enum MockSource {
     /// The case.
     Case(Expect),
     /// The suite itself.
@@ -60,7 +60,7 @@ pub enum MockSource {
 
 /// How many captured exchanges a mock expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Expect {
+pub(crate) enum Expect {
     /// Exactly one.
     #[default]
     One,
@@ -74,7 +74,7 @@ pub enum Expect {
 
 /// What a mock that no request used means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unused {
+pub(crate) enum Unused {
     /// It is reported.
     #[default]
     Warn,
@@ -169,8 +169,18 @@ impl MockPlan {
         problems: &mut Problems,
     ) -> Option<Self> {
         let known = [
-            "name", "match", "source", "response", "error", "action", "hook", "priority",
-            "consume", "latencyMs", "expect", "unused",
+            "name",
+            "match",
+            "source",
+            "response",
+            "error",
+            "action",
+            "hook",
+            "priority",
+            "consume",
+            "latencyMs",
+            "expect",
+            "unused",
         ];
         let object = node.object(&known, problems)?;
         let before = problems.0.len();
@@ -279,7 +289,12 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     {
         problems.add(&place, "`source` does not go with this action");
     }
-    refuse(response.as_ref(), "response", word == Word::Inline, problems);
+    refuse(
+        response.as_ref(),
+        "response",
+        word == Word::Inline,
+        problems,
+    );
     refuse(error.as_ref(), "error", word == Word::Error, problems);
     let answers = matches!(word, Word::Case | Word::Inline);
     for name in ["hook", "latencyMs"] {
@@ -301,7 +316,9 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
             let response = node.object(&fields, problems)?;
             MockAction::Respond(MockSource::Inline(read_response(&response, 200, problems)?))
         }
-        Word::Error => MockAction::Error(read_error(&object.require("error", problems)?, problems)?),
+        Word::Error => {
+            MockAction::Error(read_error(&object.require("error", problems)?, problems)?)
+        }
         Word::Passthrough => MockAction::Passthrough,
         Word::CaptureOnly => MockAction::CaptureOnly,
     })
@@ -313,7 +330,10 @@ fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Proble
         && !fits
     {
         let place: &Place = place;
-        problems.add(place, format!("`{name}` does not go with what this mock does"));
+        problems.add(
+            place,
+            format!("`{name}` does not go with what this mock does"),
+        );
     }
 }
 

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use thiserror::Error;
 
-pub use assertions::AssertionPlan;
-pub use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
+pub(crate) use assertions::AssertionPlan;
+pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseFile, case_names, printable};
-pub use request::{RequestPlan, RequestSource};
+pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 
 use crate::hook::Hooks;
@@ -27,7 +27,7 @@ use yaml::Document;
 
 /// A suite, ready to find its cases.
 #[derive(Debug, Clone)]
-pub struct Suite {
+pub(crate) struct Suite {
     /// Its name: the first part of its trials' names.
     pub name: String,
     /// Its file.
@@ -40,7 +40,7 @@ pub struct Suite {
 
 /// One glob, path or entry of `cases`.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// A file or a glob.
     pub path: String,
     /// Where it stands: `line:column: place`, for errors about it.
@@ -58,8 +58,8 @@ pub struct Entry {
 }
 
 /// What is done with a case: the suite's defaults with the entry's overrides.
-#[derive(Debug, Clone)]
-pub struct Plan {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
     /// What is sent.
     pub request: RequestPlan,
     /// What answers the outbound calls.
@@ -73,14 +73,14 @@ pub struct Plan {
 /// A suite that does not load, with every fault in it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", lines.join("\n"))]
-pub struct SuiteError {
+pub(crate) struct SuiteError {
     /// `file:line:column: place: message`, one a fault.
     pub lines: Vec<String>,
 }
 
 /// What a suite is read against.
 #[derive(Debug, Clone, Default)]
-pub struct SuiteContext {
+pub(crate) struct SuiteContext {
     /// The process's environment over the env file's.
     pub env: BTreeMap<String, String>,
     /// The registered hooks.
@@ -95,7 +95,11 @@ impl Suite {
     /// # Errors
     ///
     /// [`SuiteError`] lists every fault at once, each with file, line, column and place.
-    pub fn parse(file: &Path, text: &str, context: &SuiteContext) -> Result<Self, SuiteError> {
+    pub(crate) fn parse(
+        file: &Path,
+        text: &str,
+        context: &SuiteContext,
+    ) -> Result<Self, SuiteError> {
         let shown = file.display();
         let at_file = |lines: Vec<String>| SuiteError {
             lines: lines.iter().map(|l| format!("{shown}:{l}")).collect(),
@@ -133,7 +137,10 @@ fn merge_env(
     };
     let place = Place::root().key("env");
     expand::expand(own, &place, &context.env, problems);
-    for (name, value) in Node::at(own, place).string_map(problems).unwrap_or_default() {
+    for (name, value) in Node::at(own, place)
+        .string_map(problems)
+        .unwrap_or_default()
+    {
         env.entry(name).or_insert(value);
     }
     // Expanded once: a value that contains `${` now is data.
@@ -159,7 +166,10 @@ impl Reader<'_> {
         let name = name.and_then(|node| {
             let name = node.string(problems)?;
             if name.trim().is_empty() || name.starts_with('-') {
-                problems.add(&node.place, "a name is not empty and does not start with `-`");
+                problems.add(
+                    &node.place,
+                    "a name is not empty and does not start with `-`",
+                );
             }
             Some(name)
         });
@@ -377,16 +387,5 @@ impl Settings {
             assertions: assertions.unwrap_or_default(),
             policy: policy.unwrap_or_default(),
         })
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            request: RequestPlan::default(),
-            mocks: Vec::new(),
-            assertions: AssertionPlan::default(),
-            policy: Policy::default(),
-        }
     }
 }

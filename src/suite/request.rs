@@ -11,7 +11,7 @@ use crate::rule::{body_bytes, is_header_name};
 
 /// What is sent to the application.
 #[derive(Debug, Clone)]
-pub struct RequestPlan {
+pub(crate) struct RequestPlan {
     /// Where it comes from.
     pub source: RequestSource,
     /// The application's base URL, where the suite names one.
@@ -25,7 +25,7 @@ pub struct RequestPlan {
 
 /// Where the request comes from.
 #[derive(Debug, Clone)]
-pub enum RequestSource {
+pub(crate) enum RequestSource {
     /// The case's inbound exchange.
     Captured,
     /// The suite itself.
@@ -59,11 +59,7 @@ struct Fields {
 const FIELDS: [&str; 5] = ["method", "path", "headers", "body", "query"];
 
 impl RequestPlan {
-    pub(super) fn read(
-        node: &Node<'_>,
-        hooks: &Hooks,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
         let mut known = vec!["source", "url", "transform", "timeoutMs"];
         known.extend(FIELDS);
         let object = node.object(&known, problems)?;
@@ -88,12 +84,7 @@ impl RequestPlan {
         (problems.0.len() == before).then_some(plan)
     }
 
-    fn read_source(
-        &mut self,
-        source: &Node<'_>,
-        beside: &Object<'_>,
-        problems: &mut Problems,
-    ) {
+    fn read_source(&mut self, source: &Node<'_>, beside: &Object<'_>, problems: &mut Problems) {
         let fields = match source.value {
             Value::Object(_) => {
                 let Some(object) = source.object(&FIELDS, problems) else {
@@ -121,7 +112,7 @@ impl RequestPlan {
     }
 
     /// The request with the plan's own fields in it.
-    pub fn apply(&self, request: Request) -> Request {
+    pub(crate) fn apply(&self, request: Request) -> Request {
         self.overrides.apply(request)
     }
 }
@@ -138,7 +129,10 @@ impl Fields {
         if let Some(path) = object.get("path") {
             fields.path = path.string(problems);
             if fields.path.as_deref().is_some_and(|p| !p.starts_with('/')) {
-                problems.add(&path.place, "a path starts with `/`; the host is that of `url`");
+                problems.add(
+                    &path.place,
+                    "a path starts with `/`; the host is that of `url`",
+                );
             }
         }
         if let Some(headers) = object.get("headers").and_then(|n| n.map(problems)) {
@@ -151,7 +145,11 @@ impl Fields {
                     Value::Array(_) => node.strings(problems),
                     _ => node.scalar_text(problems).map(|text| vec![text]),
                 };
-                if values.iter().flatten().any(|v| v.contains(['\r', '\n', '\0'])) {
+                if values
+                    .iter()
+                    .flatten()
+                    .any(|v| v.contains(['\r', '\n', '\0']))
+                {
                     problems.add(&node.place, "a header value has no line breaks and no NUL");
                 }
                 fields.headers.push((name.to_owned(), values));

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 
 use crate::reader::{Place, Problem, Problems, Step};
@@ -27,7 +29,9 @@ impl<'t> Document<'t> {
         }
         let mut parsed: serde_yaml::Value =
             serde_yaml::from_str(text).map_err(|error| vec![describe(&error)])?;
-        parsed.apply_merge().map_err(|error| vec![describe(&error)])?;
+        parsed
+            .apply_merge()
+            .map_err(|error| vec![describe(&error)])?;
         let mut document = Self {
             text,
             value: Value::Null,

@@ -1,0 +1,369 @@
+//! The sample application: a small shop that calls a payment, a shipping and a notification service.
+//!
+//! `cargo run --example checkout` starts it by hand; `HTTP_PROXY` points its calls at a proxy. It copies
+//! `traceparent` and `tracestate` onto its calls, as any OpenTelemetry instrumentation does.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+
+const PAYMENTS: &str = "http://payments.example";
+const SHIPPING: &str = "http://shipping.example";
+const NOTIFICATIONS: &str = "http://notifications.example";
+const FRAGMENTS: &str = "http://fragments.example:8084";
+
+/// A way to break the application, for the tests that prove that a replay notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Every price is a cent too high.
+    Price,
+    /// `total` is called `sum`.
+    RenamedField,
+    /// Trace headers are not passed on, and two requests are worked on at the same time.
+    PropagatesNothing,
+}
+
+impl Defect {
+    /// The defect that `CHECKOUT_DEFECT` names, if it names one.
+    pub(crate) fn from_environment() -> std::io::Result<Option<Self>> {
+        match std::env::var("CHECKOUT_DEFECT").as_deref() {
+            Err(_) | Ok("") => Ok(None),
+            Ok("price") => Ok(Some(Self::Price)),
+            Ok("renamed-field") => Ok(Some(Self::RenamedField)),
+            Ok("propagates-nothing") => Ok(Some(Self::PropagatesNothing)),
+            Ok(other) => Err(std::io::Error::other(format!(
+                "CHECKOUT_DEFECT: `{other}` is not one of price, renamed-field, propagates-nothing"
+            ))),
+        }
+    }
+}
+
+/// The application while it runs; dropping it stops it.
+pub(crate) struct Checkout {
+    address: SocketAddr,
+    threads: Option<tokio::runtime::Runtime>,
+}
+
+impl Checkout {
+    /// Starts it on a port (0 for a free one), its calls sent to a proxy; `CHECKOUT_DEFECT` breaks it.
+    pub(crate) fn start(port: u16, proxy: Option<&str>) -> std::io::Result<Self> {
+        let proxy = proxy.map(ureq::Proxy::new).transpose();
+        let proxy = proxy.map_err(std::io::Error::other)?;
+        let client = ureq::Agent::config_builder()
+            .proxy(proxy)
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .build()
+            .new_agent();
+        let shop = Arc::new(Shop {
+            client,
+            defect: Defect::from_environment()?,
+            together: Together::default(),
+        });
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let listener = threads.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port)))?;
+        let address = listener.local_addr()?;
+        threads.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shop = Arc::clone(&shop);
+                let serve = service_fn(move |request| answer(Arc::clone(&shop), request));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), serve),
+                );
+            }
+        });
+        Ok(Self {
+            address,
+            threads: Some(threads),
+        })
+    }
+
+    /// Its base URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+struct Shop {
+    client: ureq::Agent,
+    defect: Option<Defect>,
+    together: Together,
+}
+
+/// What an answer is made of.
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(status: u16, body: &Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            body: body.to_string().into_bytes(),
+        }
+    }
+}
+
+/// An upstream that did not answer as it should.
+struct Upstream(String);
+
+async fn answer(
+    shop: Arc<Shop>,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => Bytes::new(),
+    };
+    let trace = Trace::of(&parts.headers, shop.defect);
+    let worked = tokio::task::spawn_blocking(move || {
+        if shop.defect == Some(Defect::PropagatesNothing) {
+            shop.together.wait_for_another();
+        }
+        shop.route(parts.method.as_str(), parts.uri.path(), &body, &trace)
+    });
+    let answer = match worked.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(Upstream(why))) => Answer::json(502, &json!({"error": why})),
+        Err(_) => Answer::json(500, &json!({"error": "internal"})),
+    };
+    let mut response = hyper::Response::new(Full::new(answer.body.into()));
+    *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or_default();
+    let content_type = hyper::header::HeaderValue::from_static(answer.content_type);
+    response.headers_mut().insert("content-type", content_type);
+    Ok(response)
+}
+
+/// The headers that an OpenTelemetry instrumentation passes on.
+struct Trace(Vec<(&'static str, String)>);
+
+impl Trace {
+    fn of(headers: &hyper::HeaderMap, defect: Option<Defect>) -> Self {
+        if defect == Some(Defect::PropagatesNothing) {
+            return Self(Vec::new());
+        }
+        let names = ["traceparent", "tracestate"];
+        Self(
+            names
+                .into_iter()
+                .filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?.to_owned())))
+                .collect(),
+        )
+    }
+}
+
+impl Shop {
+    fn route(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        trace: &Trace,
+    ) -> Result<Answer, Upstream> {
+        let steps: Vec<&str> = path.split('/').skip(1).collect();
+        match (method, steps.as_slice()) {
+            ("POST", ["checkout"]) => self.checkout(body, trace),
+            ("GET", ["parcels", id]) => self.parcel(id, trace),
+            ("GET", ["labels", id]) => self.label(id, trace),
+            ("GET", ["hello"]) => self.hello(trace),
+            _ => Ok(Answer::json(404, &json!({"error": "no such page"}))),
+        }
+    }
+
+    /// Charges the card, asks for a shipping quote, and sends a confirmation.
+    fn checkout(&self, body: &[u8], trace: &Trace) -> Result<Answer, Upstream> {
+        let Ok(order) = serde_json::from_slice::<Value>(body) else {
+            return Ok(Answer::json(400, &json!({"error": "not JSON"})));
+        };
+        let card = order["card"]["number"].as_str().unwrap_or_default();
+        if card.len() < 12 || !card.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(Answer::json(422, &json!({"error": "invalid card number"})));
+        }
+        let empty = Vec::new();
+        let items = order["items"].as_array().unwrap_or(&empty);
+        let extra = i64::from(self.defect == Some(Defect::Price));
+        let goods: i64 = items
+            .iter()
+            .map(|item| {
+                let price = item["cents"].as_i64().unwrap_or(0) + extra;
+                price * item["quantity"].as_i64().unwrap_or(1)
+            })
+            .sum();
+        let country = order["country"].as_str().unwrap_or("DE");
+        let url = format!("{SHIPPING}/v1/quotes?country={country}");
+        let (_, quote) = self.call("GET", &url, None, trace)?;
+        let shipping = quote["cents"].as_i64().unwrap_or(0);
+        let total = goods + shipping;
+
+        let charge = json!({"cents": total, "currency": "EUR", "card": card});
+        let url = format!("{PAYMENTS}/v1/charges");
+        let (status, charged) = self.call("POST", &url, Some(&charge), trace)?;
+        if status == 402 {
+            let reason = charged["error"]["code"].clone();
+            return Ok(Answer::json(
+                402,
+                &json!({"error": "declined", "reason": reason}),
+            ));
+        }
+        let age = now() - charged["authorized_at"].as_i64().unwrap_or(0);
+        if !(-60..=300).contains(&age) {
+            return Ok(Answer::json(
+                409,
+                &json!({"error": "the authorization is stale"}),
+            ));
+        }
+
+        let message = json!({"template": "order-placed", "cents": total});
+        let url = format!("{NOTIFICATIONS}/v1/messages");
+        // An order stands even where its confirmation can't be sent.
+        let _ = self.call("POST", &url, Some(&message), trace);
+
+        let total_name = match self.defect {
+            Some(Defect::RenamedField) => "sum",
+            _ => "total",
+        };
+        let mut answer = json!({
+            "order": format!("ord_{:016x}", now_ns()),
+            "placed_at": now(),
+            "items": items,
+            "shipping": shipping,
+            "payment": charged["id"],
+        });
+        answer[total_name] = total.into();
+        Ok(Answer::json(200, &answer))
+    }
+
+    /// Asks for a parcel's state until it is delivered, five times at the most.
+    fn parcel(&self, id: &str, trace: &Trace) -> Result<Answer, Upstream> {
+        let mut states = Vec::new();
+        for _ in 0..5 {
+            let (_, parcel) =
+                self.call("GET", &format!("{SHIPPING}/v1/parcels/{id}"), None, trace)?;
+            states.push(parcel["state"].clone());
+            if parcel["state"] == "delivered" {
+                break;
+            }
+        }
+        Ok(Answer::json(200, &json!({"parcel": id, "states": states})))
+    }
+
+    /// Passes a label's image on.
+    fn label(&self, id: &str, trace: &Trace) -> Result<Answer, Upstream> {
+        let url = format!("{SHIPPING}/v1/labels/{id}");
+        let (status, body) = self.fetch("GET", &url, None, trace)?;
+        Ok(Answer {
+            status,
+            content_type: "image/png",
+            body,
+        })
+    }
+
+    fn hello(&self, trace: &Trace) -> Result<Answer, Upstream> {
+        let (_, fragment) = self.call("GET", &format!("{FRAGMENTS}/fragment"), None, trace)?;
+        Ok(Answer::json(
+            200,
+            &json!({"dep": fragment["dep"], "message": "hello"}),
+        ))
+    }
+
+    fn call(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+        trace: &Trace,
+    ) -> Result<(u16, Value), Upstream> {
+        let (status, body) = self.fetch(method, url, body, trace)?;
+        if status >= 500 {
+            return Err(Upstream(format!("{url} answered {status}")));
+        }
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Ok((status, body))
+    }
+
+    fn fetch(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+        trace: &Trace,
+    ) -> Result<(u16, Vec<u8>), Upstream> {
+        let failed = |why: &dyn std::fmt::Display| Upstream(format!("{url}: {why}"));
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        for (name, value) in &trace.0 {
+            request = request.header(*name, value);
+        }
+        let bytes = body.map(Value::to_string).unwrap_or_default().into_bytes();
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(bytes).map_err(|e| failed(&e))?;
+        let mut response = self.client.run(request).map_err(|e| failed(&e))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_vec().map_err(|e| failed(&e))?;
+        Ok((status, body))
+    }
+}
+
+/// Holds a request back until another one has come as well.
+#[derive(Default)]
+struct Together {
+    arrived: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Together {
+    fn wait_for_another(&self) {
+        let Ok(mut arrived) = self.arrived.lock() else {
+            return;
+        };
+        *arrived += 1;
+        self.changed.notify_all();
+        let limit = Duration::from_secs(30);
+        drop(self.changed.wait_timeout_while(arrived, limit, |n| *n < 2));
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(now_ns() / 1_000_000_000).unwrap_or(0)
+}
+
+fn now_ns() -> u128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_nanos())
+}
+
+#[allow(dead_code, reason = "the tests take this file in as a module")]
+fn main() -> std::io::Result<()> {
+    let proxy = std::env::var("HTTP_PROXY").ok();
+    let port = std::env::var("PORT")
+        .ok()
+        .and_then(|port| port.parse().ok());
+    let shop = Checkout::start(port.unwrap_or(0), proxy.as_deref())?;
+    eprintln!("checkout listens at {}; Enter stops it", shop.url());
+    std::io::stdin().read_line(&mut String::new()).map(drop)
+}

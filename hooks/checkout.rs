@@ -1,0 +1,47 @@
+//! The hooks of the sample suites, group `checkout`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use softprobe::{Hooks, Issue, RequestChange, ResponseChange};
+
+/// The hooks of the group.
+pub(crate) fn hooks() -> Hooks {
+    Hooks::new()
+        // Captures mask card numbers: a replay has to send one that the application accepts.
+        .request("checkout.unmask_card", |request, context| {
+            let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
+            let mut order: Value = serde_json::from_slice(&request.body)?;
+            order["card"]["number"] = card.as_str().into();
+            Ok(RequestChange::body(order.to_string()))
+        })
+        // The application refuses an authorization that is older than five minutes.
+        .mock_response("checkout.fresh_authorization", |mock, _| {
+            let mut charge: Value = serde_json::from_slice(&mock.captured_response.body)?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            charge["authorized_at"] = now.into();
+            Ok(ResponseChange::body(charge.to_string()))
+        })
+        .assert_body("checkout.totals_match_items", |actual, _, _| {
+            let goods: i64 = actual["items"]
+                .as_array()
+                .ok_or("the answer has no items")?
+                .iter()
+                .map(|item| {
+                    item["cents"].as_i64().unwrap_or(0) * item["quantity"].as_i64().unwrap_or(1)
+                })
+                .sum();
+            let wanted = goods + actual["shipping"].as_i64().unwrap_or(0);
+            Ok(match actual["total"].as_i64() {
+                Some(total) if total == wanted => vec![],
+                _ => vec![
+                    Issue::new(
+                        "$.total",
+                        "the total is not that of the items and the shipping",
+                    )
+                    .expected(wanted)
+                    .actual(actual["total"].clone()),
+                ],
+            })
+        })
+}
