@@ -188,35 +188,37 @@ impl MockPlan {
             Some(name) => name.string(problems)?,
             None => fallback.to_owned(),
         };
-        let (when, predicate) = read_match(object.get("match"), problems)?;
-        let action = read_action(&object, problems)?;
-        let mut mock = Self {
+        // Everything is read before anything is given up, so that every fault is reported.
+        let matched = read_match(object.get("match"), problems);
+        let action = read_action(&object, problems);
+        let hook = object
+            .get("hook")
+            .and_then(|node| read_hook(&node, HookKind::MockResponse, hooks, problems));
+        let priority = object
+            .get("priority")
+            .and_then(|node| node.integer(i64::MIN, i64::MAX, problems));
+        let consume = object
+            .get("consume")
+            .and_then(|node| read_consume(&node, problems));
+        let latency = object
+            .get("latencyMs")
+            .and_then(|node| read_latency(&node, problems));
+        let unused = object
+            .get("unused")
+            .and_then(|node| read_unused(&node, problems));
+        let (when, predicate) = matched?;
+        let mock = Self {
             name,
             when,
             predicate,
-            hook: None,
-            priority: 0,
-            consume: Consume::Many,
-            latency: Duration::ZERO,
+            action: action?,
+            hook,
+            priority: priority.unwrap_or_default(),
+            consume: consume.unwrap_or_default(),
+            latency: latency.unwrap_or_default(),
             auto: false,
-            unused: None,
-            action,
+            unused,
         };
-        if let Some(node) = object.get("hook") {
-            mock.hook = read_hook(&node, HookKind::MockResponse, hooks, problems);
-        }
-        if let Some(node) = object.get("priority") {
-            mock.priority = node.integer(i64::MIN, i64::MAX, problems)?;
-        }
-        if let Some(node) = object.get("consume") {
-            mock.consume = read_consume(&node, problems)?;
-        }
-        if let Some(node) = object.get("latencyMs") {
-            mock.latency = read_latency(&node, problems)?;
-        }
-        if let Some(node) = object.get("unused") {
-            mock.unused = read_unused(&node, problems);
-        }
         (problems.0.len() == before).then_some(mock)
     }
 }

@@ -140,14 +140,14 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
 fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
     let found = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text));
     let error = found.err()?;
-    if !error.to_string().starts_with(HERE) {
+    if !error.to_string().contains(HERE) {
         return None;
     }
     let at = error.location()?;
     Some((at.line(), at.column()))
 }
 
-const HERE: &str = "here it is";
+const HERE: &str = "softprobe: here it is";
 
 #[derive(Clone, Copy)]
 struct Walk<'s> {

@@ -1,0 +1,368 @@
+//! The proxy over real sockets: its forms, correlation, what it forwards.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+use softprobe::{
+    EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
+    SoftprobeSession,
+};
+
+use crate::support::{Answer, LIMIT, Stub, http, read_answer, send};
+
+struct World {
+    runtime: EmbeddedRuntime,
+    proxy: Proxy,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = EmbeddedRuntime::new();
+        let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
+        Self { runtime, proxy }
+    }
+
+    /// A strict session whose every call is answered with its name.
+    fn session(&self, name: &str) -> SoftprobeSession {
+        let session = Softprobe::embedded(&self.runtime)
+            .start_session(Mode::Replay)
+            .unwrap();
+        session.set_policy(&Policy::strict()).unwrap();
+        let response = MockResponse::new(200).body(name);
+        let mock = Mock::new(Predicate::outbound().host("mock.example")).name(name);
+        session.mock_outbound(mock.response(response)).unwrap();
+        session
+    }
+
+    fn get(&self, headers: &str) -> Answer {
+        let head = "GET http://mock.example/p?q=1 HTTP/1.1\r\nhost: mock.example\r\n";
+        send(self.proxy.address(), format!("{head}{headers}\r\n"))
+    }
+}
+
+#[test]
+fn a_call_finds_its_session_in_each_of_the_five_ways() {
+    let world = World::new();
+    let one = world.session("one");
+    // Exactly one is open.
+    assert_eq!(world.get("").text(), "one");
+    let two = world.session("two");
+    world
+        .runtime
+        .issue_trace("0af7651916cd43dd8448eb211c80319c", two.id());
+    let encoded = base64(&format!("{}:", two.id()));
+    for headers in [
+        format!("x-softprobe-session-id: {}\r\n", two.id()),
+        format!(
+            "tracestate: vendor=1, x-softprobe-session-id={}\r\n",
+            two.id()
+        ),
+        format!("tracestate: vendor=1\r\ntracestate: sp={},3\r\n", two.id()),
+        format!("proxy-authorization: Basic {encoded}\r\n"),
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n".to_owned(),
+        // The header decides before the tracestate.
+        format!(
+            "x-softprobe-session-id: {}\r\ntracestate: x-softprobe-session-id={}\r\n",
+            two.id(),
+            one.id()
+        ),
+    ] {
+        assert_eq!(world.get(&headers).text(), "two", "{headers}");
+    }
+    assert_eq!(one.stats().unwrap().calls.len(), 1);
+    let call = &two.stats().unwrap().calls[0];
+    assert_eq!(
+        (call.path.as_str(), call.answer.as_str()),
+        ("/p?q=1", "mock")
+    );
+    assert_eq!(call.rule.as_deref(), Some("two"));
+}
+
+#[test]
+fn a_call_that_fits_no_session_gets_nobodys_mock() {
+    let world = World::new();
+    let (one, two) = (world.session("one"), world.session("two"));
+    let closed = world.session("three");
+    let gone = format!("tracestate: x-softprobe-session-id={}\r\n", closed.id());
+    closed.close().unwrap();
+    let foreign = "traceparent: 00-ffffffffffffffffffffffffffffffff-b7ad6b7169203331-01\r\n";
+    for (headers, reason) in [
+        ("", "it carries no session"),
+        (foreign, "it carries no session"),
+        (gone.as_str(), "is closed or unknown"),
+    ] {
+        let answer = world.get(headers);
+        assert_eq!(answer.status, 599, "{headers}");
+        assert_eq!(answer.header("x-softprobe-strict-miss"), ["1"]);
+        for session in [&one, &two] {
+            let stats = session.stats().unwrap();
+            assert!(stats.calls.is_empty());
+            let last = stats.uncorrelated.last().unwrap().clone();
+            assert!(last.reason.contains(reason), "{}", last.reason);
+            assert_eq!(
+                (last.method.as_str(), last.host.as_str()),
+                ("GET", "mock.example")
+            );
+        }
+    }
+    // A session that names itself and is closed is not rescued by the only one that is open.
+    two.close().unwrap();
+    assert_eq!(world.get(&gone).status, 599);
+}
+
+#[test]
+fn an_uncorrelated_call_is_forwarded_where_a_session_is_not_strict() {
+    let world = World::new();
+    let upstream = Stub::json(200, &json!({"from": "upstream"}));
+    let strict = world.session("strict");
+    let open = Softprobe::embedded(&world.runtime)
+        .start_session(Mode::Replay)
+        .unwrap();
+    let answer = send(
+        world.proxy.address(),
+        format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url()),
+    );
+    assert_eq!(answer.json()["from"], "upstream");
+    drop((strict, open));
+}
+
+#[test]
+fn nothing_leaves_the_machine_while_no_session_is_open() {
+    let world = World::new();
+    let upstream = Stub::json(200, &json!({}));
+    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let answer = send(world.proxy.address(), &request);
+    assert_eq!(answer.status, 599);
+    assert!(
+        answer.text().contains("no session is open"),
+        "{}",
+        answer.text()
+    );
+    assert!(upstream.received().is_empty());
+    let forwarding = Proxy::start(&world.runtime, "127.0.0.1:0", Idle::Forward).unwrap();
+    assert_eq!(send(forwarding.address(), &request).status, 200);
+}
+
+#[test]
+fn a_strict_miss_says_what_was_asked_and_counts() {
+    let world = World::new();
+    let session = world.session("one");
+    let ask = || {
+        let request = "POST http://other.example/a/b?c=d HTTP/1.1\r\nhost: other.example\r\ncontent-length: 2\r\n\r\nhi";
+        send(world.proxy.address(), request)
+    };
+    let (first, second) = (ask(), ask());
+    assert_eq!(first.status, 599);
+    assert_eq!(first.header("content-type"), ["application/json"]);
+    let body = first.json();
+    assert_eq!(body["error"], "strict policy blocked unmatched outbound");
+    assert_eq!(body["sessionId"], session.id());
+    let request =
+        json!({"method": "POST", "host": "other.example", "path": "/a/b", "query": "c=d"});
+    assert_eq!(body["request"], request);
+    assert_eq!(
+        body["requestFingerprint"],
+        second.json()["requestFingerprint"]
+    );
+    let stats = session.stats().unwrap();
+    assert_eq!((stats.strict_misses, stats.misses[0].count), (2, 2));
+    let nearest = stats.misses[0].nearest.clone().unwrap();
+    assert_eq!(
+        (nearest.rule.as_str(), nearest.field.as_str()),
+        ("one", "host")
+    );
+}
+
+#[test]
+fn the_reverse_form_names_scheme_and_host_in_its_path() {
+    let world = World::new();
+    let _session = world.session("reversed");
+    let url = world.proxy.reverse_url("https", "mock.example");
+    let path = url.strip_prefix(&world.proxy.url()).unwrap();
+    let get = |path: &str| {
+        send(
+            world.proxy.address(),
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+        )
+    };
+    assert_eq!(get(&format!("{path}/v1/x?y=1")).text(), "reversed");
+    assert_eq!(get("/__softprobe/ftp/a/").status, 400);
+    let plain = get("/v1/x");
+    assert_eq!(plain.status, 400);
+    assert!(plain.text().contains("HTTP_PROXY"), "{}", plain.text());
+}
+
+#[test]
+fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
+    let world = World::new();
+    let session = world.session("tunnelled");
+    let _other = world.session("other");
+    let connect = |authority: &str| {
+        let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let user = base64(&format!("{}:", session.id()));
+        let head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
+        write!(stream, "{head}proxy-authorization: Basic {user}\r\n\r\n").unwrap();
+        assert_eq!(read_answer(&mut stream, true).status, 200);
+        stream
+    };
+    let mut stream = connect("mock.example:80");
+    // The session named with the CONNECT holds for each request inside.
+    for _ in 0..2 {
+        write!(stream, "GET /p HTTP/1.1\r\nhost: mock.example\r\n\r\n").unwrap();
+        assert_eq!(read_answer(&mut stream, false).text(), "tunnelled");
+    }
+    let mut stream = connect("mock.example:443");
+    stream.write_all(&[0x16, 3, 1, 0, 1, 0]).unwrap();
+    let mut rest = Vec::new();
+    // Closed or reset: either way nothing comes back.
+    let _ = std::io::Read::read_to_end(&mut stream, &mut rest);
+    assert!(rest.is_empty());
+    let stats = session.stats().unwrap();
+    assert_eq!(stats.strict_misses, 1);
+    assert_eq!(stats.misses[0].method, "CONNECT");
+    assert_eq!(stats.misses[0].nearest.as_ref().unwrap().field, "scheme");
+}
+
+#[test]
+fn what_is_forwarded_goes_without_hop_by_hop_headers_and_comes_back_whole() {
+    let world = World::new();
+    let body = vec![0xA7_u8; 3 * 1024 * 1024];
+    let sent = body.clone();
+    let upstream = Stub::start(move |_| {
+        http(
+            201,
+            &[
+                ("set-cookie", "a=1"),
+                ("set-cookie", "b=2"),
+                ("keep-alive", "timeout=5"),
+                ("x-odd", "\u{e9}"),
+            ],
+            &sent,
+        )
+    });
+    let session = Softprobe::embedded(&world.runtime)
+        .start_session(Mode::Replay)
+        .unwrap();
+    let head = format!(
+        "POST {}/up?x=1 HTTP/1.1\r\nhost: {}\r\n",
+        upstream.url(),
+        upstream.address
+    );
+    let headers = format!(
+        "x-softprobe-session-id: {}\r\ntracestate: a=b\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\n\
+         proxy-connection: keep-alive\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n",
+        session.id()
+    );
+    let answer = send(
+        world.proxy.address(),
+        format!("{head}{headers}3\r\nabc\r\n0\r\n\r\n"),
+    );
+    assert_eq!((answer.status, &answer.body), (201, &body));
+    assert_eq!(answer.header("set-cookie"), ["a=1", "b=2"]);
+    assert!(answer.header("keep-alive").is_empty());
+    let received = &upstream.received()[0];
+    assert_eq!(received.line, "POST /up?x=1 HTTP/1.1");
+    assert_eq!(received.body, b"abc");
+    assert_eq!(received.header("tracestate"), Some("a=b"));
+    for name in ["x-softprobe-session-id", "x-hop", "te", "proxy-connection"] {
+        assert_eq!(received.header(name), None, "{name}");
+    }
+    assert_eq!(session.stats().unwrap().calls[0].answer, "forwarded");
+    let dead = send(
+        world.proxy.address(),
+        "GET http://127.0.0.1:1/ HTTP/1.1\r\nhost: x\r\n\r\n",
+    );
+    assert_eq!(dead.status, 502);
+}
+
+#[test]
+fn head_and_statuses_without_a_body_have_none() {
+    let world = World::new();
+    let session = world.session("body");
+    let head = send(
+        world.proxy.address(),
+        "HEAD http://mock.example/ HTTP/1.1\r\nhost: mock.example\r\n\r\n",
+    );
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for status in [204, 304] {
+        session.clear_rules().unwrap();
+        let response = MockResponse::new(status).body("dropped");
+        session
+            .mock_outbound(Mock::new(Predicate::outbound()).response(response))
+            .unwrap();
+        // Two on one connection: a body would be read as the start of the second answer.
+        let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        for _ in 0..2 {
+            write!(
+                stream,
+                "GET http://mock.example/ HTTP/1.1\r\nhost: mock.example\r\n\r\n"
+            )
+            .unwrap();
+            assert_eq!(read_answer(&mut stream, false).status, status);
+        }
+    }
+}
+
+#[test]
+fn expect_is_answered_before_the_body_is_sent() {
+    let world = World::new();
+    let _session = world.session("expected");
+    let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let head = "POST http://mock.example/ HTTP/1.1\r\nhost: mock.example\r\n";
+    write!(
+        stream,
+        "{head}expect: 100-continue\r\ncontent-length: 3\r\n\r\n"
+    )
+    .unwrap();
+    assert_eq!(read_answer(&mut stream, true).status, 100);
+    write!(stream, "abc").unwrap();
+    assert_eq!(read_answer(&mut stream, false).text(), "expected");
+}
+
+#[test]
+fn latency_delays_a_mock_and_errors_keep_their_status() {
+    let world = World::new();
+    let session = world.session("x");
+    session.clear_rules().unwrap();
+    // An answer that waits ten minutes has not come when its client gives up.
+    let slow = Mock::new(Predicate::outbound()).latency(Duration::from_secs(600));
+    session
+        .mock_outbound(slow.response(MockResponse::new(200).body("slow")))
+        .unwrap();
+    let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    write!(
+        stream,
+        "GET http://mock.example/ HTTP/1.1\r\nhost: mock.example\r\n\r\n"
+    )
+    .unwrap();
+    assert!(std::io::Read::read(&mut stream, &mut [0]).is_err());
+    session.clear_rules().unwrap();
+    let soon = Mock::new(Predicate::outbound()).latency(Duration::from_millis(1));
+    session
+        .mock_outbound(soon.response(MockResponse::new(200).body("soon")))
+        .unwrap();
+    assert_eq!(world.get("").text(), "soon");
+    session.clear_rules().unwrap();
+    let error = MockResponse::new(503)
+        .header("retry-after", "9")
+        .body("busy");
+    session
+        .mock_outbound(Mock::new(Predicate::outbound()).error(error))
+        .unwrap();
+    let answer = world.get("");
+    assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
+    assert_eq!(answer.header("retry-after"), ["9"]);
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}

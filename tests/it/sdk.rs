@@ -1,0 +1,181 @@
+//! The SDK's errors, a row of the reference's catalog each, and its logging.
+
+use serde_json::json;
+use softprobe::{EmbeddedRuntime, Mock, Mode, ModuleSession, Predicate, Softprobe, SoftprobeError};
+
+use crate::support::{Project, Stub, document, span};
+
+fn embedded() -> Softprobe {
+    Softprobe::embedded(&EmbeddedRuntime::new())
+}
+
+#[test]
+fn an_unreachable_runtime_says_where_and_why() {
+    let softprobe = Softprobe::builder().base_url("http://127.0.0.1:1").build();
+    let error = softprobe.start_session(Mode::Replay).unwrap_err();
+    let SoftprobeError::Unreachable { url, source } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(url, "http://127.0.0.1:1/v1/sessions");
+    assert!(!source.to_string().is_empty());
+    assert!(error.to_string().contains("start one"), "{error}");
+}
+
+#[test]
+fn something_else_that_answers_is_not_taken_for_a_runtime() {
+    let stub = Stub::start(|_| crate::support::http(200, &[], "<html>"));
+    let softprobe = Softprobe::builder().base_url(stub.url()).build();
+    let error = softprobe.start_session(Mode::Replay).unwrap_err();
+    assert!(
+        error.to_string().contains("does not speak the control API"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_refusal_has_status_body_and_url() {
+    let stub = Stub::json(
+        500,
+        &json!({"error": {"code": "internal_error", "message": "broken"}}),
+    );
+    let softprobe = Softprobe::builder().base_url(stub.url()).build();
+    let SoftprobeError::Runtime(error) = softprobe.start_session(Mode::Replay).unwrap_err() else {
+        panic!();
+    };
+    assert_eq!(
+        (error.status, error.url),
+        (500, format!("{}/v1/sessions", stub.url()))
+    );
+    assert!(error.body.contains("internal_error"));
+}
+
+#[test]
+fn an_unknown_session_is_a_404() {
+    let error = embedded().attach("sess_gone").stats().unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(error.is_unknown_session());
+}
+
+#[test]
+fn an_invalid_rule_is_a_400() {
+    let session = embedded().start_session(Mode::Replay).unwrap();
+    let mock = Mock::new(Predicate::outbound()).when("nope", 1);
+    assert_eq!(session.mock_outbound(mock).unwrap_err().status(), Some(400));
+}
+
+#[test]
+fn a_lookup_lists_what_it_matched() {
+    let session = embedded().start_session(Mode::Replay).unwrap();
+    let spans = [
+        span(1, "outbound", "GET a.example/x", Some(200), &[]),
+        span(2, "outbound", "GET a.example/y", Some(200), &[]),
+    ];
+    session.load_case(document(&spans)).unwrap();
+    let find = |predicate| match session.find_in_case(&predicate).unwrap_err() {
+        SoftprobeError::CaseLookup(error) => error,
+        other => panic!("{other:?}"),
+    };
+    let several = find(Predicate::outbound().host("a.example"));
+    let ids: Vec<&str> = several
+        .matches
+        .iter()
+        .map(|span| span.span_id.as_str())
+        .collect();
+    assert_eq!(ids, ["0000000000000001", "0000000000000002"]);
+    assert_eq!(several.matches[1].path, "/y");
+    let none = find(Predicate::outbound().host("a.example").path("/z"));
+    assert!(none.matches.is_empty());
+    let text = none.to_string();
+    assert!(
+        text.contains("span 0000000000000001: GET a.example/x -> 200: path is `/x`"),
+        "{text}"
+    );
+    assert_eq!(
+        session
+            .find_all_in_case(&Predicate::outbound())
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_case_that_does_not_load_names_its_file_and_place() {
+    let project = Project::new();
+    let session = embedded().start_session(Mode::Replay).unwrap();
+    for (text, message) in [
+        ("{\n  oops", "line 2, column 3: not JSON"),
+        (
+            "{\"version\": \"1.0.0\", \"caseId\": \"x\"}",
+            "`traces` is missing",
+        ),
+        (
+            "{\"version\": \"2.0.0\", \"caseId\": \"x\", \"traces\": []}",
+            "major version 1",
+        ),
+        (
+            "{\"version\": \"1.0.0\", \"caseId\": \"x\", \"traces\": [{\"resourceSpans\": 1}]}",
+            "traces[0].resourceSpans: expected a list",
+        ),
+    ] {
+        let file = project.write("bad.case.json", text);
+        let SoftprobeError::CaseLoad(error) = session.load_case_from_file(&file).unwrap_err()
+        else {
+            panic!();
+        };
+        assert_eq!(error.path, file);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    let gone = session
+        .load_case_from_file(project.path().join("gone"))
+        .unwrap_err();
+    assert!(gone.to_string().contains("can't be read"), "{gone}");
+}
+
+#[test]
+fn a_token_goes_out_and_is_never_shown() {
+    let stub = Stub::json(200, &json!({"sessionId": "sess_1", "closed": true}));
+    let softprobe = Softprobe::builder()
+        .base_url(stub.url())
+        .api_token(" s3cret ")
+        .build();
+    assert!(!format!("{softprobe:?}").contains("s3cret"));
+    softprobe
+        .start_session(Mode::Replay)
+        .unwrap()
+        .close()
+        .unwrap();
+    let received = stub.received();
+    assert_eq!(received[0].header("authorization"), Some("Bearer s3cret"));
+    assert_eq!(received[1].line, "POST /v1/sessions/sess_1/close HTTP/1.1");
+}
+
+#[test]
+fn a_module_shares_one_session_and_closes_it() {
+    static SESSION: ModuleSession = ModuleSession::new(|| embedded().start_session(Mode::Replay));
+    let (first, second) = (SESSION.get().unwrap(), SESSION.get().unwrap());
+    assert_eq!(first.id(), second.id());
+    let id = first.id().to_owned();
+    drop((first, second));
+    assert_ne!(SESSION.get().unwrap().id(), id);
+}
+
+#[test]
+fn debug_logging_shows_decisions_and_no_secrets() {
+    let project = Project::with_answer(
+        200,
+        "{}",
+        "name: s\ncases: a.case.json\nmocks:\n  - name: m\n    match: { headers: { authorization: hidden-value } }\n    response: {}\nrequest: { headers: { cookie: hidden-value } }\n",
+    );
+    let app = Stub::json(200, &json!({}));
+    let args = ["--app-url", &app.url()];
+    let run = project.run_with(&args, &[("SOFTPROBE_LOG", "softprobe=debug")]);
+    run.passes();
+    assert!(run.stderr.contains("mock \"m\""), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("started in mode replay"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.all().contains("hidden-value"), "{}", run.all());
+}

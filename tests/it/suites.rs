@@ -1,0 +1,920 @@
+//! Every field of a suite changes a verdict or an error.
+
+use serde_json::{Value, json};
+use softprobe::{Headers, Hooks, Issue, RequestChange, ResponseChange};
+
+use crate::support::{Project, Run, Stub, attribute, document, http, response_body, span};
+
+/// The hooks that the tests' own suites name.
+pub(crate) fn hooks() -> Hooks {
+    Hooks::new()
+        .request("t.request", |request, context| {
+            assert!(context.case_file.ends_with("a.case.json"));
+            let body = format!("{}+{}", request.path, context.env["WORD"]);
+            let fixture = context.fixture("tenant").cloned().unwrap_or_default();
+            Ok(RequestChange {
+                path: Some("/changed?by=hook".to_owned()),
+                headers: Some(Headers::from_iter([("x-fixture", fixture.to_string())])),
+                ..RequestChange::body(body)
+            })
+        })
+        .mock_response("t.response", |mock, _| {
+            let captured = String::from_utf8_lossy(&mock.captured_response.body).into_owned();
+            let from = if mock.captured_span.is_some() {
+                "case"
+            } else {
+                "inline"
+            };
+            Ok(ResponseChange {
+                status: Some(203),
+                ..ResponseChange::body(format!("{captured}/{}/{from}", mock.mock_name))
+            })
+        })
+        .assert_body("t.body", |actual, captured, _| {
+            let issue = Issue::new("$.n", "too small")
+                .expected(2)
+                .actual(actual["n"].clone());
+            Ok(if captured["n"] == 1 {
+                vec![issue]
+            } else {
+                vec![]
+            })
+        })
+        .assert_headers("t.headers", |actual, _, _| {
+            Ok(if actual.contains("x-bad") {
+                vec![Issue::new("headers.x-bad", "it is bad")]
+            } else {
+                vec![]
+            })
+        })
+}
+
+/// A run of one captured `GET /a` under a suite, against an application that answers with this.
+fn judged(captured: (u16, &str), suite: &str, actual: (u16, &[(&str, &str)], &str)) -> Run {
+    let suite = format!("name: s\ncases: a.case.json\n{suite}\n");
+    let project = Project::with_answer(captured.0, captured.1, &suite);
+    let answer = http(actual.0, actual.1, actual.2);
+    let app = Stub::start(move |_| answer.clone());
+    project.against(&app, &[])
+}
+
+/// Fails unless the suite passes one answer and fails another with these words.
+#[track_caller]
+fn tells_apart(captured: &str, suite: &str, good: &str, bad: &str, words: &[&str]) {
+    judged((200, captured), suite, (200, &[], good)).passes();
+    judged((200, captured), suite, (200, &[], bad)).fails(words);
+}
+
+#[test]
+fn body_modes_differ_as_they_say() {
+    let subset = "";
+    tells_apart(
+        "{\"a\":1}",
+        subset,
+        "{\"b\":2,\"a\":1.0}",
+        "{\"a\":2}",
+        &["$.a\n    expected  1\n    actual    2"],
+    );
+    tells_apart("[1,2]", subset, "[1,2]", "[2,1]", &["$[0]", "$[1]"]);
+    tells_apart(
+        "[1]",
+        subset,
+        "[1]",
+        "[1,2]",
+        &["expected  1 element\n    actual    2 elements", "$[1]"],
+    );
+    tells_apart(
+        "{\"a\":null}",
+        subset,
+        "{\"a\":null}",
+        "{}",
+        &["$.a\n    expected  null\n    actual    nothing"],
+    );
+    tells_apart(
+        "{\"id\":9007199254740993}",
+        subset,
+        "{\"id\":9007199254740993}",
+        "{\"id\":9007199254740992}",
+        &["$.id"],
+    );
+    tells_apart(
+        "plain",
+        subset,
+        "plain",
+        "other",
+        &["body\n    expected  plain\n    actual    other"],
+    );
+    tells_apart("a\nb\nc", subset, "a\nb\nc", "a\nx\nc", &["-b", "+x"]);
+    tells_apart(
+        "{\"odd key\":{\"x\":1}}",
+        subset,
+        "{\"odd key\":{\"x\":1}}",
+        "{\"odd key\":{\"x\":2}}",
+        &["$['odd key'].x"],
+    );
+    tells_apart(
+        "{}",
+        subset,
+        "{}",
+        "<html>",
+        &["the expected body is JSON, the actual one is not"],
+    );
+    let exact = "assertions: { body: { mode: exact } }";
+    tells_apart(
+        "{\"a\":1}",
+        exact,
+        "{ \"a\": 1 }",
+        "{\"a\":1,\"b\":2}",
+        &["$.b\n    expected  nothing\n    actual    2"],
+    );
+    let string = "assertions: { body: { mode: string } }";
+    tells_apart("{\"a\":1}", string, "{\"a\":1}", "{ \"a\": 1 }", &["body"]);
+    judged(
+        (200, "{}"),
+        "assertions: { body: { mode: ignore } }",
+        (200, &[], "x"),
+    )
+    .passes();
+}
+
+#[test]
+fn body_rules_each_have_their_effect() {
+    let ignore = "assertions: { body: { ignore: [ \"$..at\" ] } }";
+    tells_apart(
+        "{\"at\":1,\"n\":1}",
+        ignore,
+        "{\"at\":2,\"n\":1}",
+        "{\"at\":2,\"n\":2}",
+        &["$.n"],
+    );
+    let redact = "assertions: { body: { redactions: [ { path: $.pan, replacement: xxxx } ] } }";
+    tells_apart(
+        "{\"pan\":\"4111\",\"n\":1}",
+        redact,
+        "{\"pan\":\"4222\",\"n\":1}",
+        "{\"n\":2}",
+        &["$.n", "$.pan\n    expected  \"xxxx\""],
+    );
+    let hidden = judged((200, "{\"pan\":\"4111\"}"), redact, (200, &[], "pan=4222"));
+    assert!(!hidden.fails(&["not shown"]).all().contains("4222"));
+    let unordered = "assertions: { body: { unordered: [ $.list ] } }";
+    tells_apart(
+        "{\"list\":[{\"a\":1},{\"a\":1,\"b\":2}]}",
+        unordered,
+        "{\"list\":[{\"a\":1,\"b\":2},{\"a\":1}]}",
+        "{\"list\":[{\"a\":1},{\"a\":1}]}",
+        &["$.list[1]", "in any order"],
+    );
+    let expected = "assertions: { body: { expected: { n: 2 } } }";
+    tells_apart(
+        "{\"n\":1}",
+        expected,
+        "{\"n\":2}",
+        "{\"n\":1}",
+        &["$.n\n    expected  2"],
+    );
+    for (matcher, good, bad) in [
+        ("uuid", "\"67e55044-10b1-426f-9247-bb680e5fe0c8\"", "\"x\""),
+        ("timestamp", "\"2026-04-20T10:00:00Z\"", "\"today\""),
+        ("{ type: string }", "\"x\"", "1"),
+        ("{ regex: ^a }", "\"ab\"", "\"b\""),
+        ("{ near: 9.5, by: 0.01 }", "9.505", "9.6"),
+    ] {
+        let suite = format!("assertions: {{ body: {{ match: {{ $.v: {matcher} }} }} }}");
+        let body = |v: &str| format!("{{\"v\":{v}}}");
+        tells_apart(&body("0"), &suite, &body(good), &body(bad), &["$.v"]);
+        judged((200, "{}"), &suite, (200, &[], "{}")).fails(&["selects nothing"]);
+    }
+    let hook = "assertions: { body: { mode: ignore, custom: t.body } }";
+    judged((200, "{\"n\":0}"), hook, (200, &[], "{}")).passes();
+    judged((200, "{\"n\":1}"), hook, (200, &[], "{\"n\":1}"))
+        .fails(&["$.n\n    expected  2\n    actual    1\n    hook `t.body`: too small"]);
+}
+
+#[test]
+fn status_and_header_rules_each_have_their_effect() {
+    let status = |rule: &str, captured: u16, actual: u16| {
+        judged((captured, "{}"), rule, (actual, &[], "{}"))
+    };
+    status("", 200, 201).fails(&["status\n    expected  200\n    actual    201"]);
+    status("assertions: { status: 201 }", 200, 201).passes();
+    status("assertions: { status: \"${GONE:-201}\" }", 200, 201).passes();
+    status("assertions: { status: [200, 202] }", 200, 202).passes();
+    status("assertions: { status: [200, 202] }", 200, 201).fails(&["200 or 202"]);
+    status("assertions: { status: { min: 200, max: 299 } }", 200, 299).passes();
+    status("assertions: { status: { min: 200, max: 299 } }", 200, 300).fails(&["200 to 299"]);
+
+    let headers = |rule: &str, actual: &[(&str, &str)]| {
+        let inbound = span(
+            1,
+            "inbound",
+            "GET shop.example/a",
+            Some(200),
+            &[
+                attribute("http.response.header.x-kept", "1"),
+                attribute("http.response.header.date", "then"),
+            ],
+        );
+        let project = Project::new();
+        project.write("a.case.json", document(&[inbound]).to_string());
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\nassertions: {{ {rule} }}"),
+        );
+        let answer = http(200, actual, "");
+        project.against(&Stub::start(move |_| answer.clone()), &[])
+    };
+    headers("", &[]).passes();
+    let include = "headers: { include: { x-a: ^b, x-any: \"\" } }";
+    headers(include, &[("x-a", "c"), ("x-a", "b1"), ("x-any", "")]).passes();
+    headers(include, &[("x-a", "ab")]).fails(&[
+        "headers.x-a",
+        "/^b/",
+        "headers.x-any",
+        "any value",
+    ]);
+    let captured = "headers: { mode: captured }";
+    headers(captured, &[("x-kept", "1"), ("date", "now")]).passes();
+    headers(captured, &[("x-kept", "2")])
+        .fails(&["headers.x-kept\n    expected  1\n    actual    2"]);
+    headers(
+        "headers: { mode: captured, ignore: [ X-Kept ] }",
+        &[("x-kept", "2")],
+    )
+    .passes();
+    for key in [
+        "headers: { custom: t.headers }",
+        "custom-headers: t.headers",
+    ] {
+        headers(key, &[("x-bad", "1")]).fails(&["hook `t.headers`: it is bad"]);
+    }
+    headers(
+        "headers: { custom: t.headers, ignore: [ x-bad ] }",
+        &[("x-bad", "1")],
+    )
+    .passes();
+}
+
+#[test]
+fn what_the_author_states_beats_what_was_captured() {
+    let stated = "assertions: { status: 404 }";
+    judged((200, "{\"a\":1}"), stated, (404, &[], "gone")).passes();
+    let body = "assertions: { status: 404, body: { mode: exact } }";
+    judged((200, "{\"a\":1}"), body, (404, &[], "gone")).fails(&["body"]);
+}
+
+#[test]
+fn a_case_that_would_compare_nothing_fails() {
+    let app = Stub::json(200, &json!({}));
+    let project = |spans: &[Value], rest: &str| {
+        let project = Project::new();
+        project.write("a.case.json", document(spans).to_string());
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\n{rest}"),
+        );
+        project
+    };
+    let outbound = span(1, "outbound", "GET a.example/", Some(200), &[]);
+    project(&[outbound.clone()], "")
+        .against(&app, &[])
+        .fails(&["no inbound exchange"]);
+    let inbound = span(2, "inbound", "GET shop.example/a", None, &[]);
+    project(&[inbound.clone()], "")
+        .against(&app, &[])
+        .fails(&["nothing would be compared"]);
+    let empty = "assertions: { body: { mode: ignore } }";
+    project(&[inbound.clone()], empty)
+        .against(&app, &[])
+        .fails(&["nothing would be compared"]);
+    project(&[inbound], "assertions: { status: 200 }")
+        .against(&app, &[])
+        .passes();
+    let inline = "request: { source: inline, path: /x }\nassertions: { status: 200 }";
+    project(&[outbound], inline).against(&app, &[]).passes();
+}
+
+#[test]
+fn request_fields_change_what_is_sent() {
+    let sent = |request: &str| {
+        let inbound = span(
+            1,
+            "inbound",
+            "POST shop.example/a?x=1&y=2",
+            Some(200),
+            &[
+                attribute("http.request.header.x-one", "1"),
+                attribute("http.request.header.x-two", "2"),
+                attribute("http.request.header.host", "shop.example"),
+                attribute("http.request.header.traceparent", "old"),
+                attribute("http.request.body", "captured"),
+            ],
+        );
+        let mut case = document(&[inbound]);
+        case["fixtures"] = json!([{"name": "tenant", "value": 7}]);
+        let project = Project::new();
+        project.write("a.case.json", case.to_string());
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\nenv: {{ WORD: w }}\nrequest: {request}\nassertions: {{ status: 200 }}"),
+        );
+        let app = Stub::json(200, &json!({}));
+        project.against(&app, &[]).passes();
+        app.received()[0].clone()
+    };
+    let plain = sent("{}");
+    assert_eq!(plain.line, "POST /a?x=1&y=2 HTTP/1.1");
+    assert_eq!(plain.body, b"captured");
+    assert_eq!(plain.header("x-one"), Some("1"));
+    assert!(plain.header("host").unwrap().starts_with("127.0.0.1"));
+    let session = plain.header("x-softprobe-session-id").unwrap();
+    assert_eq!(
+        plain.header("tracestate"),
+        Some(format!("x-softprobe-session-id={session}").as_str())
+    );
+    let trace = plain.header("traceparent").unwrap();
+    assert!(trace.len() == 55 && trace.starts_with("00-"), "{trace}");
+    for name in ["user-agent", "accept", "accept-encoding"] {
+        assert_eq!(plain.header(name), None, "{name}");
+    }
+
+    let changed = sent(
+        "{ method: PUT, path: /b, query: { x: null, z: a b }, headers: { x-one: null, X-Two: 3, x-new: [ a, b ] }, body: { k: 1 } }",
+    );
+    assert_eq!(changed.line, "PUT /b?y=2&z=a%20b HTTP/1.1");
+    assert_eq!(changed.body, b"{\"k\":1}");
+    assert_eq!(changed.header("x-one"), None);
+    assert_eq!(changed.header("x-two"), Some("3"));
+    assert_eq!(
+        changed
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "x-new")
+            .count(),
+        2
+    );
+    assert_eq!(changed.header("content-type"), Some("application/json"));
+    let object =
+        sent("{ source: { method: DELETE, path: /o?q=1, body: text }, headers: { x-h: \"1\" } }");
+    assert_eq!(
+        (object.line.as_str(), object.body.as_slice()),
+        ("DELETE /o?q=1 HTTP/1.1", &b"text"[..])
+    );
+    assert_eq!(object.header("x-h"), Some("1"));
+    let hooked = sent("{ transform: t.request }");
+    assert_eq!(hooked.line, "POST /changed?by=hook HTTP/1.1");
+    assert_eq!(hooked.body, b"/a+w");
+    assert_eq!(
+        (hooked.header("x-fixture"), hooked.header("x-one")),
+        (Some("7"), None)
+    );
+}
+
+#[test]
+fn the_application_is_named_by_the_suite_a_flag_or_a_variable() {
+    let app = Stub::json(200, &json!({}));
+    let suite = |request: &str| format!("name: s\ncases: a.case.json\n{request}");
+    let project = Project::with_answer(200, "{}", &suite(""));
+    project
+        .run(&[])
+        .fails(&["there is no application", "--app-url"]);
+    project.run_with(&[], &[("APP_URL", &app.url())]).passes();
+    project
+        .run(&["--app-url", "localhost:80"])
+        .fails(&["is not a base URL"]);
+    let own = Project::with_answer(
+        200,
+        "{}",
+        &suite(&format!("request: {{ url: \"{}\" }}", app.url())),
+    );
+    own.run(&["--app-url", "http://127.0.0.1:1"]).passes();
+    project
+        .run(&["--app-url", "http://127.0.0.1:1"])
+        .fails(&["gave no answer to http://127.0.0.1:1/a"]);
+    // A listener that accepts and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let slow = Project::with_answer(200, "{}", &suite("request: { timeoutMs: 100 }"));
+    slow.run(&["--app-url", &url])
+        .fails(&["it took longer than 100 ms"]);
+}
+
+/// A run whose application makes calls; the case's answer is what they should be answered with.
+fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> Run {
+    let inbound = span(
+        1,
+        "inbound",
+        "GET shop.example/a",
+        Some(200),
+        &[response_body(&answers.to_string())],
+    );
+    let mut spans = vec![inbound];
+    spans.extend(outbound.iter().cloned());
+    let project = Project::new();
+    project.write("a.case.json", document(&spans).to_string());
+    project.write(
+        "s.suite.yaml",
+        format!("name: s\ncases: a.case.json\n{suite}\n"),
+    );
+    project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls.to_string())])
+}
+
+const STRICT: &str = "policy: { externalHttp: strict }";
+
+#[test]
+fn every_predicate_of_a_match_decides() {
+    let headers = "x-a: one\r\nx-a: two\r\n";
+    let call = json!([[
+        "POST api.example:80/v1/pay?a=1&b=x%20y",
+        headers,
+        "{\"k\":{\"n\":1.0}}"
+    ]]);
+    for (holds, fails) in [
+        ("direction: outbound", "direction: inbound"),
+        ("service: shop", "service: other"),
+        ("method: post", "method: GET"),
+        ("host: API.example", "host: api.exampl"),
+        ("hostSuffix: example", "hostSuffix: example.org"),
+        ("notHostSuffix: [ org ]", "notHostSuffix: [ org, example ]"),
+        ("path: /v1/pay", "path: /v1"),
+        ("path: \"/v1/pay?a=1&b=x%20y\"", "path: \"/v1/pay?a=1\""),
+        ("pathPrefix: /v1", "pathPrefix: /v2"),
+        ("query: { b: x y, a: 1 }", "query: { a: 2 }"),
+        ("headers: { X-A: two }", "headers: { x-a: [ two, three ] }"),
+        ("headers: { x-a: [ two, one ] }", "headers: { x-a: on }"),
+        ("headerMatch: { x-a: ^t }", "headerMatch: { x-a: ^$ }"),
+        ("bodyJsonPath: $.k.n", "bodyJsonPath: $.k.m"),
+        (
+            "bodyJsonPathEquals: { $.k.n: 1 }",
+            "bodyJsonPathEquals: { $.k.n: 2 }",
+        ),
+        (
+            "traceTags: { http.request.method: POST }",
+            "traceTags: { http.request.method: GET }",
+        ),
+        (
+            "traceTagEquals: { url.path: /v1/pay }",
+            "traceTagEquals: { gone: 1 }",
+        ),
+    ] {
+        let suite = |matched: &str| {
+            format!(
+                "{STRICT}\nmocks: [ {{ name: m, match: {{ {matched} }}, response: {{ body: yes! }} }} ]"
+            )
+        };
+        let answers = json!(["200 yes!"]);
+        relayed(&call, &[], &suite(holds), &answers).passes();
+        let field = fails.split(':').next().unwrap();
+        relayed(&call, &[], &suite(fails), &answers).fails(&[
+            "1 outbound call missed",
+            &format!("nearest rule `m` differs on {field}"),
+        ]);
+    }
+}
+
+#[test]
+fn mock_fields_each_have_their_effect() {
+    let call = |path: &str| json!([format!("GET up.example{path}"), "", ""]);
+    let one = json!([call("/x")]);
+    let captured = [span(
+        2,
+        "outbound",
+        "GET up.example/x",
+        Some(200),
+        &[response_body("captured")],
+    )];
+    let run = |calls: &Value, mocks: &str, answers: Value| {
+        relayed(
+            calls,
+            &captured,
+            &format!("{STRICT}\nmocks: {mocks}"),
+            &answers,
+        )
+    };
+    run(&one, "[ {} ]", json!(["200 captured"])).passes();
+    run(
+        &one,
+        "[ { source: inline, response: { status: 418, body: { a: 1 } } } ]",
+        json!(["418 {\"a\":1}"]),
+    )
+    .passes();
+    run(
+        &one,
+        "[ { hook: t.response } ]",
+        json!(["203 captured/mock-1/case"]),
+    )
+    .passes();
+    run(
+        &one,
+        "[ { name: n, hook: t.response, response: { body: b } } ]",
+        json!(["203 b/n/inline"]),
+    )
+    .passes();
+    run(
+        &one,
+        "[ { error: { status: 503, body: busy } } ]",
+        json!(["503 busy"]),
+    )
+    .passes();
+    run(
+        &one,
+        "[ { priority: 1, response: { body: a } }, { response: { body: b } } ]",
+        json!(["200 a"]),
+    )
+    .passes()
+    .all();
+    run(
+        &one,
+        "[ { response: { body: a } }, { response: { body: b } } ]",
+        json!(["200 b"]),
+    )
+    .passes();
+    let twice = json!([call("/x"), call("/x")]);
+    run(
+        &twice,
+        "[ { response: { body: a } }, { consume: once, response: { body: b } } ]",
+        json!(["200 b", "200 a"]),
+    )
+    .passes();
+    run(&one, "[ { latencyMs: 600001 } ]", json!([])).fails(&["from 0 to 600000"]);
+    let slow =
+        format!("{STRICT}\nrequest: {{ timeoutMs: 300 }}\nmocks: [ {{ latencyMs: 600000 }} ]");
+    relayed(&one, &captured, &slow, &json!([])).fails(&["it took longer than 300 ms"]);
+    // Passing through leads to a closed port on this machine, whatever the mocks below it say.
+    let dead = json!([["GET 127.0.0.1:1/x", "", ""]]);
+    let through = "[ { response: {} }, { name: p, action: passthrough, match: { path: /x } } ]";
+    let passed = run(&dead, through, json!(["200 "]));
+    passed.fails(&["forwarded `p`", "502"]);
+}
+
+#[test]
+fn expect_says_how_many_captured_exchanges_a_mock_takes() {
+    let up = |id: u64, path: &str, body: &str| {
+        span(
+            id,
+            "outbound",
+            &format!("GET up.example{path}"),
+            Some(200),
+            &[response_body(body)],
+        )
+    };
+    let two = [up(2, "/x", "first"), up(3, "/x", "second")];
+    let calls = json!([
+        ["GET up.example/x", "", ""],
+        ["GET up.example/x", "", ""],
+        ["GET up.example/x", "", ""]
+    ]);
+    let run = |captured: &[Value], mocks: &str, answers: Value| {
+        relayed(
+            &calls,
+            captured,
+            &format!("{STRICT}\nmocks: {mocks}"),
+            &answers,
+        )
+    };
+    let none = json!([]);
+    run(&[], "[ {} ]", none.clone()).fails(&["mock `mock-1`: no captured exchange matches"]);
+    run(&two, "[ {} ]", none.clone())
+        .fails(&["2 captured exchanges match", "span 0000000000000002"]);
+    run(&two, "[ { expect: optional } ]", none.clone()).fails(&["2 captured exchanges match"]);
+    let missed = run(&[], "[ { expect: optional } ]", none.clone());
+    missed.fails(&["outbound call missed", "there is no rule at all"]);
+    run(&[], "[ { expect: all } ]", none.clone()).fails(&["no captured exchange matches"]);
+    run(&[], "[ { expect: any } ]", none).fails(&["outbound call missed"]);
+    let sequence = json!(["200 first", "200 second", "200 second"]);
+    for mocks in ["[ { expect: all } ]", "[ { expect: any } ]", "auto"] {
+        run(&two, mocks, sequence.clone()).passes();
+    }
+    // An entry beside `auto` takes what it matches out of it.
+    let beside =
+        "{ auto: true, rules: [ { name: mine, match: { path: /x }, response: { body: mine } } ] }";
+    let run = run(&two, beside, json!(["200 mine", "200 mine", "200 mine"]));
+    assert!(!run.passes().stderr.contains("auto["), "{}", run.all());
+}
+
+#[test]
+fn a_captured_query_is_part_of_the_call() {
+    let up = |id: u64, path: &str, body: &str| {
+        span(
+            id,
+            "outbound",
+            &format!("GET up.example{path}"),
+            Some(200),
+            &[response_body(body)],
+        )
+    };
+    let captured = [up(2, "/x", "bare"), up(3, "/x?a=1", "with")];
+    let calls = json!([
+        ["GET up.example/x?a=1", "", ""],
+        ["GET up.example/x", "", ""]
+    ]);
+    let suite = format!("{STRICT}\nmocks: auto");
+    relayed(&calls, &captured, &suite, &json!(["200 with", "200 bare"])).passes();
+    let other = json!([["GET up.example/x?a=2", "", ""]]);
+    relayed(&other, &captured, &suite, &json!([])).fails(&["GET up.example/x?a=2"]);
+}
+
+#[test]
+fn unused_mocks_warn_fail_or_are_silent() {
+    let run = |rest: &str| {
+        let suite = format!("mocks: [ {{ name: spare, response: {{}} {rest} }} ]");
+        judged((200, "{}"), &suite, (200, &[], "{}"))
+    };
+    assert!(
+        run("")
+            .passes()
+            .stderr
+            .contains("mock `spare` was never used")
+    );
+    assert!(!run(", unused: ignore").passes().stderr.contains("spare"));
+    run(", unused: fail").fails(&["1 mock was never used"]);
+    let beside = "unused: fail\nmocks: [ { name: spare, response: {} } ]";
+    judged((200, "{}"), beside, (200, &[], "{}")).fails(&["1 mock was never used"]);
+}
+
+#[test]
+fn every_field_of_a_policy_decides() {
+    let run = |host: &str, policy: &str, answer: &str| {
+        let calls = json!([[format!("GET {host}/x"), "", ""]]);
+        relayed(
+            &calls,
+            &[],
+            &format!(
+                "policy: {{ {policy} }}\nassertions: {{ status: 200, body: {{ match: {{ \"$[0]\": {{ regex: \"^{answer}\" }} }}, mode: ignore }} }}"
+            ),
+            &json!([]),
+        )
+    };
+    // A closed port on this machine stands for every host that is let through.
+    let here = "127.0.0.1:1";
+    run(here, "externalHttp: allow", "502").passes();
+    run(here, "externalHttp: strict", "599").fails(&["outbound call missed"]);
+    run(here, "externalHttp: strict, internalHttp: allow", "502").passes();
+    run(here, "externalHttp: allow, internalHttp: strict", "599").fails(&["outbound call missed"]);
+    run(
+        here,
+        "externalHttp: strict, allowHosts: [ 127.0.0.1 ]",
+        "502",
+    )
+    .passes();
+    run(
+        here,
+        "externalHttp: strict, externalAllowlist: [ \"127.0.0.1:1\" ]",
+        "502",
+    )
+    .passes();
+    run(
+        here,
+        "externalHttp: strict, externalAllowlist: [ \"127.0.0.1:2\" ]",
+        "599",
+    )
+    .fails(&["missed"]);
+    run(
+        here,
+        "externalHttp: allow, allowHosts: [ 127.0.0.1 ], blockHosts: [ 127.0.0.1 ]",
+        "599",
+    )
+    .fails(&["missed"]);
+    run("a.example", "defaultOnMiss: error", "599").fails(&["outbound call missed"]);
+    run(
+        "a.example",
+        "defaultOnMiss: mock, mock: { status: 218, body: m }",
+        "218 m",
+    )
+    .passes();
+}
+
+#[test]
+fn rules_of_the_case_stand_between_the_policy_and_the_mocks() {
+    let inbound = span(
+        1,
+        "inbound",
+        "GET shop.example/a",
+        Some(200),
+        &[response_body("[\"200 case\"]")],
+    );
+    let mut case = document(&[inbound]);
+    case["rules"] = json!([
+        {"when": {"host": "up.example"}, "then": {"action": "mock", "response": {"body": "case"}}}
+    ]);
+    let run = |case: &Value, mocks: &str| {
+        let project = Project::new();
+        project.write("a.case.json", case.to_string());
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\n{STRICT}\n{mocks}"),
+        );
+        let calls = json!([["GET up.example/x", "", ""]]).to_string();
+        project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls)])
+    };
+    run(&case, "").passes();
+    run(&case, "mocks: [ { response: { body: mine } } ]").fails(&["\"200 mine\""]);
+    run(
+        &case,
+        "mocks: [ { priority: -1, response: { body: mine } } ]",
+    )
+    .passes();
+    case["rules"][0]["priority"] = (-1).into();
+    run(&case, "").fails(&["outbound call missed"]);
+    case["rules"][0]["wen"] = json!({});
+    run(&case, "").fails(&["rules[0].wen: unknown field; did you mean when?"]);
+}
+
+#[test]
+fn overrides_replace_whole_and_mocks_merge_by_name() {
+    let inbound = span(
+        1,
+        "inbound",
+        "GET shop.example/a",
+        Some(200),
+        &[response_body("[\"200 b\",\"200 c\",\"200 d\"]")],
+    );
+    let project = Project::new();
+    project.write("a.case.json", document(&[inbound]).to_string());
+    let mock = |host: &str, body: &str| {
+        format!(
+            "{{ name: {host}, match: {{ host: {host}.example }}, response: {{ body: {body} }} }}"
+        )
+    };
+    project.write(
+        "s.suite.yaml",
+        format!(
+            "name: s\ncases:\n  - path: a.case.json\n    overrides:\n      mocks: [ {}, {} ]\n      assertions: {{ status: 200 }}\n      policy: {{ externalHttp: strict }}\ndefaults:\n  assertions: {{ status: 500 }}\n  mocks: [ {}, {} ]\n",
+            mock("one", "b"), mock("three", "d"), mock("one", "a"), mock("two", "c")
+        ),
+    );
+    let calls = json!([
+        ["GET one.example/", "", ""],
+        ["GET two.example/", "", ""],
+        ["GET three.example/", "", ""]
+    ]);
+    project
+        .run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls.to_string())])
+        .passes();
+}
+
+#[test]
+fn every_fault_of_a_suite_is_found_at_once_with_its_place() {
+    let suite = "\
+name: s
+version: 2
+cases: a.case.json
+hoks: []
+env: { A: [] }
+hooks: [ hooks/checkout.ts ]
+request: { transform: t.body, timeoutMs: x, path: a, url: nowhere }
+policy: { externalHttp: strikt, extra: 1 }
+mocks:
+  - { name: a, match: { hostSufix: x, headerMatch: { b: \"(\" } } }
+  - { name: b, hook: t.gone, response: {} }
+  - { name: c, source: case, response: {} }
+  - { name: b, response: {} }
+assertions:
+  status: 99
+  body: { ignore: [ items ], mode: string, match: { $.a: uid } }
+defaults: { mocks: [] }
+";
+    let project = Project::with_answer(200, "{}", suite);
+    let run = project.run(&[]);
+    run.fails(&[
+        "error: s.suite.yaml:2:1: version: expected an integer from 1 to 1, found 2",
+        "s.suite.yaml:4:1: hoks: unknown field; did you mean hooks?",
+        "s.suite.yaml:5:8: env.A: expected a string, found a list",
+        "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts`: hook files of other languages",
+        "s.suite.yaml:7:12: request.transform: `t.body` is a body assert hook, and a request hook is wanted",
+        "request.timeoutMs: expected an integer",
+        "request.path: a path starts with `/`",
+        "request.url: `nowhere` is not a base URL",
+        "s.suite.yaml:8:11: policy.externalHttp: `strikt` is not one of allow, strict; did you mean strict?",
+        "policy.extra: unknown field",
+        "s.suite.yaml:10:25: mocks[0].match.hostSufix: unknown field; did you mean hostSuffix?",
+        "mocks[0].match.headerMatch.b: `(` is not a regular expression",
+        "s.suite.yaml:11:16: mocks[1].hook: unknown hook `t.gone`; registered: `t.body` (body assert)",
+        "mocks[2].response: `response` does not go with",
+        "assertions.status: expected an integer from 100 to 999",
+        "assertions.body.ignore[0]: `items` is not a JSONPath",
+        "assertions.body.ignore: `ignore` has no effect under this `mode`",
+        "assertions.body.match['$.a']: `uid` is not one of uuid, timestamp; did you mean uuid?",
+        "defaults.mocks: `mocks` stands at the top level too",
+    ]);
+    assert!(run.stdout.is_empty(), "{}", run.stdout);
+    for (suite, message) in [
+        ("name: s\nname: t\ncases: a.case.json", "duplicate"),
+        ("cases: a.case.json", "1:1: `name` is missing"),
+        ("name: s", "`cases` is missing"),
+        (
+            "name: s\ncases: []",
+            "2:1: cases: a suite needs at least one case",
+        ),
+        (
+            "name: s\ncases: \"${NOWHERE}\"",
+            "2:1: cases: the variable `NOWHERE` is not set",
+        ),
+        (
+            "name: s\ncases: b/*.json",
+            "s.suite.yaml:2:1: cases: `b/*.json` matches no file",
+        ),
+        (
+            "name: s\ncases: [ { path: gone } ]",
+            "2:10: cases[0]: `gone` is not there",
+        ),
+        ("name: s\ncases: \"a[\"", "is not a glob"),
+        (
+            "name: s\ncases: [ { path: a.case.json, nam: x } ]",
+            "did you mean name?",
+        ),
+    ] {
+        Project::with_answer(200, "{}", suite)
+            .run(&[])
+            .fails(&[message]);
+    }
+}
+
+#[test]
+fn cases_are_found_named_and_ignored_as_the_suite_says() {
+    let project = Project::new();
+    let case = document(&[span(1, "inbound", "GET shop.example/a", Some(200), &[])]).to_string();
+    for file in [
+        "c/b.case.json",
+        "c/a.case.json",
+        "c/deep/x.case.json",
+        "c/.hidden.case.json",
+        "d/a.case.json",
+        "c/note.txt",
+    ] {
+        project.write(file, &case);
+    }
+    let list = |cases: &str, args: &[&str]| {
+        project.write("s.suite.yaml", format!("name: \"s\\tn\"\ncases:\n{cases}"));
+        let mut all = vec!["--list", "--format", "terse"];
+        all.extend(args);
+        let run = project.run(&all);
+        run.passes();
+        run.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list("  c/*.case.json", &[]),
+        ["s_n::a: test", "s_n::b: test"]
+    );
+    assert_eq!(
+        list("  - c/**/*.json\n  - c/a.case.json", &[]),
+        ["s_n::a: test", "s_n::b: test", "s_n::deep/x: test"]
+    );
+    assert_eq!(
+        list("  - \"{c,d}/a.case.json\"", &[]),
+        ["s_n::c/a: test", "s_n::d/a: test"]
+    );
+    assert_eq!(
+        list("  - c/a.case.json\n  - d/a.case.json", &[]),
+        ["s_n::c/a: test", "s_n::d/a: test"]
+    );
+    let named = "  - { path: c/*.case.json, name: smoke }\n  - { path: c/a.case.json, name: again, skip: too slow }";
+    assert_eq!(
+        list(named, &[]),
+        [
+            "s_n::smoke/a: test",
+            "s_n::smoke/b: test",
+            "s_n::again: test"
+        ]
+    );
+    assert_eq!(list(named, &["--ignored"]), ["s_n::again: test"]);
+    let only = "  - { path: c/a.case.json, only: true }\n  - c/b.case.json";
+    assert_eq!(list(only, &["--ignored"]), ["s_n::b: test"]);
+    project
+        .run_with(&["--list"], &[("CI", "true")])
+        .fails(&["`only` is set", "--allow-only"]);
+    project
+        .run_with(
+            &["--list"],
+            &[("CI", "true"), ("SOFTPROBE_ALLOW_ONLY", "1")],
+        )
+        .passes();
+    project.run_with(&["--list"], &[("CI", "false")]).passes();
+    let twice = "  - { path: c/a.case.json, name: x }\n  - { path: c/b.case.json, name: x }";
+    project.write("s.suite.yaml", format!("name: s\ncases:\n{twice}"));
+    project
+        .run(&["--list"])
+        .fails(&["two cases are called `x`"]);
+    // A suite is listed without opening its cases.
+    project.write("bad.case.json", "{");
+    assert_eq!(list("  bad.case.json", &[]), ["s_n::bad: test"]);
+    project
+        .run(&["--app-url", "http://127.0.0.1:1"])
+        .fails(&["line 1, column 1: not JSON"]);
+}
+
+#[test]
+fn variables_come_from_the_process_the_env_file_and_the_suite() {
+    let suite = "name: s\nenv: { A: suite, B: suite, C: \"${B:-unset}\" }\ncases: [ { path: a.case.json, name: \"${A}-${B}-${C}-${D:-none}-$${x}\" } ]";
+    let project = Project::with_answer(200, "{}", suite);
+    project.write("vars", "# comment\nB=file\nexport D='from file'\n");
+    let run = project.run_with(&["--list", "--env-file", "vars"], &[("A", "process")]);
+    assert!(
+        run.passes()
+            .stdout
+            .contains("s::process-file-file-from file-${x}: test"),
+        "{}",
+        run.all()
+    );
+    project.run(&["--env-file", "gone"]).fails(&["gone: "]);
+}

@@ -1,0 +1,488 @@
+//! Servers, clients, captures and runs for the tests.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// No answer is waited for longer than this.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// A request as a stub server received it.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Received {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+}
+
+/// A response as it came over the wire.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Vec<String> {
+        let head = String::from_utf8_lossy(&self.head).into_owned();
+        head.lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+            .collect()
+    }
+}
+
+type Respond = dyn Fn(&Received) -> Vec<u8> + Send + Sync;
+
+/// A server whose answers are raw bytes; it records what it received, and stops when dropped.
+pub(crate) struct Stub {
+    pub(crate) address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stub {
+    pub(crate) fn start(respond: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let respond: Arc<Respond> = Arc::new(respond);
+        let (log, stop) = (Arc::clone(&received), Arc::clone(&stopped));
+        let thread = std::thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (log, respond) = (Arc::clone(&log), Arc::clone(&respond));
+                std::thread::spawn(move || {
+                    let mut stream = stream;
+                    stream.set_read_timeout(Some(LIMIT)).unwrap();
+                    if let Some(request) = read_request(&mut stream) {
+                        log.lock().unwrap().push(request.clone());
+                        let _ = stream.write_all(&respond(&request));
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            received,
+            stopped,
+            thread: Some(thread),
+        }
+    }
+
+    /// A server that answers every request with this JSON.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        let bytes = http(
+            status,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        );
+        Self::start(move |_| bytes.clone())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A whole response as bytes.
+pub(crate) fn http(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut out = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        out.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut out = out.into_bytes();
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
+    out
+}
+
+fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    Some(head)
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<Received> {
+    let head = String::from_utf8_lossy(&read_head(stream)?).into_owned();
+    let mut lines = head.lines();
+    let line = lines.next()?.to_owned();
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some(Received {
+        line,
+        headers,
+        body,
+    })
+}
+
+/// Sends raw bytes on a connection of their own and reads the answer.
+pub(crate) fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(request.as_ref()).unwrap();
+    let no_body = request.as_ref().starts_with(b"HEAD ");
+    read_answer(&mut stream, no_body)
+}
+
+/// Reads one answer, its body framed by length, by chunks, or by the end of the connection.
+pub(crate) fn read_answer(stream: &mut TcpStream, no_body: bool) -> Answer {
+    let head = read_head(stream).expect("an answer");
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut body = Vec::new();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
+    if no_body || status == 204 || status == 304 || (status == 200 && length == Some(0)) {
+    } else if let Some(length) = length {
+        body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+    } else if text.contains("transfer-encoding: chunked") {
+        loop {
+            let mut size = Vec::new();
+            while !size.ends_with(b"\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                size.push(byte[0]);
+            }
+            let size = String::from_utf8_lossy(&size).trim().to_owned();
+            let mut chunk = vec![0; usize::from_str_radix(&size, 16).unwrap() + 2];
+            stream.read_exact(&mut chunk).unwrap();
+            chunk.truncate(chunk.len() - 2);
+            if chunk.is_empty() {
+                break;
+            }
+            body.extend(chunk);
+        }
+    }
+    Answer { status, head, body }
+}
+
+/// A span of a case document.
+pub(crate) fn span(
+    id: u64,
+    direction: &str,
+    call: &str,
+    status: Option<u16>,
+    more: &[Value],
+) -> Value {
+    let (method, url) = call.split_once(' ').unwrap();
+    let (host, path) = url.split_at(url.find('/').unwrap());
+    let mut attributes = vec![
+        attribute("sp.traffic.direction", direction),
+        attribute("sp.span.type", "extract"),
+        attribute("http.request.method", method),
+        attribute("url.host", host),
+        attribute("url.path", path),
+    ];
+    if let Some(status) = status {
+        attributes.push(json!({
+            "key": "http.response.status_code", "value": {"intValue": status.to_string()}
+        }));
+    }
+    attributes.extend(more.iter().cloned());
+    json!({
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": format!("{id:016x}"),
+        "startTimeUnixNano": (1_000 + id).to_string(),
+        "attributes": attributes,
+    })
+}
+
+pub(crate) fn attribute(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+pub(crate) fn response_body(body: &str) -> Value {
+    attribute("http.response.body", body)
+}
+
+/// A case document of these spans.
+pub(crate) fn document(spans: &[Value]) -> Value {
+    json!({
+        "version": "1.0.0",
+        "caseId": "test-case",
+        "traces": [{"resourceSpans": [{
+            "resource": {"attributes": [attribute("service.name", "shop")]},
+            "scopeSpans": [{"spans": spans}],
+        }]}],
+    })
+}
+
+/// A project folder with suites and cases of a test's own.
+pub(crate) struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, file: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A project with one case of an inbound `GET /a` that was answered with this.
+    pub(crate) fn with_answer(status: u16, body: &str, suite: &str) -> Self {
+        let project = Self::new();
+        let inbound = span(
+            1,
+            "inbound",
+            "GET shop.example/a",
+            Some(status),
+            &[response_body(body)],
+        );
+        project.write("a.case.json", document(&[inbound]).to_string());
+        project.write("s.suite.yaml", suite);
+        project
+    }
+
+    /// A run of the project's suites, in a process of its own.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+        Run::of(&mut self.command(args, env))
+    }
+
+    pub(crate) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+        let mut command = child(self.path(), args);
+        command.env("SOFTPROBE_TEST_SUITES", "*.suite.yaml");
+        command.envs(env.iter().copied());
+        command
+    }
+
+    /// A run against an application, from its captured answer to its exit code.
+    pub(crate) fn against(&self, app: &Stub, args: &[&str]) -> Run {
+        let mut all = vec!["--app-url".to_owned(), app.url()];
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        self.run(&all)
+    }
+}
+
+/// What a runner process printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (_, stdout) = stdout.split_once(MARK).expect("the child ran");
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: stdout.to_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Everything that was printed.
+    pub(crate) fn all(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    /// Fails unless the run passed.
+    #[track_caller]
+    pub(crate) fn passes(&self) -> &Self {
+        assert_eq!(self.code, 0, "{}", self.all());
+        self
+    }
+
+    /// Fails unless the run failed and every text was printed.
+    #[track_caller]
+    pub(crate) fn fails(&self, texts: &[&str]) -> &Self {
+        assert_eq!(self.code, 101, "{}", self.all());
+        for text in texts {
+            assert!(
+                self.all().contains(text),
+                "{text:?} is not in\n{}",
+                self.all()
+            );
+        }
+        self
+    }
+
+    /// The trials by their results: `ok`, `FAILED`, `ignored`.
+    pub(crate) fn results(&self) -> BTreeMap<String, String> {
+        self.stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "))
+            .map(|(name, result)| {
+                let word = result.split(' ').next().unwrap_or_default();
+                (name.trim_end().to_owned(), word.to_owned())
+            })
+            .collect()
+    }
+}
+
+/// What a child prints before the runner starts: libtest's own lines stand before it.
+const MARK: &str = "<<<the runner starts>>>\n";
+
+/// This test binary again, as a runner process.
+pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            "support::runner_process",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("CI")
+        .env_remove("NEXTEST")
+        .env_remove("RUST_TEST_THREADS")
+        .env_remove("APP_URL")
+        .env("CARGO_MANIFEST_DIR", folder)
+        .env("SOFTPROBE_TEST_ARGS", json!(args).to_string());
+    command
+}
+
+/// An application that makes these calls for each request, `[[call, headers, body], …]`, trace headers
+/// passed on, and answers with what it got: `["200 body", …]`.
+fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
+    let calls: Vec<(String, String, String)> = serde_json::from_value(calls.clone()).unwrap();
+    Stub::start(move |request| {
+        let trace = request.header("tracestate").unwrap_or_default();
+        let answers: Vec<String> = calls
+            .iter()
+            .map(|(call, headers, body)| {
+                let (method, url) = call.split_once(' ').unwrap();
+                let host = url.split('/').next().unwrap();
+                let head = format!(
+                    "{method} http://{url} HTTP/1.1\r\nhost: {host}\r\ntracestate: {trace}\r\n{headers}content-length: {}\r\n\r\n",
+                    body.len()
+                );
+                let answer = send(proxy, head + body);
+                format!("{} {}", answer.status, answer.text())
+            })
+            .collect();
+        http(
+            200,
+            &[("content-type", "application/json")],
+            json!(answers).to_string(),
+        )
+    })
+}
+
+/// Not a test by itself: the body of a runner process that other tests start.
+#[test]
+fn runner_process() {
+    use softprobe::{App, Replay};
+    let Ok(args) = std::env::var("SOFTPROBE_TEST_ARGS") else {
+        return;
+    };
+    print!("{MARK}");
+    std::io::stdout().flush().unwrap();
+    let args: Vec<String> = serde_json::from_str(&args).unwrap();
+    let args = std::iter::once("replay".to_owned()).chain(args);
+    let mut replay = Replay::new().hooks(crate::suites::hooks());
+    for suite in std::env::var("SOFTPROBE_TEST_SUITES")
+        .iter()
+        .flat_map(|s| s.split(','))
+    {
+        replay = replay.suites(suite);
+    }
+    if std::env::var_os("SOFTPROBE_TEST_CHECKOUT").is_some() {
+        replay = replay.hooks(crate::breakage::hooks()).app(|proxy| {
+            eprintln!("the application starts");
+            let shop = crate::breakage::start(&proxy.url())?;
+            Ok(App::new(shop.url(), shop))
+        });
+    }
+    if let Ok(calls) = std::env::var("SOFTPROBE_TEST_CALLS") {
+        replay = replay.app(move |proxy| {
+            let relay = relay(proxy.address(), &serde_json::from_str(&calls)?);
+            Ok(App::new(relay.url(), relay))
+        });
+    }
+    let code = replay.run(args.map(Into::into));
+    // An ExitCode shows its number in its debug form alone.
+    let digits: String = format!("{code:?}")
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    std::process::exit(digits.parse().unwrap());
+}
