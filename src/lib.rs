@@ -130,3 +130,7 @@ pub use hook::{
 };
 #[cfg(feature = "runner")]
 pub use runner::{App, Replay};
+
+#[cfg(all(doctest, feature = "runner"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,1 +1,273 @@
+//! Case files as they are really met: both dialects of OTLP JSON, and the quirks of captures.
 
+use serde_json::{Value, json};
+use softprobe::{Case, Direction, Predicate, replayable_request};
+
+use crate::support::{attribute, document, response_body, span};
+
+fn case(document: Value) -> Case {
+    Case::from_document(document).unwrap()
+}
+
+fn spans(spans: &[Value]) -> Case {
+    case(document(spans))
+}
+
+#[test]
+fn an_envoy_capture_reads_as_it_was_meant() {
+    let text = include_str!("../../cases/fulfilment/envoy-hello.case.json");
+    let case = Case::parse(text).unwrap();
+    // Both legs say outbound, in base64 ids; the first hop alone has the session header.
+    let inbound = case.inbound().unwrap().unwrap();
+    assert_eq!(inbound.request.to_string(), "GET 127.0.0.1:8082/hello");
+    assert_eq!(inbound.span_id, "18a8ea057a59671e");
+    assert_eq!(inbound.direction, Some(Direction::Inbound));
+    let outbound: Vec<String> = case.outbound().map(|x| x.request.to_string()).collect();
+    assert_eq!(outbound, ["GET fragments.example:8084/fragment"]);
+    // The inbound one is never a candidate for an outbound lookup.
+    assert!(case.find(&Predicate::outbound()).is_ok());
+    let sent = replayable_request(inbound);
+    let names = sent.headers.names();
+    assert_eq!(names, ["x-sp-num", "x-forwarded-proto", "accept"]);
+}
+
+#[test]
+fn a_hand_made_capture_of_a_masked_card_reads_as_it_was_meant() {
+    let case = spans(&[
+        json!({"spanId": "00aabbccddeeff01", "kind": 3, "attributes": [
+            attribute("sp.span.type", "extract"), attribute("url.host", "api.stripe.com"),
+            attribute("url.path", "/v1/tokens"), attribute("http.request.method", "POST"),
+            attribute("http.response.status_code", "200"), response_body("{}"),
+        ]}),
+        json!({"spanId": "00aabbccddeeff02", "kind": "SPAN_KIND_SERVER", "attributes": [
+            attribute("sp.span.type", "inject"), attribute("url.host", "shop.local"),
+            attribute("url.path", "/checkout"), attribute("http.request.method", "POST"),
+            attribute("http.request.header.x-request-id", "mine"),
+            attribute("http.response.status_code", "200"),
+        ]}),
+    ]);
+    let inbound = case.inbound().unwrap().unwrap();
+    assert_eq!(inbound.span_id, "00aabbccddeeff02");
+    assert_eq!(inbound.response().unwrap().status, 200);
+    assert_eq!(inbound.response().unwrap().body, None);
+    // Without Envoy's mark beside it the id is the application's own.
+    assert!(replayable_request(inbound).headers.contains("x-request-id"));
+    assert!(
+        case.find(&Predicate::outbound().host_suffix("stripe.com"))
+            .is_ok()
+    );
+}
+
+#[test]
+fn snake_case_numbers_and_older_names_are_understood() {
+    let document = json!({
+        "version": "1.4", "caseId": "c", "unknown": {"kept": true},
+        "traces": [{"resource_spans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"string_value": "old"}}]},
+            "scope_spans": [{"spans": [{
+                "trace_id": "5B8EFFF798038103D269B633813FC60C", "span_id": "EEE19B7EC3C1B174",
+                "parent_span_id": "", "kind": 3, "start_time_unix_nano": 17,
+                "attributes": [
+                    {"key": "http.method", "value": {"string_value": "GET"}},
+                    {"key": "url.full", "value": {"string_value": "https://u:p@api.example:444/p/q?r=1#f"}},
+                    {"key": "http.status_code", "value": {"int_value": 204}},
+                    {"key": "http.response.header.x-many", "value": {"array_value": {"values": [
+                        {"string_value": "1"}, {"string_value": "2"}]}}},
+                ],
+            }]}],
+        }]}],
+    });
+    let case = case(document.clone());
+    let exchange = &case.exchanges()[0];
+    assert_eq!(exchange.trace_id, "5b8efff798038103d269b633813fc60c");
+    assert_eq!(exchange.service.as_deref(), Some("old"));
+    assert_eq!(
+        (exchange.parent_span_id.as_deref(), exchange.start_ns),
+        (None, 17)
+    );
+    let request = &exchange.request;
+    assert_eq!(request.to_string(), "GET api.example:444/p/q?r=1");
+    assert_eq!(request.scheme, "https");
+    let response = exchange.response().unwrap();
+    assert_eq!(response.status, 204);
+    let many: Vec<&[u8]> = response.headers.all("x-many").collect();
+    assert_eq!(many, [b"1", b"2"]);
+    assert_eq!(case.document(), &document);
+}
+
+#[test]
+fn bodies_are_text_unless_the_span_says_otherwise() {
+    let body = |more: &[Value]| {
+        let case = spans(&[span(1, "outbound", "GET a.example/", Some(200), more)]);
+        case.exchanges()[0].response().unwrap().clone()
+    };
+    let encoding = attribute("http.response.body.encoding", "base64");
+    assert_eq!(body(&[response_body("aGk=")]).body.unwrap(), b"aGk=");
+    assert_eq!(
+        body(&[response_body("aGk="), encoding.clone()])
+            .body
+            .unwrap(),
+        b"hi"
+    );
+    let bytes = json!({"key": "http.response.body", "value": {"bytesValue": "/wA="}});
+    let gzip = attribute("http.response.header.content-encoding", "gzip");
+    let captured = body(&[bytes, gzip.clone()]);
+    assert_eq!(captured.body.as_deref(), Some(&[0xff, 0][..]));
+    assert!(captured.replayable().headers.contains("content-encoding"));
+    assert!(
+        !body(&[response_body("text"), gzip])
+            .replayable()
+            .headers
+            .contains("content-encoding")
+    );
+    let length = attribute("http.response.header.content-length", "99");
+    let hop = attribute("http.response.header.transfer-encoding", "chunked");
+    assert!(body(&[length, hop]).replayable().headers.is_empty());
+    let damaged = document(&[span(
+        1,
+        "outbound",
+        "GET a.example/",
+        Some(200),
+        &[response_body("!"), encoding],
+    )]);
+    let error = Case::from_document(damaged).unwrap_err().to_string();
+    assert!(
+        error.contains("spans[0].attributes[6].value: http.response.body"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_inbound_exchange_is_the_ancestor_where_nothing_else_tells() {
+    let bare = |id: &str, parent: &str, kind: u8| {
+        json!({"spanId": id, "parentSpanId": parent, "kind": kind, "attributes": [
+            attribute("sp.traffic.direction", "outbound"), attribute("http.request.method", "GET"),
+            attribute("url.path", format!("/{id}").as_str()), attribute("http.response.status_code", "200"),
+        ]})
+    };
+    let (a, b, c) = ("00000000000000aa", "00000000000000bb", "00000000000000cc");
+    let tree = spans(&[bare(c, b, 3), bare(a, "00000000000000ff", 2), bare(b, a, 3)]);
+    assert_eq!(tree.inbound().unwrap().unwrap().span_id, a);
+    assert!(spans(&[bare(a, "", 2)]).inbound().unwrap().is_none());
+    assert!(
+        spans(&[bare(a, b, 2), bare(b, a, 2), bare(c, "", 3)])
+            .inbound()
+            .unwrap()
+            .is_none()
+    );
+    let two = spans(&[
+        span(1, "inbound", "GET a.example/x", Some(200), &[]),
+        span(2, "inbound", "GET a.example/y", Some(200), &[]),
+    ]);
+    let error = two.inbound().unwrap_err();
+    assert_eq!(error.spans.len(), 2);
+    assert!(
+        error
+            .to_string()
+            .contains("2 spans could be the inbound exchange"),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_field_of_a_predicate_decides() {
+    let case = spans(&[
+        span(1, "inbound", "POST shop.example/checkout", Some(200), &[]),
+        span(
+            2,
+            "outbound",
+            "POST api.Stripe.com:443/v1/pay?a=1",
+            Some(200),
+            &[],
+        ),
+    ]);
+    let wants = |predicate: Predicate| case.find_all(&predicate).unwrap().len();
+    let any = Predicate::new;
+    assert_eq!(wants(any()), 2);
+    for (holds, fails) in [
+        (
+            any().direction(Direction::Inbound),
+            any().direction(Direction::Inbound).method("GET"),
+        ),
+        (
+            any().service("shop").host_suffix("com"),
+            any().service("other"),
+        ),
+        (
+            any().host("API.stripe.com"),
+            any().host("api.stripe.com:80"),
+        ),
+        (
+            any().host_suffix("ripe.com"),
+            any().host_suffix("stripe.com:80"),
+        ),
+        (any().method("post").path("/checkout"), any().method("put")),
+        (any().path("/v1/pay"), any().path("/v1/pay?a=2")),
+        (any().path("/v1/pay?a=1"), any().path("/v1")),
+        (any().path_prefix("/v1"), any().path_prefix("v1")),
+    ] {
+        assert_eq!(wants(holds.clone()), 1, "{holds}");
+        assert_eq!(wants(fails.clone()), 0, "{fails}");
+    }
+}
+
+#[test]
+fn only_spans_of_traffic_are_candidates_and_a_hit_needs_a_status() {
+    let other = attribute("sp.span.type", "internal");
+    let mut internal = span(1, "outbound", "GET a.example/", Some(200), &[]);
+    internal["attributes"][1] = other;
+    let none = spans(&[internal]).find(&Predicate::outbound()).unwrap_err();
+    assert!(
+        none.to_string().contains("no exchange to look up"),
+        "{none}"
+    );
+    let bare = spans(&[span(1, "outbound", "GET a.example/", None, &[])]);
+    let error = bare.find(&Predicate::outbound()).unwrap_err();
+    assert!(
+        error.to_string().contains("span 0000000000000001"),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("http.response.status_code"),
+        "{error}"
+    );
+}
+
+#[test]
+fn size_guidance_warns_and_never_fails() {
+    let long = response_body(&"x".repeat(70_000));
+    let many: Vec<Value> = (0..101)
+        .map(|n| {
+            span(
+                n,
+                "outbound",
+                "GET a.example/",
+                Some(200),
+                if n == 0 {
+                    std::slice::from_ref(&long)
+                } else {
+                    &[]
+                },
+            )
+        })
+        .collect();
+    let warnings = spans(&many).warnings.join("\n");
+    assert!(warnings.contains("101 spans"), "{warnings}");
+    assert!(
+        warnings.contains("http.response.body is 70000 bytes long"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn captured_order_is_start_time_then_document_order() {
+    let at = |id: u64, start: u64| {
+        let mut span = span(id, "outbound", "GET a.example/", Some(200), &[]);
+        span["startTimeUnixNano"] = start.into();
+        span
+    };
+    let case = spans(&[at(1, 9), at(2, 5), at(3, 5)]);
+    let hits = case.find_all(&Predicate::outbound()).unwrap();
+    let ids: Vec<&str> = hits.iter().map(|hit| &hit.exchange.span_id[14..]).collect();
+    assert_eq!(ids, ["02", "03", "01"]);
+}

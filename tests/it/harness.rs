@@ -1,1 +1,464 @@
+//! The runner as a process: libtest's flags, exit codes, reports, signals, other runtimes.
 
+use std::io::Read as _;
+use std::process::Command;
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+use softprobe::{ControlServer, EmbeddedRuntime};
+
+use crate::support::{LIMIT, Project, Run, Stub, attribute, document, http, response_body, span};
+
+/// A project of three cases, `one`, `two` and `bad`, of which the last fails; `off` is ignored.
+struct Three {
+    project: Project,
+    app: Stub,
+}
+
+impl Three {
+    fn new() -> Self {
+        let project = Project::new();
+        for name in ["one", "two", "bad", "off"] {
+            let path = format!("GET shop.example/{name}");
+            let body = response_body(&format!("{{\"is\":\"{name}\"}}"));
+            let secret = attribute("http.request.header.authorization", "Bearer hidden-value");
+            let inbound = span(1, "inbound", &path, Some(200), &[body, secret]);
+            project.write(
+                &format!("c/{name}.case.json"),
+                document(&[inbound]).to_string(),
+            );
+        }
+        project.write(
+            "s.suite.yaml",
+            "name: s\ncases: [ c/one.case.json, c/two.case.json, c/bad.case.json, { path: c/off.case.json, skip: not today } ]\n",
+        );
+        let app = Stub::start(|request| {
+            let name = request.line.split(['/', ' ']).nth(2).unwrap();
+            let name = if name == "bad" {
+                "w\u{1b}rong\u{0}"
+            } else {
+                name
+            };
+            http(200, &[], json!({"is": name}).to_string())
+        });
+        Self { project, app }
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        self.project.against(&self.app, args)
+    }
+
+    /// The trials that ran, `ignored` ones left out.
+    fn ran(&self, args: &[&str]) -> Vec<String> {
+        let results = self.run(args).results();
+        let ran = results
+            .into_iter()
+            .filter(|(_, result)| result != "ignored");
+        ran.map(|(name, _)| name.trim_start_matches("s::").to_owned())
+            .collect()
+    }
+}
+
+#[test]
+fn filters_select_as_in_libtest() {
+    let three = Three::new();
+    assert_eq!(three.ran(&[]), ["bad", "one", "two"]);
+    assert_eq!(three.ran(&["one", "two"]), ["one", "two"]);
+    assert_eq!(
+        three.ran(&["s::", "--skip", "bad", "--skip", "on"]),
+        ["two"]
+    );
+    assert_eq!(three.ran(&["--exact", "s::one", "s::two"]), ["one", "two"]);
+    assert_eq!(
+        three.ran(&["--exact", "s::one", "--exact", "--nocapture", "--nocapture"]),
+        ["one"]
+    );
+    assert_eq!(three.ran(&["--ignored"]), ["off"]);
+    assert_eq!(
+        three.ran(&["--include-ignored", "o"]),
+        ["off", "one", "two"]
+    );
+    assert_eq!(
+        three.ran(&["--exact", "s::off", "--include-ignored"]),
+        ["off"]
+    );
+    three.run(&["nothing-like-it"]).passes();
+    three
+        .run(&["--exact", "s::nope"])
+        .fails(&["error: no case is called s::nope"]);
+}
+
+#[test]
+fn an_exact_name_opens_no_other_case() {
+    let three = Three::new();
+    three.project.write(
+        "s.suite.yaml",
+        "name: s\ncases: [ \"c/*.case.json\", \"gone/*.json\" ]\n",
+    );
+    // A walk would find that the second glob matches nothing.
+    three.run(&["--exact", "s::one"]).passes();
+    three
+        .run(&["one"])
+        .fails(&["`gone/*.json` matches no file"]);
+}
+
+#[test]
+fn the_other_flags_of_libtest_work() {
+    let three = Three::new();
+    let ok = ["--skip", "bad"];
+    for args in [
+        &[
+            "--no-capture",
+            "-Z",
+            "unstable-options",
+            "-Zunstable-options",
+        ][..],
+        &["--test-threads", "1"],
+        &["--test-threads=64"],
+        &["--color", "never"],
+        &["--test"],
+    ] {
+        three.run(&[&ok[..], args].concat()).passes();
+    }
+    three
+        .run(&["--test-threads", "0"])
+        .fails(&["--test-threads must be a number of at least 1"]);
+    three
+        .run(&["--no-such-flag"])
+        .fails(&["unexpected argument"]);
+    let url = three.app.url();
+    let args = ["--app-url", url.as_str(), "one"];
+    three
+        .project
+        .run_with(&args, &[("RUST_TEST_THREADS", "0")])
+        .fails(&["RUST_TEST_THREADS"]);
+    three
+        .project
+        .run_with(&args, &[("RUST_TEST_THREADS", "1")])
+        .passes();
+    assert!(
+        three
+            .run(&["--color", "always", "one"])
+            .stdout
+            .contains("\u{1b}[")
+    );
+    assert!(!three.run(&["bad"]).stdout.contains("\u{1b}["));
+    let timed = three.run(&["--report-time", "one"]);
+    assert!(
+        timed.passes().stdout.contains("test s::one ... ok <0."),
+        "{}",
+        timed.stdout
+    );
+    let shown = three.run(&["--show-output", "one"]);
+    assert!(
+        shown
+            .passes()
+            .stdout
+            .contains("successes:\n\n---- s::one ----"),
+        "{}",
+        shown.stdout
+    );
+    let terse = three.run(&["-q", "--skip", "bad"]);
+    assert!(
+        terse.passes().stdout.contains("\n..i\n")
+            || terse.stdout.contains(".i")
+            || terse.stdout.contains("i."),
+        "{}",
+        terse.stdout
+    );
+    let help = three.run(&["--help"]);
+    assert!(
+        help.passes().stdout.contains("--proxy-listen"),
+        "{}",
+        help.stdout
+    );
+    let seeded = || {
+        let run = three.run(&["--shuffle-seed", "7", "--test-threads", "1"]);
+        assert!(run.stderr.contains("shuffle seed: 7"));
+        let lines = run.stdout.lines().filter(|l| l.starts_with("test s::"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(seeded(), seeded());
+    let random = three.run(&["--shuffle", "--skip", "bad"]);
+    assert!(random.passes().stderr.contains("shuffle seed: "));
+    let fast = three.run(&[
+        "--fail-fast",
+        "--test-threads",
+        "1",
+        "bad",
+        "off",
+        "--include-ignored",
+    ]);
+    fast.fails(&["ignored (not run: another case failed)"]);
+    let log = three.project.path().join("log");
+    three.run(&["--logfile", log.to_str().unwrap()]).fails(&[]);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(log, "ok s::one\nok s::two\nfailed s::bad\nignored s::off\n");
+}
+
+#[test]
+fn lists_are_libtests() {
+    let three = Three::new();
+    let pretty = three.run(&["--list"]);
+    assert_eq!(
+        pretty.passes().stdout,
+        "s::one: test\ns::two: test\ns::bad: test\ns::off: test\n\n4 tests, 0 benchmarks\n"
+    );
+    let terse = three.run(&["--list", "--format", "terse", "--ignored"]);
+    assert_eq!(terse.passes().stdout, "s::off: test\n");
+    let events = three.run(&["--list", "--format", "json", "-Z", "unstable-options"]);
+    let events: Vec<Value> = events
+        .passes()
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(events[4]["name"], "s::off");
+    assert_eq!(
+        (&events[4]["ignore"], &events[4]["ignore_message"]),
+        (&json!(true), &json!("not today"))
+    );
+    assert_eq!(events[5]["total"], 4);
+}
+
+#[test]
+fn json_events_are_json_with_any_bytes_in_them() {
+    let three = Three::new();
+    let run = three.run(&[
+        "--format",
+        "json",
+        "-Z",
+        "unstable-options",
+        "--report-time",
+    ]);
+    assert_eq!(run.code, 101);
+    let events: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let of = |name: &str| {
+        events
+            .iter()
+            .find(|e| e["name"] == name && e["event"] != "started")
+            .unwrap()
+    };
+    assert_eq!(of("s::one")["event"], "ok");
+    assert!(of("s::one")["exec_time"].is_f64());
+    assert!(of("s::bad")["stdout"].as_str().unwrap().contains("$.is"));
+    assert_eq!(events.last().unwrap()["failed"], 1);
+}
+
+#[test]
+fn junit_tells_failures_errors_and_skips_apart() {
+    let three = Three::new();
+    std::fs::write(three.project.path().join("c/two.case.json"), "{").unwrap();
+    let path = three.project.path().join("out/junit.xml");
+    three.run(&["--junit", path.to_str().unwrap()]).fails(&[]);
+    let xml = std::fs::read_to_string(&path).unwrap();
+    let printed = three.run(&["--format", "junit"]);
+    assert!(printed.stdout.starts_with("<?xml"), "{}", printed.stdout);
+    for text in [
+        "<testsuite name=\"s\" tests=\"4\" disabled=\"1\" errors=\"1\" failures=\"1\"",
+        "<testcase name=\"bad\" classname=\"s\"",
+        "<failure message=\"1 difference; first: $.is expected",
+        "<error message=\"line 1, column 1: not JSON",
+        "<skipped message=\"not today\"/>",
+        "file=\"c/bad.case.json\"",
+        "run just this case",
+        "authorization: [masked]",
+    ] {
+        for xml in [&xml, &printed.stdout] {
+            assert!(xml.contains(text), "{text} is not in\n{xml}");
+        }
+    }
+    assert!(!xml.contains(['\u{0}', '\u{1b}']));
+    assert!(!format!("{xml}{}", printed.all()).contains("hidden-value"));
+}
+
+#[test]
+fn a_failure_is_read_once() {
+    let three = Three::new();
+    let run = three.run(&["bad"]);
+    run.fails(&[
+        "s::bad: 1 difference\n  case     c/bad.case.json\n  request  GET http://127.0.0.1:",
+        "authorization: [masked]",
+        "differences\n  $.is\n    expected  \"bad\"\n    actual    \"w",
+        "run just this case\n  cargo test --test replay -- --app-url http://127.0.0.1:",
+        " --exact s::bad\n",
+    ]);
+    assert!(!run.all().contains("hidden-value"));
+    let exact = three.run(&["--exact", "s::bad", "--nocapture"]);
+    assert!(
+        exact
+            .stderr
+            .starts_with("Error: 1 difference; first: $.is expected \"bad\""),
+        "{}",
+        exact.stderr
+    );
+}
+
+#[test]
+fn what_keeps_a_run_from_starting_is_loud() {
+    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
+    let mut none = project.command(&[], &[]);
+    none.env_remove("SOFTPROBE_TEST_SUITES");
+    Run::of(&mut none).fails(&["error: there is no suite to run"]);
+    let gone = project.run(&["--suite", "gone/*.yaml"]);
+    gone.fails(&["error: suite `gone/*.yaml` matches no file"]);
+    assert!(gone.stdout.is_empty());
+    project
+        .run(&["--suite", "gone.yaml"])
+        .fails(&["`gone.yaml` is not there"]);
+    project.write("t.suite.yaml", "name: s\ncases: a.case.json");
+    project.run(&[]).fails(&["two cases are called s::a"]);
+    project.run(&["--suite", "t.suite.yaml", "--list"]).passes();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let args = [
+        "--suite",
+        "s.suite.yaml",
+        "--proxy-listen",
+        &address,
+        "--app-url",
+        "http://127.0.0.1:1",
+    ];
+    project
+        .run(&args)
+        .fails(&[&format!("can't listen on {address}")]);
+}
+
+#[test]
+fn a_runtime_elsewhere_serves_the_sessions() {
+    let runtime = EmbeddedRuntime::new();
+    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let three = Three::new();
+    let run = three.run(&["one", "--runtime-url", &server.url()]);
+    assert!(
+        run.passes()
+            .stderr
+            .contains(&format!("runtime {}", server.url())),
+        "{}",
+        run.stderr
+    );
+    let sessions = softprobe::Runtime::call(&runtime, &softprobe::Call::Sessions).unwrap();
+    assert_eq!(sessions["sessions"], json!([]), "every session is closed");
+    three
+        .run(&["one", "--runtime-url", "http://127.0.0.1:1"])
+        .fails(&["no runtime answers at"]);
+}
+
+#[test]
+fn answers_are_decoded_before_they_are_compared() {
+    let project = Project::with_answer(200, "{\"a\":1}", "name: s\ncases: a.case.json");
+    let gzip = {
+        use std::io::Write as _;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"{\"a\":1}").unwrap();
+        encoder.finish().unwrap()
+    };
+    let answer = http(200, &[("content-encoding", "gzip")], &gzip);
+    project
+        .against(&Stub::start(move |_| answer.clone()), &[])
+        .passes();
+    let broken = http(200, &[("content-encoding", "gzip")], "{\"a\":1}");
+    let run = project.against(&Stub::start(move |_| broken.clone()), &[]);
+    assert!(
+        run.passes().stderr.contains("could not be decoded"),
+        "{}",
+        run.all()
+    );
+    let redirect = http(302, &[("location", "http://127.0.0.1:1/")], "{\"a\":1}");
+    project
+        .against(&Stub::start(move |_| redirect.clone()), &[])
+        .fails(&["expected  200\n    actual    302"]);
+}
+
+/// An application that tells when it is asked and never answers.
+fn held() -> (Stub, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (asked, is_asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (asked, released) = (
+        std::sync::Mutex::new(asked),
+        std::sync::Mutex::new(released),
+    );
+    let app = Stub::start(move |_| {
+        asked.lock().unwrap().send(()).unwrap();
+        let _ = released.lock().unwrap().recv_timeout(LIMIT);
+        http(200, &[], "{}")
+    });
+    (app, is_asked, release)
+}
+
+#[test]
+fn an_interrupt_closes_sessions_and_exits_with_its_code() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let runtime = EmbeddedRuntime::new();
+        let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+        let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
+        let (app, is_asked, release) = held();
+        let args = ["--app-url", &app.url(), "--runtime-url", &server.url()];
+        let mut child = project.command(&args, &[]).spawn().unwrap();
+        is_asked.recv_timeout(LIMIT).unwrap();
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut stderr = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{stderr}");
+        assert!(stderr.contains("interrupted"), "{stderr}");
+        let sessions = softprobe::Runtime::call(&runtime, &softprobe::Call::Sessions).unwrap();
+        assert_eq!(sessions["sessions"], json!([]), "every session is closed");
+        release.send(()).unwrap();
+    }
+}
+
+#[test]
+fn a_proxy_can_listen_where_it_is_told() {
+    let project = Project::with_answer(
+        200,
+        "\"mocked\"",
+        "name: s\ncases: a.case.json\npolicy: { externalHttp: strict }\nmocks: [ { response: { body: { from: mock } } } ]",
+    );
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    let app = Stub::start(move |request| {
+        let trace = request.header("tracestate").unwrap_or_default();
+        let call = format!(
+            "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\ntracestate: {trace}\r\n\r\n"
+        );
+        let answer = crate::support::send(port, call);
+        assert_eq!(answer.json()["from"], "mock");
+        http(200, &[], "\"mocked\"")
+    });
+    project
+        .against(&app, &["--proxy-listen", &port.to_string()])
+        .passes();
+}
+
+#[test]
+fn a_binary_answers_nextests_questions() {
+    // Two lists, then one name at a time, each in a process of its own.
+    let three = Three::new();
+    let all = three.run(&["--list", "--format", "terse"]);
+    let ignored = three.run(&["--list", "--format", "terse", "--ignored"]);
+    assert_eq!(all.stdout.lines().count(), 4);
+    assert_eq!(ignored.stdout, "s::off: test\n");
+    for line in all.stdout.lines() {
+        let name = line.strip_suffix(": test").unwrap();
+        let run = three.run(&["--exact", name, "--nocapture"]);
+        assert_eq!(run.code == 0, name != "s::bad", "{}", run.all());
+    }
+}

@@ -789,7 +789,7 @@ defaults: { mocks: [] }
         "policy.extra: unknown field",
         "s.suite.yaml:10:25: mocks[0].match.hostSufix: unknown field; did you mean hostSuffix?",
         "mocks[0].match.headerMatch.b: `(` is not a regular expression",
-        "s.suite.yaml:11:16: mocks[1].hook: unknown hook `t.gone`; registered: `t.body` (body assert)",
+        "s.suite.yaml:11:16: mocks[1].hook: unknown hook `t.gone`; did you mean t.body?; registered: `t.body` (body assert)",
         "mocks[2].response: `response` does not go with",
         "assertions.status: expected an integer from 100 to 999",
         "assertions.body.ignore[0]: `items` is not a JSONPath",
