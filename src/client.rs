@@ -137,7 +137,8 @@ pub(crate) fn agent(timeouts: Timeouts) -> Agent {
         .accept_encoding(AutoHeaderValue::None)
         .allow_non_standard_methods(true)
         .max_response_header_size(256 * 1024)
-        .max_idle_connections_per_host(16);
+        .max_idle_connections_per_host(16)
+        .max_idle_age(Duration::from_secs(2));
     let config = match timeouts {
         Timeouts::EachPhase(limit) => config
             .timeout_connect(Some(limit))
@@ -145,7 +146,8 @@ pub(crate) fn agent(timeouts: Timeouts) -> Agent {
             .timeout_send_body(Some(limit))
             .timeout_recv_response(Some(limit))
             .timeout_recv_body(Some(limit)),
-        Timeouts::Whole(limit) => config.timeout_global(Some(limit)),
+        // A connection is never used twice here: one that the peer closes just then fails the request.
+        Timeouts::Whole(limit) => config.timeout_global(Some(limit)).max_idle_connections(0),
     };
     config.build().new_agent()
 }

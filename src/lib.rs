@@ -46,14 +46,26 @@
 //!
 //! With rstest the same two are fixtures:
 //!
-//! ```ignore
-//! #[rstest::fixture]
-//! fn session() -> std::sync::Arc<SoftprobeSession> {
+//! ```
+//! use std::sync::Arc;
+//!
+//! use rstest::{fixture, rstest};
+//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe, SoftprobeSession};
+//!
+//! static SESSION: ModuleSession = ModuleSession::new(|| {
+//!     Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)
+//! });
+//!
+//! #[fixture]
+//! fn session() -> Arc<SoftprobeSession> {
 //!     SESSION.get().unwrap()
 //! }
 //!
-//! #[rstest::rstest]
-//! fn checkout_pays(session: std::sync::Arc<SoftprobeSession>) { /* … */ }
+//! #[rstest]
+//! fn checkout_pays(session: Arc<SoftprobeSession>) {
+//!     assert!(session.stats().unwrap().misses.is_empty());
+//! }
+//! # fn main() {}
 //! ```
 //!
 //! # Limits

@@ -24,10 +24,10 @@ pub(crate) struct CaseOutcome {
     /// Outbound calls that nothing answered under a strict policy.
     pub misses: Vec<Miss>,
     /// Outbound calls that came meanwhile and fitted no session; they fail the case where
-    /// `trusts_correlation` is set.
+    /// `strict` is set.
     pub uncorrelated: Vec<UncorrelatedCall>,
     /// Whether the policy is strict, so that an uncorrelated call makes the verdict worthless.
-    pub trusts_correlation: bool,
+    pub strict: bool,
     /// The outbound calls, with what answered each.
     pub calls: Vec<OutboundCall>,
     /// Mocks that no request used.
@@ -99,7 +99,7 @@ impl CaseOutcome {
             "outbound call missed",
             "outbound calls missed",
         );
-        if self.trusts_correlation {
+        if self.strict {
             count(
                 self.uncorrelated.len(),
                 "outbound call belongs to no session",

@@ -11,7 +11,7 @@ use crate::case::{CapturedHit, CapturedResponse, Case, Predicate};
 use crate::client::{HttpRuntime, Token};
 use crate::control::{Action, Call, Mode, Runtime};
 use crate::error::{CaseLoadError, SoftprobeError};
-use crate::http::{Headers, Response};
+use crate::http::{Direction, Headers, Response};
 use crate::rule::{Policy, response_value};
 use crate::stats::SessionStats;
 
@@ -422,30 +422,14 @@ enum MockThen {
 impl Mock {
     /// A mock of the calls that the predicate fits, answered with an empty 200.
     pub fn new(predicate: Predicate) -> Self {
-        let Predicate {
-            direction,
-            service,
-            host,
-            host_suffix,
-            method,
-            path,
-            path_prefix,
-        } = predicate;
-        let direction = direction.unwrap_or(crate::http::Direction::Outbound);
-        let fields = [
-            ("direction", Some(direction.name().to_owned())),
-            ("service", service),
-            ("host", host),
-            ("hostSuffix", host_suffix),
-            ("method", method),
-            ("path", path),
-            ("pathPrefix", path_prefix),
-        ];
+        let direction = predicate.direction.unwrap_or(Direction::Outbound);
+        let predicate = predicate.direction(direction);
         Self {
             name: None,
             priority: 0,
             once: false,
-            when: fields
+            when: predicate
+                .fields()
                 .into_iter()
                 .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
                 .collect(),

@@ -147,8 +147,9 @@ impl Predicate {
     }
 }
 
-impl fmt::Display for Predicate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Predicate {
+    /// Each field's name in the rule language, with what it wants.
+    pub(crate) fn fields(&self) -> [(&'static str, Option<&str>); 7] {
         let Self {
             direction,
             service,
@@ -158,7 +159,7 @@ impl fmt::Display for Predicate {
             path,
             path_prefix,
         } = self;
-        let fields = [
+        [
             ("direction", direction.map(Direction::name)),
             ("service", service.as_deref()),
             ("host", host.as_deref()),
@@ -166,7 +167,13 @@ impl fmt::Display for Predicate {
             ("method", method.as_deref()),
             ("path", path.as_deref()),
             ("pathPrefix", path_prefix.as_deref()),
-        ];
+        ]
+    }
+}
+
+impl fmt::Display for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.fields();
         let given: Vec<String> = fields
             .iter()
             .filter_map(|(name, value)| Some(format!("{name}: {}", (*value)?)))

@@ -48,7 +48,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         mismatches,
         misses,
         uncorrelated,
-        trusts_correlation,
+        strict,
         calls,
         unused,
         warnings,
@@ -83,7 +83,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         }
     }
     if !uncorrelated.is_empty() {
-        page.uncorrelated(uncorrelated, *trusts_correlation);
+        page.uncorrelated(uncorrelated, *strict);
     }
     if !calls.is_empty() {
         page.heading("outbound calls");

@@ -179,6 +179,14 @@ pub(crate) fn cases(suite: &Suite, root: &Path) -> Result<Vec<Case>, Vec<String>
         .collect())
 }
 
+/// The name of a path's only case, where no other claims it.
+fn literal_name(entry: &Entry) -> String {
+    let file = Path::new(&entry.path).file_name().unwrap_or_default();
+    let file = file.to_string_lossy();
+    let own = file.strip_suffix(".case.json").unwrap_or(&file);
+    printable(entry.name.as_deref().unwrap_or(own))
+}
+
 /// The one case of a suite that has this trial name, found without walking folders; `None` where
 /// only the whole list can tell.
 pub(crate) fn case_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<Case> {
@@ -187,24 +195,21 @@ pub(crate) fn case_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<Ca
     let folder = suite.file.parent().unwrap_or(root);
     let mut found: Vec<(&Entry, PathBuf)> = Vec::new();
     for entry in &suite.entries {
-        if entry.name.is_some() {
-            // Whether a display name is a prefix depends on how many files its glob finds.
-            return None;
-        }
-        let Ok(Some(glob)) = Glob::new(&entry.path) else {
-            let path = Path::new(&entry.path);
-            let file_name = path.file_name()?.to_string_lossy();
-            if file_name.strip_suffix(".case.json").unwrap_or(&file_name) == name {
-                found.push((
-                    entry,
-                    self::files(&entry.path, &[folder, root])
-                        .ok()?
-                        .files
-                        .pop()?,
-                ));
+        let Some(glob) = Glob::new(&entry.path).ok()? else {
+            if literal_name(entry) == name {
+                let mut files = self::files(&entry.path, &[folder, root]).ok()?.files;
+                found.push((entry, files.pop()?));
             }
             continue;
         };
+        if let Some(own) = entry.name.as_deref().map(printable) {
+            let below = name.strip_prefix(&own);
+            if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                // Whether it is a prefix depends on how many files its glob finds.
+                return None;
+            }
+            continue;
+        }
         for base in [folder, root] {
             for file in [format!("{name}.case.json"), name.to_owned()] {
                 let path = base.join(&glob.prefix).join(&file);

@@ -259,7 +259,7 @@ fn note_stats(
     }
     outcome.calls = calls;
     outcome.uncorrelated = uncorrelated;
-    outcome.trusts_correlation = plan.policy.is_strict();
+    outcome.strict = plan.policy.is_strict();
     let Some(uses) = rule_uses else {
         if let Some(rule) = rules.iter().find(|rule| rule.unused == Unused::Fail) {
             return Err(Unjudged(format!(

@@ -109,7 +109,7 @@ impl World {
             mismatches: Vec::new(),
             misses: Vec::new(),
             uncorrelated: Vec::new(),
-            trusts_correlation: false,
+            strict: false,
             calls: Vec::new(),
             unused: Vec::new(),
             warnings: Vec::new(),
