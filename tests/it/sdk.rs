@@ -57,6 +57,12 @@ fn an_unknown_session_is_a_404() {
 }
 
 #[test]
+fn attaching_calls_nobody() {
+    let softprobe = Softprobe::builder().base_url("http://127.0.0.1:1").build();
+    assert_eq!(softprobe.attach("sess_there").id(), "sess_there");
+}
+
+#[test]
 fn an_invalid_rule_is_a_400() {
     let session = embedded().start_session(Mode::Replay).unwrap();
     let mock = Mock::new(Predicate::outbound()).when("nope", 1);
@@ -169,7 +175,7 @@ fn debug_logging_shows_decisions_and_no_secrets() {
     );
     let app = Stub::json(200, &json!({}));
     let args = ["--app-url", &app.url()];
-    let run = project.run_with(&args, &[("SOFTPROBE_LOG", "softprobe=debug")]);
+    let run = project.run_with(&args, &[("SOFTPROBE_LOG", "trace")]);
     run.passes();
     assert!(run.stderr.contains("mock \"m\""), "{}", run.stderr);
     assert!(
@@ -178,4 +184,5 @@ fn debug_logging_shows_decisions_and_no_secrets() {
         run.stderr
     );
     assert!(!run.all().contains("hidden-value"), "{}", run.all());
+    assert!(!run.stderr.contains("ureq"), "{}", run.stderr);
 }
