@@ -342,6 +342,14 @@ impl Replay {
                 .transpose()
                 .map_err(|e| Refusal(vec![e.to_string()]))?,
         };
+        if let (Some(proxy), false) = (&started.proxy, starts) {
+            // The application is somebody else's to point here, and the port may be 0.
+            let _ = writeln!(
+                std::io::stderr(),
+                "softprobe: the proxy listens at {}",
+                proxy.url()
+            );
+        }
         let app = match (app_url, &started.proxy, self.start_app.take()) {
             (Some(url), ..) => Some(url),
             (None, Some(proxy), Some(start)) => {

@@ -1,6 +1,6 @@
 //! The runner as a process: libtest's flags, exit codes, reports, signals, other runtimes.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Command;
 use std::sync::mpsc;
 
@@ -430,22 +430,30 @@ fn a_proxy_can_listen_where_it_is_told() {
         "\"mocked\"",
         "name: s\ncases: a.case.json\npolicy: { externalHttp: strict }\nmocks: [ { response: { body: { from: mock } } } ]",
     );
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap()
-    };
+    let (tell, told) = mpsc::channel::<std::net::SocketAddr>();
+    let told = std::sync::Mutex::new(told);
     let app = Stub::start(move |request| {
+        let proxy = told.lock().unwrap().recv_timeout(LIMIT).unwrap();
         let trace = request.header("tracestate").unwrap_or_default();
         let call = format!(
             "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\ntracestate: {trace}\r\n\r\n"
         );
-        let answer = crate::support::send(port, call);
+        let answer = crate::support::send(proxy, call);
         assert_eq!(answer.json()["from"], "mock");
         http(200, &[], "\"mocked\"")
     });
-    project
-        .against(&app, &["--proxy-listen", &port.to_string()])
-        .passes();
+    let args = ["--app-url", &app.url(), "--proxy-listen", "127.0.0.1:0"];
+    let mut child = project.command(&args, &[]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.find_map(|line| {
+        let line = line.unwrap();
+        Some(
+            line.strip_prefix("softprobe: the proxy listens at http://")?
+                .to_owned(),
+        )
+    });
+    tell.send(line.unwrap().parse().unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
