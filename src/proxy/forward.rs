@@ -55,6 +55,8 @@ impl Forwarder {
                 let (mut parts, body) = response.into_parts();
                 let kept = kept_headers(&parts.headers);
                 parts.headers.clear();
+                // The upstream's version is of that hop alone.
+                parts.version = hyper::Version::HTTP_11;
                 for (name, value) in kept.iter() {
                     let header = (
                         hyper::header::HeaderName::from_bytes(name.as_bytes()),
