@@ -127,6 +127,13 @@ impl Call {
         }
     }
 
+    /// Opens a session of this mode under a policy.
+    pub fn start_under(mode: Mode, policy: &Value) -> Self {
+        Self::Start {
+            body: json!({"mode": mode.name(), "policy": policy}),
+        }
+    }
+
     /// The call on that session.
     pub fn on(id: &str, action: Action) -> Self {
         Self::Session {

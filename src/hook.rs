@@ -71,11 +71,13 @@ impl RequestChange {
             request.path = path.to_owned();
             request.query = query.map(str::to_owned);
         }
-        if let Some(headers) = headers {
-            request.headers = headers;
-        }
         if let Some(body) = body {
             request.body = body;
+            // What described the old body; a hook that encodes the new one says so in its headers.
+            request.headers.remove("content-encoding");
+        }
+        if let Some(headers) = headers {
+            request.headers = headers;
         }
         request
     }
@@ -122,11 +124,12 @@ impl ResponseChange {
         if let Some(status) = status {
             response.status = status;
         }
-        if let Some(headers) = headers {
-            response.headers = headers;
-        }
         if let Some(body) = body {
             response.body = body;
+            response.headers.remove("content-encoding");
+        }
+        if let Some(headers) = headers {
+            response.headers = headers;
         }
         response
     }

@@ -231,13 +231,23 @@ pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
 /// Whether a wanted host is this host: without regard to case, and a wanted host without a port fits
 /// every port.
 pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
+    let wanted = without_implied_port(wanted, host);
     wanted.eq_ignore_ascii_case(host)
         || (split_port(wanted).1.is_none() && wanted.eq_ignore_ascii_case(split_port(host).0))
+}
+
+/// The wanted host without `:80` or `:443` where the host has no port: it implies one of them.
+fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
+    match (split_port(wanted), split_port(host).1) {
+        ((name, Some("80" | "443")), None) => name,
+        _ => wanted,
+    }
 }
 
 /// Whether a host ends with a suffix: a plain ends-with, without regard to case; a suffix without a
 /// port ignores the host's.
 pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
+    let suffix = without_implied_port(suffix, host);
     let host = if split_port(suffix).1.is_none() {
         split_port(host).0
     } else {
@@ -251,6 +261,7 @@ pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
 /// and `.stripe.com` both admit `api.stripe.com`, neither admits `evilstripe.com`.
 pub(crate) fn host_within(entry: &str, host: &str) -> bool {
     let entry = entry.strip_prefix('.').unwrap_or(entry);
+    let entry = without_implied_port(entry, host);
     if entry.is_empty() {
         return false;
     }
@@ -331,7 +342,10 @@ mod tests {
         assert!(host_equals("[::1]", "[::1]:8080"));
         assert!(host_ends_with("stripe.com", "evilSTRIPE.com:443"));
         assert!(host_ends_with("stripe.com:443", "api.stripe.com:443"));
-        assert!(!host_ends_with("stripe.com:443", "api.stripe.com"));
+        assert!(!host_ends_with("stripe.com:8080", "api.stripe.com"));
+        // A host without a port implies that of its scheme.
+        assert!(host_equals("api.stripe.com:443", "api.stripe.com"));
+        assert!(host_within("stripe.com:80", "api.stripe.com"));
     }
 
     #[test]

@@ -23,11 +23,9 @@ pub(crate) struct CaseOutcome {
     pub mismatches: Vec<Mismatch>,
     /// Outbound calls that nothing answered under a strict policy.
     pub misses: Vec<Miss>,
-    /// Outbound calls that came meanwhile and fitted no session; they fail the case where
-    /// `strict` is set.
+    /// Outbound calls that came meanwhile and fitted no session; those that are `distrusted` fail the
+    /// case.
     pub uncorrelated: Vec<UncorrelatedCall>,
-    /// Whether the policy is strict, so that an uncorrelated call makes the verdict worthless.
-    pub strict: bool,
     /// The outbound calls, with what answered each.
     pub calls: Vec<OutboundCall>,
     /// Mocks that no request used.
@@ -99,13 +97,14 @@ impl CaseOutcome {
             "outbound call missed",
             "outbound calls missed",
         );
-        if self.strict {
-            count(
-                self.uncorrelated.len(),
-                "outbound call belongs to no session",
-                "outbound calls belong to no session",
-            );
-        }
+        count(
+            self.uncorrelated
+                .iter()
+                .filter(|call| call.distrusted)
+                .count(),
+            "outbound call belongs to no session",
+            "outbound calls belong to no session",
+        );
         let unused = self.unused.iter().filter(|mock| mock.fails).count();
         count(unused, "mock was never used", "mocks were never used");
         faults

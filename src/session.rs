@@ -77,7 +77,24 @@ impl Softprobe {
     /// [`SoftprobeError::Unreachable`] when no runtime answers, [`SoftprobeError::Runtime`] when it
     /// refuses.
     pub fn start_session(&self, mode: Mode) -> Result<SoftprobeSession, SoftprobeError> {
-        let answer = self.runtime.call(&Call::start(mode))?;
+        self.start(mode, &Call::start(mode))
+    }
+
+    /// Opens a session that is under this policy from its first moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_session`](Self::start_session).
+    pub fn start_session_under(
+        &self,
+        mode: Mode,
+        policy: &Policy,
+    ) -> Result<SoftprobeSession, SoftprobeError> {
+        self.start(mode, &Call::start_under(mode, &policy.to_value()))
+    }
+
+    fn start(&self, mode: Mode, call: &Call) -> Result<SoftprobeSession, SoftprobeError> {
+        let answer = self.runtime.call(call)?;
         let id = answer.get("sessionId").and_then(Value::as_str);
         let id = id.ok_or_else(|| SoftprobeError::Protocol {
             url: self.runtime.address().to_owned(),

@@ -92,6 +92,8 @@ pub struct UncorrelatedCall {
     pub reason: String,
     /// How many sessions were open then.
     pub open_sessions: u64,
+    /// Whether the session's policy can't let such a call be, so that its verdict can't be trusted.
+    pub distrusted: bool,
 }
 
 impl fmt::Display for NearestRule {

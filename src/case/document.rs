@@ -75,8 +75,10 @@ pub(super) fn read(document: Value) -> Result<Case, CaseError> {
         return Err(shape(&root.key("$"), "a case is a JSON object"));
     }
     let version = required_text(&document, "version")?;
-    let major = version.split('.').next().unwrap_or_default();
-    if major.parse::<u64>().is_err() || version.split('.').count() > 3 {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    let major = numbers[0];
+    if numbers.len() > 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
         return Err(shape(
             &root.key("version"),
             format!("`{version}` is not a version such as `1.0.0`"),

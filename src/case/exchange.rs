@@ -104,6 +104,8 @@ impl CapturedResponse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MissingStatus {
     fault: String,
+    /// Whether there is something of a response all the same.
+    damaged: bool,
 }
 
 /// A span in a few words: what lookup errors list.
@@ -165,7 +167,20 @@ impl Exchange {
     pub fn response(&self) -> Result<&CapturedResponse, String> {
         self.response
             .as_ref()
-            .map_err(|MissingStatus { fault }| format!("{}: {fault}", self.summary()))
+            .map_err(|missing| format!("{}: {}", self.summary(), missing.fault))
+    }
+
+    /// The captured response; `None` where the capture has nothing of one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exchange::response`], where there is something of a response and no status.
+    pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, String> {
+        match &self.response {
+            Ok(response) => Ok(Some(response)),
+            Err(missing) if !missing.damaged => Ok(None),
+            Err(_) => self.response().map(Some),
+        }
     }
 
     /// The span in a few words.
@@ -396,13 +411,16 @@ impl Words<'_> {
             "http.status_code",
         ];
         let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, self.text(key)?))) else {
+            let captured = self.0.iter().any(|a| a.key.starts_with("http.response."));
             return Ok(Err(MissingStatus {
                 fault: "has no http.response.status_code".to_owned(),
+                damaged: captured,
             }));
         };
         let Some(status) = text.trim().parse().ok().filter(|s| (100..1000).contains(s)) else {
             return Ok(Err(MissingStatus {
                 fault: format!("{key}: `{text}` is not an HTTP status"),
+                damaged: true,
             }));
         };
         let (body, body_is_bytes) = self.body("http.response.body")?;

@@ -9,6 +9,9 @@ use super::tree::{self, Sides};
 use super::{BodyMode, BodyRules, Comparison, Mismatch};
 use crate::json::{self, Query};
 
+/// A redacted place can't be found in text, and must not be printed.
+const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
+
 pub(super) fn compare(
     captured: Option<&[u8]>,
     actual: &[u8],
@@ -44,9 +47,7 @@ pub(super) fn compare(
             let mut mismatch = if rules.redactions.is_empty() {
                 differing_text(&expected, actual)
             } else {
-                // A redacted place can't be found in text, and must not be printed.
-                let hidden = "(not shown: body.redactions is set, and this is not JSON)";
-                Mismatch::new("body", hidden, hidden)
+                Mismatch::new("body", HIDDEN, HIDDEN)
             };
             mismatch.reason = match (parsed.is_some(), actual_parsed.is_some()) {
                 (true, false) => {
@@ -84,18 +85,37 @@ fn compare_json(
 ) {
     redact(&mut expected, &rules.redactions);
     redact(&mut actual, &rules.redactions);
-    let removed: Vec<&Query> = rules
-        .ignore
-        .iter()
-        .chain(rules.matches.iter().map(|(query, _)| query))
-        .collect();
+    let ignored: Vec<&Query> = rules.ignore.iter().collect();
+    let mut removed_expected = pointers(&ignored, &expected);
+    let mut removed_actual = pointers(&ignored, &actual);
+    set_matched_aside(&mut expected, rules, &mut removed_expected);
+    set_matched_aside(&mut actual, rules, &mut removed_actual);
     let sides = Sides {
         exact: mode == BodyMode::Exact,
-        removed_expected: pointers(&removed, &expected),
-        removed_actual: pointers(&removed, &actual),
+        removed_expected,
+        removed_actual,
         unordered: pointers(&rules.unordered.iter().collect::<Vec<_>>(), &expected),
     };
     tree::compare(&expected, &actual, &sides, mismatches);
+}
+
+/// Takes what `body.match` judges out of the comparison: members are removed; elements become equal
+/// on both sides, since an array's length is still to be compared.
+fn set_matched_aside(body: &mut Value, rules: &BodyRules, removed: &mut HashSet<String>) {
+    let queries: Vec<&Query> = rules.matches.iter().map(|(query, _)| query).collect();
+    for pointer in pointers(&queries, body) {
+        let parent = pointer.rsplit_once('/').map(|(parent, _)| parent);
+        if parent
+            .and_then(|parent| body.pointer(parent))
+            .is_some_and(Value::is_array)
+        {
+            if let Some(element) = body.pointer_mut(&pointer) {
+                *element = Value::Null;
+            }
+        } else {
+            removed.insert(pointer);
+        }
+    }
 }
 
 fn pointers(queries: &[&Query], body: &Value) -> HashSet<String> {
@@ -110,7 +130,12 @@ fn check_matches(actual: Option<&Value>, bytes: &[u8], rules: &BodyRules, found:
     for (query, matcher) in &rules.matches {
         found.compared += 1;
         let Some(body) = actual else {
-            let mismatch = Mismatch::new(query.text(), matcher.to_string(), excerpt(bytes));
+            let shown = if rules.redactions.is_empty() {
+                excerpt(bytes)
+            } else {
+                HIDDEN.to_owned()
+            };
+            let mismatch = Mismatch::new(query.text(), matcher.to_string(), shown);
             found
                 .mismatches
                 .push(mismatch.because("the actual body is not JSON"));

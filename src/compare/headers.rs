@@ -31,7 +31,7 @@ pub(super) fn compare(
         if !values.any(|value| pattern.is_match(&String::from_utf8_lossy(value))) {
             let expected = match pattern.as_str() {
                 "" => "any value".to_owned(),
-                pattern => format!("a value that matches /{pattern}/"),
+                pattern => format!("a value that matches /{}/", shown(name, pattern.as_bytes())),
             };
             found.mismatches.push(Mismatch {
                 path: format!("headers.{name}"),

@@ -9,6 +9,9 @@ use super::body::text_diff;
 use crate::json;
 use crate::reader::Step;
 
+/// Every element is held against every other: beyond this a comparison would seem to hang.
+const MOST_UNORDERED: usize = 2_000;
+
 /// How two trees compare. Places are JSON pointers.
 #[derive(Debug)]
 pub(super) struct Sides {
@@ -124,16 +127,17 @@ fn visit(
                     Some(other) if !sides.removed_actual.contains(&at_actual.pointer) => {
                         visit(value, other, &at_expected, &at_actual, sides, mismatches);
                     }
-                    Some(_) => {}
-                    None => mismatches.push(missing(&at_expected, value)),
+                    _ => mismatches.push(missing(&at_expected, value)),
                 }
             }
             if sides.exact {
                 for (key, value) in has {
                     let at_actual = at_actual.key(key);
-                    if !wanted.contains_key(key)
-                        && !sides.removed_actual.contains(&at_actual.pointer)
-                    {
+                    let is_wanted = wanted.contains_key(key)
+                        && !sides
+                            .removed_expected
+                            .contains(&at_expected.key(key).pointer);
+                    if !is_wanted && !sides.removed_actual.contains(&at_actual.pointer) {
                         mismatches.push(surplus(&at_actual, value));
                     }
                 }
@@ -230,6 +234,16 @@ impl Arrays<'_> {
     /// element can fit several expected ones, so that takers make room for each other.
     fn as_multisets(&self, mismatches: &mut Vec<Mismatch>) {
         self.length(mismatches);
+        let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
+        if wanted.max(has) > MOST_UNORDERED {
+            mismatches.push(
+                Mismatch::new(self.at_actual.path(), elements(wanted), elements(has)).because(format!(
+                    "more than {MOST_UNORDERED} elements are not compared in any order; compare \
+                     them in order, or ignore the array"
+                )),
+            );
+            return;
+        }
         let fits: Vec<Vec<usize>> = self
             .wanted_kept
             .iter()

@@ -27,10 +27,10 @@ pub(super) fn correlate(headers: &Headers, oracle: &dyn Oracle) -> Correlation {
         .or_else(|| from_credentials(headers))
         .or_else(|| oracle.session_of_trace(&trace_id(headers)?));
     match named {
-        Some(session) if open.iter().any(|one| one.id == session) => Correlation::Session(session),
+        Some(session) if open.contains(&session) => Correlation::Session(session),
         Some(session) => Correlation::None(closed(&session)),
         None => match open.as_slice() {
-            [only] => Correlation::Session(only.id.clone()),
+            [only] => Correlation::Session(only.clone()),
             several => Correlation::None(format!(
                 "it carries no session: the application passed neither `tracestate` nor \
                  `traceparent` on, and {} sessions were open",

@@ -175,12 +175,11 @@ fn decide_now(shared: &Shared, request: &Request) -> Outcome {
 }
 
 fn uncorrelated(oracle: &dyn Oracle, request: &Request, reason: &str) -> Outcome {
-    oracle.note_uncorrelated(request, reason);
     log::warn!("{request} belongs to no session: {reason}");
-    if oracle.open_sessions().iter().all(|open| open.strict) {
-        Outcome::at_once(strict_miss(request, ""))
-    } else {
+    if oracle.note_uncorrelated(request, reason) {
         Outcome::Forward
+    } else {
+        Outcome::at_once(strict_miss(request, ""))
     }
 }
 

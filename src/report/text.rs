@@ -48,7 +48,6 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         mismatches,
         misses,
         uncorrelated,
-        strict,
         calls,
         unused,
         warnings,
@@ -83,7 +82,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         }
     }
     if !uncorrelated.is_empty() {
-        page.uncorrelated(uncorrelated, *strict);
+        page.uncorrelated(uncorrelated);
     }
     if !calls.is_empty() {
         page.heading("outbound calls");
@@ -204,8 +203,8 @@ impl Page {
         }
     }
 
-    fn uncorrelated(&mut self, calls: &[UncorrelatedCall], fatal: bool) {
-        self.heading(if fatal {
+    fn uncorrelated(&mut self, calls: &[UncorrelatedCall]) {
+        self.heading(if calls.iter().any(|call| call.distrusted) {
             "outbound calls that belong to no session, so that this verdict can't be trusted"
         } else {
             "outbound calls that belong to no session"
@@ -217,6 +216,7 @@ impl Page {
                 path,
                 reason,
                 open_sessions: _,
+                distrusted: _,
             } = call;
             self.line(1, &format!("{method} {host}{path}"));
             self.line(2, reason);

@@ -168,9 +168,10 @@ impl Policy {
         value
     }
 
-    /// Whether it is strict for external hosts: such a session can't trust an uncorrelated call.
-    pub fn is_strict(&self) -> bool {
-        self.external_http == PolicyMode::Strict
+    /// Whether a call to this host that fits no session makes a verdict under this policy worthless:
+    /// it is strict, or would not merely let the call pass.
+    pub(crate) fn distrusts_uncorrelated(&self, host: &str) -> bool {
+        self.external_http == PolicyMode::Strict || self.answer(host).is_some()
     }
 
     /// What the policy itself says of a request to this host; `None` where it merely lets it pass.

@@ -246,7 +246,8 @@ impl When {
                 .all(name)
                 .any(|has| pattern.is_match(&String::from_utf8_lossy(has)));
             let field = format!("headerMatch.{name}");
-            tally.note(holds, &field, pattern.as_str(), &header_text(request, name));
+            let wanted = shown(name, pattern.as_str().as_bytes());
+            tally.note(holds, &field, &wanted, &header_text(request, name));
         }
         if let Some(query) = &self.body_json_path {
             let holds = question
@@ -284,12 +285,14 @@ impl When {
                 let has = question.attribute(name);
                 let holds = has.as_ref().is_some_and(|has| tag_equals(wanted, has));
                 let has = has.map_or("no such attribute".to_owned(), |has| json::show(&has));
-                let has = shown(
-                    name.strip_prefix("http.request.header.").unwrap_or(name),
-                    has.as_bytes(),
-                )
-                .into_owned();
-                tally.note(holds, &format!("{key}.{name}"), &json::show(wanted), &has);
+                let header = name.strip_prefix("http.request.header.").unwrap_or(name);
+                let wanted = json::show(wanted);
+                tally.note(
+                    holds,
+                    &format!("{key}.{name}"),
+                    &shown(header, wanted.as_bytes()),
+                    &shown(header, has.as_bytes()),
+                );
             }
         }
     }

@@ -78,12 +78,7 @@ pub(crate) struct Args {
     pub(crate) bench: bool,
 
     /// A suite file or a glob of them, in the place of those of the code; may be repeated
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "SOFTPROBE_SUITE",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "PATH", env = "SOFTPROBE_SUITE")]
     pub(crate) suite: Vec<String>,
     /// The base URL of an application that runs already
     #[arg(long, value_name = "URL", env = "APP_URL")]
@@ -139,6 +134,23 @@ pub(crate) enum Color {
     Never,
 }
 
+/// The parts of a list at its commas, those inside a glob's braces left alone.
+fn split_list(list: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let parts = list.split(|c| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    parts
+        .filter(|part| !part.trim().is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
 impl Args {
     /// Reads the arguments, the program's name first.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
@@ -156,7 +168,11 @@ impl Args {
                 *option = None;
             }
         }
-        args.suite.retain(|suite| !suite.trim().is_empty());
+        args.suite = args
+            .suite
+            .iter()
+            .flat_map(|list| split_list(list))
+            .collect();
         let flagged = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         let mut given = Vec::new();
         if flagged("suite") {

@@ -47,7 +47,7 @@ pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
         return Err(format!("`{pattern}` is not there{}", looked_in(bases)));
     };
     for base in bases {
-        let found = glob.walk(base);
+        let found = glob.walk(base)?;
         if !found.files.is_empty() {
             return Ok(found);
         }
@@ -108,31 +108,38 @@ impl Glob {
         }))
     }
 
-    fn walk(&self, base: &Path) -> Found {
+    fn walk(&self, base: &Path) -> Result<Found, String> {
         let prefix = base.join(&self.prefix);
         let visible = |entry: &DirEntry| {
             entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
         };
-        // A link that leads back up is an error of the walk, and skipped with it.
-        let mut files: Vec<PathBuf> = WalkDir::new(&prefix)
-            .follow_links(true)
-            .into_iter()
-            .filter_entry(visible)
-            .filter_map(Result::ok)
-            .filter(|entry| entry.file_type().is_file())
-            .map(DirEntry::into_path)
-            .filter(|path| {
-                path.strip_prefix(&prefix)
-                    .is_ok_and(|rest| self.matcher.is_match(rest))
-            })
-            .collect();
+        let mut files = Vec::new();
+        let walk = WalkDir::new(&prefix).follow_links(true);
+        for entry in walk.into_iter().filter_entry(visible) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if is_harmless(&error) => continue,
+                // What can't be looked into may hold cases, and none may vanish without a word.
+                Err(error) => return Err(format!("{error}")),
+            };
+            let rest = entry.path().strip_prefix(&prefix);
+            if entry.file_type().is_file() && rest.is_ok_and(|rest| self.matcher.is_match(rest)) {
+                files.push(entry.into_path());
+            }
+        }
         files.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-        Found {
+        Ok(Found {
             files,
             prefix,
             is_glob: true,
-        }
+        })
     }
+}
+
+/// A link that leads back up, a link to nothing, or a folder that is not there at all.
+fn is_harmless(error: &walkdir::Error) -> bool {
+    let kind = error.io_error().map(std::io::Error::kind);
+    error.loop_ancestor().is_some() || kind == Some(std::io::ErrorKind::NotFound)
 }
 
 /// Every case of a suite, in the order of its entries.
@@ -148,7 +155,11 @@ pub(crate) fn cases(suite: &Suite, root: &Path) -> Result<Vec<Case>, Vec<String>
         let found = match self::files(&entry.path, &[folder, root]) {
             Ok(found) => found,
             Err(message) => {
-                faults.push(format!("{}:{}: {message}", suite.file.display(), entry.at));
+                faults.push(format!(
+                    "{}:{}: {message}",
+                    super::relative(&suite.file).display(),
+                    suite.at(&entry.place)
+                ));
                 continue;
             }
         };
@@ -167,7 +178,7 @@ pub(crate) fn cases(suite: &Suite, root: &Path) -> Result<Vec<Case>, Vec<String>
     let names = case_names(&files).map_err(|name| {
         vec![format!(
             "{}: cases: two cases are called `{name}`; give one of them another `name`",
-            suite.file.display()
+            super::relative(&suite.file).display()
         )]
     })?;
     let only = suite.entries.iter().any(|entry| entry.only);

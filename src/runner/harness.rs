@@ -1,6 +1,7 @@
 //! Outcomes into libtest's formats, through libtest-mimic; what it lacks is done around it.
 
 use std::io::{IsTerminal as _, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -257,7 +258,7 @@ fn trial(args: &Args, case: Case, shared: Arc<Shared>) -> Trial {
     Trial::ignorable_test(case.trial.clone(), move || {
         let skip = skipped.or_else(|| shared.stopped());
         let mut outcome = match &skip {
-            None => replay(&case, &shared.world),
+            None => replay_caught(&case, &shared.world),
             Some(_) => shared.world.outcome(&case),
         };
         if let Some(reason) = &skip {
@@ -265,6 +266,18 @@ fn trial(args: &Args, case: Case, shared: Arc<Shared>) -> Trial {
         }
         outcome.file = super::relative(&outcome.file);
         shared.conclude(outcome)
+    })
+}
+
+/// Replays a case; a panic of ours is an outcome as well, or no report would have the case.
+fn replay_caught(case: &Case, world: &SharedWorld) -> CaseOutcome {
+    let replayed = catch_unwind(AssertUnwindSafe(|| replay(case, world)));
+    replayed.unwrap_or_else(|_| {
+        let mut outcome = world.outcome(case);
+        outcome.verdict = Verdict::Errored(
+            "the runner panicked, which is a fault of softprobe; the panic stands above".to_owned(),
+        );
+        outcome
     })
 }
 

@@ -134,14 +134,10 @@ fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<(String, u64, Str
         let looks_up = matches!(plan.action, MockAction::Respond(MockSource::Case(_)));
         let when = plan.compiled();
         for exchange in case.outbound() {
-            let takes = if looks_up {
-                plan.predicate.matches(exchange)
-            } else {
-                let service = exchange.service.as_deref();
-                let question = Question::outbound(&exchange.request, "", service, &[]);
-                when.as_ref().is_some_and(|when| when.matches(&question))
-            };
-            if takes {
+            let service = exchange.service.as_deref();
+            let question = Question::outbound(&exchange.request, "", service, &[]);
+            let answers = when.as_ref().is_some_and(|when| when.matches(&question));
+            if answers && (!looks_up || plan.predicate.matches(exchange)) {
                 taken.insert(key(exchange));
             }
         }

@@ -201,6 +201,9 @@ impl Replay {
             return harness::run(&args, threads, cases, Arc::new(world), None);
         }
         let (world, started) = self.start(&args, program)?;
+        if started.proxy.is_none() && args.runtime_url.is_none() {
+            refuse_without_proxy(&cases)?;
+        }
         harness::run(&args, threads, cases, Arc::new(world), Some(started))
     }
 
@@ -259,8 +262,12 @@ impl Replay {
         }
         let env_file = args.env_file.as_ref().or(self.env_file.as_ref());
         let on_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
+        let process: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
         let context = SuiteContext {
-            env: environment(env_file.map(|file| root.join(file)).as_deref())?,
+            env: environment(&process, env_file.map(|file| root.join(file)).as_deref())?,
+            process,
             hooks: self.hooks.clone(),
             forbid_only: on_ci && !args.allow_only,
         };
@@ -302,10 +309,7 @@ impl Replay {
                 .build(),
         };
         let address = args.runtime_url.as_deref().unwrap_or("embedded");
-        log::info!("runtime: {address}");
-        if args.runtime_url.is_some() {
-            let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
-        }
+        let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
         let app_url = args.app_url.clone().or_else(|| self.app_url.take());
         let listen = args
             .proxy_listen
@@ -404,6 +408,21 @@ fn relative(path: &Path) -> PathBuf {
     }
 }
 
+/// Mocks and policies that no call can reach would let a case pass that proves nothing.
+fn refuse_without_proxy(cases: &[Case]) -> Result<(), Refusal> {
+    let needs = |case: &&Case| {
+        !case.plan.mocks.is_empty() || case.plan.policy != crate::rule::Policy::default()
+    };
+    let Some(case) = cases.iter().find(needs) else {
+        return Ok(());
+    };
+    Err(Refusal(vec![format!(
+        "{} has mocks or a policy, and the application's calls do not come by here; give \
+         --proxy-listen ADDR, and start the application with HTTP_PROXY=http://ADDR",
+        case.trial
+    )]))
+}
+
 /// Two suites may not have a trial of the same name.
 fn same_names(cases: &[Case]) -> Vec<String> {
     let mut by_name: HashMap<&str, &Case> = HashMap::new();
@@ -430,10 +449,11 @@ fn project_root() -> PathBuf {
 }
 
 /// The process's environment over the env file's.
-fn environment(file: Option<&Path>) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+fn environment(
+    process: &BTreeMap<String, String>,
+    file: Option<&Path>,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut env = process.clone();
     let Some(file) = file else {
         return Ok(env);
     };

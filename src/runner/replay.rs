@@ -39,7 +39,9 @@ pub(super) fn replay(trial: &Trial, world: &World) -> CaseOutcome {
 
 fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), Unjudged> {
     let plan = &trial.plan;
-    let case = Arc::new(read_case(&trial.file).map_err(|e| Unjudged(e.source.to_string()))?);
+    let file = super::relative(&trial.file);
+    let in_file = |why: &dyn std::fmt::Display| Unjudged(format!("{}: {why}", file.display()));
+    let case = Arc::new(read_case(&trial.file).map_err(|e| in_file(&e.source))?);
     outcome.warnings.extend(case.warnings.iter().cloned());
     let hooks = HookContext {
         case: &case,
@@ -51,9 +53,8 @@ fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), 
     let base = world.app_url(plan)?;
     refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
 
-    let session = world.open_session()?;
-    session.set_policy(&plan.policy)?;
-    session.load(Arc::clone(&case))?;
+    let session = world.open_session(&plan.policy)?;
+    session.load(Arc::clone(&case)).map_err(|e| in_file(&e))?;
     let rules = register(&plan.mocks, &case, &hooks)?;
     session.mock_all(rules.iter().map(|rule| rule.mock.clone()).collect())?;
 
@@ -63,15 +64,17 @@ fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), 
     };
     let (sent, answer) = world.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
-    let answer = answer.map(|answer| judge_answer(answer, captured, plan, &hooks));
+    let judged = answer.map_err(Unjudged).and_then(|answer| {
+        let (comparison, hooks_ran) = judge_answer(answer, captured, plan, &hooks);
+        outcome.mismatches = comparison.mismatches;
+        outcome.warnings.extend(comparison.notes);
+        Ok(hooks_ran?)
+    });
 
     let stats = session.stats()?;
     world.close(session)?;
-    note_stats(stats, &rules, plan, outcome)?;
-    let (comparison, hooks_ran) = answer.map_err(Unjudged)?;
-    outcome.mismatches = comparison.mismatches;
-    outcome.warnings.extend(comparison.notes);
-    Ok(hooks_ran?)
+    note_stats(stats, &rules, outcome)?;
+    judged
 }
 
 impl From<HookError> for Unjudged {
@@ -82,13 +85,11 @@ impl From<HookError> for Unjudged {
 
 fn captured_response(case: &Case) -> Result<Option<CapturedResponse>, Unjudged> {
     let inbound = case.inbound().map_err(|e| Unjudged(e.to_string()))?;
-    match inbound.map(|exchange| (exchange, exchange.response())) {
-        None => Ok(None),
-        Some((_, Ok(response))) => Ok(Some(response.clone())),
-        // A status that is there and can't be read is a damaged capture; none at all is none.
-        Some((_, Err(fault))) if fault.contains("is not an HTTP status") => Err(Unjudged(fault)),
-        Some((_, Err(_))) => Ok(None),
-    }
+    let Some(inbound) = inbound else {
+        return Ok(None);
+    };
+    let response = inbound.captured_response().map_err(Unjudged)?;
+    Ok(response.cloned())
 }
 
 fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
@@ -236,7 +237,6 @@ fn add_issues(issues: Vec<Issue>, hook: &Hook, comparison: &mut Comparison) {
 fn note_stats(
     stats: SessionStats,
     rules: &[Registered],
-    plan: &Plan,
     outcome: &mut CaseOutcome,
 ) -> Result<(), Unjudged> {
     let SessionStats {
@@ -259,7 +259,6 @@ fn note_stats(
     }
     outcome.calls = calls;
     outcome.uncorrelated = uncorrelated;
-    outcome.strict = plan.policy.is_strict();
     let Some(uses) = rule_uses else {
         if let Some(rule) = rules.iter().find(|rule| rule.unused == Unused::Fail) {
             return Err(Unjudged(format!(

@@ -17,6 +17,7 @@ use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, Response, SESSION_HEADER, shown, split_port, split_url};
 use crate::outcome::{CaseOutcome, SentRequest, Verdict};
 use crate::proxy::Proxy;
+use crate::rule::Policy;
 use crate::runtime::EmbeddedRuntime;
 use crate::session::Softprobe;
 use crate::suite::{Plan, request_url};
@@ -109,7 +110,6 @@ impl World {
             mismatches: Vec::new(),
             misses: Vec::new(),
             uncorrelated: Vec::new(),
-            strict: false,
             calls: Vec::new(),
             unused: Vec::new(),
             warnings: Vec::new(),
@@ -129,8 +129,9 @@ impl World {
         })
     }
 
-    pub(super) fn open_session(&self) -> Result<Session, SoftprobeError> {
-        let session = self.softprobe.start_session(Mode::Replay)?;
+    /// Opens a session under its policy: between two calls it would let everything pass.
+    pub(super) fn open_session(&self, policy: &Policy) -> Result<Session, SoftprobeError> {
+        let session = self.softprobe.start_session_under(Mode::Replay, policy)?;
         self.open().insert(session.id().to_owned());
         Ok(session)
     }

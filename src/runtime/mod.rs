@@ -14,8 +14,8 @@ use crate::rule::{Answer, Nearest};
 
 /// What a proxy asks of a runtime.
 pub(crate) trait Oracle: std::fmt::Debug + Send + Sync {
-    /// The open sessions, in the order they were started.
-    fn open_sessions(&self) -> Vec<OpenSession>;
+    /// The ids of the open sessions, in the order they were started.
+    fn open_sessions(&self) -> Vec<String>;
 
     /// The session that a trace id was issued to, open or not.
     fn session_of_trace(&self, trace_id: &str) -> Option<String>;
@@ -25,17 +25,9 @@ pub(crate) trait Oracle: std::fmt::Debug + Send + Sync {
     /// It may block; the decision is recorded in the session's stats.
     fn decide(&self, session: &str, request: &Request) -> Option<Verdict>;
 
-    /// Takes note of a call that fits no session, in every session that is open.
-    fn note_uncorrelated(&self, request: &Request, reason: &str);
-}
-
-/// A session that is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OpenSession {
-    /// Its id.
-    pub id: String,
-    /// Whether its policy is strict.
-    pub strict: bool,
+    /// Takes note of a call that fits no session, in every session that is open, and says whether it
+    /// may pass: where one of them is not strict and would let it.
+    fn note_uncorrelated(&self, request: &Request, reason: &str) -> bool;
 }
 
 /// What a call gets, and who decided.

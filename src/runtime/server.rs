@@ -28,7 +28,7 @@ impl ControlServer {
             async move {
                 to_hyper(match read_request(request).await {
                     Ok(request) => answer(&runtime, &request),
-                    Err(refusal) => refusal,
+                    Err(refusal) => as_control_error(&refusal),
                 })
             }
         })?;
@@ -46,10 +46,30 @@ impl ControlServer {
     }
 }
 
+/// A request that could not be read, as the control API says it.
+fn as_control_error(refusal: &Response) -> Response {
+    let code = match refusal.status {
+        413 => "payload_too_large",
+        _ => "invalid_request",
+    };
+    let message = String::from_utf8_lossy(&refusal.body);
+    let error = ControlError::new(refusal.status, code, message.trim());
+    respond(error.status, Headers::new(), &error.to_value())
+}
+
+fn respond(status: u16, mut headers: Headers, body: &serde_json::Value) -> Response {
+    headers.push("content-type", "application/json");
+    Response {
+        status,
+        headers,
+        body: body.to_string().into_bytes(),
+    }
+}
+
 fn answer(runtime: &EmbeddedRuntime, request: &Request) -> Response {
     let result = routes::route(&request.method, &request.path, &request.body)
         .and_then(|call| runtime.handle(&call));
-    let mut headers = Headers::from_iter([("content-type", "application/json")]);
+    let mut headers = Headers::new();
     let (status, body) = match result {
         Ok(value) => (200, value),
         Err(error) => {
@@ -60,11 +80,7 @@ fn answer(runtime: &EmbeddedRuntime, request: &Request) -> Response {
         }
     };
     log::debug!("control: {} {} -> {status}", request.method, request.path);
-    Response {
-        status,
-        headers,
-        body: body.to_string().into_bytes(),
-    }
+    respond(status, headers, &body)
 }
 
 fn allowed_methods(error: &ControlError) -> Option<String> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::{OpenSession, Oracle, Verdict};
+use super::{Oracle, Verdict};
 use crate::case::Case;
 use crate::control::{Action, Call, ControlError, Mode, Runtime, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::{RuntimeError, SoftprobeError};
@@ -229,16 +229,11 @@ impl Runtime for EmbeddedRuntime {
 }
 
 impl Oracle for EmbeddedRuntime {
-    fn open_sessions(&self) -> Vec<OpenSession> {
+    fn open_sessions(&self) -> Vec<String> {
         let state = self.lock();
         let mut open: Vec<_> = state.sessions.iter().collect();
         open.sort_by_key(|(_, session)| session.number);
-        open.into_iter()
-            .map(|(id, session)| OpenSession {
-                id: id.clone(),
-                strict: session.policy.is_strict(),
-            })
-            .collect()
+        open.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     fn session_of_trace(&self, trace_id: &str) -> Option<String> {
@@ -251,15 +246,20 @@ impl Oracle for EmbeddedRuntime {
         Some(state.sessions.get_mut(id)?.decide(id, request))
     }
 
-    fn note_uncorrelated(&self, request: &Request, reason: &str) {
+    fn note_uncorrelated(&self, request: &Request, reason: &str) -> bool {
         let mut state = self.lock();
         let open = state.sessions.len();
+        let mut passes = false;
         for session in state.sessions.values_mut() {
+            let distrusts = session.policy.distrusts_uncorrelated(&request.host);
+            passes |= !distrusts;
             let mut call = Seen::of(request).to_value();
             call["reason"] = reason.into();
             call["openSessions"] = open.into();
+            call["distrusted"] = distrusts.into();
             push_limited(&mut session.record.uncorrelated, call);
         }
+        passes
     }
 }
 

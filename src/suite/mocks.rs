@@ -117,6 +117,9 @@ pub(super) fn read(
         Value::Array(_) => {}
         _ => return node.wrong("a list, or `auto`", problems),
     }
+    if matches!(node.value, Value::Object(_)) && !auto {
+        mocks.retain(|mock| !mock.auto);
+    }
     if auto && !mocks.iter().any(|mock| mock.auto) {
         mocks.insert(0, MockPlan::auto());
     }

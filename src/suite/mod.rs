@@ -34,6 +34,8 @@ pub(crate) struct Suite {
     pub file: PathBuf,
     /// The process's environment, the env file's and the suite's own, merged.
     pub env: Arc<BTreeMap<String, String>>,
+    /// The file's text, for the lines of faults that are found later.
+    pub(crate) text: Arc<str>,
     /// The globs, paths and entries of `cases`, in order.
     pub entries: Vec<Entry>,
 }
@@ -43,8 +45,8 @@ pub(crate) struct Suite {
 pub(crate) struct Entry {
     /// A file or a glob.
     pub path: String,
-    /// Where it stands: `line:column: place`, for errors about it.
-    pub at: String,
+    /// Where it stands in the suite.
+    pub(crate) place: Place,
     /// Whether it is an object: each of those is its own, also for one file.
     pub is_object: bool,
     /// The display name.
@@ -81,6 +83,8 @@ pub(crate) struct SuiteError {
 /// What a suite is read against.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SuiteContext {
+    /// The process's environment.
+    pub process: BTreeMap<String, String>,
     /// The process's environment over the env file's.
     pub env: BTreeMap<String, String>,
     /// The registered hooks.
@@ -108,16 +112,14 @@ impl Suite {
         let mut problems = Problems::default();
         let env = merge_env(&mut document.value, context, &mut problems);
         expand::expand(&mut document.value, &Place::root(), &env, &mut problems);
-        let reader = Reader {
-            document: &document,
-            context,
-        };
+        let reader = Reader { context };
         let read = reader.suite(&document.value, &mut problems);
         match problems.into_result(read) {
             Ok((name, entries)) => Ok(Self {
                 name,
                 file: file.to_owned(),
                 env: Arc::new(env),
+                text: text.into(),
                 entries,
             }),
             Err(problems) => Err(at_file(document.describe(&problems))),
@@ -125,7 +127,15 @@ impl Suite {
     }
 }
 
-/// The suite's `env` below what the context has; its values see the context alone.
+impl Suite {
+    /// A place in the suite as `line:column: place`.
+    pub(crate) fn at(&self, place: &Place) -> String {
+        let (line, column) = yaml::locate_in(&self.text, place);
+        format!("{line}:{column}: {place}")
+    }
+}
+
+/// The suite's `env` below what the context has; its values see the process alone.
 fn merge_env(
     document: &mut Value,
     context: &SuiteContext,
@@ -136,7 +146,7 @@ fn merge_env(
         return env;
     };
     let place = Place::root().key("env");
-    expand::expand(own, &place, &context.env, problems);
+    expand::expand(own, &place, &context.process, problems);
     for (name, value) in Node::at(own, place)
         .string_map(problems)
         .unwrap_or_default()
@@ -149,7 +159,6 @@ fn merge_env(
 }
 
 struct Reader<'d> {
-    document: &'d Document<'d>,
     context: &'d SuiteContext,
 }
 
@@ -182,14 +191,14 @@ impl Reader<'_> {
         let defaults = self.settings(&[Some(suite.clone()), defaults], None, problems);
         let cases = suite.require("cases", problems)?;
         let entries = self.entries(&cases, defaults.as_ref(), problems);
-        if let (Some(entries), true) = (&entries, self.context.forbid_only)
-            && entries.iter().any(|entry| entry.only)
-        {
-            problems.add(
-                &cases.place,
-                "`only` is set, which would ignore the other cases on CI; remove it, or allow it \
-                 with --allow-only or SOFTPROBE_ALLOW_ONLY=1",
-            );
+        for entry in entries.iter().flatten() {
+            if entry.only && self.context.forbid_only {
+                problems.add(
+                    &entry.place.key("only"),
+                    "`only` would ignore the other cases on CI; remove it, or allow it with \
+                     --allow-only or SOFTPROBE_ALLOW_ONLY=1",
+                );
+            }
         }
         Some((name?, entries?))
     }
@@ -286,10 +295,9 @@ impl Reader<'_> {
         defaults: Option<&Settings>,
         problems: &mut Problems,
     ) -> Option<Entry> {
-        let (line, column) = self.document.locate(&node.place);
         let mut entry = Entry {
             path: String::new(),
-            at: format!("{line}:{column}: {}", node.place),
+            place: node.place.clone(),
             is_object: node.value.is_object(),
             name: None,
             skip: None,

@@ -189,6 +189,7 @@ impl Fields {
         if let Some(body) = body {
             let mut implied = Headers::new();
             request.body = body_bytes(body, &mut implied);
+            request.headers.remove("content-encoding");
             for (name, value) in implied.iter() {
                 if !request.headers.contains(name) {
                     request.headers.push(name, value);
@@ -251,7 +252,13 @@ pub(crate) fn request_url(base: &str, request: &Request) -> String {
         .add(b'}');
     let target = join_target(&request.path, request.query.as_deref());
     let target = utf8_percent_encode(&target, UNFIT);
-    format!("{}{target}", base.trim_end_matches('/'))
+    // Without the slash a path such as `@elsewhere/` would become a part of the authority.
+    let slash = if request.path.starts_with('/') {
+        ""
+    } else {
+        "/"
+    };
+    format!("{}{slash}{target}", base.trim_end_matches('/'))
 }
 
 /// Whether a text is the base URL of an application: `http://127.0.0.1:3000`.

@@ -51,7 +51,7 @@ impl<'t> Document<'t> {
             .0
             .iter()
             .map(|problem| {
-                let (line, column) = self.locate(&problem.place);
+                let (line, column) = locate_in(self.text, &problem.place);
                 (line, column, problem)
             })
             .collect();
@@ -61,18 +61,18 @@ impl<'t> Document<'t> {
             .map(|(line, column, problem)| format!("{line}:{column}: {problem}"))
             .collect()
     }
+}
 
-    /// Line and column of a place, from 1; of the nearest place around it where it is gone.
-    pub(super) fn locate(&self, place: &Place) -> (usize, usize) {
-        let mut steps = place.0.as_slice();
-        loop {
-            if let Some(found) = locate(self.text, steps) {
-                return found;
-            }
-            match steps.split_last() {
-                Some((_, rest)) => steps = rest,
-                None => return (1, 1),
-            }
+/// Line and column of a place in a text, from 1; of the nearest place around it where it is gone.
+pub(super) fn locate_in(text: &str, place: &Place) -> (usize, usize) {
+    let mut steps = place.0.as_slice();
+    loop {
+        if let Some(found) = locate(text, steps) {
+            return found;
+        }
+        match steps.split_last() {
+            Some((_, rest)) => steps = rest,
+            None => return (1, 1),
         }
     }
 }
@@ -288,7 +288,7 @@ mod tests {
     const TEXT: &str = "name: a\nmocks:\n  - name: x\n    hook: y\n  - { name: z, match: {} }\n";
 
     fn position(place: &Place) -> (usize, usize) {
-        Document::parse(TEXT).ok().unwrap().locate(place)
+        locate_in(TEXT, place)
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn a_hand_made_capture_of_a_masked_card_reads_as_it_was_meant() {
 #[test]
 fn snake_case_numbers_and_older_names_are_understood() {
     let document = json!({
-        "version": "1.4", "caseId": "c", "unknown": {"kept": true},
+        "version": "1.4.0-rc.1", "caseId": "c", "unknown": {"kept": true},
         "traces": [{"resource_spans": [{
             "resource": {"attributes": [{"key": "service.name", "value": {"string_value": "old"}}]},
             "scope_spans": [{"spans": [{

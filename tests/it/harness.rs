@@ -262,7 +262,7 @@ fn junit_tells_failures_errors_and_skips_apart() {
         "<testsuite name=\"s\" tests=\"4\" disabled=\"1\" errors=\"1\" failures=\"1\"",
         "<testcase name=\"bad\" classname=\"s\"",
         "<failure message=\"1 difference; first: $.is expected",
-        "<error message=\"line 1, column 1: not JSON",
+        "<error message=\"c/two.case.json: line 1, column 1: not JSON",
         "<skipped message=\"not today\"/>",
         "file=\"c/bad.case.json\"",
         "run just this case",
@@ -292,7 +292,7 @@ fn a_failure_is_read_once() {
     assert!(
         exact
             .stderr
-            .starts_with("Error: 1 difference; first: $.is expected \"bad\""),
+            .contains("\nError: 1 difference; first: $.is expected \"bad\""),
         "{}",
         exact.stderr
     );
@@ -310,7 +310,13 @@ fn what_keeps_a_run_from_starting_is_loud() {
     project
         .run(&["--suite", "gone.yaml"])
         .fails(&["`gone.yaml` is not there"]);
+    project
+        .run(&["--suite", "{s,t}.suite.yaml", "--list"])
+        .passes();
     project.write("t.suite.yaml", "name: s\ncases: a.case.json");
+    project
+        .run(&["--suite", "s.suite.yaml,t.suite.yaml"])
+        .fails(&["two cases are called s::a"]);
     project.run(&[]).fails(&["two cases are called s::a"]);
     project.run(&["--suite", "t.suite.yaml", "--list"]).passes();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use softprobe::{
-    EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
-    SoftprobeSession,
+    EmbeddedRuntime, Idle, Mock, MockResponse, Mode, OnMiss, Policy, PolicyMode, Predicate, Proxy,
+    Softprobe, SoftprobeSession,
 };
 
 use crate::support::{Answer, LIMIT, Stub, http, read_answer, send};
@@ -126,6 +126,44 @@ fn an_uncorrelated_call_is_forwarded_where_a_session_is_not_strict() {
     );
     assert_eq!(answer.json()["from"], "upstream");
     drop((strict, open));
+}
+
+#[test]
+fn an_uncorrelated_call_is_kept_back_where_every_policy_would_keep_it() {
+    let upstream = Stub::json(200, &json!({}));
+    for policy in [
+        Policy {
+            default_on_miss: OnMiss::Error,
+            ..Policy::default()
+        },
+        Policy {
+            internal_http: Some(PolicyMode::Strict),
+            ..Policy::default()
+        },
+        Policy {
+            block_hosts: vec!["127.0.0.1".to_owned()],
+            ..Policy::default()
+        },
+    ] {
+        let world = World::new();
+        let softprobe = Softprobe::embedded(&world.runtime);
+        let open = || {
+            softprobe
+                .start_session_under(Mode::Replay, &policy)
+                .unwrap()
+        };
+        let (one, two) = (open(), open());
+        let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+        assert_eq!(
+            send(world.proxy.address(), request).status,
+            599,
+            "{policy:?}"
+        );
+        for session in [one, two] {
+            assert!(session.stats().unwrap().uncorrelated[0].distrusted);
+        }
+    }
+    assert!(upstream.received().is_empty());
 }
 
 #[test]

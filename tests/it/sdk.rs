@@ -174,7 +174,7 @@ fn debug_logging_shows_decisions_and_no_secrets() {
         "name: s\ncases: a.case.json\nmocks:\n  - name: m\n    match: { headers: { authorization: hidden-value } }\n    response: {}\nrequest: { headers: { cookie: hidden-value } }\n",
     );
     let app = Stub::json(200, &json!({}));
-    let args = ["--app-url", &app.url()];
+    let args = ["--app-url", &app.url(), "--proxy-listen", "127.0.0.1:0"];
     let run = project.run_with(&args, &[("SOFTPROBE_LOG", "trace")]);
     run.passes();
     assert!(run.stderr.contains("mock \"m\""), "{}", run.stderr);

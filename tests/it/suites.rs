@@ -880,9 +880,10 @@ fn cases_are_found_named_and_ignored_as_the_suite_says() {
     assert_eq!(list(named, &["--ignored"]), ["s_n::again: test"]);
     let only = "  - { path: c/a.case.json, only: true }\n  - c/b.case.json";
     assert_eq!(list(only, &["--ignored"]), ["s_n::b: test"]);
-    project
-        .run_with(&["--list"], &[("CI", "true")])
-        .fails(&["`only` is set", "--allow-only"]);
+    project.run_with(&["--list"], &[("CI", "true")]).fails(&[
+        "s.suite.yaml:3:28: cases[0].only: `only` would ignore",
+        "--allow-only",
+    ]);
     project
         .run_with(
             &["--list"],
@@ -912,9 +913,205 @@ fn variables_come_from_the_process_the_env_file_and_the_suite() {
     assert!(
         run.passes()
             .stdout
-            .contains("s::process-file-file-from file-${x}: test"),
+            .contains("s::process-file-unset-from file-${x}: test"),
         "{}",
         run.all()
     );
     project.run(&["--env-file", "gone"]).fails(&["gone: "]);
+}
+
+#[test]
+fn a_captured_path_can_not_lead_elsewhere() {
+    let elsewhere = Stub::json(200, &json!({}));
+    let app = Stub::json(200, &json!({}));
+    let path = format!("GET shop.example/@{}/x", elsewhere.address);
+    let mut inbound = span(1, "inbound", &path, Some(200), &[]);
+    inbound["attributes"][4] = attribute("url.path", &format!("@{}/x", elsewhere.address));
+    let project = Project::new();
+    project.write("a.case.json", document(&[inbound]).to_string());
+    project.write("s.suite.yaml", "name: s\ncases: a.case.json");
+    project.against(&app, &[]).passes();
+    assert!(elsewhere.received().is_empty());
+    assert!(app.received()[0].line.starts_with("GET /@127.0.0.1:"));
+}
+
+#[test]
+fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
+    let ignore = "assertions: { body: { ignore: [ \"$[?@ == null]\" ] } }";
+    tells_apart(
+        "{\"a\":5}",
+        ignore,
+        "{\"a\":5,\"b\":null}",
+        "{\"a\":null}",
+        &["$.a\n    expected  5\n    actual    nothing"],
+    );
+    let exact = "assertions: { body: { mode: exact, ignore: [ \"$[?@ == null]\" ] } }";
+    tells_apart(
+        "{\"a\":null}",
+        exact,
+        "{}",
+        "{\"a\":5}",
+        &["$.a\n    expected  nothing\n    actual    5"],
+    );
+    let elements = "assertions: { body: { match: { \"$.tags[*]\": { type: string } } } }";
+    tells_apart(
+        "{\"tags\":[\"x\",\"y\"]}",
+        elements,
+        "{\"tags\":[\"p\",\"q\"]}",
+        "{\"tags\":[\"x\"]}",
+        &["expected  2 elements"],
+    );
+}
+
+#[test]
+fn a_damaged_response_is_not_taken_for_none() {
+    let inbound = span(
+        1,
+        "inbound",
+        "GET shop.example/a",
+        None,
+        &[response_body("{}")],
+    );
+    let project = Project::new();
+    project.write("a.case.json", document(&[inbound]).to_string());
+    project.write(
+        "s.suite.yaml",
+        "name: s\ncases: a.case.json\nassertions: { status: 200 }",
+    );
+    let app = Stub::json(200, &json!({}));
+    project
+        .against(&app, &[])
+        .fails(&["has no http.response.status_code"]);
+}
+
+#[test]
+fn mocks_that_no_call_can_reach_are_refused() {
+    for suite in ["mocks: [ { response: {} } ]", STRICT] {
+        let project =
+            Project::with_answer(200, "{}", &format!("name: s\ncases: a.case.json\n{suite}"));
+        let app = Stub::json(200, &json!({}));
+        project
+            .run(&["--app-url", &app.url()])
+            .fails(&["s::a has mocks or a policy", "--proxy-listen ADDR"]);
+        assert!(app.received().is_empty());
+    }
+}
+
+#[test]
+fn ports_that_a_scheme_implies_need_not_be_written() {
+    let captured = [span(
+        2,
+        "outbound",
+        "GET up.example:80/x",
+        Some(200),
+        &[response_body("up")],
+    )];
+    let calls = json!([["GET up.example/x", "", ""]]);
+    let suite = format!("{STRICT}\nmocks: auto");
+    relayed(&calls, &captured, &suite, &json!(["200 up"])).passes();
+    let blocked =
+        "policy: { blockHosts: [ \"up.example:80\" ] }\nassertions: { body: { mode: ignore } }";
+    relayed(&calls, &[], blocked, &json!([])).fails(&["1 outbound call missed"]);
+}
+
+#[test]
+fn a_replaced_body_is_no_longer_encoded() {
+    let gzip = attribute("http.request.header.content-encoding", "gzip");
+    let bytes = json!({"key": "http.request.body", "value": {"bytesValue": "H4sIAAAAAAAA/w=="}});
+    let inbound = span(
+        1,
+        "inbound",
+        "POST shop.example/a",
+        Some(200),
+        &[gzip, bytes],
+    );
+    let sent = |request: &str| {
+        let project = Project::new();
+        project.write(
+            "a.case.json",
+            document(std::slice::from_ref(&inbound)).to_string(),
+        );
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\n{request}"),
+        );
+        let app = Stub::json(200, &json!({}));
+        project.against(&app, &[]).passes();
+        app.received()[0].clone()
+    };
+    assert_eq!(sent("").header("content-encoding"), Some("gzip"));
+    assert_eq!(
+        sent("request: { body: plain }").header("content-encoding"),
+        None
+    );
+}
+
+#[test]
+fn auto_leaves_out_only_what_another_entry_answers() {
+    let body = |text: &str| attribute("http.request.body", text);
+    let captured = [
+        span(
+            2,
+            "outbound",
+            "POST up.example/x",
+            Some(200),
+            &[body("{\"k\":1}"), response_body("one")],
+        ),
+        span(
+            3,
+            "outbound",
+            "POST up.example/x",
+            Some(200),
+            &[body("{\"k\":2}"), response_body("two")],
+        ),
+    ];
+    let mocks = "{ auto: true, rules: [ { match: { bodyJsonPathEquals: { $.k: 1 } }, response: { body: mine } } ] }";
+    let calls = json!([
+        ["POST up.example/x", "", "{\"k\":2}"],
+        ["POST up.example/x", "", "{\"k\":1}"]
+    ]);
+    let suite = format!("{STRICT}\nmocks: {mocks}");
+    relayed(&calls, &captured, &suite, &json!(["200 two", "200 mine"])).passes();
+    // `auto: false` in an override takes it out again.
+    let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
+    let project = Project::new();
+    project.write(
+        "a.case.json",
+        document(&[inbound, captured[0].clone()]).to_string(),
+    );
+    let overrides = "{ mocks: { auto: false, rules: [] } }";
+    project.write(
+        "s.suite.yaml",
+        format!("name: s\ncases: [ {{ path: a.case.json, overrides: {overrides} }} ]\nmocks: auto\n{STRICT}\n"),
+    );
+    let run = project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls.to_string())]);
+    run.fails(&["there is no rule at all"]);
+}
+
+#[test]
+fn secrets_in_patterns_are_masked_too() {
+    let matched = "headerMatch: { authorization: ^Bearer-hidden-value$ }, traceTags: { http.request.header.cookie: hidden-value }";
+    let suite = format!("{STRICT}\nmocks: [ {{ match: {{ {matched} }}, response: {{}} }} ]");
+    let run = relayed(
+        &json!([["GET up.example/x", "", ""]]),
+        &[],
+        &suite,
+        &json!([]),
+    );
+    assert!(
+        !run.fails(&["headerMatch.authorization"])
+            .all()
+            .contains("hidden-value"),
+        "{}",
+        run.all()
+    );
+    let include = "assertions: { headers: { include: { set-cookie: hidden-value } } }";
+    let run = judged((200, "{}"), include, (200, &[], "{}"));
+    assert!(
+        !run.fails(&["headers.set-cookie"])
+            .all()
+            .contains("hidden-value"),
+        "{}",
+        run.all()
+    );
 }

@@ -329,6 +329,10 @@ impl Project {
     /// A run against an application, from its captured answer to its exit code.
     pub(crate) fn against(&self, app: &Stub, args: &[&str]) -> Run {
         let mut all = vec!["--app-url".to_owned(), app.url()];
+        if !args.contains(&"--runtime-url") {
+            // Mocks and policies want a proxy that the application could have used.
+            all.extend(["--proxy-listen", "127.0.0.1:0"].map(str::to_owned));
+        }
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         self.run(&all)
