@@ -62,14 +62,6 @@ impl Softprobe {
         Self { runtime }
     }
 
-    /// A runtime inside this process: no server, no token.
-    ///
-    /// The [proxy](crate::Proxy) ties an application's outbound calls to it.
-    #[cfg(feature = "embedded")]
-    pub fn embedded(runtime: &crate::EmbeddedRuntime) -> Self {
-        Self::with_runtime(Arc::new(runtime.clone()))
-    }
-
     /// Opens a session.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, Response};
 use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
-use crate::runtime::{Oracle, Verdict};
+use crate::runtime::{EmbeddedRuntime, Oracle, Verdict};
 use crate::serve::{HyperRequest, HyperResponse, Server, read_request, to_hyper};
 
 use correlate::Correlation;
@@ -54,7 +54,7 @@ impl Proxy {
     ///
     /// [`SoftprobeError::Listen`] when the address can't be had.
     pub fn start(
-        runtime: &crate::EmbeddedRuntime,
+        runtime: &EmbeddedRuntime,
         address: &str,
         idle: Idle,
     ) -> Result<Self, SoftprobeError> {

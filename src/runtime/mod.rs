@@ -9,8 +9,20 @@ mod state;
 pub use server::ControlServer;
 pub use state::EmbeddedRuntime;
 
+use std::sync::Arc;
+
 use crate::http::Request;
 use crate::rule::{Answer, Nearest};
+use crate::session::Softprobe;
+
+impl Softprobe {
+    /// A runtime inside this process: no server, no token.
+    ///
+    /// The [proxy](crate::Proxy) ties an application's outbound calls to it.
+    pub fn embedded(runtime: &EmbeddedRuntime) -> Self {
+        Self::with_runtime(Arc::new(runtime.clone()))
+    }
+}
 
 /// What a proxy asks of a runtime.
 pub(crate) trait Oracle: std::fmt::Debug + Send + Sync {
