@@ -10,7 +10,7 @@ use super::{BodyMode, BodyRules, Comparison, Mismatch};
 use crate::json::{self, Query};
 
 /// A redacted place can't be found in text, and must not be printed.
-const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
+pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
 
 pub(super) fn compare(
     captured: Option<&[u8]>,

@@ -7,7 +7,7 @@ mod body;
 mod headers;
 mod tree;
 
-pub(crate) use body::redact;
+pub(crate) use body::{HIDDEN, redact};
 
 pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 

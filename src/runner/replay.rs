@@ -10,7 +10,7 @@ use super::discover::Case as Trial;
 use super::mocks::{Registered, register};
 use super::world::World;
 use crate::case::{CapturedResponse, Case, replayable_request};
-use crate::compare::{Comparison, Expected, Mismatch, compare, redact};
+use crate::compare::{Comparison, Expected, HIDDEN, Mismatch, compare, redact};
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::http::{Headers, Request, Response};
 use crate::json;
@@ -184,11 +184,13 @@ fn run_hooks(
         headers_hook,
     } = &plan.assertions;
     if let Some(hook) = body_hook {
-        let view = |body: &[u8]| {
-            let mut view = serde_json::from_slice(body)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)));
-            redact(&mut view, &rules.body.redactions);
-            view
+        let view = |body: &[u8]| match serde_json::from_slice(body) {
+            Ok(mut view) => {
+                redact(&mut view, &rules.body.redactions);
+                view
+            }
+            Err(_) if !rules.body.redactions.is_empty() => Value::from(HIDDEN),
+            Err(_) => Value::from(String::from_utf8_lossy(body)),
         };
         let captured = expected.and_then(|e| e.body.as_deref());
         let captured = captured.map_or(Value::Null, view);

@@ -542,9 +542,24 @@ fn mock_fields_each_have_their_effect() {
     relayed(&one, &captured, &slow, &json!([])).fails(&["it took longer than 300 ms"]);
     // Passing through leads to a closed port on this machine, whatever the mocks below it say.
     let dead = json!([["GET 127.0.0.1:1/x", "", ""]]);
-    let through = "[ { response: {} }, { name: p, action: passthrough, match: { path: /x } } ]";
-    let passed = run(&dead, through, json!(["200 "]));
-    passed.fails(&["forwarded `p`", "502"]);
+    for action in ["passthrough", "capture_only"] {
+        let through = format!(
+            "[ {{ response: {{}} }}, {{ name: p, action: {action}, match: {{ path: /x }} }} ]"
+        );
+        run(&dead, &through, json!(["200 "])).fails(&["forwarded `p`", "502"]);
+    }
+    run(
+        &one,
+        "[ { action: mock, source: case } ]",
+        json!(["200 captured"]),
+    )
+    .passes();
+    run(
+        &one,
+        "[ { action: error, error: { status: 500 } } ]",
+        json!(["500 "]),
+    )
+    .passes();
 }
 
 #[test]

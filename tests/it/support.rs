@@ -415,12 +415,18 @@ pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .env_remove("CI")
-        .env_remove("NEXTEST")
-        .env_remove("RUST_TEST_THREADS")
-        .env_remove("APP_URL")
         .env("CARGO_MANIFEST_DIR", folder)
         .env("SOFTPROBE_TEST_ARGS", json!(args).to_string());
+    // What whoever runs these tests has set is not a runner's.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let ours = ["CI", "NEXTEST", "APP_URL", "NO_COLOR"].contains(&name.as_ref())
+            || name.starts_with("RUST_TEST_")
+            || name.starts_with("SOFTPROBE_") && !name.starts_with("SOFTPROBE_TEST_");
+        if ours {
+            command.env_remove(name.as_ref());
+        }
+    }
     command
 }
 
