@@ -90,6 +90,7 @@ mod error;
 mod http;
 mod json;
 mod logging;
+mod mock;
 mod reader;
 mod rule;
 mod session;
@@ -123,11 +124,10 @@ pub use client::HttpRuntime;
 pub use control::{Action, Call, ControlError, Mode, Route, Runtime};
 pub use error::{CaseLoadCause, CaseLoadError, RuntimeError, SoftprobeError};
 pub use http::{Direction, Headers, Request, Response};
+pub use mock::{Mock, MockResponse};
 pub use reader::{Place, Problem, Problems};
 pub use rule::{Consume, OnMiss, Policy, PolicyMode};
-pub use session::{
-    Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession, read_case,
-};
+pub use session::{ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession, read_case};
 pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
 
 #[cfg(feature = "embedded")]

@@ -154,11 +154,6 @@ impl Exchange {
         }
     }
 
-    /// Whether this span asks for an answer: `sp.span.type` is `inject`.
-    pub fn is_inject(&self) -> bool {
-        self.span_type == SpanType::Inject
-    }
-
     /// The captured response.
     ///
     /// # Errors

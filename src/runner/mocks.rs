@@ -8,9 +8,9 @@ use crate::case::{Case, CaseLookupError, Exchange};
 use crate::error::SoftprobeError;
 use crate::hook::{HookContext, MockContext};
 use crate::http::{Direction, Response};
+use crate::mock::{Mock, MockResponse};
 use crate::reader::{Node, Problems};
 use crate::rule::{Consume, Question, When};
-use crate::session::{Mock, MockResponse};
 use crate::suite::{Expect, MockAction, MockPlan, MockSource, Unused};
 
 /// A rule, with what it means when no request uses it.
