@@ -195,6 +195,24 @@ fn policies_and_auth_fixtures_are_checked() {
 }
 
 #[test]
+fn a_session_is_under_its_policy_from_its_first_moment() {
+    let runtime = EmbeddedRuntime::new();
+    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let proxy = softprobe::Proxy::start(&runtime, "127.0.0.1:0", softprobe::Idle::Refuse).unwrap();
+    for softprobe in [
+        Softprobe::embedded(&runtime),
+        Softprobe::builder().base_url(server.url()).build(),
+    ] {
+        let session = softprobe
+            .start_session_under(Mode::Replay, &Policy::strict())
+            .unwrap();
+        let call = "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n";
+        assert_eq!(send(proxy.address(), call).status, 599);
+        assert_eq!(session.stats().unwrap().strict_misses, 1);
+    }
+}
+
+#[test]
 fn binary_bodies_and_headers_survive_the_wire() {
     let runtime = EmbeddedRuntime::new();
     let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
