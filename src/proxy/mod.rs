@@ -17,7 +17,6 @@ use crate::runtime::{EmbeddedRuntime, Oracle, Verdict};
 use crate::serve::{HyperRequest, HyperResponse, Server, read_request, to_hyper};
 
 use correlate::Correlation;
-use target::Target;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
@@ -122,7 +121,7 @@ async fn answer(
         Ok(request) => request,
         Err(refusal) => return to_hyper(refusal),
     };
-    if let Target::Refused(refusal) = target::of(&mut request, absolute, tunnel.as_deref()) {
+    if let Err(refusal) = target::of(&mut request, absolute, tunnel.as_deref()) {
         return to_hyper(refusal);
     }
     if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {

@@ -7,19 +7,20 @@ use crate::serve::{plain, without_default_port};
 /// What stands before scheme and host in the reverse form.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
 
-pub(super) enum Target {
-    /// The request's scheme, host and path are those of its upstream.
-    Upstream,
-    /// It names none.
-    Refused(Response),
-}
-
 /// Rewrites the request to name its upstream: as it stands for the absolute form, the tunnel's host
 /// inside a `CONNECT`, the path's first two steps for the reverse form.
-pub(super) fn of(request: &mut Request, absolute: bool, tunnel: Option<&Tunnel>) -> Target {
+///
+/// # Errors
+///
+/// The answer for a request that names none.
+pub(super) fn of(
+    request: &mut Request,
+    absolute: bool,
+    tunnel: Option<&Tunnel>,
+) -> Result<(), Response> {
     if let Some(tunnel) = tunnel {
         request.host = without_default_port("http", &tunnel.authority).to_owned();
-        return Target::Upstream;
+        return Ok(());
     }
     if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {
         let mut steps = rest.splitn(3, '/');
@@ -27,7 +28,7 @@ pub(super) fn of(request: &mut Request, absolute: bool, tunnel: Option<&Tunnel>)
         if !["http", "https"].contains(&scheme)
             || split_url(&format!("{scheme}://{host}")).is_none()
         {
-            return Target::Refused(plain(
+            return Err(plain(
                 400,
                 "the reverse form is /__softprobe/<http or https>/<host>/<path>",
             ));
@@ -37,12 +38,12 @@ pub(super) fn of(request: &mut Request, absolute: bool, tunnel: Option<&Tunnel>)
         request.host = without_default_port(&scheme, &host).to_owned();
         request.scheme = scheme;
         request.headers.set("host", request.host.clone());
-        return Target::Upstream;
+        return Ok(());
     }
     if absolute {
-        return Target::Upstream;
+        return Ok(());
     }
-    Target::Refused(plain(
+    Err(plain(
         400,
         "this is a proxy: set HTTP_PROXY to it, or call /__softprobe/<scheme>/<host>/<path>",
     ))

@@ -247,16 +247,7 @@ pub(crate) fn read_response(
         None => false,
     };
     let body = match object.get("body") {
-        Some(node) if base64 => {
-            let text = node.string(problems)?;
-            match base64::engine::general_purpose::STANDARD.decode(text) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    problems.add(&node.place, format!("not base64: {error}"));
-                    return None;
-                }
-            }
-        }
+        Some(node) if base64 => decode_base64(&node, problems)?,
         Some(node) => body_bytes(node.value, &mut headers),
         None => Vec::new(),
     };
@@ -304,19 +295,20 @@ pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<H
     (problems.0.len() == before).then_some(headers)
 }
 
+/// The bytes of a base64 string.
+fn decode_base64(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
+    base64::engine::general_purpose::STANDARD
+        .decode(node.string(problems)?)
+        .map_err(|error| problems.add(&node.place, format!("not base64: {error}")))
+        .ok()
+}
+
 /// Text, or `{"base64": …}` for a value that is not UTF-8.
 fn read_header_value(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     let bytes = match node.value {
         Value::Object(_) => {
             let object = node.object(&["base64"], problems)?;
-            let text = object.require("base64", problems)?.string(problems)?;
-            match base64::engine::general_purpose::STANDARD.decode(text) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    problems.add(&node.place, format!("not base64: {error}"));
-                    return None;
-                }
-            }
+            decode_base64(&object.require("base64", problems)?, problems)?
         }
         _ => node.scalar_text(problems)?.into_bytes(),
     };

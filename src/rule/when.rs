@@ -158,10 +158,9 @@ impl When {
             .and_then(|n| n.map(problems))
         {
             for (text, node) in members.members() {
-                match Query::parse(text) {
-                    Ok(query) => when.body_json_path_equals.push((query, node.value.clone())),
-                    Err(message) => problems.add(&node.place, message),
-                }
+                let query = compile_query(text, &node, problems);
+                when.body_json_path_equals
+                    .extend(query.map(|query| (query, node.value.clone())));
             }
         }
         when.trace_tags = read_tags(object.get("traceTags"), problems);
@@ -361,14 +360,21 @@ fn decode(text: &str) -> String {
 }
 
 fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
-    let text = node.string(problems)?;
-    match Query::parse(&text) {
-        Ok(query) => Some(query),
-        Err(message) => {
-            problems.add(&node.place, message);
-            None
-        }
-    }
+    compile_query(&node.string(problems)?, node, problems)
+}
+
+/// The JSONPath of that text; a problem at the node when it is none.
+pub(crate) fn compile_query(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
+    Query::parse(text)
+        .map_err(|message| problems.add(&node.place, message))
+        .ok()
+}
+
+/// The regular expression of that text; a problem at the node when it is none.
+pub(crate) fn compile_regex(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
+    Regex::new(text)
+        .map_err(|error| problems.add(&node.place, bad_regex(text, &error)))
+        .ok()
 }
 
 fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Vec<String>)> {
@@ -398,16 +404,14 @@ pub(crate) fn read_header_match(node: &Node<'_>, problems: &mut Problems) -> Vec
         let Some(text) = value.scalar_text(problems) else {
             continue;
         };
-        match Regex::new(&text) {
-            Ok(pattern) => patterns.push((name.to_owned(), pattern)),
-            Err(error) => problems.add(&value.place, bad_regex(&text, &error)),
-        }
+        let pattern = compile_regex(&text, &value, problems);
+        patterns.extend(pattern.map(|pattern| (name.to_owned(), pattern)));
     }
     patterns
 }
 
 /// The message for a regular expression that does not compile.
-pub(crate) fn bad_regex(text: &str, error: &regex::Error) -> String {
+fn bad_regex(text: &str, error: &regex::Error) -> String {
     let error = error.to_string();
     let reason = error.lines().last().unwrap_or_default();
     let reason = reason.trim_start_matches("error: ");

@@ -76,6 +76,9 @@ pub(crate) struct Found {
     is_glob: bool,
 }
 
+/// What makes a path a glob.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
+
 /// A glob, split where its fixed part ends.
 struct Glob {
     prefix: PathBuf,
@@ -85,13 +88,13 @@ struct Glob {
 impl Glob {
     /// `None` for a text without any wildcard.
     fn new(pattern: &str) -> Result<Option<Self>, String> {
-        if !pattern.contains(['*', '?', '[', '{']) {
+        if !pattern.contains(WILDCARDS) {
             return Ok(None);
         }
         let steps: Vec<&str> = pattern.split('/').collect();
         let fixed = steps
             .iter()
-            .take_while(|step| !step.contains(['*', '?', '[', '{']))
+            .take_while(|step| !step.contains(WILDCARDS))
             .count();
         let rest = steps[fixed..].join("/");
         let glob = GlobBuilder::new(&rest)

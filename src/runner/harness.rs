@@ -16,7 +16,7 @@ use super::Refusal;
 use super::args::{Args, Color, Format};
 use super::discover::Case;
 use super::replay::replay;
-use super::world::{SharedWorld, Started};
+use super::world::{Started, World};
 use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
 use crate::report::{Palette, junit, mask, text};
 
@@ -81,7 +81,7 @@ fn list_json(out: &mut impl Write, cases: &[Case]) -> std::io::Result<()> {
 
 /// What the trials share while they run.
 struct Shared {
-    world: SharedWorld,
+    world: Arc<World>,
     outcomes: Mutex<Vec<CaseOutcome>>,
     /// Why no further case starts.
     interrupted: AtomicBool,
@@ -98,7 +98,7 @@ pub(super) fn run(
     args: &Args,
     threads: Option<usize>,
     mut cases: Vec<Case>,
-    world: SharedWorld,
+    world: Arc<World>,
     started: Option<Started>,
 ) -> Result<u8, Refusal> {
     shuffle(args, &mut cases);
@@ -270,7 +270,7 @@ fn trial(args: &Args, case: Case, shared: Arc<Shared>) -> Trial {
 }
 
 /// Replays a case; a panic of ours is an outcome as well, or no report would have the case.
-fn replay_caught(case: &Case, world: &SharedWorld) -> CaseOutcome {
+fn replay_caught(case: &Case, world: &World) -> CaseOutcome {
     let replayed = catch_unwind(AssertUnwindSafe(|| replay(case, world)));
     replayed.unwrap_or_else(|_| {
         let mut outcome = world.outcome(case);

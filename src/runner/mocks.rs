@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use serde_json::Map;
 
 use crate::case::{Case, CaseLookupError, Exchange};
-use crate::error::SoftprobeError;
 use crate::hook::{HookContext, MockContext};
-use crate::http::{Direction, Response};
+use crate::http::Response;
 use crate::mock::{Mock, MockResponse};
 use crate::reader::{Node, Problems};
 use crate::rule::{Consume, Question, When};
@@ -71,18 +70,6 @@ pub(super) enum MockError {
         mock: String,
         source: crate::hook::HookError,
     },
-}
-
-impl From<MockError> for super::replay::Unjudged {
-    fn from(error: MockError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<SoftprobeError> for super::replay::Unjudged {
-    fn from(error: SoftprobeError) -> Self {
-        Self(error.to_string())
-    }
 }
 
 /// The captured exchanges that a mock replays; none for one that does not look any up.
@@ -227,11 +214,7 @@ fn changed(
 
 impl MockPlan {
     fn base(&self) -> Mock {
-        let mut when = self.when.clone();
-        if self.predicate.direction == Some(Direction::Inbound) {
-            when.insert("direction".to_owned(), "inbound".into());
-        }
-        let mut mock = Mock::when_object(when)
+        let mut mock = Mock::when_object(self.when.clone())
             .name(self.name.clone())
             .priority(self.priority)
             .latency(self.latency);

@@ -7,15 +7,16 @@ use serde_json::Value;
 
 use super::decode::decoded;
 use super::discover::Case as Trial;
-use super::mocks::{Registered, register};
+use super::mocks::{MockError, Registered, register};
 use super::world::World;
 use crate::case::{CapturedResponse, Case, replayable_request};
 use crate::compare::{Comparison, Expected, HIDDEN, Mismatch, compare, redact};
+use crate::error::SoftprobeError;
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::http::{Headers, Request, Response};
 use crate::json;
 use crate::outcome::{CaseOutcome, UnusedMock, Verdict};
-use crate::session::{SoftprobeSession, read_case};
+use crate::session::read_case;
 use crate::stats::SessionStats;
 use crate::suite::{AssertionPlan, Plan, RequestSource, Unused};
 
@@ -23,6 +24,24 @@ use crate::suite::{AssertionPlan, Plan, RequestSource, Unused};
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unjudged(pub(super) String);
+
+impl From<SoftprobeError> for Unjudged {
+    fn from(error: SoftprobeError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<MockError> for Unjudged {
+    fn from(error: MockError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<HookError> for Unjudged {
+    fn from(error: HookError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Replays one case and says what became of it.
 pub(super) fn replay(trial: &Trial, world: &World) -> CaseOutcome {
@@ -75,12 +94,6 @@ fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), 
     world.close(session)?;
     note_stats(stats, &rules, outcome)?;
     judged
-}
-
-impl From<HookError> for Unjudged {
-    fn from(error: HookError) -> Self {
-        Self(error.to_string())
-    }
 }
 
 fn captured_response(case: &Case) -> Result<Option<CapturedResponse>, Unjudged> {
@@ -283,6 +296,3 @@ fn note_stats(
         .collect();
     Ok(())
 }
-
-/// What a closed session leaves behind, for [`World::close`].
-pub(super) type Session = SoftprobeSession;

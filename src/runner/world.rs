@@ -4,13 +4,13 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
 use super::discover::Case as Trial;
-use super::replay::{Session, Unjudged};
+use super::replay::Unjudged;
 use crate::client::{Timeouts, agent};
 use crate::control::Mode;
 use crate::error::SoftprobeError;
@@ -19,7 +19,7 @@ use crate::outcome::{CaseOutcome, SentRequest, Verdict};
 use crate::proxy::Proxy;
 use crate::rule::Policy;
 use crate::runtime::EmbeddedRuntime;
-use crate::session::Softprobe;
+use crate::session::{Softprobe, SoftprobeSession};
 use crate::suite::{Plan, request_url};
 
 /// A larger answer of the application is refused.
@@ -130,13 +130,13 @@ impl World {
     }
 
     /// Opens a session under its policy: between two calls it would let everything pass.
-    pub(super) fn open_session(&self, policy: &Policy) -> Result<Session, SoftprobeError> {
+    pub(super) fn open_session(&self, policy: &Policy) -> Result<SoftprobeSession, SoftprobeError> {
         let session = self.softprobe.start_session_under(Mode::Replay, policy)?;
         self.open().insert(session.id().to_owned());
         Ok(session)
     }
 
-    pub(super) fn close(&self, session: Session) -> Result<(), SoftprobeError> {
+    pub(super) fn close(&self, session: SoftprobeSession) -> Result<(), SoftprobeError> {
         self.open().remove(session.id());
         session.close()
     }
@@ -158,7 +158,7 @@ impl World {
     /// none.
     pub(super) fn send(
         &self,
-        session: &Session,
+        session: &SoftprobeSession,
         base: &str,
         mut request: Request,
         timeout: Duration,
@@ -305,6 +305,3 @@ pub(super) fn quoted(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
-
-/// Shared by every trial.
-pub(super) type SharedWorld = Arc<World>;

@@ -7,7 +7,7 @@ use crate::compare::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, Stat
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::json::Query;
 use crate::reader::{Node, Problems};
-use crate::rule::when::{bad_regex, read_header_match};
+use crate::rule::when::{compile_query, compile_regex, read_header_match};
 
 /// What is asserted, hooks included.
 #[derive(Debug, Clone, Default)]
@@ -148,21 +148,11 @@ fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusRule> {
     }
 }
 
-fn read_query(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
-    match Query::parse(text) {
-        Ok(query) => Some(query),
-        Err(message) => {
-            problems.add(&node.place, message);
-            None
-        }
-    }
-}
-
 fn read_queries(node: &Node<'_>, problems: &mut Problems) -> Vec<Query> {
     let nodes = node.list(problems).unwrap_or_default();
     nodes
         .iter()
-        .filter_map(|node| read_query(&node.string(problems)?, node, problems))
+        .filter_map(|node| compile_query(&node.string(problems)?, node, problems))
         .collect()
 }
 
@@ -173,7 +163,7 @@ fn read_redactions(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Valu
         .filter_map(|node| {
             let object = node.object(&["path", "replacement"], problems)?;
             let path = object.require("path", problems)?;
-            let query = read_query(&path.string(problems)?, &path, problems)?;
+            let query = compile_query(&path.string(problems)?, &path, problems)?;
             let replacement = object.get("replacement").map(|node| node.value.clone());
             Some((query, replacement.unwrap_or_else(|| "[redacted]".into())))
         })
@@ -183,7 +173,7 @@ fn read_redactions(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Valu
 fn read_matches(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Matcher)> {
     let mut matches = Vec::new();
     for (path, node) in node.map(problems).iter().flat_map(|o| o.members()) {
-        let query = read_query(path, &node, problems);
+        let query = compile_query(path, &node, problems);
         let matcher = read_matcher(&node, problems);
         matches.extend(query.zip(matcher));
     }
@@ -217,13 +207,7 @@ fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
     }
     if let Some(node) = regex {
         let text = node.string(problems)?;
-        return match regex::Regex::new(&text) {
-            Ok(pattern) => Some(Matcher::Regex(pattern)),
-            Err(error) => {
-                problems.add(&node.place, bad_regex(&text, &error));
-                None
-            }
-        };
+        return compile_regex(&text, &node, problems).map(Matcher::Regex);
     }
     let by = object.require("by", problems)?;
     Some(Matcher::Near {
