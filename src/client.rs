@@ -9,6 +9,7 @@ use ureq::config::AutoHeaderValue;
 
 use crate::control::{Call, Runtime};
 use crate::error::{RuntimeError, SoftprobeError};
+use crate::http::{Headers, MISS_HEADER, REFUSAL_HEADER, Response, is_hop_by_hop};
 
 /// An answer of the control API is never larger than this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -24,7 +25,8 @@ impl Token {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    fn header(&self) -> String {
+    /// The value of `Authorization` that carries it.
+    pub(crate) fn header(&self) -> String {
         format!("Bearer {}", self.0)
     }
 }
@@ -35,8 +37,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A runtime behind HTTP.
-#[derive(Debug)]
+/// A runtime behind HTTP. Clones share their connections.
+#[derive(Debug, Clone)]
 pub struct HttpRuntime {
     base: String,
     token: Option<Token>,
@@ -53,59 +55,136 @@ impl HttpRuntime {
         }
     }
 
-    /// Sends a request below the base URL: status and body of whatever answer comes back.
+    /// Sends a request below the base URL: whatever answer comes back.
     fn exchange(
         &self,
         method: &str,
         path: &str,
-        body: Option<&Value>,
-    ) -> Result<(u16, String, String), SoftprobeError> {
+        content: Option<(&str, Vec<u8>)>,
+    ) -> Result<HttpAnswer, SoftprobeError> {
         let url = format!("{}{path}", self.base);
         let unreachable =
             |source: Box<dyn std::error::Error + Send + Sync>| SoftprobeError::Unreachable {
                 url: url.clone(),
                 source,
             };
+        let (content_type, body) = content.unzip();
+        let accept = content_type.unwrap_or("application/json");
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(&url)
-            .header("accept", "application/json");
+            .header("accept", accept);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
         if let Some(token) = &self.token {
             request = request.header("authorization", token.header());
         }
-        let response = match body {
-            Some(body) => request
-                .header("content-type", "application/json")
-                .body(body.to_string().into_bytes())
-                .map_err(|e| unreachable(e.into()))
-                .and_then(|r| self.agent.run(r).map_err(|e| unreachable(e.into()))),
-            None => request
-                .body(Vec::new())
-                .map_err(|e| unreachable(e.into()))
-                .and_then(|r| self.agent.run(r).map_err(|e| unreachable(e.into()))),
-        };
-        let mut response = response?;
+        let request = request.body(body.unwrap_or_default());
+        let request = request.map_err(|e| unreachable(e.into()))?;
+        let mut response = self.agent.run(request).map_err(|e| unreachable(e.into()))?;
         let status = response.status().as_u16();
-        let text = response
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let body = response
             .body_mut()
             .with_config()
             .limit(LARGEST_ANSWER)
-            .read_to_string()
+            .read_to_vec()
             .map_err(|e| unreachable(e.into()))?;
         log::debug!("{method} {url} -> {status}");
-        Ok((status, text, url))
+        Ok(HttpAnswer {
+            url,
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Sends OTLP below the base URL; the answer is asked for in the same format.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<HttpAnswer, SoftprobeError> {
+        self.exchange("POST", path, Some((content_type, body)))
+    }
+}
+
+/// What a runtime answered, before anything is made of it.
+#[derive(Debug)]
+pub(crate) struct HttpAnswer {
+    url: String,
+    pub(crate) status: u16,
+    headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl HttpAnswer {
+    fn error(&self) -> Value {
+        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
+        body.map_or(Value::Null, |mut body| body["error"].take())
+    }
+
+    /// Whether the body is `{"error": message}`.
+    pub(crate) fn says(&self, message: &str) -> bool {
+        self.error() == message
+    }
+
+    /// The code of a refusal of the runtime's own, where it says that this is one: an error that a rule
+    /// sends may have any status and any body.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        Some(self.headers.text(REFUSAL_HEADER)?.into_owned())
+    }
+
+    /// Whether this is a strict miss.
+    pub(crate) fn is_miss(&self) -> bool {
+        self.headers.contains(MISS_HEADER)
+    }
+
+    /// The answer as the refusal that it is.
+    pub(crate) fn into_error(self) -> SoftprobeError {
+        RuntimeError {
+            status: self.status,
+            body: String::from_utf8_lossy(&self.body).into_owned(),
+            url: self.url,
+        }
+        .into()
+    }
+
+    /// The answer as it may go on to somebody else.
+    pub(crate) fn into_response(self) -> Response {
+        let Self {
+            url: _,
+            status,
+            mut headers,
+            body,
+        } = self;
+        headers.retain(|name| !(is_hop_by_hop(name) || ["content-length", "date"].contains(&name)));
+        Response {
+            status,
+            headers,
+            body,
+        }
     }
 }
 
 impl Runtime for HttpRuntime {
     fn call(&self, call: &Call) -> Result<Value, SoftprobeError> {
         let route = call.route();
-        let (status, body, url) = self.exchange(route.method, &route.path, route.body)?;
-        if !(200..300).contains(&status) {
-            return Err(RuntimeError { status, body, url }.into());
+        let content = route
+            .body
+            .map(|body| ("application/json", body.to_string().into_bytes()));
+        let answer = self.exchange(route.method, &route.path, content)?;
+        if !(200..300).contains(&answer.status) {
+            return Err(answer.into_error());
         }
-        serde_json::from_str(&body).map_err(|error| SoftprobeError::Protocol {
-            url,
+        serde_json::from_slice(&answer.body).map_err(|error| SoftprobeError::Protocol {
+            url: answer.url,
             message: format!("its answer is not JSON ({error})"),
         })
     }

@@ -57,7 +57,7 @@ pub enum Call {
     Meta,
     /// `POST /v1/sessions`
     Start {
-        /// `{"mode", "policy"}`
+        /// `{"mode", "policy", "caseId"}`
         body: Value,
     },
     /// `GET /v1/sessions`
@@ -89,7 +89,34 @@ pub enum Action {
     /// `GET …/case`
     Case,
     /// `POST …/close`
-    Close,
+    Close(Closing),
+}
+
+/// What is wanted of a capture when its session closes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// `?out=`: where the runtime writes the case, below the folder that it was started with for that.
+    pub out: Option<String>,
+    /// `?include=case`: whether the answer has the case.
+    pub include_case: bool,
+}
+
+impl Closing {
+    /// The query, with its `?`; empty where nothing is asked for.
+    fn query(&self) -> String {
+        let Self { out, include_case } = self;
+        let out = out.as_deref().map(|out| {
+            let out =
+                percent_encoding::utf8_percent_encode(out, percent_encoding::NON_ALPHANUMERIC);
+            format!("out={out}")
+        });
+        let include = include_case.then(|| "include=case".to_owned());
+        let asked: Vec<String> = out.into_iter().chain(include).collect();
+        match asked.is_empty() {
+            true => String::new(),
+            false => format!("?{}", asked.join("&")),
+        }
+    }
 }
 
 impl Action {
@@ -103,7 +130,7 @@ impl Action {
             Self::Stats => "stats",
             Self::State => "state",
             Self::Case => "case",
-            Self::Close => "close",
+            Self::Close(_) => "close",
         }
     }
 }
@@ -170,9 +197,9 @@ impl Call {
                         path,
                         body: Some(body),
                     },
-                    Action::Close => Route {
+                    Action::Close(closing) => Route {
                         method: "POST",
-                        path,
+                        path: path + &closing.query(),
                         body: None,
                     },
                 }

@@ -6,6 +6,13 @@ use std::fmt;
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";
 
+/// The header of a strict miss.
+pub(crate) const MISS_HEADER: &str = "x-softprobe-strict-miss";
+
+/// The header by which a runtime of ours tells its own refusals, value the code, from answers that a rule
+/// sends.
+pub(crate) const REFUSAL_HEADER: &str = "x-softprobe-error";
+
 /// Which way a message crossed the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

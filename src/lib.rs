@@ -91,6 +91,7 @@ mod http;
 mod json;
 mod logging;
 mod mock;
+mod otlp;
 mod reader;
 mod rule;
 mod session;
@@ -108,6 +109,8 @@ mod compare;
 #[cfg(feature = "runner")]
 mod hook;
 #[cfg(feature = "runner")]
+mod hookfile;
+#[cfg(feature = "runner")]
 mod outcome;
 #[cfg(feature = "runner")]
 mod report;
@@ -121,7 +124,7 @@ pub use case::{
     Predicate, SpanSummary, replayable_request,
 };
 pub use client::HttpRuntime;
-pub use control::{Action, Call, ControlError, Mode, Route, Runtime};
+pub use control::{Action, Call, Closing, ControlError, Mode, Route, Runtime};
 pub use error::{CaseLoadCause, CaseLoadError, RuntimeError, SoftprobeError};
 pub use http::{Direction, Headers, Request, Response};
 pub use mock::{Mock, MockResponse};
@@ -133,7 +136,7 @@ pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall}
 #[cfg(feature = "embedded")]
 pub use proxy::{Idle, Proxy};
 #[cfg(feature = "embedded")]
-pub use runtime::{ControlServer, EmbeddedRuntime};
+pub use runtime::{ControlServer, EmbeddedRuntime, ServerOptions};
 
 #[cfg(feature = "runner")]
 pub use hook::{

@@ -74,7 +74,7 @@ pub(crate) struct UnusedMock {
 }
 
 /// What became of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RunOutcome {
     /// The cases in the order of their trials.
     pub cases: Vec<CaseOutcome>,

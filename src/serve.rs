@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, Response, split_port};
@@ -33,6 +35,25 @@ pub(crate) type HyperResponse = hyper::Response<Body>;
 pub(crate) struct Server {
     address: SocketAddr,
     threads: Option<tokio::runtime::Runtime>,
+    /// Tells the listener and the connections to stop.
+    stop: watch::Sender<bool>,
+    /// Ends when the listener and every connection are gone.
+    gone: mpsc::Receiver<()>,
+}
+
+/// What ties a connection to its server.
+#[derive(Clone)]
+pub(crate) struct Lifeline {
+    stop: watch::Receiver<bool>,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Lifeline {
+    /// Returns when the server is told to stop.
+    async fn cut(&mut self) {
+        // An error is a server that is gone already.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
 }
 
 impl fmt::Debug for Server {
@@ -68,15 +89,43 @@ impl Server {
             .build()
             .map_err(failed)?;
         let handle = Arc::new(handle);
+        let (stop, stopped) = watch::channel(false);
+        let (alive, gone) = mpsc::channel(1);
+        let lifeline = Lifeline {
+            stop: stopped,
+            _alive: alive,
+        };
         {
             let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            threads.spawn(accept(listener, handle));
+            threads.spawn(accept(listener, handle, lifeline));
         }
         Ok(Self {
             address: bound,
             threads: Some(threads),
+            stop,
+            gone,
         })
+    }
+
+    /// Runs a task beside the connections, until the server stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(threads) = &self.threads {
+            threads.spawn(task);
+        }
+    }
+
+    /// Takes no further connection, lets requests that run end within the limit, and stops.
+    pub(crate) fn stop(mut self, limit: Duration) {
+        self.stop.send_replace(true);
+        let gone = self.gone.recv();
+        if let Some(threads) = &self.threads
+            && threads
+                .block_on(async { tokio::time::timeout(limit, gone).await })
+                .is_err()
+        {
+            log::warn!("requests still run after {limit:?}; they are cut off");
+        }
     }
 
     /// Where it listens.
@@ -94,17 +143,22 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(listener: TcpListener, handle: Arc<H>)
+async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, mut lifeline: Lifeline)
 where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
 {
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = lifeline.cut() => return,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 // Without it a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(connection(stream, Arc::clone(&handle)));
+                let lifeline = Some(lifeline.clone());
+                tokio::spawn(connection(stream, Arc::clone(&handle), lifeline));
             }
             Err(error) => {
                 // Out of file handles, most likely: others have to be closed first.
@@ -115,8 +169,8 @@ where
     }
 }
 
-/// Serves one connection until its client is done with it.
-pub(crate) async fn connection<S, H, F>(stream: S, handle: Arc<H>)
+/// Serves one connection until its client is done with it, or until its server stops.
+pub(crate) async fn connection<S, H, F>(stream: S, handle: Arc<H>, lifeline: Option<Lifeline>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -126,32 +180,43 @@ where
         let answer = handle(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOWEST_CLIENT)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
+    let mut serving = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(SLOWEST_CLIENT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let served = match lifeline {
+        None => serving.await,
+        Some(mut lifeline) => tokio::select! {
+            served = serving.as_mut() => served,
+            () = lifeline.cut() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        },
+    };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
     }
 }
 
-/// Reads a request whole.
+/// Reads a request whole, a body of so many bytes at the most.
 ///
 /// # Errors
 ///
 /// The answer for a body that is too large, too slow, or broken off.
-pub(crate) async fn read_request(request: HyperRequest) -> Result<Request, Response> {
+pub(crate) async fn read_request(
+    request: HyperRequest,
+    largest: usize,
+) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
-    let limited = Limited::new(body, LARGEST_BODY).collect();
+    let limited = Limited::new(body, largest).collect();
     let body = match tokio::time::timeout(SLOWEST_CLIENT, limited).await {
         Ok(Ok(body)) => body.to_bytes().to_vec(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(plain(
-                413,
-                &format!("a body of more than {LARGEST_BODY} bytes is refused"),
-            ));
+            return Err(too_large(largest));
         }
         Ok(Err(error)) => {
             return Err(plain(400, &format!("the request broke off: {error}")));
@@ -159,6 +224,30 @@ pub(crate) async fn read_request(request: HyperRequest) -> Result<Request, Respo
         Err(_) => return Err(plain(408, "the request's body took too long")),
     };
     Ok(describe(&parts, body))
+}
+
+fn too_large(largest: usize) -> Response {
+    plain(
+        413,
+        &format!("a body of more than {largest} bytes is refused"),
+    )
+}
+
+/// The body without its gzip, of so many bytes at the most.
+///
+/// # Errors
+///
+/// The answer for a body that is no gzip, or unpacks to more.
+pub(crate) fn gunzip(body: &[u8], largest: usize) -> Result<Vec<u8>, Response> {
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(body)
+        .take(largest as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(|error| plain(400, &format!("the body is not gzip: {error}")))?;
+    if out.len() > largest {
+        return Err(too_large(largest));
+    }
+    Ok(out)
 }
 
 /// A request's head as our own type: host from the target, else from the `Host` header.

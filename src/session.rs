@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::case::{CapturedHit, Case, Predicate};
 use crate::client::{HttpRuntime, Token};
-use crate::control::{Action, Call, Mode, Runtime};
+use crate::control::{Action, Call, Closing, Mode, Runtime};
 use crate::error::{CaseLoadError, SoftprobeError};
 use crate::mock::Mock;
 use crate::rule::Policy;
@@ -154,6 +154,11 @@ impl SoftprobeBuilder {
 
     /// The finished value; nothing is sent yet.
     pub fn build(self) -> Softprobe {
+        Softprobe::with_runtime(Arc::new(self.runtime()))
+    }
+
+    /// The runtime alone, for a [proxy](crate::Proxy::start_remote) in front of it.
+    pub fn runtime(self) -> HttpRuntime {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
         let base = self
             .base_url
@@ -163,7 +168,7 @@ impl SoftprobeBuilder {
             .token
             .or_else(|| Token::new(&variable("SOFTPROBE_API_TOKEN")?));
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        Softprobe::with_runtime(Arc::new(HttpRuntime::new(&base, token, timeout)))
+        HttpRuntime::new(&base, token, timeout)
     }
 }
 
@@ -339,9 +344,40 @@ impl SoftprobeSession {
     /// What the runtime refuses.
     pub fn close(mut self) -> Result<(), SoftprobeError> {
         self.closes_on_drop = false;
-        let closed = self.call(Action::Close).map(drop);
+        let closed = self.call(Action::Close(Closing::default())).map(drop);
         log::debug!("session {}: closed", self.id);
         closed
+    }
+
+    /// The case that a capture session has recorded so far, as a document for a case file.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Runtime`] with status 400 when the session captures nothing.
+    pub fn captured_case(&self) -> Result<Value, SoftprobeError> {
+        self.call(Action::Case)
+    }
+
+    /// Closes a capture session and returns the case that it recorded.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime refuses; [`SoftprobeError::Protocol`] when its answer has no case.
+    pub fn close_with_case(mut self) -> Result<Value, SoftprobeError> {
+        let closing = Closing {
+            include_case: true,
+            ..Closing::default()
+        };
+        let mut answer = self.call(Action::Close(closing))?;
+        self.closes_on_drop = false;
+        log::debug!("session {}: closed", self.id);
+        match answer.get_mut("case").map(Value::take) {
+            Some(case) => Ok(case),
+            None => Err(SoftprobeError::Protocol {
+                url: self.runtime.address().to_owned(),
+                message: "the closed session has no case".to_owned(),
+            }),
+        }
     }
 
     fn send_rules(&self, rules: &[Value]) -> Result<(), SoftprobeError> {
@@ -368,7 +404,7 @@ impl Drop for SoftprobeSession {
         if !self.closes_on_drop {
             return;
         }
-        match self.call(Action::Close) {
+        match self.call(Action::Close(Closing::default())) {
             Ok(_) => log::debug!("session {}: closed", self.id),
             Err(error) if error.is_unknown_session() => {}
             Err(error) => log::warn!("session {}: can't be closed: {error}", self.id),

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use super::otlp::{Any, field};
 use super::{Case, Exchange, inbound};
+use crate::otlp::json::{Any, field};
 use crate::reader::Place;
 
 const MOST_SPANS: usize = 100;
@@ -46,6 +46,38 @@ pub enum CaseError {
         /// What is wrong there.
         message: String,
     },
+    /// More than one of these.
+    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
+}
+
+impl CaseError {
+    /// The faults one by one, in the order of the document.
+    pub fn each(&self) -> &[Self] {
+        match self {
+            Self::Several(faults) => faults,
+            one => std::slice::from_ref(one),
+        }
+    }
+}
+
+/// The faults found so far: all of them are told at once.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<CaseError>);
+
+impl Faults {
+    pub(super) fn add(&mut self, place: &Place, message: impl Into<String>) {
+        self.0.push(shape(place, message));
+    }
+
+    /// The value, or what was wrong on the way to it.
+    fn into_result<T>(mut self, value: T) -> Result<T, CaseError> {
+        match self.0.len() {
+            0 => Ok(value),
+            1 => Err(self.0.remove(0)),
+            _ => Err(CaseError::Several(self.0)),
+        }
+    }
 }
 
 impl From<serde_json::Error> for CaseError {
@@ -61,7 +93,7 @@ impl From<serde_json::Error> for CaseError {
     }
 }
 
-pub(super) fn shape(place: &Place, message: impl Into<String>) -> CaseError {
+fn shape(place: &Place, message: impl Into<String>) -> CaseError {
     CaseError::Shape {
         place: place.to_string(),
         message: message.into(),
@@ -74,45 +106,35 @@ pub(super) fn read(document: Value) -> Result<Case, CaseError> {
     if !document.is_object() {
         return Err(shape(&root.key("$"), "a case is a JSON object"));
     }
-    let version = required_text(&document, "version")?;
-    let core = version.split(['-', '+']).next().unwrap_or_default();
-    let numbers: Vec<&str> = core.split('.').collect();
-    let major = numbers[0];
-    if numbers.len() > 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
-        return Err(shape(
-            &root.key("version"),
-            format!("`{version}` is not a version such as `1.0.0`"),
-        ));
+    let mut faults = Faults::default();
+    let version = required_text(&document, "version", &mut faults);
+    if let Some(version) = version {
+        check_version(&version, &mut faults);
     }
-    if major != "1" {
-        return Err(CaseError::Version { found: version });
-    }
-    let id = required_text(&document, "caseId")?;
-    let mode = optional_text(&document, "mode")?;
+    let id = required_text(&document, "caseId", &mut faults);
+    let mode = optional_text(&document, "mode", &mut faults);
     if let Some(mode) = &mode
         && !["capture", "replay", "generate"].contains(&mode.as_str())
     {
-        return Err(shape(
+        faults.add(
             &root.key("mode"),
             format!("`{mode}` is not one of capture, replay, generate"),
-        ));
+        );
     }
-
     let mut warnings = Vec::new();
-    let mut exchanges = read_traces(&document, &mut warnings)?;
+    let mut exchanges = read_traces(&document, &mut warnings, &mut faults);
     exchanges.sort_by_key(|x| x.start_ns);
     let inbound = inbound::find(&exchanges);
     if let Ok(Some(n)) = inbound {
         exchanges[n].direction = Some(crate::http::Direction::Inbound);
     }
-
-    Ok(Case {
-        id,
-        suite: optional_text(&document, "suite")?,
+    let case = Case {
+        id: id.unwrap_or_default(),
+        suite: optional_text(&document, "suite", &mut faults),
         mode,
-        created_at: optional_text(&document, "createdAt")?,
-        rules: optional_list(&document, "rules")?.to_vec(),
-        fixtures: optional_list(&document, "fixtures")?
+        created_at: optional_text(&document, "createdAt", &mut faults),
+        rules: optional_list(&document, "rules", &mut faults).to_vec(),
+        fixtures: optional_list(&document, "fixtures", &mut faults)
             .iter()
             .filter_map(|fixture| {
                 let name = fixture.get("name")?.as_str()?;
@@ -123,17 +145,33 @@ pub(super) fn read(document: Value) -> Result<Case, CaseError> {
         exchanges,
         inbound,
         document,
-    })
+    };
+    faults.into_result(case)
 }
 
-fn read_traces(document: &Value, warnings: &mut Vec<String>) -> Result<Vec<Exchange>, CaseError> {
+fn check_version(version: &str, faults: &mut Faults) {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    if numbers.len() > 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
+        faults.add(
+            &Place::root().key("version"),
+            format!("`{version}` is not a version such as `1.0.0`"),
+        );
+    } else if numbers[0] != "1" {
+        faults.0.push(CaseError::Version {
+            found: version.to_owned(),
+        });
+    }
+}
+
+fn read_traces(document: &Value, warnings: &mut Vec<String>, faults: &mut Faults) -> Vec<Exchange> {
     let place = Place::root().key("traces");
-    let traces = match field(document, "traces") {
-        None => return Err(CaseError::Missing { field: "traces" }),
-        Some(traces) => list(traces, &place)?,
+    let Some(traces) = field(document, "traces") else {
+        faults.0.push(CaseError::Missing { field: "traces" });
+        return Vec::new();
     };
     let mut exchanges = Vec::new();
-    for (t, trace) in traces.iter().enumerate() {
+    for (t, trace) in list(traces, &place, faults).iter().enumerate() {
         let place = place.index(t);
         let size = trace.to_string().len();
         if size > LARGEST_TRACE {
@@ -141,16 +179,7 @@ fn read_traces(document: &Value, warnings: &mut Vec<String>) -> Result<Vec<Excha
                 "{place}: {size} bytes; {LARGEST_TRACE} are advised at the most"
             ));
         }
-        for (resource_spans, place) in children(trace, "resourceSpans", &place)? {
-            let resource = resource_attributes(resource_spans, &place)?;
-            for (scope_spans, place) in children(resource_spans, "scopeSpans", &place)? {
-                for (span, place) in children(scope_spans, "spans", &place)? {
-                    let attributes = attributes(span, &place)?;
-                    note_sizes(&attributes, &place, warnings);
-                    exchanges.push(Exchange::read(span, &place, &attributes, &resource)?);
-                }
-            }
-        }
+        exchanges.extend(read_trace(trace, &place, warnings, faults));
     }
     if exchanges.len() > MOST_SPANS {
         let found = exchanges.len();
@@ -158,7 +187,41 @@ fn read_traces(document: &Value, warnings: &mut Vec<String>) -> Result<Vec<Excha
             "{found} spans; {MOST_SPANS} a case are advised at the most"
         ));
     }
-    Ok(exchanges)
+    exchanges
+}
+
+/// The spans of one trace document, in document order.
+fn read_trace(
+    trace: &Value,
+    place: &Place,
+    warnings: &mut Vec<String>,
+    faults: &mut Faults,
+) -> Vec<Exchange> {
+    let mut exchanges = Vec::new();
+    for (resource_spans, place) in children(trace, "resourceSpans", place, faults) {
+        let resource = resource_attributes(resource_spans, &place, faults);
+        for (scope_spans, place) in children(resource_spans, "scopeSpans", &place, faults) {
+            for (span, place) in children(scope_spans, "spans", &place, faults) {
+                let attributes = attributes(span, &place, faults);
+                note_sizes(&attributes, &place, warnings);
+                let exchange = Exchange::read(span, &place, &attributes, &resource, faults);
+                exchanges.push(exchange);
+            }
+        }
+    }
+    exchanges
+}
+
+/// The spans of a trace document that stands by itself, in document order.
+///
+/// # Errors
+///
+/// Every value of the wrong shape, with its place in the document.
+#[cfg(feature = "embedded")]
+pub(crate) fn read_spans(trace: &Value) -> Result<Vec<Exchange>, CaseError> {
+    let mut faults = Faults::default();
+    let exchanges = read_trace(trace, &Place::root(), &mut Vec::new(), &mut faults);
+    faults.into_result(exchanges)
 }
 
 fn note_sizes(attributes: &[Attribute], place: &Place, warnings: &mut Vec<String>) {
@@ -189,31 +252,31 @@ pub(super) struct Attribute {
     pub(super) place: Place,
 }
 
-pub(super) fn attributes(owner: &Value, place: &Place) -> Result<Vec<Attribute>, CaseError> {
+fn attributes(owner: &Value, place: &Place, faults: &mut Faults) -> Vec<Attribute> {
     let mut attributes = Vec::new();
-    for (attribute, place) in children(owner, "attributes", place)? {
-        let key = attribute.get("key").and_then(Value::as_str);
-        let key = key.ok_or_else(|| shape(&place, "an attribute needs a `key`"))?;
-        let place = place.key("value");
-        let value = match field(attribute, "value") {
-            None => Any::Other,
-            Some(value) => {
-                Any::read(value).map_err(|why| shape(&place, format!("{key}: {why}")))?
-            }
+    for (attribute, place) in children(owner, "attributes", place, faults) {
+        let Some(key) = attribute.get("key").and_then(Value::as_str) else {
+            faults.add(&place, "an attribute needs a `key`");
+            continue;
         };
-        attributes.push(Attribute {
-            key: key.to_owned(),
-            value,
-            place,
-        });
+        let place = place.key("value");
+        let value = field(attribute, "value").map_or(Ok(Any::None), Any::read);
+        match value {
+            Ok(value) => attributes.push(Attribute {
+                key: key.to_owned(),
+                value,
+                place,
+            }),
+            Err(why) => faults.add(&place, format!("{key}: {why}")),
+        }
     }
-    Ok(attributes)
+    attributes
 }
 
-fn resource_attributes(owner: &Value, place: &Place) -> Result<Vec<Attribute>, CaseError> {
+fn resource_attributes(owner: &Value, place: &Place, faults: &mut Faults) -> Vec<Attribute> {
     match field(owner, "resource") {
-        None => Ok(Vec::new()),
-        Some(resource) => attributes(resource, &place.key("resource")),
+        None => Vec::new(),
+        Some(resource) => attributes(resource, &place.key("resource"), faults),
     }
 }
 
@@ -221,43 +284,50 @@ fn children<'a>(
     owner: &'a Value,
     name: &str,
     place: &Place,
-) -> Result<Vec<(&'a Value, Place)>, CaseError> {
+    faults: &mut Faults,
+) -> Vec<(&'a Value, Place)> {
     if !owner.is_object() {
-        return Err(shape(place, "expected an object"));
+        faults.add(place, "expected an object");
+        return Vec::new();
     }
     let place = place.key(name);
-    match field(owner, name) {
-        None => Ok(Vec::new()),
-        Some(value) => Ok(list(value, &place)?
-            .iter()
-            .enumerate()
-            .map(|(n, child)| (child, place.index(n)))
-            .collect()),
+    let Some(value) = field(owner, name) else {
+        return Vec::new();
+    };
+    let children = list(value, &place, faults).iter().enumerate();
+    children.map(|(n, child)| (child, place.index(n))).collect()
+}
+
+fn list<'a>(value: &'a Value, place: &Place, faults: &mut Faults) -> &'a [Value] {
+    match value.as_array() {
+        Some(list) => list,
+        None => {
+            faults.add(place, "expected a list");
+            &[]
+        }
     }
 }
 
-fn list<'a>(value: &'a Value, place: &Place) -> Result<&'a [Value], CaseError> {
-    let list = value
-        .as_array()
-        .ok_or_else(|| shape(place, "expected a list"))?;
-    Ok(list)
+fn required_text(document: &Value, name: &'static str, faults: &mut Faults) -> Option<String> {
+    if field(document, name).is_none() {
+        faults.0.push(CaseError::Missing { field: name });
+    }
+    optional_text(document, name, faults)
 }
 
-fn required_text(document: &Value, name: &'static str) -> Result<String, CaseError> {
-    optional_text(document, name)?.ok_or(CaseError::Missing { field: name })
-}
-
-fn optional_text(document: &Value, name: &str) -> Result<Option<String>, CaseError> {
-    match field(document, name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(shape(&Place::root().key(name), "expected a string")),
+fn optional_text(document: &Value, name: &str, faults: &mut Faults) -> Option<String> {
+    match field(document, name)? {
+        Value::String(text) => Some(text.clone()),
+        _ => {
+            faults.add(&Place::root().key(name), "expected a string");
+            None
+        }
     }
 }
 
-fn optional_list<'a>(document: &'a Value, name: &str) -> Result<&'a [Value], CaseError> {
+fn optional_list<'a>(document: &'a Value, name: &str, faults: &mut Faults) -> &'a [Value] {
     match field(document, name) {
-        None => Ok(&[]),
-        Some(value) => list(value, &Place::root().key(name)),
+        None => &[],
+        Some(value) => list(value, &Place::root().key(name), faults),
     }
 }

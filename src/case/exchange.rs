@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::document::{Attribute, CaseError, shape};
-use super::otlp::{Any, decode_base64, field, id, integer};
+use super::document::{Attribute, Faults};
 use crate::http::{
     Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
+use crate::otlp::json::{Any, decode_base64, field, id, integer};
 use crate::reader::Place;
 
 const REQUEST_HEADER: &str = "http.request.header.";
@@ -154,6 +154,33 @@ impl Exchange {
         }
     }
 
+    /// Whether the span records an exchange: its type says `extract`.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn is_extract(&self) -> bool {
+        self.span_type == SpanType::Extract
+    }
+
+    /// Whether the span asks for an answer: its type says `inject`.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn is_inject(&self) -> bool {
+        self.span_type == SpanType::Inject
+    }
+
+    /// The span's attributes as plain JSON, in order.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn attributes(&self) -> Vec<(String, Value)> {
+        let attributes = field(&self.span, "attributes").and_then(Value::as_array);
+        let attributes = attributes.map(Vec::as_slice).unwrap_or_default();
+        attributes
+            .iter()
+            .filter_map(|attribute| {
+                let key = attribute.get("key")?.as_str()?;
+                let value = Any::read(field(attribute, "value")?).ok()?;
+                Some((key.to_owned(), value.to_json()))
+            })
+            .collect()
+    }
+
     /// The captured response.
     ///
     /// # Errors
@@ -195,7 +222,8 @@ impl Exchange {
         place: &Place,
         attributes: &[Attribute],
         resource: &[Attribute],
-    ) -> Result<Self, CaseError> {
+        faults: &mut Faults,
+    ) -> Self {
         let words = Words(attributes);
         let kind = read_kind(field(span, "kind"));
         let direction = match words.text("sp.traffic.direction") {
@@ -206,8 +234,8 @@ impl Exchange {
                 Kind::Other | Kind::Unspecified => None,
             },
         };
-        let (request_body, request_body_is_bytes) = words.body("http.request.body")?;
-        Ok(Self {
+        let (request_body, request_body_is_bytes) = words.body("http.request.body", faults);
+        Self {
             trace_id: id(field(span, "traceId"), 16).unwrap_or_default(),
             span_id: id(field(span, "spanId"), 8).unwrap_or_default(),
             parent_span_id: id(field(span, "parentSpanId"), 8),
@@ -222,12 +250,11 @@ impl Exchange {
                 None => 0,
                 Some(value) => integer(value)
                     .and_then(|ns| u64::try_from(ns).ok())
-                    .ok_or_else(|| {
-                        shape(
-                            &place.key("startTimeUnixNano"),
-                            "expected nanoseconds since 1970",
-                        )
-                    })?,
+                    .unwrap_or_else(|| {
+                        let place = place.key("startTimeUnixNano");
+                        faults.add(&place, "expected nanoseconds since 1970");
+                        0
+                    }),
             },
             request_body_captured: request_body.is_some(),
             request: words.request(request_body.unwrap_or_default()),
@@ -240,8 +267,8 @@ impl Exchange {
                 None => SpanType::None,
             },
             request_body_is_bytes,
-            response: words.response()?,
-        })
+            response: words.response(faults),
+        }
     }
 }
 
@@ -327,29 +354,31 @@ impl Words<'_> {
     }
 
     /// The body, and whether it was captured as bytes.
-    fn body(&self, key: &str) -> Result<(Option<Vec<u8>>, bool), CaseError> {
+    fn body(&self, key: &str, faults: &mut Faults) -> (Option<Vec<u8>>, bool) {
         let Some(Attribute { value, place, .. }) = self.find(key) else {
-            return Ok((None, false));
+            return (None, false);
         };
         match value {
-            Any::Bytes(bytes) => Ok((Some(bytes.clone()), true)),
+            Any::Bytes(bytes) => (Some(bytes.clone()), true),
             Any::Text(text) => match self.text(&format!("{key}.encoding")).as_deref() {
                 Some("base64") => {
-                    let bytes = decode_base64(text).ok_or_else(|| {
-                        shape(
+                    let bytes = decode_base64(text);
+                    if bytes.is_none() {
+                        faults.add(
                             place,
                             format!("{key}: {key}.encoding says base64, which this is not"),
-                        )
-                    })?;
-                    Ok((Some(bytes), true))
+                        );
+                    }
+                    (bytes, true)
                 }
-                _ => Ok((Some(text.clone().into_bytes()), false)),
+                _ => (Some(text.clone().into_bytes()), false),
             },
-            Any::Other => Ok((None, false)),
-            _ => Err(shape(
-                place,
-                format!("{key}: a body is a stringValue or a bytesValue"),
-            )),
+            Any::None => (None, false),
+            _ => {
+                let message = format!("{key}: a body is a stringValue or a bytesValue");
+                faults.add(place, message);
+                (None, false)
+            }
         }
     }
 
@@ -399,7 +428,7 @@ impl Words<'_> {
         }
     }
 
-    fn response(&self) -> Result<Result<CapturedResponse, MissingStatus>, CaseError> {
+    fn response(&self, faults: &mut Faults) -> Result<CapturedResponse, MissingStatus> {
         const STATUS: [&str; 3] = [
             "http.response.status_code",
             "http.response.header.:status",
@@ -407,23 +436,23 @@ impl Words<'_> {
         ];
         let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, self.text(key)?))) else {
             let captured = self.0.iter().any(|a| a.key.starts_with("http.response."));
-            return Ok(Err(MissingStatus {
+            return Err(MissingStatus {
                 fault: "has no http.response.status_code".to_owned(),
                 damaged: captured,
-            }));
+            });
         };
         let Some(status) = text.trim().parse().ok().filter(|s| (100..1000).contains(s)) else {
-            return Ok(Err(MissingStatus {
+            return Err(MissingStatus {
                 fault: format!("{key}: `{text}` is not an HTTP status"),
                 damaged: true,
-            }));
+            });
         };
-        let (body, body_is_bytes) = self.body("http.response.body")?;
-        Ok(Ok(CapturedResponse {
+        let (body, body_is_bytes) = self.body("http.response.body", faults);
+        Ok(CapturedResponse {
             status,
             headers: self.headers(RESPONSE_HEADER),
             body,
             body_is_bytes,
-        }))
+        })
     }
 }

@@ -7,11 +7,17 @@ mod document;
 mod exchange;
 mod inbound;
 mod lookup;
-mod otlp;
+#[cfg(feature = "embedded")]
+mod record;
 
 pub use document::CaseError;
+#[cfg(feature = "embedded")]
+pub(crate) use document::read_spans;
 pub use exchange::{CapturedResponse, Exchange, SpanSummary, replayable_request};
 pub use inbound::AmbiguousInbound;
+#[cfg(feature = "embedded")]
+pub(crate) use record::{Recording, SpanPurpose, document_of, response_attributes, text_attribute};
+
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
 
 use serde_json::Value;

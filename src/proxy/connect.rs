@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Outcome, Shared, answer, decide};
+use super::{Act, Shared, answer, decide};
 use crate::http::Response;
 use crate::serve::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
 
@@ -67,7 +67,7 @@ async fn tunnel(
         });
         let handle =
             move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
-        connection(stream, Arc::new(handle)).await;
+        connection(stream, Arc::new(handle), None).await;
         return Ok(());
     }
     let (parts, _) = request.into_parts();
@@ -75,14 +75,14 @@ async fn tunnel(
     asked.scheme = "https".to_owned();
     asked.host = crate::serve::without_default_port("https", &authority).to_owned();
     asked.path = String::new();
-    match decide(&shared, asked).await {
-        Outcome::Forward => {
+    match decide(&shared, asked).await.act {
+        Act::Forward => {
             let upstream = TcpStream::connect(&authority);
             let mut upstream = tokio::time::timeout(SLOWEST_START, upstream).await??;
             copy_bidirectional(&mut stream, &mut upstream).await?;
         }
         // An answer can't be put into a connection whose keys are the client's and the upstream's.
-        Outcome::Respond(..) => log::warn!(
+        Act::Respond(..) => log::warn!(
             "CONNECT {authority}: TLS can't be answered from a capture; the connection is closed"
         ),
     }

@@ -2,13 +2,14 @@
 
 use base64::Engine as _;
 
+use crate::error::SoftprobeError;
 use crate::http::{Headers, SESSION_HEADER};
 use crate::runtime::Oracle;
 
 /// What a call's headers say about its session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Correlation {
-    /// It belongs to this session, which is open.
+    /// It belongs to this session, where that is open.
     Session(String),
     /// No session is open at all.
     Idle,
@@ -17,32 +18,35 @@ pub(super) enum Correlation {
 }
 
 /// Finds the session; the first way that names one decides, also when that one is not open.
-pub(super) fn correlate(headers: &Headers, oracle: &dyn Oracle) -> Correlation {
-    let open = oracle.open_sessions();
-    if open.is_empty() {
-        return Correlation::Idle;
-    }
+pub(super) fn correlate(
+    headers: &Headers,
+    oracle: &dyn Oracle,
+) -> Result<Correlation, SoftprobeError> {
     let named = from_header(headers)
         .or_else(|| from_tracestate(headers))
         .or_else(|| from_credentials(headers))
         .or_else(|| oracle.session_of_trace(&trace_id(headers)?));
-    match named {
-        Some(session) if open.contains(&session) => Correlation::Session(session),
-        Some(session) => Correlation::None(closed(&session)),
-        None => match open.as_slice() {
-            [only] => Correlation::Session(only.clone()),
-            several => Correlation::None(format!(
-                "it carries no session: the application passed neither `tracestate` nor \
-                 `traceparent` on, and {} sessions were open",
-                several.len()
-            )),
-        },
+    if let Some(session) = named {
+        return Ok(Correlation::Session(session));
     }
+    Ok(match oracle.open_sessions()?.as_slice() {
+        [] => Correlation::Idle,
+        [only] => Correlation::Session(only.clone()),
+        several => Correlation::None(format!(
+            "it carries no session: the application passed neither `tracestate` nor \
+             `traceparent` on, and {} sessions were open",
+            several.len()
+        )),
+    })
 }
 
-/// The reason for a call whose session is gone.
-pub(super) fn closed(session: &str) -> String {
-    format!("its session `{session}` is closed or unknown")
+/// What becomes of a call whose session is not open.
+pub(super) fn closed(session: &str, oracle: &dyn Oracle) -> Result<Correlation, SoftprobeError> {
+    Ok(if oracle.open_sessions()?.is_empty() {
+        Correlation::Idle
+    } else {
+        Correlation::None(format!("its session `{session}` is closed or unknown"))
+    })
 }
 
 fn from_header(headers: &Headers) -> Option<String> {
@@ -87,8 +91,35 @@ fn from_credentials(headers: &Headers) -> Option<String> {
 }
 
 fn trace_id(headers: &Headers) -> Option<String> {
-    let value = headers.text("traceparent")?;
-    let mut parts = value.trim().split('-');
-    let trace_id = parts.nth(1)?;
-    (trace_id.len() == 32).then(|| trace_id.to_ascii_lowercase())
+    parse_traceparent(headers).map(|(trace_id, _)| trace_id)
+}
+
+/// Trace id and parent span id of `traceparent`, lower-case hex.
+pub(super) fn parse_traceparent(headers: &Headers) -> Option<(String, String)> {
+    let value = headers.text("traceparent")?.trim().to_ascii_lowercase();
+    let mut parts = value.split('-').skip(1);
+    let (trace_id, span_id) = (parts.next()?, parts.next()?);
+    let is_hex = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_hex(trace_id, 32) && is_hex(span_id, 16)).then(|| (trace_id.to_owned(), span_id.to_owned()))
+}
+
+/// The request with its session in `tracestate` too, where only the header names it: the hop that
+/// Envoy's ingress listener makes elsewhere, so that the application has something to pass on. A
+/// request without `traceparent` starts a trace of these ids.
+pub(super) fn with_trace(headers: &mut Headers, trace_id: &str, span_id: &str) {
+    let Some(session) = from_header(headers) else {
+        return;
+    };
+    if from_tracestate(headers).is_none() {
+        let entry = format!("{SESSION_HEADER}={session}");
+        let others: Vec<String> = headers
+            .all("tracestate")
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect();
+        let all: Vec<String> = std::iter::once(entry).chain(others).collect();
+        headers.set("tracestate", all.join(","));
+    }
+    if parse_traceparent(headers).is_none() {
+        headers.set("traceparent", format!("00-{trace_id}-{span_id}-01"));
+    }
 }

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::client::{Timeouts, agent};
 use crate::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
-use crate::serve::{HyperResponse, plain, to_hyper};
+use crate::serve::{Body, HyperResponse, LARGEST_BODY, plain, to_hyper};
 
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
@@ -37,17 +37,17 @@ impl Forwarder {
         }
     }
 
-    /// The upstream's answer; 502 and 504 say what went wrong on the way.
-    pub(super) async fn forward(&self, request: Request) -> HyperResponse {
+    /// The upstream's answer, its body still on the way.
+    ///
+    /// # Errors
+    ///
+    /// The answer that says what went wrong: 400, 502 or 504.
+    pub(super) async fn forward(&self, request: &Request) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
-        let request = match upstream_request(&request) {
-            Ok(request) => request,
-            Err(error) => {
-                return to_hyper(plain(400, &format!("{shown} can't be forwarded: {error}")));
-            }
-        };
+        let request = upstream_request(request)
+            .map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
         if request.uri().scheme_str() == Some("https") {
-            return self.forward_tls(request, &shown).await;
+            return self.forward_tls(request, &shown).await.map(to_hyper);
         }
         let request = request.map(|body| Full::new(Bytes::from(body)));
         match tokio::time::timeout(SLOWEST_UPSTREAM, self.plain.request(request)).await {
@@ -66,14 +66,39 @@ impl Forwarder {
                         parts.headers.append(name, value);
                     }
                 }
-                HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
+                Ok(HyperResponse::from_parts(
+                    parts,
+                    body.map_err(Into::into).boxed(),
+                ))
             }
-            Ok(Err(error)) => to_hyper(plain(502, &format!("{shown} failed: {}", chain(&error)))),
-            Err(_) => to_hyper(plain(504, &format!("{shown} took too long"))),
+            Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {}", chain(&error)))),
+            Err(_) => Err(plain(504, &format!("{shown} took too long"))),
         }
     }
 
-    async fn forward_tls(&self, request: hyper::Request<Vec<u8>>, shown: &str) -> HyperResponse {
+    /// The upstream's whole answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward), also for a body that breaks off, is too slow or too large.
+    pub(super) async fn forward_whole(&self, request: &Request) -> Result<Response, Response> {
+        let (parts, body) = self.forward(request).await?.into_parts();
+        let read = tokio::time::timeout(SLOWEST_UPSTREAM, read_whole(body)).await;
+        let body = read.unwrap_or_else(|_| Err("its body takes too long".to_owned()));
+        let body =
+            body.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
+        Ok(Response {
+            status: parts.status.as_u16(),
+            headers: kept_headers(&parts.headers),
+            body,
+        })
+    }
+
+    async fn forward_tls(
+        &self,
+        request: hyper::Request<Vec<u8>>,
+        shown: &str,
+    ) -> Result<Response, Response> {
         let agent = self.tls.clone();
         let sent = tokio::task::spawn_blocking(move || {
             let mut response = agent.run(request)?;
@@ -88,11 +113,25 @@ impl Forwarder {
         })
         .await;
         match sent {
-            Ok(Ok(response)) => to_hyper(response),
-            Ok(Err(error)) => to_hyper(plain(502, &format!("{shown} failed: {error}"))),
-            Err(error) => to_hyper(plain(502, &format!("{shown} failed: {error}"))),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {error}"))),
+            Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
         }
     }
+}
+
+async fn read_whole(mut body: Body) -> Result<Vec<u8>, String> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| error.to_string())?;
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        if whole.len() > LARGEST_BODY {
+            return Err(format!("its body has more than {LARGEST_BODY} bytes"));
+        }
+    }
+    Ok(whole)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -4,19 +4,26 @@
 mod connect;
 mod correlate;
 mod forward;
+mod observe;
+mod remote;
 mod target;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::HttpRuntime;
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, Response};
 use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
 use crate::runtime::{EmbeddedRuntime, Oracle, Verdict};
-use crate::serve::{HyperRequest, HyperResponse, Server, read_request, to_hyper};
+use crate::serve::{
+    HyperRequest, HyperResponse, LARGEST_BODY, Server, plain, read_request, to_hyper,
+};
 
 use correlate::Correlation;
+use observe::Observed;
+pub(crate) use remote::RemoteOracle;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
@@ -57,8 +64,30 @@ impl Proxy {
         address: &str,
         idle: Idle,
     ) -> Result<Self, SoftprobeError> {
+        Self::serve(Arc::new(runtime.clone()), address, idle)
+    }
+
+    /// Starts a proxy in front of a runtime elsewhere, which it asks by OTLP.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_remote(
+        runtime: &HttpRuntime,
+        address: &str,
+        idle: Idle,
+    ) -> Result<Self, SoftprobeError> {
+        Self::serve(Arc::new(RemoteOracle::new(runtime.clone())), address, idle)
+    }
+
+    /// Starts a proxy in front of whatever answers its questions.
+    pub(crate) fn serve(
+        oracle: Arc<dyn Oracle>,
+        address: &str,
+        idle: Idle,
+    ) -> Result<Self, SoftprobeError> {
         let shared = Arc::new(Shared {
-            oracle: Arc::new(runtime.clone()),
+            oracle,
             idle,
             forwarder: forward::Forwarder::new(),
         });
@@ -66,6 +95,11 @@ impl Proxy {
             answer(Arc::clone(&shared), None, request)
         })?;
         Ok(Self { server })
+    }
+
+    /// Takes no further connection, lets calls that run end within the limit, and stops.
+    pub fn stop(self, limit: Duration) {
+        self.server.stop(limit);
     }
 
     /// Where it listens.
@@ -117,33 +151,62 @@ async fn answer(
         return connect::open(shared, request);
     }
     let absolute = request.uri().scheme().is_some();
-    let mut request = match read_request(request).await {
+    let mut request = match read_request(request, LARGEST_BODY).await {
         Ok(request) => request,
         Err(refusal) => return to_hyper(refusal),
     };
-    if let Err(refusal) = target::of(&mut request, absolute, tunnel.as_deref()) {
-        return to_hyper(refusal);
-    }
+    let form = match target::of(&mut request, absolute, tunnel.as_deref()) {
+        Ok(form) => form,
+        Err(refusal) => return to_hyper(refusal),
+    };
     if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {
         request.headers.set("proxy-authorization", credentials);
     }
-    match decide(&shared, request.clone()).await {
-        Outcome::Respond(response, latency) => {
+    let Outcome { act, records } = decide(&shared, request.clone()).await;
+    let observed = Observed::new(request, form);
+    match (act, records) {
+        (Act::Respond(response, latency), records) => {
             tokio::time::sleep(latency).await;
-            to_hyper(response)
+            match records {
+                Some(session) => to_hyper(observed.record(shared, session, response).await),
+                None => to_hyper(response),
+            }
         }
-        Outcome::Forward => shared.forwarder.forward(request).await,
+        (Act::Forward, None) => {
+            let answer = shared.forwarder.forward(&observed.request).await;
+            answer.unwrap_or_else(to_hyper)
+        }
+        (Act::Forward, Some(session)) => {
+            // What the proxy says of itself is no answer of the upstream, and not recorded.
+            match shared.forwarder.forward_whole(&observed.request).await {
+                Ok(response) => to_hyper(observed.record(shared, session, response).await),
+                Err(own) => to_hyper(own),
+            }
+        }
     }
 }
 
 /// What becomes of a call.
 #[derive(Debug)]
-enum Outcome {
+struct Outcome {
+    act: Act,
+    /// The session that wants the exchange recorded.
+    records: Option<String>,
+}
+
+#[derive(Debug)]
+enum Act {
     Respond(Response, Duration),
     Forward,
 }
 
-impl Outcome {
+impl From<Act> for Outcome {
+    fn from(act: Act) -> Self {
+        Self { act, records: None }
+    }
+}
+
+impl Act {
     fn at_once(response: Response) -> Self {
         Self::Respond(response, Duration::ZERO)
     }
@@ -152,63 +215,63 @@ impl Outcome {
 async fn decide(shared: &Arc<Shared>, request: Request) -> Outcome {
     let shared = Arc::clone(shared);
     // A remote runtime is asked over a blocking client, and a large body takes time to search.
-    let decided = tokio::task::spawn_blocking(move || decide_now(&shared, &request)).await;
-    decided.unwrap_or_else(|error| {
+    let decided = tokio::task::spawn_blocking(move || {
+        decide_now(&shared, &request).unwrap_or_else(|error| {
+            log::error!("{request}: {error}");
+            Act::at_once(plain(502, &format!("{request}: {error}"))).into()
+        })
+    });
+    decided.await.unwrap_or_else(|error| {
         let message = format!("the decision on this call failed: {error}");
-        Outcome::at_once(crate::serve::plain(502, &message))
+        Act::at_once(plain(502, &message)).into()
     })
 }
 
-fn decide_now(shared: &Shared, request: &Request) -> Outcome {
+fn decide_now(shared: &Shared, request: &Request) -> Result<Outcome, SoftprobeError> {
     let oracle = shared.oracle.as_ref();
-    let session = match correlate::correlate(&request.headers, oracle) {
-        Correlation::Session(session) => session,
-        Correlation::Idle if shared.idle == Idle::Forward => return Outcome::Forward,
-        Correlation::Idle => return Outcome::at_once(idle(request)),
-        Correlation::None(reason) => return uncorrelated(oracle, request, &reason),
+    let correlation = match correlate::correlate(&request.headers, oracle)? {
+        Correlation::Session(session) => match oracle.decide(&session, request)? {
+            Some(verdict) => return Ok(carry_out(verdict, request, session)),
+            None => correlate::closed(&session, oracle)?,
+        },
+        other => other,
     };
-    match oracle.decide(&session, request) {
-        Some(verdict) => carry_out(verdict, request, &session),
-        None => uncorrelated(oracle, request, &correlate::closed(&session)),
-    }
+    let act = match correlation {
+        Correlation::Idle if shared.idle == Idle::Forward => Act::Forward,
+        Correlation::None(reason) => {
+            log::warn!("{request} belongs to no session: {reason}");
+            if oracle.note_uncorrelated(request, &reason)? {
+                Act::Forward
+            } else {
+                Act::at_once(strict_miss(request, ""))
+            }
+        }
+        Correlation::Idle | Correlation::Session(_) => Act::at_once(idle(request)),
+    };
+    Ok(act.into())
 }
 
-fn uncorrelated(oracle: &dyn Oracle, request: &Request, reason: &str) -> Outcome {
-    log::warn!("{request} belongs to no session: {reason}");
-    if oracle.note_uncorrelated(request, reason) {
-        Outcome::Forward
-    } else {
-        Outcome::at_once(strict_miss(request, ""))
-    }
-}
-
-fn carry_out(verdict: Verdict, request: &Request, session: &str) -> Outcome {
+fn carry_out(verdict: Verdict, request: &Request, session: String) -> Outcome {
     let Verdict {
         answer,
         rule,
         nearest,
+        records,
     } = verdict;
     let by = rule.map_or(String::new(), |rule| format!(" by `{rule}`"));
-    let (outcome, word) = match answer {
-        Answer::Mock { response, latency } => {
-            let word = format!("mock {}", response.status);
-            (Outcome::Respond(response, latency), word)
-        }
-        Answer::Error(response) => {
-            let word = format!("error {}", response.status);
-            (Outcome::at_once(response), word)
-        }
-        Answer::Forward => (Outcome::Forward, "forwarded".to_owned()),
-        Answer::Miss => {
-            let near = nearest.map_or(String::new(), |near| {
-                format!("; `{}` differs on {}", near.rule, near.difference.field)
-            });
-            let miss = Outcome::at_once(strict_miss(request, session));
-            (miss, format!("missed{near}"))
-        }
+    let near = nearest.map_or(String::new(), |near| {
+        format!("; `{}` differs on {}", near.rule, near.difference.field)
+    });
+    let word = answer.word();
+    log::debug!("session {session}: {request} -> {word}{by}{near}");
+    let records = (records && answer != Answer::Miss).then(|| session.clone());
+    let act = match answer {
+        Answer::Mock { response, latency } => Act::Respond(response, latency),
+        Answer::Error(response) => Act::at_once(response),
+        Answer::Forward => Act::Forward,
+        Answer::Miss => Act::at_once(strict_miss(request, &session)),
     };
-    log::debug!("session {session}: {request} -> {word}{by}");
-    outcome
+    Outcome { act, records }
 }
 
 /// The answer while no session is open.

@@ -7,6 +7,15 @@ use crate::serve::{plain, without_default_port};
 /// What stands before scheme and host in the reverse form.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
 
+/// How a request names its upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As to a forward proxy: an absolute URL, or inside a tunnel.
+    Forward,
+    /// By its path, below [`REVERSE_PREFIX`].
+    Reverse,
+}
+
 /// Rewrites the request to name its upstream: as it stands for the absolute form, the tunnel's host
 /// inside a `CONNECT`, the path's first two steps for the reverse form.
 ///
@@ -17,10 +26,10 @@ pub(super) fn of(
     request: &mut Request,
     absolute: bool,
     tunnel: Option<&Tunnel>,
-) -> Result<(), Response> {
+) -> Result<Form, Response> {
     if let Some(tunnel) = tunnel {
         request.host = without_default_port("http", &tunnel.authority).to_owned();
-        return Ok(());
+        return Ok(Form::Forward);
     }
     if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {
         let mut steps = rest.splitn(3, '/');
@@ -38,10 +47,10 @@ pub(super) fn of(
         request.host = without_default_port(&scheme, &host).to_owned();
         request.scheme = scheme;
         request.headers.set("host", request.host.clone());
-        return Ok(());
+        return Ok(Form::Reverse);
     }
     if absolute {
-        return Ok(());
+        return Ok(Form::Forward);
     }
     Err(plain(
         400,

@@ -7,12 +7,13 @@ mod policy;
 mod resolve;
 pub(crate) mod when;
 
+pub(crate) use policy::POLICY;
 pub use policy::{OnMiss, Policy, PolicyMode};
 pub(crate) use resolve::{
     Answer, Decision, Difference, Layer, Nearest, RuleState, STRICT_MISS_STATUS, resolve,
     strict_miss,
 };
-pub(crate) use when::{Question, When};
+pub(crate) use when::{Question, WHEN, When};
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::http::{Headers, Response};
-use crate::reader::{Node, Object, Place, Problems};
+use crate::reader::{Field, Fields, Node, Object, Place, Problems, Shape};
 
 /// One rule: `{"name", "priority", "consume", "when", "then"}`.
 #[derive(Debug, Clone)]
@@ -142,12 +143,40 @@ fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>>
     )
 }
 
+/// How often a rule answers, by its word.
+pub(crate) const CONSUMES: [(&str, Consume); 2] =
+    [("many", Consume::Many), ("once", Consume::Once)];
+
+/// The fields of a response.
+pub(crate) const RESPONSE: Fields = Fields {
+    title: "response",
+    list: &[
+        Field::new("status", Shape::Integer(100, 999), "the HTTP status"),
+        Field::new(
+            "headers",
+            Shape::Map(&Shape::Either(&[
+                Shape::Scalar,
+                Shape::List(&Shape::Scalar),
+                Shape::Map(&Shape::Text),
+            ])),
+            "name to value, or to a list of values for a repeated header",
+        ),
+        Field::new(
+            "body",
+            Shape::Any,
+            "text as it stands; anything else is written as JSON",
+        ),
+        Field::new(
+            "bodyEncoding",
+            Shape::Choice(|| vec!["base64"]),
+            "base64 for a body that is not text",
+        ),
+    ],
+};
+
 /// Reads `many` or `once`.
 pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<Consume> {
-    node.choice(
-        &[("many", Consume::Many), ("once", Consume::Once)],
-        problems,
-    )
+    node.choice(&CONSUMES, problems)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,8 +214,9 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     match action {
         Action::Mock => {
             let node = object.require("response", problems)?;
-            let fields = ["status", "headers", "body", "bodyEncoding", "latencyMs"];
-            let response = node.object(&fields, problems)?;
+            let mut known = RESPONSE.names();
+            known.push("latencyMs");
+            let response = node.object(&known, problems)?;
             let latency = match response.get("latencyMs") {
                 Some(node) => read_latency(&node, problems)?,
                 None => Duration::ZERO,
@@ -215,7 +245,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
 
 /// Reads `{status, body, headers}` of an error rule; the status is 500 when it is not given.
 pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
-    let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+    let object = node.fields(&RESPONSE, problems)?;
     read_response(&object, 500, problems)
 }
 
@@ -239,23 +269,30 @@ pub(crate) fn read_response(
         Some(node) => read_headers(&node, problems)?,
         None => Headers::new(),
     };
-    let base64 = match object.get("bodyEncoding") {
-        Some(node) => {
-            node.choice(&[("base64", ())], problems)?;
-            true
-        }
-        None => false,
-    };
-    let body = match object.get("body") {
-        Some(node) if base64 => decode_base64(&node, problems)?,
-        Some(node) => body_bytes(node.value, &mut headers),
-        None => Vec::new(),
-    };
-    Some(Response {
+    let before = problems.0.len();
+    let body = read_body(object, &mut headers, problems).unwrap_or_default();
+    (problems.0.len() == before).then_some(Response {
         status,
         headers,
         body,
     })
+}
+
+/// The bytes of the fields `body` and `bodyEncoding`; `None` where there is no body.
+pub(crate) fn read_body(
+    object: &Object<'_>,
+    headers: &mut Headers,
+    problems: &mut Problems,
+) -> Option<Vec<u8>> {
+    let encoding = object.get("bodyEncoding").filter(|n| !n.value.is_null());
+    if let Some(encoding) = &encoding {
+        encoding.choice(&[("base64", ())], problems)?;
+    }
+    let body = object.get("body")?;
+    match encoding {
+        Some(_) => decode_base64(&body, problems),
+        None => Some(body_bytes(body.value, headers)),
+    }
 }
 
 /// The bytes of a body: text as it stands, any other JSON serialized, with a content type when the
@@ -293,6 +330,10 @@ pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<H
         }
     }
     (problems.0.len() == before).then_some(headers)
+}
+
+fn encode_base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 /// The bytes of a base64 string.
@@ -335,33 +376,35 @@ pub(crate) fn response_value(response: &Response) -> Value {
         headers,
         body,
     } = response;
-    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let headers = headers
-        .names()
-        .into_iter()
-        .map(|name| {
-            let values = headers
-                .all(&name)
-                .map(|value| match std::str::from_utf8(value) {
-                    Ok(text) => Value::from(text),
-                    Err(_) => serde_json::json!({"base64": encode(value)}),
-                });
-            let mut values: Vec<Value> = values.collect();
-            let value = if values.len() == 1 {
-                values.remove(0)
-            } else {
-                Value::Array(values)
-            };
-            (name, value)
-        })
-        .collect::<serde_json::Map<_, _>>();
+    let headers = headers_value(headers);
     let mut value = serde_json::json!({"status": status, "headers": headers});
     match std::str::from_utf8(body) {
         Ok(text) => value["body"] = text.into(),
         Err(_) => {
-            value["body"] = encode(body).into();
+            value["body"] = encode_base64(body).into();
             value["bodyEncoding"] = "base64".into();
         }
     }
     value
+}
+
+/// Headers as name → text, or → list of texts for a repeated one, with `{"base64"}` for what is no text:
+/// what [`read_headers`] reads.
+pub(crate) fn headers_value(headers: &Headers) -> Value {
+    let members = headers.names().into_iter().map(|name| {
+        let values = headers
+            .all(&name)
+            .map(|value| match std::str::from_utf8(value) {
+                Ok(text) => Value::from(text),
+                Err(_) => serde_json::json!({"base64": encode_base64(value)}),
+            });
+        let mut values: Vec<Value> = values.collect();
+        let value = if values.len() == 1 {
+            values.remove(0)
+        } else {
+            Value::Array(values)
+        };
+        (name, value)
+    });
+    members.collect::<serde_json::Map<_, _>>().into()
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Answer, read_response};
+use super::{Answer, RESPONSE, read_response};
 use crate::http::{Response, host_is_internal, host_within, split_port};
-use crate::reader::{Node, Problems};
+use crate::reader::{Field, Fields, Node, Problems, Shape, names};
 
 /// A session's policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,18 +50,52 @@ enum OnMissWord {
     Mock,
 }
 
-impl Policy {
-    /// The fields of a policy.
-    pub const KEYS: [&'static str; 7] = [
-        "externalHttp",
-        "externalAllowlist",
-        "allowHosts",
-        "blockHosts",
-        "defaultOnMiss",
-        "mock",
-        "internalHttp",
-    ];
+const MODES: [(&str, PolicyMode); 2] =
+    [("allow", PolicyMode::Allow), ("strict", PolicyMode::Strict)];
 
+const MISS_WORDS: [(&str, OnMissWord); 3] = [
+    ("passthrough", OnMissWord::Passthrough),
+    ("error", OnMissWord::Error),
+    ("mock", OnMissWord::Mock),
+];
+
+const HOSTS: Shape = Shape::List(&Shape::Text);
+
+/// The fields of a policy.
+pub(crate) const POLICY: Fields = Fields {
+    title: "policy",
+    list: &[
+        Field::new(
+            "externalHttp",
+            Shape::Choice(|| names(&MODES)),
+            "whether an unmatched call passes (allow, the default) or is a miss, which fails the case",
+        ),
+        Field::new(
+            "externalAllowlist",
+            HOSTS,
+            "hosts that pass all the same, and names below them",
+        ),
+        Field::new("allowHosts", HOSTS, "the same as externalAllowlist"),
+        Field::new("blockHosts", HOSTS, "hosts that miss even under allow"),
+        Field::new(
+            "defaultOnMiss",
+            Shape::Choice(|| names(&MISS_WORDS)),
+            "what allow does with the rest: forward it (passthrough), answer as a miss, or with `mock`",
+        ),
+        Field::new(
+            "mock",
+            Shape::Object(&RESPONSE),
+            "the answer of defaultOnMiss: mock",
+        ),
+        Field::new(
+            "internalHttp",
+            Shape::Choice(|| names(&MODES)),
+            "the same for loopback and single-label hosts; as externalHttp when it is not given",
+        ),
+    ],
+};
+
+impl Policy {
     /// The policy under which every unmatched outbound request is a miss.
     pub fn strict() -> Self {
         Self {
@@ -84,18 +118,17 @@ impl Policy {
     /// Reads a policy; unknown fields are problems where `closed`.
     pub fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
         let object = if closed {
-            node.object(&Self::KEYS, problems)?
+            node.fields(&POLICY, problems)?
         } else {
             node.map(problems)?
         };
         let before = problems.0.len();
-        let modes = [("allow", PolicyMode::Allow), ("strict", PolicyMode::Strict)];
         let mut policy = Self::default();
         if let Some(node) = object.get("externalHttp") {
-            policy.external_http = node.choice(&modes, problems).unwrap_or_default();
+            policy.external_http = node.choice(&MODES, problems).unwrap_or_default();
         }
         if let Some(node) = object.get("internalHttp") {
-            policy.internal_http = node.choice(&modes, problems);
+            policy.internal_http = node.choice(&MODES, problems);
         }
         for name in ["externalAllowlist", "allowHosts"] {
             if let Some(node) = object.get(name) {
@@ -106,14 +139,7 @@ impl Policy {
             policy.block_hosts = read_hosts(&node, problems);
         }
         let word = match object.get("defaultOnMiss") {
-            Some(node) => node.choice(
-                &[
-                    ("passthrough", OnMissWord::Passthrough),
-                    ("error", OnMissWord::Error),
-                    ("mock", OnMissWord::Mock),
-                ],
-                problems,
-            )?,
+            Some(node) => node.choice(&MISS_WORDS, problems)?,
             None => OnMissWord::Passthrough,
         };
         policy.default_on_miss = match word {
@@ -121,7 +147,7 @@ impl Policy {
             OnMissWord::Error => OnMiss::Error,
             OnMissWord::Mock => {
                 let node = object.require("mock", problems)?;
-                let mock = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+                let mock = node.fields(&RESPONSE, problems)?;
                 OnMiss::Mock(read_response(&mock, 200, problems)?)
             }
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Consume, Policy, Question, Rule, Then};
-use crate::http::{Headers, Request, Response};
+use crate::http::{Headers, MISS_HEADER, Request, Response};
 
 /// The status of a strict miss.
 pub(crate) const STRICT_MISS_STATUS: u16 = 599;
@@ -57,6 +57,18 @@ pub(crate) enum Answer {
     Forward,
     /// A strict miss.
     Miss,
+}
+
+impl Answer {
+    /// Its name in stats: `mock`, `error`, `forwarded` or `missed`.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Mock { .. } => "mock",
+            Self::Error(_) => "error",
+            Self::Forward => "forwarded",
+            Self::Miss => "missed",
+        }
+    }
 }
 
 /// An answer with its reason.
@@ -199,10 +211,7 @@ pub(crate) fn strict_miss(request: &Request, session: &str) -> Response {
     });
     Response {
         status: STRICT_MISS_STATUS,
-        headers: Headers::from_iter([
-            ("x-softprobe-strict-miss", "1"),
-            ("content-type", "application/json"),
-        ]),
+        headers: Headers::from_iter([(MISS_HEADER, "1"), ("content-type", "application/json")]),
         body: body.to_string().into_bytes(),
     }
 }

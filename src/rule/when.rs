@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Difference;
 use crate::http::{Direction, Request, host_ends_with, host_equals, path_equals, shown};
 use crate::json::{self, Query};
-use crate::reader::{Node, Problems};
+use crate::reader::{Field, Fields, Node, Problems, Shape, names};
 
 /// What a request must be; every given predicate must hold, none given matches everything.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,81 @@ pub(crate) struct When {
     trace_tag_equals: Vec<(String, Value)>,
 }
 
+const DIRECTIONS: [(&str, Direction); 2] = [
+    ("outbound", Direction::Outbound),
+    ("inbound", Direction::Inbound),
+];
+
+/// The predicates of a `when`, and of a mock's `match`.
+pub(crate) const WHEN: Fields = Fields {
+    title: "match",
+    list: &[
+        Field::new(
+            "direction",
+            Shape::Choice(|| names(&DIRECTIONS)),
+            "which way the call crosses the application; outbound when it is not given",
+        ),
+        Field::new("service", Shape::Text, "the service that calls"),
+        Field::new("method", Shape::Text, "the method, without regard to case"),
+        Field::new(
+            "host",
+            Shape::Text,
+            "the host, without regard to case; without a port it fits every port",
+        ),
+        Field::new(
+            "hostSuffix",
+            Shape::Text,
+            "what the host ends with: stripe.com fits api.stripe.com",
+        ),
+        Field::new(
+            "notHostSuffix",
+            Shape::List(&Shape::Text),
+            "what the host ends with none of",
+        ),
+        Field::new(
+            "path",
+            Shape::Text,
+            "the path without its query; with a `?` in it, path and query",
+        ),
+        Field::new("pathPrefix", Shape::Text, "what the path starts with"),
+        Field::new(
+            "query",
+            Shape::Map(&Shape::Scalar),
+            "name to value; each is among the request's",
+        ),
+        Field::new(
+            "headers",
+            Shape::Map(&Shape::Either(&[Shape::Scalar, Shape::List(&Shape::Text)])),
+            "name to value, or to values that are all among the header's",
+        ),
+        Field::new(
+            "headerMatch",
+            Shape::Map(&Shape::Scalar),
+            "name to regular expression, found anywhere in a value",
+        ),
+        Field::new(
+            "bodyJsonPath",
+            Shape::Text,
+            "a JSONPath that selects something in the request's body",
+        ),
+        Field::new(
+            "bodyJsonPathEquals",
+            Shape::Map(&Shape::Any),
+            "JSONPath to a value that a selected node equals",
+        ),
+        Field::new(
+            "traceTags",
+            Shape::Map(&Shape::Any),
+            "attribute of the inject span to its value",
+        ),
+        Field::new(
+            "traceTagEquals",
+            Shape::Map(&Shape::Any),
+            "attribute of the inject span to its value",
+        ),
+    ],
+};
+
 /// A request that wants an answer, with what is known about it.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
@@ -41,22 +116,23 @@ pub(crate) struct Question<'a> {
     pub service: Option<&'a str>,
     /// The session it belongs to.
     pub session: &'a str,
-    /// Attributes of the inject span beyond the vocabulary.
+    /// The attributes of the inject span, where there is one.
     pub attributes: &'a [(String, Value)],
     body: OnceCell<Option<Value>>,
 }
 
 impl<'a> Question<'a> {
-    /// An outbound request of a session.
-    pub(crate) fn outbound(
+    /// A request of a session.
+    pub(crate) fn new(
         request: &'a Request,
+        direction: Direction,
         session: &'a str,
         service: Option<&'a str>,
         attributes: &'a [(String, Value)],
     ) -> Self {
         Self {
             request,
-            direction: Direction::Outbound,
+            direction,
             service,
             session,
             attributes,
@@ -96,28 +172,9 @@ impl<'a> Question<'a> {
 }
 
 impl When {
-    /// The keys of a `when`.
-    pub(crate) const KEYS: [&'static str; 15] = [
-        "direction",
-        "service",
-        "method",
-        "host",
-        "hostSuffix",
-        "notHostSuffix",
-        "path",
-        "pathPrefix",
-        "query",
-        "headers",
-        "headerMatch",
-        "bodyJsonPath",
-        "bodyJsonPathEquals",
-        "traceTags",
-        "traceTagEquals",
-    ];
-
     /// Reads a `when`; expressions are compiled, so that none can fail later.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let object = node.object(&Self::KEYS, problems)?;
+        let object = node.fields(&WHEN, problems)?;
         let before = problems.0.len();
         let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
         let mut when = Self {
@@ -130,13 +187,7 @@ impl When {
             ..Self::default()
         };
         if let Some(node) = object.get("direction") {
-            when.direction = node.choice(
-                &[
-                    ("outbound", Direction::Outbound),
-                    ("inbound", Direction::Inbound),
-                ],
-                problems,
-            );
+            when.direction = node.choice(&DIRECTIONS, problems);
         }
         if let Some(node) = object.get("notHostSuffix") {
             when.not_host_suffix = node.strings(problems).unwrap_or_default();

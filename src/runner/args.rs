@@ -1,10 +1,11 @@
 //! The command line: libtest's flags as libtest has them, and ours beside them.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 /// Replays captured cases against an application.
 #[derive(Debug, Clone, Parser)]
@@ -15,10 +16,45 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
     after_help = "Each flag of the runner's own has an environment variable too, since cargo-nextest passes no flags on.\n\
         RUST_TEST_THREADS sets the number of threads; SOFTPROBE_LOG=debug logs to standard error."
 )]
-pub(crate) struct Args {
+struct HarnessArgs {
     /// Runs only the cases whose names contain one of these
     #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// One character a case; the same as --format terse
+    #[arg(short, long, conflicts_with = "format")]
+    quiet: bool,
+    /// A suite file or a glob of them, in the place of those of the code; may be repeated
+    #[arg(long, value_name = "PATH", env = "SOFTPROBE_SUITE")]
+    suite: Vec<String>,
+    /// A runtime to use in the place of the embedded one
+    #[arg(long, value_name = "URL", env = "SOFTPROBE_RUNTIME_URL")]
+    runtime_url: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What a run is told: by libtest's arguments, or by the `softprobe` command.
+#[derive(Debug, Clone)]
+pub(crate) struct Args {
+    /// Names, or parts of them.
     pub(crate) filters: Vec<String>,
+    /// One character a case.
+    pub(crate) quiet: bool,
+    /// Whether standard output is somebody else's: no results are printed there.
+    pub(crate) silent: bool,
+    /// Suites and globs of them.
+    pub(crate) suite: Vec<String>,
+    /// A runtime in the place of the embedded one.
+    pub(crate) runtime_url: Option<String>,
+    /// Everything else.
+    pub(crate) flags: Flags,
+    /// The command that runs one case again, but for the case's name.
+    pub(crate) rerun: String,
+}
+
+/// The flags that every way to run has.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Flags {
     /// Leaves out the cases whose names contain this; may be repeated
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub(crate) skip: Vec<String>,
@@ -44,11 +80,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) show_output: bool,
     /// How results are shown
-    #[arg(long, value_enum, conflicts_with = "quiet")]
+    #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// One character a case; the same as --format terse
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     /// Writes a line a case to this file as well
     #[arg(long, value_name = "PATH")]
     pub(crate) logfile: Option<String>,
@@ -77,18 +110,23 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) bench: bool,
 
-    /// A suite file or a glob of them, in the place of those of the code; may be repeated
-    #[arg(long, value_name = "PATH", env = "SOFTPROBE_SUITE")]
-    pub(crate) suite: Vec<String>,
     /// The base URL of an application that runs already
     #[arg(long, value_name = "URL", env = "APP_URL")]
     pub(crate) app_url: Option<String>,
-    /// A runtime to use in the place of the embedded one
-    #[arg(long, value_name = "URL", env = "SOFTPROBE_RUNTIME_URL")]
-    pub(crate) runtime_url: Option<String>,
     /// Where the proxy listens, for an application that was started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN")]
     pub(crate) proxy_listen: Option<String>,
+    /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SOFTPROBE_HOOKS",
+        value_delimiter = ','
+    )]
+    pub(crate) hooks: Vec<String>,
+    /// How long a call of such a hook may take, in seconds
+    #[arg(long, value_name = "SECONDS", env = "SOFTPROBE_HOOK_TIMEOUT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) hook_timeout: u64,
     /// A file of NAME=value lines for the variables in suites
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_ENV_FILE")]
     pub(crate) env_file: Option<String>,
@@ -104,10 +142,6 @@ pub(crate) struct Args {
     /// Forwards the application's calls while no case runs, in the place of answering 599
     #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
     pub(crate) forward_idle: bool,
-
-    /// Our flags as they were given, for the line that runs a case again
-    #[arg(skip)]
-    pub(crate) given: Vec<String>,
 }
 
 /// How results are shown.
@@ -151,60 +185,131 @@ fn split_list(list: &str) -> Vec<String> {
         .collect()
 }
 
-impl Args {
-    /// Reads the arguments, the program's name first.
-    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(args)?;
-        let mut args = Self::from_arg_matches(&matches)?;
+/// Nothing for an empty variable: it counts as an unset one.
+fn unless_blank(option: Option<String>) -> Option<String> {
+    option.filter(|text| !text.trim().is_empty())
+}
+
+impl Flags {
+    /// The flags with empty variables taken for unset ones.
+    fn without_blanks(mut self) -> Self {
         for option in [
-            &mut args.app_url,
-            &mut args.runtime_url,
-            &mut args.proxy_listen,
-            &mut args.env_file,
-            &mut args.junit,
+            &mut self.app_url,
+            &mut self.proxy_listen,
+            &mut self.env_file,
+            &mut self.junit,
         ] {
-            // An empty variable is an unset one.
-            if option.as_deref().is_some_and(|text| text.trim().is_empty()) {
-                *option = None;
-            }
+            *option = unless_blank(option.take());
         }
-        args.suite = args
-            .suite
-            .iter()
-            .flat_map(|list| split_list(list))
-            .collect();
-        let flagged = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        self.hooks.retain(|file| !file.trim().is_empty());
+        self
+    }
+
+    /// Ours among the flags that were given on the command line, as words for the line that runs a case
+    /// again.
+    fn given(&self, matches: &ArgMatches) -> Vec<String> {
         let mut given = Vec::new();
-        if flagged("suite") {
-            given.extend(args.suite.iter().map(|suite| ("--suite", suite.clone())));
-        }
         for (id, flag, value) in [
-            ("app_url", "--app-url", &args.app_url),
-            ("runtime_url", "--runtime-url", &args.runtime_url),
-            ("proxy_listen", "--proxy-listen", &args.proxy_listen),
-            ("env_file", "--env-file", &args.env_file),
+            ("app_url", "--app-url", &self.app_url),
+            ("proxy_listen", "--proxy-listen", &self.proxy_listen),
+            ("env_file", "--env-file", &self.env_file),
         ] {
-            if flagged(id) {
-                given.extend(value.clone().map(|value| (flag, value)));
+            if is_flagged(matches, id) {
+                given.extend(value.iter().flat_map(|v| [flag.to_owned(), v.clone()]));
             }
         }
-        args.given = given
-            .into_iter()
-            .flat_map(|(flag, value)| [flag.to_owned(), value])
-            .collect();
-        Ok(args)
+        if is_flagged(matches, "hooks") {
+            let hooks = self.hooks.iter();
+            given.extend(hooks.flat_map(|v| ["--hooks".to_owned(), v.clone()]));
+        }
+        given
+    }
+}
+
+fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// Words as a line for a shell.
+fn line(words: impl IntoIterator<Item = String>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| quoted(&word)).collect();
+    words.join(" ")
+}
+
+impl Args {
+    /// Reads libtest's arguments, the program's name first.
+    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let target = args.first().map(target_name).unwrap_or_default();
+        let matches = HarnessArgs::command().try_get_matches_from(args)?;
+        let HarnessArgs {
+            filters,
+            quiet,
+            suite,
+            runtime_url,
+            flags,
+        } = HarnessArgs::from_arg_matches(&matches)?;
+        let flags = flags.without_blanks();
+        let suite: Vec<String> = suite.iter().flat_map(|list| split_list(list)).collect();
+        let mut words = Vec::new();
+        if is_flagged(&matches, "suite") {
+            words.extend(suite.iter().flat_map(|s| ["--suite".to_owned(), s.clone()]));
+        }
+        if is_flagged(&matches, "runtime_url") {
+            words.push("--runtime-url".to_owned());
+            words.extend(runtime_url.clone());
+        }
+        words.extend(flags.given(&matches));
+        words.push("--exact".to_owned());
+        Ok(Self {
+            filters,
+            quiet,
+            silent: false,
+            suite,
+            runtime_url: unless_blank(runtime_url),
+            rerun: format!("cargo test --test {target} -- {}", line(words)),
+            flags,
+        })
+    }
+
+    /// What `softprobe suite run` was told; `matches` are those of that subcommand.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_command(
+        suite: Vec<String>,
+        filters: Vec<String>,
+        flags: Flags,
+        matches: &ArgMatches,
+        globals: Vec<String>,
+    ) -> Self {
+        let flags = flags.without_blanks();
+        let words = ["softprobe", "suite", "run"].map(str::to_owned).into_iter();
+        let words = words
+            .chain(suite.iter().cloned())
+            .chain(globals)
+            .chain(flags.given(matches))
+            .chain(["--exact", "--filter"].map(str::to_owned));
+        Self {
+            filters,
+            quiet: false,
+            silent: false,
+            rerun: line(words),
+            suite,
+            runtime_url: None,
+            flags,
+        }
     }
 
     /// Whether a trial's name is asked for.
     pub(crate) fn selects(&self, name: &str) -> bool {
         let fits = |filter: &String| {
-            if self.exact {
+            if self.flags.exact {
                 name == filter
             } else {
                 name.contains(filter.as_str())
             }
         };
-        (self.filters.is_empty() || self.filters.iter().any(fits)) && !self.skip.iter().any(fits)
+        (self.filters.is_empty() || self.filters.iter().any(fits))
+            && !self.flags.skip.iter().any(fits)
     }
 
     /// How many cases run at the same time; `None` leaves it to the machine.
@@ -213,10 +318,10 @@ impl Args {
     ///
     /// A message for 0 and for what is no number.
     pub(crate) fn threads(&self) -> Result<Option<usize>, String> {
-        if self.one_at_a_time {
+        if self.flags.one_at_a_time {
             return Ok(Some(1));
         }
-        let (name, threads) = match self.test_threads {
+        let (name, threads) = match self.flags.test_threads {
             Some(threads) => ("--test-threads", Some(threads)),
             None => match std::env::var("RUST_TEST_THREADS") {
                 Err(_) => return Ok(None),
@@ -227,5 +332,27 @@ impl Args {
             Some(threads) if threads > 0 => Ok(Some(threads)),
             _ => Err(format!("{name} must be a number of at least 1")),
         }
+    }
+}
+
+/// The name of the test target whose program this is: without the hash that cargo gives it.
+fn target_name(program: &OsString) -> String {
+    let stem = Path::new(program).file_stem().unwrap_or_default();
+    let stem = stem.to_string_lossy();
+    match stem.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name.to_owned()
+        }
+        _ => stem.into_owned(),
+    }
+}
+
+/// The text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -8,7 +8,7 @@ use crate::http::Headers;
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// The body without its encodings; where that fails, the body as it came and a note that says so.
-pub(super) fn decoded(headers: &Headers, body: &[u8]) -> (Vec<u8>, Option<String>) {
+pub(crate) fn decoded(headers: &Headers, body: &[u8]) -> (Vec<u8>, Option<String>) {
     let value = headers
         .all("content-encoding")
         .map(String::from_utf8_lossy)

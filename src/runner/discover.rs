@@ -55,7 +55,7 @@ pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
     Err(format!("`{pattern}` matches no file{}", looked_in(bases)))
 }
 
-fn looked_in(bases: &[&Path]) -> String {
+pub(super) fn looked_in(bases: &[&Path]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for base in bases {
         let base = base.display().to_string();

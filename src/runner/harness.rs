@@ -12,11 +12,11 @@ use libtest_mimic::{
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::Refusal;
 use super::args::{Args, Color, Format};
 use super::discover::Case;
 use super::replay::replay;
 use super::world::{Started, World};
+use super::{Ended, Refusal};
 use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
 use crate::report::{Palette, junit, mask, text};
 
@@ -25,23 +25,23 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether a case is registered as ignored and will not run.
 pub(super) fn is_ignored(args: &Args, case: &Case) -> bool {
-    case.ignored.is_some() && !args.ignored && !args.include_ignored
+    case.ignored.is_some() && !args.flags.ignored && !args.flags.include_ignored
 }
 
 /// Prints the list of cases as libtest does.
 pub(super) fn list(args: &Args, cases: &[Case]) -> Result<(), Refusal> {
     let mut out = std::io::stdout().lock();
-    let written = match args.format {
+    let written = match args.flags.format {
         Some(Format::Json) => list_json(&mut out, cases),
         Some(Format::Junit) => {
-            return Err(Refusal(vec!["--list has no junit format".to_owned()]));
+            return Err("--list has no junit format".to_owned().into());
         }
         format => {
             let pretty = format != Some(Format::Terse) && !args.quiet;
             list_text(&mut out, cases, pretty)
         }
     };
-    written.map_err(|error| Refusal(vec![format!("the list can't be written: {error}")]))
+    written.map_err(|error| Refusal::from(format!("the list can't be written: {error}")))
 }
 
 fn list_text(out: &mut impl Write, cases: &[Case], pretty: bool) -> std::io::Result<()> {
@@ -100,10 +100,10 @@ pub(super) fn run(
     mut cases: Vec<Case>,
     world: Arc<World>,
     started: Option<Started>,
-) -> Result<u8, Refusal> {
+) -> Result<Ended, Refusal> {
     shuffle(args, &mut cases);
     let order: Vec<String> = cases.iter().map(|case| case.trial.clone()).collect();
-    let format = match (args.format, args.quiet) {
+    let format = match (args.flags.format, args.quiet) {
         (Some(format), _) => format,
         (None, true) => Format::Terse,
         (None, false) => Format::Pretty,
@@ -115,13 +115,13 @@ pub(super) fn run(
         outcomes: Mutex::default(),
         interrupted: AtomicBool::new(false),
         failed: AtomicBool::new(false),
-        fail_fast: args.fail_fast,
+        fail_fast: args.flags.fail_fast,
         palette: if coloured {
             Palette::coloured()
         } else {
             Palette::default()
         },
-        summary_to_stderr: args.exact || std::env::var_os("NEXTEST").is_some(),
+        summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
         secrets: vec![token.trim().to_owned()],
     });
     let trials = cases
@@ -130,9 +130,10 @@ pub(super) fn run(
         .collect();
 
     // libtest-mimic can't add to its own lines: where something has to, it writes to a file first.
-    let held_back = args.report_time || args.show_output || format == Format::Junit;
+    let held_back =
+        args.silent || args.flags.report_time || args.flags.show_output || format == Format::Junit;
     let held = held_back.then(tempfile::NamedTempFile::new).transpose();
-    let held = held.map_err(|error| Refusal(vec![format!("no temporary file: {error}")]))?;
+    let held = held.map_err(|error| Refusal::from(format!("no temporary file: {error}")))?;
     let arguments = Arguments {
         test_threads: threads,
         logfile: held.as_ref().map(|file| file.path().display().to_string()),
@@ -150,11 +151,7 @@ pub(super) fn run(
     };
     let start = Instant::now();
     let ended = run_until_signal(arguments, trials, &shared);
-    let signal = match ended {
-        Ended::Done(_) => None,
-        Ended::Signal(signal) => Some(signal),
-    };
-    if signal.is_some() {
+    if matches!(ended, Outran::Signal(_)) {
         shared.world.close_all();
     }
     // The application goes before the reports: what it still has to say belongs before them.
@@ -164,34 +161,34 @@ pub(super) fn run(
         cases: in_order(shared.outcomes(), &order),
         took: start.elapsed(),
     };
-    if let Some(file) = held {
+    if let Some(file) = held.filter(|_| !args.silent) {
         let text = std::fs::read_to_string(file.path()).unwrap_or_default();
         print(&match format {
             Format::Junit => render_junit(&run, &shared.secrets)?,
             _ => with_additions(&text, args, format, &run, &shared),
         })?;
     }
-    if let Some(path) = &args.junit {
+    if let Some(path) = &args.flags.junit {
         write(path, &render_junit(&run, &shared.secrets)?)?;
     }
-    if let Some(path) = &args.logfile {
+    if let Some(path) = &args.flags.logfile {
         write(path, &log_lines(&run))?;
     }
-    match ended {
-        Ended::Signal(signal) => {
+    Ok(match ended {
+        Outran::Signal(signal) => {
             let _ = writeln!(std::io::stderr(), "interrupted; open sessions are closed");
-            Ok(128 + u8::try_from(signal).unwrap_or(0))
+            Ended::Signal(signal)
         }
-        Ended::Done(conclusion) if conclusion.has_failed() => Ok(super::FAILED),
-        Ended::Done(_) => Ok(0),
-    }
+        Outran::Done(conclusion) if conclusion.has_failed() => Ended::Failed(run),
+        Outran::Done(_) => Ended::Passed(run),
+    })
 }
 
 fn print(text: &str) -> Result<(), Refusal> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|error| Refusal(vec![format!("standard output: {error}")]))
+        .map_err(|error| Refusal::from(format!("standard output: {error}")))
 }
 
 fn write(path: &str, text: &str) -> Result<(), Refusal> {
@@ -201,22 +198,23 @@ fn write(path: &str, text: &str) -> Result<(), Refusal> {
         // Whatever this fails with, writing the file says better.
         let _ = std::fs::create_dir_all(folder);
     }
-    std::fs::write(path, text).map_err(|e| Refusal(vec![format!("{path}: can't be written: {e}")]))
+    std::fs::write(path, text).map_err(|e| Refusal::from(format!("{path}: can't be written: {e}")))
 }
 
 fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal> {
     let xml = junit(run, secrets);
-    let xml = xml.map_err(|e| Refusal(vec![format!("the JUnit report can't be written: {e}")]))?;
+    let xml = xml.map_err(|e| Refusal::from(format!("the JUnit report can't be written: {e}")))?;
     Ok(xml.trim_end().to_owned() + "\n")
 }
 
-enum Ended {
+/// What was there first.
+enum Outran {
     Done(Conclusion),
     Signal(i32),
 }
 
 /// Runs the trials on a thread of their own, so that this one can act on a signal at once.
-fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Shared>) -> Ended {
+fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Shared>) -> Outran {
     let (sender, receiver) = mpsc::channel();
     let signals = Signals::new([SIGINT, SIGTERM]);
     let handle = signals.as_ref().ok().map(Signals::handle);
@@ -224,7 +222,7 @@ fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Share
         let sender = sender.clone();
         std::thread::spawn(move || {
             for signal in signals.forever() {
-                if sender.send(Ended::Signal(signal)).is_err() {
+                if sender.send(Outran::Signal(signal)).is_err() {
                     return;
                 }
             }
@@ -232,18 +230,18 @@ fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Share
     }
     std::thread::spawn(move || {
         let conclusion = libtest_mimic::run(&arguments, trials);
-        let _ = sender.send(Ended::Done(conclusion));
+        let _ = sender.send(Outran::Done(conclusion));
     });
     let ended = match receiver.recv() {
-        Ok(Ended::Signal(signal)) => {
+        Ok(Outran::Signal(signal)) => {
             shared.interrupted.store(true, Ordering::SeqCst);
             // Cases that run may end by themselves; a second signal ends the wait.
             let _ = receiver.recv_timeout(GRACE);
-            Ended::Signal(signal)
+            Outran::Signal(signal)
         }
         Ok(done) => done,
         // The thread of the trials is gone without a word: nothing can be said to have passed.
-        Err(_) => Ended::Signal(0),
+        Err(_) => Outran::Signal(0),
     };
     if let Some(handle) = handle {
         handle.close();
@@ -344,7 +342,7 @@ fn in_order(mut outcomes: Vec<CaseOutcome>, order: &[String]) -> Vec<CaseOutcome
 }
 
 fn uses_colour(args: &Args) -> bool {
-    match args.color {
+    match args.flags.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
@@ -375,10 +373,10 @@ fn with_additions(
 ) -> String {
     let mut out = String::new();
     for line in printed.split_inclusive('\n') {
-        if args.show_output && format != Format::Json && line.starts_with("test result: ") {
+        if args.flags.show_output && format != Format::Json && line.starts_with("test result: ") {
             out.push_str(&successes(run, shared));
         }
-        match timed(line, format, run).filter(|_| args.report_time) {
+        match timed(line, format, run).filter(|_| args.flags.report_time) {
             Some(line) => out.push_str(&line),
             None => out.push_str(line),
         }
@@ -429,10 +427,10 @@ fn timed(line: &str, format: Format, run: &RunOutcome) -> Option<String> {
 
 /// Puts the cases into the order of a seed; the same seed gives the same order.
 fn shuffle(args: &Args, cases: &mut [Case]) {
-    if !args.shuffle && args.shuffle_seed.is_none() {
+    if !args.flags.shuffle && args.flags.shuffle_seed.is_none() {
         return;
     }
-    let seed = args.shuffle_seed.unwrap_or_else(|| {
+    let seed = args.flags.shuffle_seed.unwrap_or_else(|| {
         let mut bytes = [0; 8];
         // Without randomness the order is that of seed 0, and the seed is printed all the same.
         let _ = getrandom::fill(&mut bytes);

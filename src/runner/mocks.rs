@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::case::{Case, CaseLookupError, Exchange};
 use crate::hook::{HookContext, MockContext};
-use crate::http::Response;
+use crate::http::{Direction, Response};
 use crate::mock::{Mock, MockResponse};
 use crate::reader::{Node, Problems};
 use crate::rule::{Consume, Question, When};
@@ -122,7 +122,7 @@ fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<(String, u64, Str
         let when = plan.compiled();
         for exchange in case.outbound() {
             let service = exchange.service.as_deref();
-            let question = Question::outbound(&exchange.request, "", service, &[]);
+            let question = Question::new(&exchange.request, Direction::Outbound, "", service, &[]);
             let answers = when.as_ref().is_some_and(|when| when.matches(&question));
             if answers && (!looks_up || plan.predicate.matches(exchange)) {
                 taken.insert(key(exchange));

@@ -4,11 +4,11 @@ mod args;
 mod decode;
 mod discover;
 mod harness;
+mod load;
 mod mocks;
 mod replay;
 mod world;
 
-use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
@@ -16,16 +16,24 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::control::{Call, Runtime as _};
+use crate::error::SoftprobeError;
 use crate::hook::Hooks;
-use crate::proxy::{Idle, Proxy};
-use crate::runtime::EmbeddedRuntime;
+use crate::hookfile::HookFiles;
+use crate::outcome::RunOutcome;
+use crate::proxy::{Idle, Proxy, RemoteOracle};
+use crate::runtime::{EmbeddedRuntime, Oracle};
 use crate::session::Softprobe;
-use crate::suite::{Suite, SuiteContext, is_base_url};
-use args::Args;
+use crate::suite::is_base_url;
 use discover::Case;
 use world::{Started, World, wait_until_listening};
 
+pub(crate) use args::{Args, Flags};
+pub(crate) use decode::decoded;
+pub(crate) use discover::files;
+pub(crate) use load::{Sources, check};
 pub use world::App;
 
 /// The exit code for failures, and for everything that keeps a run from starting.
@@ -160,8 +168,6 @@ impl Replay {
     /// Runs with these arguments, the program's name first.
     pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
         crate::logging::init();
-        let args: Vec<OsString> = args.into_iter().collect();
-        let program = args.first().cloned().unwrap_or_default();
         let args = match Args::read(args) {
             Ok(args) => args,
             Err(error) => {
@@ -170,10 +176,12 @@ impl Replay {
                 return ExitCode::from(if failed { FAILED } else { 0 });
             }
         };
-        match self.run_with(args, &program) {
-            Ok(code) => ExitCode::from(code),
-            Err(Refusal(lines)) => {
-                for line in lines {
+        match self.run_with(args) {
+            Ok(Ended::Passed(_)) => ExitCode::SUCCESS,
+            Ok(Ended::Failed(_)) => ExitCode::from(FAILED),
+            Ok(Ended::Signal(signal)) => ExitCode::from(signal_code(signal)),
+            Err(refusal) => {
+                for line in refusal.lines {
                     // Standard output belongs to the list and the results.
                     let _ = writeln!(std::io::stderr(), "error: {line}");
                 }
@@ -182,13 +190,15 @@ impl Replay {
         }
     }
 
-    fn run_with(mut self, mut args: Args, program: &OsString) -> Result<u8, Refusal> {
-        args.one_at_a_time |= self.one_at_a_time;
+    /// Runs as it is told to.
+    pub(crate) fn run_with(mut self, mut args: Args) -> Result<Ended, Refusal> {
+        args.flags.one_at_a_time |= self.one_at_a_time;
         let threads = args.threads()?;
         let root = project_root();
-        let cases = self.select(&args, &root)?;
-        if args.list {
-            return harness::list(&args, &cases).map(|()| 0);
+        let loaded = load::load(&self.sources(&args), &root)?;
+        let cases = load::select(&loaded.suites, &args, &root)?;
+        if args.flags.list {
+            return harness::list(&args, &cases).map(|()| Ended::Passed(RunOutcome::default()));
         }
         let runs = cases.iter().any(|case| !harness::is_ignored(&args, case));
         if !runs {
@@ -200,151 +210,52 @@ impl Replay {
             );
             return harness::run(&args, threads, cases, Arc::new(world), None);
         }
-        let (world, started) = self.start(&args, program)?;
+        let (world, started) = self.start(&args, loaded.hooks)?;
         if started.proxy.is_none() && args.runtime_url.is_none() {
             refuse_without_proxy(&cases)?;
         }
         harness::run(&args, threads, cases, Arc::new(world), Some(started))
     }
 
-    /// The cases that the arguments ask for.
-    fn select(&self, args: &Args, root: &Path) -> Result<Vec<Case>, Refusal> {
-        let suites = self.load_suites(args, root)?;
-        if let (true, [name], []) = (args.exact, args.filters.as_slice(), args.skip.as_slice()) {
-            let mut found = suites
-                .iter()
-                .filter_map(|suite| discover::case_by_name(suite, root, name));
-            if let Some(case) = found.next() {
-                return Ok(if args.ignored && case.ignored.is_none() {
-                    Vec::new()
-                } else {
-                    vec![case]
-                });
-            }
-        }
-        let (mut cases, mut faults) = (Vec::new(), Vec::new());
-        for suite in &suites {
-            match discover::cases(suite, root) {
-                Ok(found) => cases.extend(found),
-                Err(lines) => faults.extend(lines),
-            }
-        }
-        faults.extend(same_names(&cases));
-        if !faults.is_empty() {
-            return Err(Refusal(faults));
-        }
-        let known = cases.len();
-        cases.retain(|case| args.selects(&case.trial));
-        if args.exact && cases.is_empty() && !args.filters.is_empty() {
-            return Err(Refusal(vec![format!(
-                "no case is called {}; {known} cases are known, --list shows them",
-                args.filters.join(" or ")
-            )]));
-        }
-        if args.ignored {
-            cases.retain(|case| case.ignored.is_some());
-        }
-        Ok(cases)
-    }
-
-    fn load_suites(&self, args: &Args, root: &Path) -> Result<Vec<Suite>, Refusal> {
+    /// What suites are loaded from: the arguments' word before the code's.
+    fn sources(&self, args: &Args) -> Sources {
+        let flags = &args.flags;
         let patterns = if args.suite.is_empty() {
             &self.suites
         } else {
             &args.suite
         };
-        if patterns.is_empty() {
-            return Err(Refusal(vec![
-                "there is no suite to run; name one with --suite, SOFTPROBE_SUITE or \
-                 Replay::suites"
-                    .to_owned(),
-            ]));
-        }
-        let env_file = args.env_file.as_ref().or(self.env_file.as_ref());
-        let on_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
-        let process: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let context = SuiteContext {
-            env: environment(&process, env_file.map(|file| root.join(file)).as_deref())?,
-            process,
+        Sources {
+            patterns: patterns.clone(),
+            env_file: flags.env_file.clone().or_else(|| self.env_file.clone()),
             hooks: self.hooks.clone(),
-            forbid_only: on_ci && !args.allow_only,
-        };
-        let (mut suites, mut faults) = (Vec::new(), Vec::new());
-        let mut seen: Vec<PathBuf> = Vec::new();
-        for pattern in patterns {
-            let found = match discover::files(pattern, &[root]) {
-                Ok(found) => found.files,
-                Err(message) => {
-                    faults.push(format!("suite {message}"));
-                    continue;
-                }
-            };
-            for file in found {
-                if seen.contains(&file) {
-                    continue;
-                }
-                seen.push(file.clone());
-                match load_suite(&file, &context) {
-                    Ok(suite) => suites.push(suite),
-                    Err(lines) => faults.extend(lines),
-                }
-            }
-        }
-        if faults.is_empty() {
-            Ok(suites)
-        } else {
-            Err(Refusal(faults))
+            hook_files: flags.hooks.clone(),
+            hook_timeout: Duration::from_secs(flags.hook_timeout),
+            allow_only: flags.allow_only,
         }
     }
 
     /// Starts what the cases need: the runtime, the proxy, the application.
-    fn start(&mut self, args: &Args, program: &OsString) -> Result<(World, Started), Refusal> {
-        let embedded = args.runtime_url.is_none().then(EmbeddedRuntime::new);
-        let softprobe = match (&embedded, &args.runtime_url) {
-            (Some(runtime), _) => Softprobe::embedded(runtime),
-            (None, url) => Softprobe::builder()
-                .base_url(url.clone().unwrap_or_default())
-                .build(),
-        };
-        let address = args.runtime_url.as_deref().unwrap_or("embedded");
-        let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
-        let app_url = args.app_url.clone().or_else(|| self.app_url.take());
-        let listen = args
+    fn start(mut self, args: &Args, hooks: HookFiles) -> Result<(World, Started), Refusal> {
+        let flags = &args.flags;
+        let (softprobe, oracle) = connect(args)?;
+        let app_url = flags.app_url.clone().or_else(|| self.app_url.take());
+        let listen = flags
             .proxy_listen
             .clone()
             .or_else(|| self.proxy_listen.take());
         let starts = app_url.is_none() && self.start_app.is_some();
-        let idle = if args.forward_idle {
+        let idle = if flags.forward_idle {
             Idle::Forward
         } else {
             self.idle
         };
-        let proxy = match (&embedded, listen) {
-            (Some(runtime), Some(address)) => Some(Proxy::start(runtime, &address, idle)),
-            (Some(runtime), None) if starts => Some(Proxy::start(runtime, "127.0.0.1:0", idle)),
-            (None, Some(_)) => {
-                return Err(Refusal(vec![
-                    "--proxy-listen goes with the embedded runtime; a runtime of its own has its \
-                     own proxy"
-                        .to_owned(),
-                ]));
-            }
-            (None, None) if starts => {
-                return Err(Refusal(vec![
-                    "an application that the runner starts goes with the embedded runtime; with \
-                     --runtime-url, start it behind that runtime's proxy and give --app-url"
-                        .to_owned(),
-                ]));
-            }
-            _ => None,
-        };
+        let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
+        let proxy = listen.map(|address| Proxy::serve(Arc::clone(&oracle), &address, idle));
         let mut started = Started {
             app: None,
-            proxy: proxy
-                .transpose()
-                .map_err(|e| Refusal(vec![e.to_string()]))?,
+            proxy: proxy.transpose().map_err(|e| e.to_string())?,
+            hooks,
         };
         if let (Some(proxy), false) = (&started.proxy, starts) {
             // The application is somebody else's to point here, and the port may be 0.
@@ -357,10 +268,10 @@ impl Replay {
         let app = match (app_url, &started.proxy, self.start_app.take()) {
             (Some(url), ..) => Some(url),
             (None, Some(proxy), Some(start)) => {
-                let app = start(proxy)
-                    .map_err(|e| Refusal(vec![format!("the application can't be started: {e}")]))?;
+                let app =
+                    start(proxy).map_err(|e| format!("the application can't be started: {e}"))?;
                 wait_until_listening(&app.url)
-                    .map_err(|e| Refusal(vec![format!("the application did not start: {e}")]))?;
+                    .map_err(|e| format!("the application did not start: {e}"))?;
                 let url = app.url.clone();
                 started.app = Some(app);
                 Some(url)
@@ -370,36 +281,87 @@ impl Replay {
         if let Some(url) = &app
             && !is_base_url(url)
         {
-            return Err(Refusal(vec![format!(
+            return Err(Refusal::invalid(vec![format!(
                 "the application's URL `{url}` is not a base URL such as `http://127.0.0.1:3000`"
             )]));
         }
-        let rerun = rerun_command(program, &args.given);
-        Ok((World::new(softprobe, embedded, app, rerun), started))
+        let oracle = started.proxy.is_some().then_some(oracle);
+        let world = World::new(softprobe, oracle, app, args.rerun.clone());
+        Ok((world, started))
     }
+}
+
+/// The runtime that sessions are opened in, and what a proxy asks of it.
+fn connect(args: &Args) -> Result<(Softprobe, Arc<dyn Oracle>), Refusal> {
+    let address = args.runtime_url.as_deref().unwrap_or("embedded");
+    if !args.silent {
+        let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
+    }
+    let Some(url) = &args.runtime_url else {
+        let runtime = EmbeddedRuntime::new();
+        return Ok((Softprobe::embedded(&runtime), Arc::new(runtime)));
+    };
+    let runtime = Softprobe::builder().base_url(url).runtime();
+    // Once, and loudly: without a runtime every case would say the same.
+    runtime.call(&Call::Health).map_err(|error| Refusal {
+        unreachable: matches!(error, SoftprobeError::Unreachable { .. }),
+        lines: vec![error.to_string()],
+        invalid: false,
+    })?;
+    let softprobe = Softprobe::with_runtime(Arc::new(runtime.clone()));
+    Ok((softprobe, Arc::new(RemoteOracle::new(runtime))))
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// No case failed.
+    Passed(RunOutcome),
+    /// A case failed.
+    Failed(RunOutcome),
+    /// It was interrupted by this signal.
+    Signal(i32),
+}
+
+/// The exit code for a signal, as shells have it.
+pub(crate) fn signal_code(signal: i32) -> u8 {
+    128_u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }
 
 /// Why a run does not start, one line a fault.
 #[derive(Debug)]
-struct Refusal(Vec<String>);
+pub(crate) struct Refusal {
+    /// What is wrong.
+    pub(crate) lines: Vec<String>,
+    /// Whether it is what was given: a suite, a file, a name.
+    pub(crate) invalid: bool,
+    /// Whether it is that no runtime answers.
+    pub(crate) unreachable: bool,
+}
 
-impl From<String> for Refusal {
-    fn from(message: String) -> Self {
-        Self(vec![message])
+impl Refusal {
+    /// What was given is wrong.
+    pub(crate) fn invalid(lines: Vec<String>) -> Self {
+        Self {
+            lines,
+            invalid: true,
+            unreachable: false,
+        }
     }
 }
 
-fn load_suite(file: &Path, context: &SuiteContext) -> Result<Suite, Vec<String>> {
-    let shown = relative(file);
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| vec![format!("{}: can't be read: {error}", shown.display())])?;
-    let mut suite = Suite::parse(&shown, &text, context).map_err(|error| error.lines)?;
-    suite.file = file.to_owned();
-    Ok(suite)
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self {
+            lines: vec![message],
+            invalid: false,
+            unreachable: false,
+        }
+    }
 }
 
 /// The path as people know it: below the working directory where it is.
-fn relative(path: &Path) -> PathBuf {
+pub(crate) fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let whole = path.canonicalize();
     match (here, &whole) {
@@ -416,70 +378,17 @@ fn refuse_without_proxy(cases: &[Case]) -> Result<(), Refusal> {
     let Some(case) = cases.iter().find(needs) else {
         return Ok(());
     };
-    Err(Refusal(vec![format!(
+    Err(Refusal::from(format!(
         "{} has mocks or a policy, and the application's calls do not come by here; give \
          --proxy-listen ADDR, and start the application with HTTP_PROXY=http://ADDR",
         case.trial
-    )]))
-}
-
-/// Two suites may not have a trial of the same name.
-fn same_names(cases: &[Case]) -> Vec<String> {
-    let mut by_name: HashMap<&str, &Case> = HashMap::new();
-    let mut faults = Vec::new();
-    for case in cases {
-        if let Some(other) = by_name.insert(&case.trial, case) {
-            faults.push(format!(
-                "two cases are called {}: {} and {}; give the suites different names",
-                case.trial,
-                other.file.display(),
-                case.file.display()
-            ));
-        }
-    }
-    faults
+    )))
 }
 
 /// The package's root while it runs: a compiled-in one would break an archive of the tests.
-fn project_root() -> PathBuf {
+pub(crate) fn project_root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
         .or_else(|| std::env::current_dir().ok())
         .unwrap_or_default()
-}
-
-/// The process's environment over the env file's.
-fn environment(
-    process: &BTreeMap<String, String>,
-    file: Option<&Path>,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut env = process.clone();
-    let Some(file) = file else {
-        return Ok(env);
-    };
-    let refuse =
-        |error: dotenvy::Error| Refusal(vec![format!("{}: {error}", relative(file).display())]);
-    for pair in dotenvy::from_path_iter(file).map_err(refuse)? {
-        let (name, value) = pair.map_err(refuse)?;
-        env.entry(name).or_insert(value);
-    }
-    Ok(env)
-}
-
-/// `cargo test --test replay --` with the flags of this run.
-fn rerun_command(program: &OsString, given: &[String]) -> String {
-    let stem = Path::new(program).file_stem().unwrap_or_default();
-    let stem = stem.to_string_lossy();
-    let target = match stem.rsplit_once('-') {
-        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            name
-        }
-        _ => &stem,
-    };
-    let mut command = format!("cargo test --test {target} --");
-    for word in given {
-        command.push(' ');
-        command.push_str(&world::quoted(word));
-    }
-    command
 }

@@ -4,21 +4,23 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
+use super::args::quoted;
 use super::discover::Case as Trial;
 use super::replay::Unjudged;
 use crate::client::{Timeouts, agent};
 use crate::control::Mode;
 use crate::error::SoftprobeError;
+use crate::hookfile::HookFiles;
 use crate::http::{Headers, Request, Response, SESSION_HEADER, shown, split_port, split_url};
 use crate::outcome::{CaseOutcome, SentRequest, Verdict};
 use crate::proxy::Proxy;
 use crate::rule::Policy;
-use crate::runtime::EmbeddedRuntime;
+use crate::runtime::Oracle;
 use crate::session::{Softprobe, SoftprobeSession};
 use crate::suite::{Plan, request_url};
 
@@ -56,10 +58,10 @@ impl fmt::Debug for App {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) softprobe: Softprobe,
-    /// The embedded runtime, unless a URL names another.
-    pub(super) embedded: Option<EmbeddedRuntime>,
+    /// Where the traces of sent requests are issued, for a proxy of this process.
+    oracle: Option<Arc<dyn Oracle>>,
     pub(super) app: Option<String>,
-    /// The command that runs cases again, without the name.
+    /// The command that runs a case again, but for its name.
     pub(super) rerun: String,
     pub(super) agent: Agent,
     /// The sessions that are open, for an interrupted run.
@@ -71,6 +73,8 @@ pub(super) struct World {
 pub(super) struct Started {
     pub(super) app: Option<App>,
     pub(super) proxy: Option<Proxy>,
+    /// The processes of hook files.
+    pub(super) hooks: HookFiles,
 }
 
 impl Drop for Started {
@@ -79,19 +83,20 @@ impl Drop for Started {
             drop(guard);
         }
         drop(self.proxy.take());
+        drop(std::mem::take(&mut self.hooks));
     }
 }
 
 impl World {
     pub(super) fn new(
         softprobe: Softprobe,
-        embedded: Option<EmbeddedRuntime>,
+        oracle: Option<Arc<dyn Oracle>>,
         app: Option<String>,
         rerun: String,
     ) -> Self {
         Self {
             softprobe,
-            embedded,
+            oracle,
             app,
             rerun,
             agent: agent(Timeouts::Whole(Duration::from_secs(30))),
@@ -113,7 +118,7 @@ impl World {
             calls: Vec::new(),
             unused: Vec::new(),
             warnings: Vec::new(),
-            rerun: format!("{} --exact {}", self.rerun, quoted(&trial.trial)),
+            rerun: format!("{} {}", self.rerun, quoted(&trial.trial)),
             took: Duration::ZERO,
         }
     }
@@ -175,8 +180,8 @@ impl World {
             request.headers.remove(name);
         }
         let (trace_id, span_id) = trace_ids(session.id());
-        if let Some(runtime) = &self.embedded {
-            runtime.issue_trace(&trace_id, session.id());
+        if let Some(oracle) = &self.oracle {
+            oracle.issue_trace(&trace_id, session.id());
         }
         let headers = &mut request.headers;
         headers.push(SESSION_HEADER, session.id());
@@ -293,15 +298,5 @@ pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
             ));
         }
         std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

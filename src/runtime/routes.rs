@@ -1,43 +1,105 @@
-//! Which call of the control API a request is.
+//! Which call of the HTTP API a request is.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::control::{Action, Call, ControlError};
+use crate::control::{Action, Call, Closing, ControlError};
+use crate::http::Request;
+use crate::reader::{Node, Problems};
 
-/// The call, or the error for a route that is not there, a method it does not take, or a body that
+/// What a request asks for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Operation {
+    /// A call of the control API.
+    Control(Call),
+    /// `POST /v1/inject`
+    Inject,
+    /// `POST /v1/traces`
+    Traces,
+    /// `GET /metrics`
+    Metrics,
+    /// `GET /openapi.json`
+    OpenApi,
+}
+
+/// The operation, or the error for a route that is not there, a method it does not take, or a body that
 /// is not JSON.
-pub(super) fn route(method: &str, path: &str, body: &[u8]) -> Result<Call, ControlError> {
+pub(super) fn route(request: &Request) -> Result<Operation, ControlError> {
+    let method = request.method.as_str();
+    let path = request.path.as_str();
     let path = path.strip_suffix('/').unwrap_or(path);
     let steps: Vec<&str> = path.split('/').skip(1).collect();
-    let (allowed, call): (&str, fn(Value) -> Action) = match steps.as_slice() {
-        ["health"] => return allow("GET", method).map(|()| Call::Health),
-        ["v1", "meta"] => return allow("GET", method).map(|()| Call::Meta),
-        ["v1", "sessions"] => {
-            return match method {
-                "GET" => Ok(Call::Sessions),
-                _ => {
-                    allow("GET, POST", method)?;
-                    Ok(Call::Start { body: json(body)? })
-                }
-            };
-        }
-        ["v1", "sessions", _, rest @ ..] => match rest {
-            ["load-case"] => ("POST", Action::LoadCase),
-            ["rules"] => ("POST", Action::SetRules),
-            ["policy"] => ("POST", Action::SetPolicy),
-            ["fixtures", "auth"] => ("POST", Action::SetAuthFixtures),
-            ["close"] => ("POST", |_| Action::Close),
-            ["stats"] => ("GET", |_| Action::Stats),
-            ["state"] => ("GET", |_| Action::State),
-            ["case"] => ("GET", |_| Action::Case),
-            _ => return Err(not_found(path)),
+    let get = |operation| allow("GET", method).map(|()| operation);
+    let post = |operation| allow("POST", method).map(|()| operation);
+    match steps.as_slice() {
+        ["health"] => get(Operation::Control(Call::Health)),
+        ["metrics"] => get(Operation::Metrics),
+        ["openapi.json"] => get(Operation::OpenApi),
+        ["v1", "meta"] => get(Operation::Control(Call::Meta)),
+        ["v1", "inject"] => post(Operation::Inject),
+        ["v1", "traces"] => post(Operation::Traces),
+        ["v1", "sessions"] => match method {
+            "GET" => Ok(Operation::Control(Call::Sessions)),
+            _ => {
+                allow("GET, POST", method)?;
+                let body = json(&request.body)?;
+                Ok(Operation::Control(Call::Start { body }))
+            }
         },
-        _ => return Err(not_found(path)),
+        ["v1", "sessions", id, rest @ ..] => {
+            let action = action(method, rest, request)?;
+            let action = action.ok_or_else(|| not_found(path))?;
+            Ok(Operation::Control(Call::on(id, action)))
+        }
+        _ => Err(not_found(path)),
+    }
+}
+
+/// The action on a session; `None` for a route that is not there.
+fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Action>, ControlError> {
+    let take: fn(Value) -> Action = match rest {
+        ["load-case"] => Action::LoadCase,
+        ["rules"] => Action::SetRules,
+        ["policy"] => Action::SetPolicy,
+        ["fixtures", "auth"] => Action::SetAuthFixtures,
+        ["close"] => {
+            allow("POST", method)?;
+            return closing(request).map(|closing| Some(Action::Close(closing)));
+        }
+        ["stats"] => return allow("GET", method).map(|()| Some(Action::Stats)),
+        ["state"] => return allow("GET", method).map(|()| Some(Action::State)),
+        ["case"] => return allow("GET", method).map(|()| Some(Action::Case)),
+        _ => return Ok(None),
     };
-    allow(allowed, method)?;
-    let takes_body = allowed == "POST" && steps.last() != Some(&"close");
-    let body = if takes_body { json(body)? } else { Value::Null };
-    Ok(Call::on(steps[2], call(body)))
+    allow("POST", method)?;
+    Ok(Some(take(json(&request.body)?)))
+}
+
+/// What a close asks for. An unknown word is refused: a misspelt `out` would lose the capture.
+fn closing(request: &Request) -> Result<Closing, ControlError> {
+    if !is_blank(&request.body) {
+        let mut problems = Problems::default();
+        Node::root(&json(&request.body)?).object(&[], &mut problems);
+        if !problems.is_empty() {
+            return Err(ControlError::invalid(problems.to_string()));
+        }
+    }
+    let mut closing = Closing::default();
+    let query = request.query.as_deref().unwrap_or_default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+        match (name, value.as_str()) {
+            ("out", path) if !path.is_empty() => closing.out = Some(value),
+            ("include", "case") => closing.include_case = true,
+            _ => {
+                return Err(ControlError::invalid(format!(
+                    "the query `{pair}` is not understood; known: out=<path>, include=case"
+                )));
+            }
+        }
+    }
+    Ok(closing)
 }
 
 fn allow(allowed: &'static str, method: &str) -> Result<(), ControlError> {
@@ -54,11 +116,19 @@ fn allow(allowed: &'static str, method: &str) -> Result<(), ControlError> {
 }
 
 fn not_found(path: &str) -> ControlError {
-    ControlError::new(404, "not_found", format!("there is no route {path}"))
+    ControlError::new(
+        404,
+        "not_found",
+        format!("there is no route {path}; GET /openapi.json lists them"),
+    )
+}
+
+fn is_blank(body: &[u8]) -> bool {
+    body.iter().all(u8::is_ascii_whitespace)
 }
 
 fn json(body: &[u8]) -> Result<Value, ControlError> {
-    if body.iter().all(u8::is_ascii_whitespace) {
+    if is_blank(body) {
         return Err(ControlError::invalid("the request needs a JSON body"));
     }
     serde_json::from_slice(body)

@@ -6,7 +6,7 @@ use super::request::read_hook;
 use crate::compare::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::json::Query;
-use crate::reader::{Node, Problems};
+use crate::reader::{Field, Fields, Node, Problems, Shape, names};
 use crate::rule::when::{compile_query, compile_regex, read_header_match};
 
 /// What is asserted, hooks included.
@@ -20,10 +20,132 @@ pub(crate) struct AssertionPlan {
     pub headers_hook: Option<Hook>,
 }
 
+const HEADER_MODES: [(&str, bool); 2] = [("include", false), ("captured", true)];
+
+const BODY_MODES: [(&str, BodyMode); 4] = [
+    ("json-subset", BodyMode::JsonSubset),
+    ("exact", BodyMode::Exact),
+    ("string", BodyMode::String),
+    ("ignore", BodyMode::Ignore),
+];
+
+const STATUS: Shape = Shape::Integer(100, 999);
+
+const STATUS_RANGE: Fields = Fields {
+    title: "statusRange",
+    list: &[
+        Field::required("min", STATUS, "the lowest"),
+        Field::required("max", STATUS, "the highest"),
+    ],
+};
+
+const HEADERS: Fields = Fields {
+    title: "headerAssertions",
+    list: &[
+        Field::new(
+            "include",
+            Shape::Map(&Shape::Scalar),
+            "name to regular expression, found in the value; an empty one fits any",
+        ),
+        Field::new(
+            "ignore",
+            Shape::List(&Shape::Text),
+            "names left out of every comparison",
+        ),
+        Field::new(
+            "mode",
+            Shape::Choice(|| names(&HEADER_MODES)),
+            "captured compares every captured header that is not volatile",
+        ),
+        Field::new("custom", Shape::Text, "the headers assert hook"),
+    ],
+};
+
+const REDACTION: Fields = Fields {
+    title: "redaction",
+    list: &[
+        Field::required("path", Shape::Text, "a JSONPath"),
+        Field::new("replacement", Shape::Any, "what stands there instead"),
+    ],
+};
+
+const MATCHER: Fields = Fields {
+    title: "matcher",
+    list: &[
+        Field::new(
+            "type",
+            Shape::Choice(|| Matcher::TYPES.to_vec()),
+            "the JSON type of the value",
+        ),
+        Field::new("regex", Shape::Text, "found in the value, a string"),
+        Field::new("near", Shape::Number, "the value is a number near this one"),
+        Field::new("by", Shape::Number, "and at most so far away"),
+    ],
+};
+
+const PATHS: Shape = Shape::List(&Shape::Text);
+
+const BODY: Fields = Fields {
+    title: "bodyAssertions",
+    list: &[
+        Field::new(
+            "mode",
+            Shape::Choice(|| names(&BODY_MODES)),
+            "how bodies compare; json-subset when it is not given",
+        ),
+        Field::new("ignore", PATHS, "JSONPaths removed from both sides"),
+        Field::new(
+            "redactions",
+            Shape::List(&Shape::Object(&REDACTION)),
+            "what is replaced on both sides before comparing, and never printed",
+        ),
+        Field::new(
+            "unordered",
+            PATHS,
+            "JSONPaths of arrays whose order does not matter",
+        ),
+        Field::new(
+            "match",
+            Shape::Map(&Shape::Either(&[
+                Shape::Choice(|| names(&WORDS)),
+                Shape::Object(&MATCHER),
+            ])),
+            "JSONPath to what every selected value must be, whatever was captured",
+        ),
+        Field::new(
+            "expected",
+            Shape::Any,
+            "compared with, in the place of the captured body",
+        ),
+        Field::new("custom", Shape::Text, "the body assert hook"),
+    ],
+};
+
+/// The matchers that are a word alone, and whether it is the first of them.
+const WORDS: [(&str, bool); 2] = [("uuid", true), ("timestamp", false)];
+
+/// The fields of `assertions`.
+pub(super) const ASSERTIONS: Fields = Fields {
+    title: "assertions",
+    list: &[
+        Field::new(
+            "status",
+            Shape::Either(&[STATUS, Shape::List(&STATUS), Shape::Object(&STATUS_RANGE)]),
+            "the status, a list of them, or a range; the captured one when it is not given",
+        ),
+        Field::new(
+            "headers",
+            Shape::Object(&HEADERS),
+            "what is asserted of the headers",
+        ),
+        Field::new("body", Shape::Object(&BODY), "what is asserted of the body"),
+        Field::new("custom-headers", Shape::Text, "the headers assert hook"),
+    ],
+};
+
 impl AssertionPlan {
     pub(super) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
-        let known = ["status", "headers", "body", "custom-headers"];
-        let object = node.object(&known, problems)?;
+        let object = node.fields(&ASSERTIONS, problems)?;
         let before = problems.0.len();
         let mut plan = Self::default();
         if let Some(status) = object.get("status") {
@@ -48,8 +170,7 @@ impl AssertionPlan {
     }
 
     fn read_headers(&mut self, node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) {
-        let known = ["include", "ignore", "mode", "custom"];
-        let Some(object) = node.object(&known, problems) else {
+        let Some(object) = node.fields(&HEADERS, problems) else {
             return;
         };
         let mut rules = HeaderRules::default();
@@ -60,8 +181,7 @@ impl AssertionPlan {
             rules.ignore = ignore.strings(problems).unwrap_or_default();
         }
         if let Some(mode) = object.get("mode") {
-            let choices = [("include", false), ("captured", true)];
-            rules.captured = mode.choice(&choices, problems).unwrap_or_default();
+            rules.captured = mode.choice(&HEADER_MODES, problems).unwrap_or_default();
         }
         if let Some(custom) = object.get("custom") {
             self.headers_hook = read_hook(&custom, HookKind::AssertHeaders, hooks, problems);
@@ -70,27 +190,12 @@ impl AssertionPlan {
     }
 
     fn read_body(&mut self, node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) {
-        let known = [
-            "mode",
-            "ignore",
-            "redactions",
-            "unordered",
-            "match",
-            "expected",
-            "custom",
-        ];
-        let Some(object) = node.object(&known, problems) else {
+        let Some(object) = node.fields(&BODY, problems) else {
             return;
         };
         let mut rules = BodyRules::default();
         if let Some(mode) = object.get("mode") {
-            let choices = [
-                ("json-subset", BodyMode::JsonSubset),
-                ("exact", BodyMode::Exact),
-                ("string", BodyMode::String),
-                ("ignore", BodyMode::Ignore),
-            ];
-            rules.mode = mode.choice(&choices, problems);
+            rules.mode = mode.choice(&BODY_MODES, problems);
         }
         if let Some(ignore) = object.get("ignore") {
             rules.ignore = read_queries(&ignore, problems);
@@ -136,9 +241,9 @@ fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusRule> {
             Some(StatusRule::OneOf(list))
         }
         Value::Object(_) => {
-            let object = node.object(&["min", "max"], problems)?;
-            let min = object.require("min", problems)?.status(problems)?;
-            let max = object.require("max", problems)?.status(problems)?;
+            let object = node.fields(&STATUS_RANGE, problems)?;
+            let min = object.get("min")?.status(problems)?;
+            let max = object.get("max")?.status(problems)?;
             if min > max {
                 return node.wrong("a `min` that is not above `max`", problems);
             }
@@ -161,8 +266,8 @@ fn read_redactions(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Valu
     nodes
         .iter()
         .filter_map(|node| {
-            let object = node.object(&["path", "replacement"], problems)?;
-            let path = object.require("path", problems)?;
+            let object = node.fields(&REDACTION, problems)?;
+            let path = object.get("path")?;
             let query = compile_query(&path.string(problems)?, &path, problems)?;
             let replacement = object.get("replacement").map(|node| node.value.clone());
             Some((query, replacement.unwrap_or_else(|| "[redacted]".into())))
@@ -182,13 +287,12 @@ fn read_matches(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Matcher
 
 fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
     if let Value::String(_) = node.value {
-        let words = ["uuid", "timestamp"].map(|word| (word, word == "uuid"));
-        return Some(match node.choice(&words, problems)? {
+        return Some(match node.choice(&WORDS, problems)? {
             true => Matcher::Uuid,
             false => Matcher::Timestamp,
         });
     }
-    let object = node.object(&["type", "regex", "near", "by"], problems)?;
+    let object = node.fields(&MATCHER, problems)?;
     let (kind, regex, near) = (object.get("type"), object.get("regex"), object.get("near"));
     if [&kind, &regex, &near]
         .iter()

@@ -8,8 +8,10 @@ use super::request::read_hook;
 use crate::case::Predicate;
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::http::{Direction, Response};
-use crate::reader::{Node, Object, Place, Problems};
-use crate::rule::{Consume, When, read_consume, read_error, read_latency, read_response};
+use crate::reader::{Field, Fields, Node, Object, Place, Problems, Shape, names};
+use crate::rule::{
+    CONSUMES, Consume, RESPONSE, WHEN, When, read_consume, read_error, read_latency, read_response,
+};
 
 /// One entry of `mocks`.
 #[derive(Debug, Clone)]
@@ -84,15 +86,125 @@ pub(crate) enum Unused {
     Ignore,
 }
 
+const UNUSED_WORDS: [(&str, Unused); 3] = [
+    ("warn", Unused::Warn),
+    ("fail", Unused::Fail),
+    ("ignore", Unused::Ignore),
+];
+
+const ACTIONS: [(&str, Option<Word>); 4] = [
+    ("mock", None),
+    ("error", Some(Word::Error)),
+    ("passthrough", Some(Word::Passthrough)),
+    ("capture_only", Some(Word::CaptureOnly)),
+];
+
+const SOURCES: [(&str, Word); 2] = [("case", Word::Case), ("inline", Word::Inline)];
+
+const EXPECTS: [(&str, Expect); 4] = [
+    ("one", Expect::One),
+    ("optional", Expect::Optional),
+    ("all", Expect::All),
+    ("any", Expect::Any),
+];
+
+/// `unused`, of one mock or beside `mocks`.
+pub(super) const UNUSED: Field = Field::new(
+    "unused",
+    Shape::Choice(|| names(&UNUSED_WORDS)),
+    "what a mock that no call used means: a warning (the default), a failure, nothing",
+);
+
+/// The fields of an entry of `mocks`.
+const MOCK: Fields = Fields {
+    title: "mock",
+    list: &[
+        Field::new(
+            "name",
+            Shape::Text,
+            "its name in reports, and for merging: an override replaces the entry of its name",
+        ),
+        Field::new(
+            "match",
+            Shape::Object(&WHEN),
+            "which calls it answers; all given predicates must hold",
+        ),
+        Field::new(
+            "source",
+            Shape::Choice(|| names(&SOURCES)),
+            "where its response comes from: the capture, or `response`",
+        ),
+        Field::new(
+            "response",
+            Shape::Object(&RESPONSE),
+            "the response, in the place of a captured one",
+        ),
+        Field::new(
+            "error",
+            Shape::Object(&RESPONSE),
+            "an error response; status 500 when none is given",
+        ),
+        Field::new(
+            "action",
+            Shape::Choice(|| names(&ACTIONS)),
+            "what it does with a call; it answers when nothing is given",
+        ),
+        Field::new(
+            "hook",
+            Shape::Text,
+            "the mock response hook that changes its response",
+        ),
+        Field::new(
+            "priority",
+            Shape::Integer(i64::MIN, i64::MAX),
+            "the highest wins, on a tie the later entry; 0 when it is not given",
+        ),
+        Field::new(
+            "consume",
+            Shape::Choice(|| names(&CONSUMES)),
+            "whether it answers every call or one",
+        ),
+        Field::new(
+            "latencyMs",
+            Shape::Integer(0, 600_000),
+            "how long its answers wait",
+        ),
+        Field::new(
+            "expect",
+            Shape::Choice(|| names(&EXPECTS)),
+            "how many captured exchanges it takes: one (the default), optional, all, any",
+        ),
+        UNUSED,
+    ],
+};
+
+/// `mocks` as an object.
+const AUTO: Fields = Fields {
+    title: "autoMocks",
+    list: &[
+        Field::required(
+            "auto",
+            Shape::Flag,
+            "whether every outbound exchange of the case is replayed",
+        ),
+        Field::new(
+            "rules",
+            Shape::List(&Shape::Object(&MOCK)),
+            "entries beside it; what they match is theirs",
+        ),
+    ],
+};
+
+/// `mocks` in each of its forms.
+pub(super) const MOCKS: Shape = Shape::Either(&[
+    Shape::Choice(|| vec!["auto"]),
+    Shape::List(&Shape::Object(&MOCK)),
+    Shape::Object(&AUTO),
+    Shape::Null,
+]);
+
 pub(super) fn read_unused(node: &Node<'_>, problems: &mut Problems) -> Option<Unused> {
-    node.choice(
-        &[
-            ("warn", Unused::Warn),
-            ("fail", Unused::Fail),
-            ("ignore", Unused::Ignore),
-        ],
-        problems,
-    )
+    node.choice(&UNUSED_WORDS, problems)
 }
 
 /// Reads `mocks` over those below it: entries replace those of their name, others follow.
@@ -108,8 +220,8 @@ pub(super) fn read(
     match node.value {
         Value::String(text) if text == "auto" => auto = true,
         Value::Object(_) => {
-            let object = node.object(&["auto", "rules"], problems)?;
-            auto = object.require("auto", problems)?.boolean(problems)?;
+            let object = node.fields(&AUTO, problems)?;
+            auto = object.get("auto")?.boolean(problems)?;
             if let Some(rules) = object.get("rules") {
                 list_place = rules;
             }
@@ -171,21 +283,7 @@ impl MockPlan {
         hooks: &Hooks,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let known = [
-            "name",
-            "match",
-            "source",
-            "response",
-            "error",
-            "action",
-            "hook",
-            "priority",
-            "consume",
-            "latencyMs",
-            "expect",
-            "unused",
-        ];
-        let object = node.object(&known, problems)?;
+        let object = node.fields(&MOCK, problems)?;
         let before = problems.0.len();
         let name = match object.get("name") {
             Some(name) => name.string(problems)?,
@@ -264,22 +362,11 @@ enum Word {
 fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockAction> {
     let (response, error) = (object.get("response"), object.get("error"));
     let action = match object.get("action") {
-        Some(node) => node.choice(
-            &[
-                ("mock", None),
-                ("error", Some(Word::Error)),
-                ("passthrough", Some(Word::Passthrough)),
-                ("capture_only", Some(Word::CaptureOnly)),
-            ],
-            problems,
-        )?,
+        Some(node) => node.choice(&ACTIONS, problems)?,
         None => None,
     };
     let source = match object.get("source") {
-        Some(node) => {
-            let choices = [("case", Word::Case), ("inline", Word::Inline)];
-            Some((node.choice(&choices, problems)?, node.place))
-        }
+        Some(node) => Some((node.choice(&SOURCES, problems)?, node.place)),
         None => None,
     };
     let word = match (action, &source) {
@@ -317,8 +404,7 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
         }
         Word::Inline => {
             let node = object.require("response", problems)?;
-            let fields = ["status", "headers", "body", "bodyEncoding"];
-            let response = node.object(&fields, problems)?;
+            let response = node.fields(&RESPONSE, problems)?;
             MockAction::Respond(MockSource::Inline(read_response(&response, 200, problems)?))
         }
         Word::Error => {
@@ -343,13 +429,5 @@ fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Proble
 }
 
 fn read_expect(node: &Node<'_>, problems: &mut Problems) -> Option<Expect> {
-    node.choice(
-        &[
-            ("one", Expect::One),
-            ("optional", Expect::Optional),
-            ("all", Expect::All),
-            ("any", Expect::Any),
-        ],
-        problems,
-    )
+    node.choice(&EXPECTS, problems)
 }

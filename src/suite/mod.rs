@@ -5,6 +5,7 @@ mod expand;
 mod mocks;
 mod names;
 mod request;
+mod schema;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -19,10 +20,12 @@ pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseFile, case_names, printable};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
+pub(crate) use schema::schema;
 
 use crate::hook::Hooks;
 use crate::reader::{Node, Object, Place, Problems};
 use crate::rule::Policy;
+use schema::{ENTRY, SETTINGS, SUITE};
 use yaml::Document;
 
 /// A suite, ready to find its cases.
@@ -78,6 +81,17 @@ pub(crate) struct Plan {
 pub(crate) struct SuiteError {
     /// `file:line:column: place: message`, one a fault.
     pub lines: Vec<String>,
+    /// The files that it names for all that, for whoever wants every fault at once.
+    pub named: Vec<Named>,
+}
+
+/// A file or a glob that a suite names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// As it is written, variables expanded.
+    pub path: String,
+    /// Where, as `line:column: place`.
+    pub at: String,
 }
 
 /// What a suite is read against.
@@ -87,14 +101,12 @@ pub(crate) struct SuiteContext {
     pub process: BTreeMap<String, String>,
     /// The process's environment over the env file's.
     pub env: BTreeMap<String, String>,
-    /// The registered hooks.
-    pub hooks: Hooks,
     /// Whether `only` is an error: on CI, unless it was allowed.
     pub forbid_only: bool,
 }
 
 impl Suite {
-    /// Reads a suite's text; `file` names it in errors.
+    /// Reads a suite's text; `file` names it in errors, and `hooks` are those that it may name.
     ///
     /// # Errors
     ///
@@ -103,27 +115,56 @@ impl Suite {
         file: &Path,
         text: &str,
         context: &SuiteContext,
+        hooks: &Hooks,
     ) -> Result<Self, SuiteError> {
         let shown = file.display();
-        let at_file = |lines: Vec<String>| SuiteError {
+        let failed = |lines: Vec<String>, named| SuiteError {
             lines: lines.iter().map(|l| format!("{shown}:{l}")).collect(),
+            named,
         };
-        let mut document = Document::parse(text).map_err(at_file)?;
+        let mut document = Document::parse(text).map_err(|lines| failed(lines, Vec::new()))?;
         let mut problems = Problems::default();
         let env = merge_env(&mut document.value, context, &mut problems);
         expand::expand(&mut document.value, &Place::root(), &env, &mut problems);
-        let reader = Reader { context };
-        let read = reader.suite(&document.value, &mut problems);
-        match problems.into_result(read) {
-            Ok((name, entries)) => Ok(Self {
-                name,
-                file: file.to_owned(),
-                env: Arc::new(env),
-                text: text.into(),
-                entries,
-            }),
-            Err(problems) => Err(at_file(document.describe(&problems))),
+        let reader = Reader { context, hooks };
+        let (name, entries) = reader.suite(&document.value, &mut problems);
+        let suite = Self {
+            name: name.unwrap_or_default(),
+            file: file.to_owned(),
+            env: Arc::new(env),
+            text: text.into(),
+            entries,
+        };
+        if problems.is_empty() {
+            return Ok(suite);
         }
+        let named = suite.entries.iter().map(|entry| Named {
+            path: entry.path.clone(),
+            at: suite.at(&entry.place),
+        });
+        Err(failed(document.describe(&problems), named.collect()))
+    }
+
+    /// The hook files that a suite's text names; none where it does not even parse.
+    pub(crate) fn hook_files(text: &str, context: &SuiteContext) -> Vec<Named> {
+        let Ok(mut document) = Document::parse(text) else {
+            return Vec::new();
+        };
+        // What is wrong with any of this, parsing the suite says.
+        let unheard = &mut Problems::default();
+        let env = merge_env(&mut document.value, context, unheard);
+        expand::expand(&mut document.value, &Place::root(), &env, unheard);
+        let root = Node::root(&document.value);
+        let files = root.map(unheard).and_then(|suite| suite.get("hooks"));
+        let files = files.and_then(|node| node.list(unheard));
+        let named = files.unwrap_or_default().into_iter().filter_map(|node| {
+            let (line, column) = yaml::locate_in(text, &node.place);
+            Some(Named {
+                path: node.string(unheard)?,
+                at: format!("{line}:{column}: {}", node.place),
+            })
+        });
+        named.collect()
     }
 }
 
@@ -160,19 +201,17 @@ fn merge_env(
 
 struct Reader<'d> {
     context: &'d SuiteContext,
+    hooks: &'d Hooks,
 }
 
-/// The settings that stand in `defaults`, at the top level, and in an entry's `overrides`.
-const SETTINGS: [&str; 5] = ["request", "policy", "mocks", "assertions", "unused"];
-
 impl Reader<'_> {
-    fn suite(&self, value: &Value, problems: &mut Problems) -> Option<(String, Vec<Entry>)> {
+    /// The suite's name and its entries, as far as they can be read.
+    fn suite(&self, value: &Value, problems: &mut Problems) -> (Option<String>, Vec<Entry>) {
         let root = Node::root(value).lenient();
-        let mut known = vec!["name", "version", "cases", "env", "hooks", "defaults"];
-        known.extend(SETTINGS);
-        let suite = root.object(&known, problems)?;
-        let name = suite.require("name", problems);
-        let name = name.and_then(|node| {
+        let Some(suite) = root.fields(&SUITE, problems) else {
+            return (None, Vec::new());
+        };
+        let name = suite.get("name").and_then(|node| {
             let name = node.string(problems)?;
             if name.trim().is_empty() || name.starts_with('-') {
                 problems.add(
@@ -185,13 +224,17 @@ impl Reader<'_> {
         if let Some(version) = suite.get("version") {
             version.integer(1, 1, problems);
         }
-        self.refuse_hook_files(&suite, problems);
+        if let Some(hooks) = suite.get("hooks").filter(|node| !node.value.is_null()) {
+            hooks.strings(problems);
+        }
         let defaults = suite.get("defaults").filter(|node| !node.value.is_null());
-        let defaults = defaults.and_then(|node| node.object(&SETTINGS, problems));
+        let defaults = defaults.and_then(|node| node.fields(&SETTINGS, problems));
         let defaults = self.settings(&[Some(suite.clone()), defaults], None, problems);
-        let cases = suite.require("cases", problems)?;
-        let entries = self.entries(&cases, defaults.as_ref(), problems);
-        for entry in entries.iter().flatten() {
+        let entries = match suite.get("cases") {
+            Some(cases) => self.entries(&cases, defaults.as_ref(), problems),
+            None => Vec::new(),
+        };
+        for entry in &entries {
             if entry.only && self.context.forbid_only {
                 problems.add(
                     &entry.place.key("only"),
@@ -200,23 +243,7 @@ impl Reader<'_> {
                 );
             }
         }
-        Some((name?, entries?))
-    }
-
-    fn refuse_hook_files(&self, suite: &Object<'_>, problems: &mut Problems) {
-        let files = suite.get("hooks").filter(|node| !node.value.is_null());
-        let files = files.and_then(|node| node.list(problems));
-        for file in files.unwrap_or_default() {
-            if let Some(name) = file.string(problems) {
-                problems.add(
-                    &file.place,
-                    format!(
-                        "`{name}`: hook files of other languages can't be run; register Rust hooks \
-                         in code and leave `hooks` out"
-                    ),
-                );
-            }
-        }
+        (name, entries)
     }
 
     /// Reads the settings from the first place that has each; both having one is a problem.
@@ -240,7 +267,7 @@ impl Reader<'_> {
         };
         let (request, policy, mocks) = (find("request"), find("policy"), find("mocks"));
         let (assertions, unused) = (find("assertions"), find("unused"));
-        let hooks = &self.context.hooks;
+        let hooks = self.hooks;
         let fresh = Settings::default();
         let below = below.unwrap_or(&fresh);
         let settings = Settings {
@@ -273,22 +300,21 @@ impl Reader<'_> {
         cases: &Node<'_>,
         defaults: Option<&Settings>,
         problems: &mut Problems,
-    ) -> Option<Vec<Entry>> {
+    ) -> Vec<Entry> {
         let nodes = match cases.value {
-            Value::Array(_) => cases.list(problems)?,
+            Value::Array(_) => cases.list(problems).unwrap_or_default(),
             _ => vec![cases.clone()],
         };
         if nodes.is_empty() {
             problems.add(&cases.place, "a suite needs at least one case");
         }
-        Some(
-            nodes
-                .iter()
-                .filter_map(|node| self.entry(node, defaults, problems))
-                .collect(),
-        )
+        nodes
+            .iter()
+            .filter_map(|node| self.entry(node, defaults, problems))
+            .collect()
     }
 
+    /// An entry, as far as it can be read: what is wrong with it is in `problems`.
     fn entry(
         &self,
         node: &Node<'_>,
@@ -306,11 +332,10 @@ impl Reader<'_> {
         };
         if !entry.is_object {
             entry.path = read_path(node, problems)?;
-            return defaults.map(|_| entry);
+            return Some(entry);
         }
-        let known = ["path", "name", "overrides", "skip", "only"];
-        let object = node.object(&known, problems)?;
-        let path = object.require("path", problems);
+        let object = node.fields(&ENTRY, problems)?;
+        let path = object.get("path");
         entry.path = path.and_then(|path| read_path(&path, problems))?;
         if let Some(name) = object.get("name") {
             entry.name = name.string(problems);
@@ -325,11 +350,12 @@ impl Reader<'_> {
             entry.only = only.boolean(problems).unwrap_or_default();
         }
         if let Some(overrides) = object.get("overrides").filter(|n| !n.value.is_null()) {
-            let overrides = overrides.object(&SETTINGS, problems)?;
-            let settings = self.settings(&[Some(overrides)], defaults, problems)?;
-            entry.plan = settings.plan();
+            let overrides = overrides.fields(&SETTINGS, problems);
+            let settings = overrides
+                .and_then(|overrides| self.settings(&[Some(overrides)], defaults, problems));
+            entry.plan = settings.map_or(entry.plan, |settings| settings.plan());
         }
-        defaults.map(|_| entry)
+        Some(entry)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::http::{Headers, Request, join_target, split_target, split_url};
-use crate::reader::{Node, Object, Problems};
+use crate::reader::{Field, Fields, Node, Object, Problems, Shape, names};
 use crate::rule::{body_bytes, is_header_name};
 
 /// What is sent to the application.
@@ -20,7 +20,7 @@ pub(crate) struct RequestPlan {
     pub transform: Option<Hook>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
-    overrides: Fields,
+    overrides: Overrides,
 }
 
 /// Where the request comes from.
@@ -39,14 +39,14 @@ impl Default for RequestPlan {
             url: None,
             transform: None,
             timeout: Duration::from_secs(30),
-            overrides: Fields::default(),
+            overrides: Overrides::default(),
         }
     }
 }
 
 /// Single fields of a request.
 #[derive(Debug, Clone, Default)]
-struct Fields {
+struct Overrides {
     method: Option<String>,
     path: Option<String>,
     /// Name to values; `None` removes.
@@ -56,16 +56,76 @@ struct Fields {
     body: Option<Value>,
 }
 
-const FIELDS: [&str; 5] = ["method", "path", "headers", "body", "query"];
+const METHOD: Field = Field::new("method", Shape::Text, "the method");
+const PATH: Field = Field::new("path", Shape::Text, "the path, perhaps with a query");
+const HEADERS: Field = Field::new(
+    "headers",
+    Shape::Map(&Shape::Either(&[
+        Shape::Scalar,
+        Shape::List(&Shape::Text),
+        Shape::Null,
+    ])),
+    "name to value or values; merged by name, null removes",
+);
+const BODY: Field = Field::new(
+    "body",
+    Shape::Any,
+    "text as it stands; anything else is sent as JSON",
+);
+const QUERY: Field = Field::new(
+    "query",
+    Shape::Map(&Shape::Either(&[Shape::Scalar, Shape::Null])),
+    "name to value; merged by name, null removes",
+);
+
+/// The fields of an inline request.
+const INLINE: Fields = Fields {
+    title: "inlineRequest",
+    list: &[
+        METHOD,
+        Field::required("path", Shape::Text, "the path, perhaps with a query"),
+        HEADERS,
+        BODY,
+        QUERY,
+    ],
+};
+
+const SOURCES: [(&str, bool); 2] = [("case.ingress", false), ("inline", true)];
+
+/// The fields of `request`.
+pub(super) const REQUEST: Fields = Fields {
+    title: "request",
+    list: &[
+        Field::new(
+            "source",
+            Shape::Either(&[Shape::Choice(|| names(&SOURCES)), Shape::Object(&INLINE)]),
+            "the captured inbound request (case.ingress, the default), or one given here",
+        ),
+        METHOD,
+        PATH,
+        HEADERS,
+        BODY,
+        QUERY,
+        Field::new(
+            "url",
+            Shape::Text,
+            "the application's base URL; --app-url when it is not given",
+        ),
+        Field::new("transform", Shape::Text, "the request hook that changes it"),
+        Field::new(
+            "timeoutMs",
+            Shape::Integer(1, 3_600_000),
+            "how long the whole exchange may take; 30000 when it is not given",
+        ),
+    ],
+};
 
 impl RequestPlan {
     pub(super) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
-        let mut known = vec!["source", "url", "transform", "timeoutMs"];
-        known.extend(FIELDS);
-        let object = node.object(&known, problems)?;
+        let object = node.fields(&REQUEST, problems)?;
         let before = problems.0.len();
         let mut plan = Self {
-            overrides: Fields::read(&object, problems),
+            overrides: Overrides::read(&object, problems),
             ..Self::default()
         };
         if let Some(source) = object.get("source") {
@@ -87,14 +147,13 @@ impl RequestPlan {
     fn read_source(&mut self, source: &Node<'_>, beside: &Object<'_>, problems: &mut Problems) {
         let fields = match source.value {
             Value::Object(_) => {
-                let Some(object) = source.object(&FIELDS, problems) else {
+                let Some(object) = source.fields(&INLINE, problems) else {
                     return;
                 };
-                object.require("path", problems);
-                Fields::read(&object, problems)
+                Overrides::read(&object, problems)
             }
             _ => {
-                let inline = source.choice(&[("case.ingress", false), ("inline", true)], problems);
+                let inline = source.choice(&SOURCES, problems);
                 if inline != Some(true) {
                     return;
                 }
@@ -117,7 +176,7 @@ impl RequestPlan {
     }
 }
 
-impl Fields {
+impl Overrides {
     fn read(object: &Object<'_>, problems: &mut Problems) -> Self {
         let mut fields = Self::default();
         if let Some(method) = object.get("method") {

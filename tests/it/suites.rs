@@ -795,7 +795,7 @@ defaults: { mocks: [] }
         "error: s.suite.yaml:2:1: version: expected an integer from 1 to 1, found 2",
         "s.suite.yaml:4:1: hoks: unknown field; did you mean hooks?",
         "s.suite.yaml:5:8: env.A: expected a string, found a list",
-        "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts`: hook files of other languages",
+        "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts` is not there; looked in ",
         "s.suite.yaml:7:12: request.transform: `t.body` is a body assert hook, and a request hook is wanted",
         "request.timeoutMs: expected an integer",
         "request.path: a path starts with `/`",

@@ -2,9 +2,13 @@
 //!
 //! Rules, policies and suites share it, so that an unknown field reads the same in all of them.
 
+mod shape;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
+
+pub(crate) use shape::{Field, Fields, Shape, names};
 
 /// One step into a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -360,7 +364,9 @@ impl<'a> Object<'a> {
 
 fn unknown_field(key: &str, known: &[&str]) -> String {
     let nearest = did_you_mean(key, known.iter().copied());
-    if nearest.is_empty() {
+    if known.is_empty() {
+        "unknown field; none is known here".to_owned()
+    } else if nearest.is_empty() {
         format!("unknown field; known: {}", known.join(", "))
     } else {
         format!("unknown field{nearest}")

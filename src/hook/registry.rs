@@ -1,183 +1,16 @@
-//! Hooks: named pure functions that a suite refers to, and the registry that finds them.
+//! The registry of hooks, and how a suite's word finds one.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
-use thiserror::Error;
-
-use crate::case::Case;
-use crate::http::{Headers, Request, Response};
+use super::foreign::{self, ForeignFunction};
+use super::{
+    BodyView, HookContext, HookError, HookFailure, HookKind, Issue, MockContext, RequestChange,
+    ResponseChange,
+};
+use crate::http::{Headers, Request};
 use crate::reader::did_you_mean;
-
-/// What every hook is given beside its own subject.
-#[derive(Debug, Clone, Copy)]
-pub struct HookContext<'a> {
-    /// The case, read only.
-    pub case: &'a Case,
-    /// Its file.
-    pub case_file: &'a Path,
-    /// The suite's environment: the process's, the env file's and the suite's own, merged.
-    pub env: &'a BTreeMap<String, String>,
-}
-
-impl HookContext<'_> {
-    /// The case's fixture of that name.
-    pub fn fixture(&self, name: &str) -> Option<&Value> {
-        let (_, value) = self.case.fixtures.iter().find(|(n, _)| n == name)?;
-        Some(value)
-    }
-}
-
-/// What a request hook changes; what it leaves out stays as it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestChange {
-    /// Another method.
-    pub method: Option<String>,
-    /// Another path, perhaps with a query.
-    pub path: Option<String>,
-    /// Other headers, in the place of all.
-    pub headers: Option<Headers>,
-    /// Another body.
-    pub body: Option<Vec<u8>>,
-}
-
-impl RequestChange {
-    /// A change of the body alone.
-    pub fn body(body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: Some(body.into()),
-            ..Self::default()
-        }
-    }
-
-    /// The request with the change made.
-    pub fn apply(self, mut request: Request) -> Request {
-        let Self {
-            method,
-            path,
-            headers,
-            body,
-        } = self;
-        if let Some(method) = method {
-            request.method = method;
-        }
-        if let Some(target) = path {
-            let (path, query) = crate::http::split_target(&target);
-            request.path = path.to_owned();
-            request.query = query.map(str::to_owned);
-        }
-        if let Some(body) = body {
-            request.body = body;
-            // What described the old body; a hook that encodes the new one says so in its headers.
-            request.headers.remove("content-encoding");
-        }
-        if let Some(headers) = headers {
-            request.headers = headers;
-        }
-        request
-    }
-}
-
-/// What a mock response hook is about.
-#[derive(Debug, Clone, Copy)]
-pub struct MockContext<'a> {
-    /// The response as it would be registered.
-    pub captured_response: &'a Response,
-    /// The span it was captured in; `None` for a response that the suite gives inline.
-    pub captured_span: Option<&'a Value>,
-    /// The mock's name.
-    pub mock_name: &'a str,
-}
-
-/// What a mock response hook changes; what it leaves out stays as it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ResponseChange {
-    /// Another status.
-    pub status: Option<u16>,
-    /// Other headers, in the place of all.
-    pub headers: Option<Headers>,
-    /// Another body.
-    pub body: Option<Vec<u8>>,
-}
-
-impl ResponseChange {
-    /// A change of the body alone.
-    pub fn body(body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: Some(body.into()),
-            ..Self::default()
-        }
-    }
-
-    /// The response with the change made.
-    pub fn apply(self, mut response: Response) -> Response {
-        let Self {
-            status,
-            headers,
-            body,
-        } = self;
-        if let Some(status) = status {
-            response.status = status;
-        }
-        if let Some(body) = body {
-            response.body = body;
-            response.headers.remove("content-encoding");
-        }
-        if let Some(headers) = headers {
-            response.headers = headers;
-        }
-        response
-    }
-}
-
-/// A body as an assert hook sees it: JSON where it parses, else text.
-pub type BodyView = Value;
-
-/// What an assert hook objects to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Issue {
-    /// Where: `$.total`.
-    pub path: String,
-    /// What was expected there.
-    pub expected: Option<Value>,
-    /// What is there.
-    pub actual: Option<Value>,
-    /// Why that is wrong.
-    pub reason: Option<String>,
-}
-
-impl Issue {
-    /// An objection with its reason.
-    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            reason: Some(reason.into()),
-            ..Self::default()
-        }
-    }
-
-    /// Says what was expected.
-    #[must_use]
-    pub fn expected(mut self, value: impl Into<Value>) -> Self {
-        self.expected = Some(value.into());
-        self
-    }
-
-    /// Says what is there.
-    #[must_use]
-    pub fn actual(mut self, value: impl Into<Value>) -> Self {
-        self.actual = Some(value.into());
-        self
-    }
-}
-
-/// Why a hook gave up; any error fits.
-pub type HookFailure = Box<dyn Error + Send + Sync>;
 
 type RequestFn =
     dyn Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure> + Send + Sync;
@@ -188,61 +21,28 @@ type BodyAssertFn =
 type HeadersAssertFn =
     dyn Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
 
-/// The four kinds of hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HookKind {
-    /// Changes the request before it is sent.
-    Request,
-    /// Changes a mock's response before its rule is registered.
-    MockResponse,
-    /// Judges the answer's body.
-    AssertBody,
-    /// Judges the answer's headers.
-    AssertHeaders,
-}
-
-impl fmt::Display for HookKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Request => "request",
-            Self::MockResponse => "mock response",
-            Self::AssertBody => "body assert",
-            Self::AssertHeaders => "headers assert",
-        })
-    }
-}
-
 #[derive(Clone)]
 enum Function {
     Request(Arc<RequestFn>),
     MockResponse(Arc<MockResponseFn>),
     AssertBody(Arc<BodyAssertFn>),
     AssertHeaders(Arc<HeadersAssertFn>),
-}
-
-/// A hook that failed: it returned an error or panicked.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the {kind} hook `{name}` failed: {message}")]
-pub struct HookError {
-    /// The hook.
-    pub name: String,
-    /// Its kind.
-    pub kind: HookKind,
-    /// What it said.
-    pub message: String,
+    /// A function of another language, which fits whatever kind a place wants.
+    Foreign(Arc<dyn ForeignFunction>),
 }
 
 /// A hook found by its name.
 #[derive(Clone)]
 pub struct Hook {
     name: String,
-    kind: HookKind,
+    /// `None` for a function of another language before a place has asked for it.
+    kind: Option<HookKind>,
     function: Function,
 }
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hook({} {})", self.kind, self.name)
+        write!(f, "Hook({} {})", self.kind_name(), self.name)
     }
 }
 
@@ -262,8 +62,11 @@ impl Hook {
         request: &Request,
         context: &HookContext<'_>,
     ) -> Result<RequestChange, HookError> {
-        self.run(|| match &self.function {
+        self.run(HookKind::Request, || match &self.function {
             Function::Request(function) => function(request, context),
+            Function::Foreign(function) => {
+                foreign::change_request(function.as_ref(), request, context)
+            }
             _ => Err(self.misplaced()),
         })
     }
@@ -278,8 +81,11 @@ impl Hook {
         mock: &MockContext<'_>,
         context: &HookContext<'_>,
     ) -> Result<ResponseChange, HookError> {
-        self.run(|| match &self.function {
+        self.run(HookKind::MockResponse, || match &self.function {
             Function::MockResponse(function) => function(mock, context),
+            Function::Foreign(function) => {
+                foreign::change_response(function.as_ref(), mock, context)
+            }
             _ => Err(self.misplaced()),
         })
     }
@@ -295,8 +101,11 @@ impl Hook {
         captured: &BodyView,
         context: &HookContext<'_>,
     ) -> Result<Vec<Issue>, HookError> {
-        self.run(|| match &self.function {
+        self.run(HookKind::AssertBody, || match &self.function {
             Function::AssertBody(function) => function(actual, captured, context),
+            Function::Foreign(function) => {
+                foreign::assert_body(function.as_ref(), actual, captured, context)
+            }
             _ => Err(self.misplaced()),
         })
     }
@@ -312,17 +121,29 @@ impl Hook {
         captured: &Headers,
         context: &HookContext<'_>,
     ) -> Result<Vec<Issue>, HookError> {
-        self.run(|| match &self.function {
+        self.run(HookKind::AssertHeaders, || match &self.function {
             Function::AssertHeaders(function) => function(actual, captured, context),
+            Function::Foreign(function) => {
+                foreign::assert_headers(function.as_ref(), actual, captured, context)
+            }
             _ => Err(self.misplaced()),
         })
     }
 
     fn misplaced(&self) -> HookFailure {
-        format!("it is a {} hook", self.kind).into()
+        format!("it is a {} hook", self.kind_name()).into()
     }
 
-    fn run<T>(&self, call: impl FnOnce() -> Result<T, HookFailure>) -> Result<T, HookError> {
+    fn kind_name(&self) -> String {
+        self.kind
+            .map_or_else(|| "any kind".to_owned(), |kind| kind.to_string())
+    }
+
+    fn run<T>(
+        &self,
+        kind: HookKind,
+        call: impl FnOnce() -> Result<T, HookFailure>,
+    ) -> Result<T, HookError> {
         let message = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(failure)) => failure.to_string(),
@@ -336,7 +157,7 @@ impl Hook {
         };
         Err(HookError {
             name: self.name.clone(),
-            kind: self.kind,
+            kind,
             message,
         })
     }
@@ -437,10 +258,21 @@ impl Hooks {
         names
     }
 
+    /// Registers a function of another language.
+    #[must_use]
+    pub(crate) fn foreign(mut self, name: &str, function: Arc<dyn ForeignFunction>) -> Self {
+        self.hooks.push(Hook {
+            name: name.to_owned(),
+            kind: None,
+            function: Function::Foreign(function),
+        });
+        self
+    }
+
     fn add(mut self, name: &str, kind: HookKind, function: Function) -> Self {
         self.hooks.push(Hook {
             name: name.to_owned(),
-            kind,
+            kind: Some(kind),
             function,
         });
         self
@@ -467,10 +299,13 @@ impl Hooks {
         let fitting: Vec<&Hook> = candidates
             .iter()
             .copied()
-            .filter(|hook| hook.kind == kind)
+            .filter(|hook| hook.kind.is_none_or(|own| own == kind))
             .collect();
         match (fitting.as_slice(), candidates.as_slice()) {
-            ([one], _) => Ok((*one).clone()),
+            ([one], _) => Ok(Hook {
+                kind: Some(kind),
+                ..(*one).clone()
+            }),
             ([], []) => Err(format!(
                 "unknown hook `{word}`{}; registered: {}",
                 did_you_mean(word, self.names().into_iter()),
@@ -478,7 +313,7 @@ impl Hooks {
             )),
             ([], others) => Err(format!(
                 "`{word}` is a {} hook, and a {kind} hook is wanted here; registered: {}",
-                others[0].kind,
+                others[0].kind_name(),
                 self.listing()
             )),
             (several, _) => Err(format!(
@@ -506,7 +341,7 @@ impl Hooks {
         hooks.sort_by(|a, b| a.name.cmp(&b.name).then(a.kind.cmp(&b.kind)));
         let listed: Vec<String> = hooks
             .iter()
-            .map(|hook| format!("`{}` ({})", hook.name, hook.kind))
+            .map(|hook| format!("`{}` ({})", hook.name, hook.kind_name()))
             .collect();
         listed.join(", ")
     }

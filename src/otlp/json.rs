@@ -5,7 +5,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 /// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
-pub(super) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
     let found = value.get(camel).or_else(|| value.get(snake(camel)));
     found.filter(|v| !v.is_null())
 }
@@ -23,19 +23,20 @@ fn snake(camel: &str) -> String {
 
 /// An attribute's value, `AnyValue`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Any {
+pub(crate) enum Any {
     Text(String),
     Int(i64),
     Double(f64),
     Bool(bool),
     Bytes(Vec<u8>),
     List(Vec<Any>),
-    Other,
+    Map(Vec<(String, Any)>),
+    None,
 }
 
 impl Any {
     /// Reads an `AnyValue`; the error says what is wrong with it.
-    pub(super) fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
         let Some(object) = value.as_object() else {
             return Err("expected an OTLP value such as {\"stringValue\": …}".to_owned());
         };
@@ -73,8 +74,24 @@ impl Any {
                 .collect::<Result<_, _>>()
                 .map(Self::List);
         }
-        if object.is_empty() || field(value, "kvlistValue").is_some() {
-            return Ok(Self::Other);
+        if let Some(v) = field(value, "kvlistValue") {
+            let values = field(v, "values").and_then(Value::as_array);
+            let values = values.map(Vec::as_slice).unwrap_or_default();
+            return values
+                .iter()
+                .map(|member| {
+                    let key = member
+                        .get("key")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    let value = field(member, "value").map_or(Ok(Self::None), Self::read);
+                    Ok((key.to_owned(), value?))
+                })
+                .collect::<Result<_, _>>()
+                .map(Self::Map);
+        }
+        if object.values().all(Value::is_null) {
+            return Ok(Self::None);
         }
         Err(format!(
             "unknown kind of OTLP value: {}",
@@ -83,19 +100,37 @@ impl Any {
     }
 
     /// The value as text, where it has one form.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Int(number) => Some(number.to_string()),
             Self::Double(number) => Some(number.to_string()),
             Self::Bool(flag) => Some(flag.to_string()),
             Self::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
-            Self::List(_) | Self::Other => None,
+            Self::List(_) | Self::Map(_) | Self::None => None,
+        }
+    }
+
+    /// The value as plain JSON; bytes are base64.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Int(number) => (*number).into(),
+            Self::Double(number) => (*number).into(),
+            Self::Bool(flag) => (*flag).into(),
+            Self::Bytes(bytes) => encode_base64(bytes).into(),
+            Self::List(values) => values.iter().map(Self::to_json).collect(),
+            Self::Map(members) => members
+                .iter()
+                .map(|(key, value)| (key.clone(), value.to_json()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            Self::None => Value::Null,
         }
     }
 
     /// The value as bytes, where it has one form.
-    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         match self {
             Self::Bytes(bytes) => Some(bytes.clone()),
             other => other.text().map(String::into_bytes),
@@ -104,14 +139,14 @@ impl Any {
 }
 
 /// A 64-bit integer that is a number or its text.
-pub(super) fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     value
         .as_i64()
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// Base64 in either alphabet, with or without padding.
-pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -120,8 +155,18 @@ pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     LENIENT.decode(standard.trim()).ok()
 }
 
+/// Base64 as OTLP's JSON has it.
+pub(crate) fn encode_base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// Bytes as lower-case hex, the way OTLP's JSON has ids.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// A trace or span id of `len` bytes as lower-case hex, whether it was written in hex or base64.
-pub(super) fn id(value: Option<&Value>, len: usize) -> Option<String> {
+pub(crate) fn id(value: Option<&Value>, len: usize) -> Option<String> {
     let text = value?.as_str()?;
     if text.is_empty() {
         return None;
@@ -130,9 +175,7 @@ pub(super) fn id(value: Option<&Value>, len: usize) -> Option<String> {
         return Some(text.to_ascii_lowercase());
     }
     match decode_base64(text) {
-        Some(bytes) if bytes.len() == len => {
-            Some(bytes.iter().map(|b| format!("{b:02x}")).collect())
-        }
+        Some(bytes) if bytes.len() == len => Some(hex(&bytes)),
         _ => Some(text.to_owned()),
     }
 }

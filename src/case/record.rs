@@ -1,0 +1,171 @@
+//! Spans as they are written: the vocabulary in the other direction.
+
+use serde_json::{Value, json};
+
+use crate::http::{Direction, Headers, Request, Response};
+use crate::otlp::json::encode_base64;
+
+/// What a span is for: `sp.span.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpanPurpose {
+    /// Records an exchange.
+    Extract,
+    /// Asks for an answer, or carries it.
+    Inject,
+}
+
+/// One exchange as a proxy saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Recording<'a> {
+    /// Why it is written.
+    pub purpose: SpanPurpose,
+    /// The session that it belongs to; `None` for a call that belongs to none.
+    pub session: Option<&'a str>,
+    /// Which way it crossed the application.
+    pub direction: Direction,
+    /// Trace id, hex.
+    pub trace_id: String,
+    /// Span id, hex.
+    pub span_id: String,
+    /// The parent's span id, hex, where the request named one.
+    pub parent_span_id: Option<String>,
+    /// Start and end, nanoseconds since 1970.
+    pub times_ns: (u64, u64),
+    /// The request.
+    pub request: &'a Request,
+    /// The response, once there is one.
+    pub response: Option<&'a Response>,
+    /// Further attributes.
+    pub more: Vec<Value>,
+}
+
+impl Recording<'_> {
+    /// The trace document of this one span.
+    pub(crate) fn document(&self) -> Value {
+        let Self {
+            purpose,
+            session,
+            direction,
+            trace_id,
+            span_id,
+            parent_span_id,
+            times_ns: (start, end),
+            request,
+            response,
+            more,
+        } = self;
+        let kind = match direction {
+            Direction::Inbound => 2,
+            Direction::Outbound => 3,
+        };
+        let purpose = match purpose {
+            SpanPurpose::Extract => "extract",
+            SpanPurpose::Inject => "inject",
+        };
+        let mut attributes = vec![
+            text_attribute("sp.traffic.direction", direction.name()),
+            text_attribute("sp.span.type", purpose),
+        ];
+        attributes.extend(session.map(|id| text_attribute("sp.session.id", id)));
+        attributes.extend(request_attributes(request));
+        attributes.extend(response.iter().flat_map(|r| response_attributes(r)));
+        attributes.extend(more.iter().cloned());
+        let mut span = json!({
+            "traceId": trace_id,
+            "spanId": span_id,
+            "name": format!("{} {}", request.method, request.path),
+            "kind": kind,
+            "startTimeUnixNano": start.to_string(),
+            "endTimeUnixNano": end.to_string(),
+            "attributes": attributes,
+        });
+        if let Some(parent) = parent_span_id {
+            span["parentSpanId"] = parent.as_str().into();
+        }
+        document_of(span)
+    }
+}
+
+/// A trace document of one span.
+pub(crate) fn document_of(span: Value) -> Value {
+    json!({"resourceSpans": [{"scopeSpans": [{"scope": {"name": "softprobe"}, "spans": [span]}]}]})
+}
+
+/// An attribute whose value is text.
+pub(crate) fn text_attribute(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+fn request_attributes(request: &Request) -> Vec<Value> {
+    let Request {
+        method,
+        scheme,
+        host,
+        path,
+        query,
+        headers,
+        body,
+    } = request;
+    let mut attributes = vec![
+        text_attribute("http.request.method", method),
+        text_attribute("url.scheme", scheme),
+        text_attribute("url.host", host),
+        text_attribute("url.path", path),
+    ];
+    attributes.extend(query.iter().map(|query| text_attribute("url.query", query)));
+    attributes.extend(header_attributes("http.request.header.", headers));
+    attributes.push(body_attribute("http.request.body", headers, body));
+    attributes
+}
+
+/// A response's attributes, as a span carries them.
+pub(crate) fn response_attributes(response: &Response) -> Vec<Value> {
+    let Response {
+        status,
+        headers,
+        body,
+    } = response;
+    let mut attributes = vec![json!({
+        "key": "http.response.status_code",
+        "value": {"intValue": status.to_string()},
+    })];
+    attributes.extend(header_attributes("http.response.header.", headers));
+    attributes.push(body_attribute("http.response.body", headers, body));
+    attributes
+}
+
+fn header_attributes(prefix: &str, headers: &Headers) -> Vec<Value> {
+    headers
+        .names()
+        .into_iter()
+        .map(|name| {
+            let mut values: Vec<Value> = headers.all(&name).map(any_value).collect();
+            let value = match values.len() {
+                1 => values.remove(0),
+                _ => json!({"arrayValue": {"values": values}}),
+            };
+            json!({"key": format!("{prefix}{name}"), "value": value})
+        })
+        .collect()
+}
+
+/// A body that is encoded stays bytes even where those happen to be UTF-8: as text it would lose its
+/// `content-encoding` when it is replayed.
+fn body_attribute(key: &str, headers: &Headers, body: &[u8]) -> Value {
+    let encoded = headers
+        .text("content-encoding")
+        .is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
+    let value = if encoded && !body.is_empty() {
+        json!({"bytesValue": encode_base64(body)})
+    } else {
+        any_value(body)
+    };
+    json!({"key": key, "value": value})
+}
+
+fn any_value(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!({"stringValue": text}),
+        Err(_) => json!({"bytesValue": encode_base64(bytes)}),
+    }
+}

@@ -1,0 +1,162 @@
+//! Hooks of other languages: what they are given as JSON, and what is made of their result.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    BodyView, HookContext, HookFailure, HookKind, Issue, MockContext, RequestChange, ResponseChange,
+};
+use crate::http::{Headers, Request, Response};
+use crate::reader::{Node, Object, Place, Problems};
+use crate::rule::{headers_value, read_body, read_headers, response_value};
+
+/// A function of another language. What it is asked to do, the kind tells.
+pub(crate) trait ForeignFunction: Send + Sync {
+    /// Calls it with the contract's payload; the result as it came back, `null` for none.
+    ///
+    /// # Errors
+    ///
+    /// What it failed with, or why it could not be called.
+    fn call(&self, kind: HookKind, payload: Value) -> Result<Value, HookFailure>;
+}
+
+pub(super) fn change_request(
+    function: &dyn ForeignFunction,
+    request: &Request,
+    context: &HookContext<'_>,
+) -> Result<RequestChange, HookFailure> {
+    let as_response = Response {
+        status: 200,
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+    };
+    let mut described = response_value(&as_response);
+    described["method"] = request.method.as_str().into();
+    described["path"] = request.target().into();
+    if let Some(members) = described.as_object_mut() {
+        members.shift_remove("status");
+    }
+    let payload = payload(context, [("request", described)]);
+    let result = function.call(HookKind::Request, payload)?;
+    read(&result, |node, problems| {
+        let known = ["method", "path", "headers", "body", "bodyEncoding"];
+        let object = node.object(&known, problems)?;
+        Some(RequestChange {
+            method: object.get("method").and_then(|n| n.string(problems)),
+            path: object.get("path").and_then(|n| n.string(problems)),
+            headers: object
+                .get("headers")
+                .and_then(|n| read_headers(&n, problems)),
+            body: given_body(&object, problems),
+        })
+    })
+}
+
+pub(super) fn change_response(
+    function: &dyn ForeignFunction,
+    mock: &MockContext<'_>,
+    context: &HookContext<'_>,
+) -> Result<ResponseChange, HookFailure> {
+    let payload = payload(
+        context,
+        [
+            ("capturedResponse", response_value(mock.captured_response)),
+            ("capturedSpan", mock.captured_span.cloned().into()),
+            ("mockName", mock.mock_name.into()),
+        ],
+    );
+    let result = function.call(HookKind::MockResponse, payload)?;
+    read(&result, |node, problems| {
+        let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+        Some(ResponseChange {
+            status: object.get("status").and_then(|n| n.status(problems)),
+            headers: object
+                .get("headers")
+                .and_then(|n| read_headers(&n, problems)),
+            body: given_body(&object, problems),
+        })
+    })
+}
+
+pub(super) fn assert_body(
+    function: &dyn ForeignFunction,
+    actual: &BodyView,
+    captured: &BodyView,
+    context: &HookContext<'_>,
+) -> Result<Vec<Issue>, HookFailure> {
+    let subjects = [("actual", actual.clone()), ("captured", captured.clone())];
+    let result = function.call(HookKind::AssertBody, payload(context, subjects))?;
+    read(&result, read_issues)
+}
+
+pub(super) fn assert_headers(
+    function: &dyn ForeignFunction,
+    actual: &Headers,
+    captured: &Headers,
+    context: &HookContext<'_>,
+) -> Result<Vec<Issue>, HookFailure> {
+    let subjects = [
+        ("actual", headers_value(actual)),
+        ("captured", headers_value(captured)),
+    ];
+    let result = function.call(HookKind::AssertHeaders, payload(context, subjects))?;
+    read(&result, read_issues)
+}
+
+/// The subjects beside what every hook is given.
+fn payload<const N: usize>(context: &HookContext<'_>, subjects: [(&str, Value); N]) -> Value {
+    let HookContext {
+        case,
+        case_file,
+        env,
+    } = context;
+    let mut payload: Map<String, Value> = subjects
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let fixtures: Map<String, Value> = case.fixtures.iter().cloned().collect();
+    payload.insert("case".to_owned(), case.document().clone());
+    payload.insert(
+        "caseFile".to_owned(),
+        case_file.display().to_string().into(),
+    );
+    payload.insert("env".to_owned(), json!(env));
+    payload.insert("fixtures".to_owned(), fixtures.into());
+    payload.into()
+}
+
+/// The result as what it has to be; nothing at all changes nothing and objects to nothing.
+fn read<T: Default>(
+    result: &Value,
+    read: impl Fn(&Node<'_>, &mut Problems) -> Option<T>,
+) -> Result<T, HookFailure> {
+    if result.is_null() {
+        return Ok(T::default());
+    }
+    let mut problems = Problems::default();
+    let node = Node::at(result, Place::root().key("result"));
+    let read = read(&node, &mut problems);
+    Ok(problems.into_result(read)?)
+}
+
+/// The body; `null`, which is how some languages leave a field out, is none.
+fn given_body(object: &Object<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
+    object.get("body").filter(|node| !node.value.is_null())?;
+    read_body(object, &mut Headers::new(), problems)
+}
+
+fn read_issues(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Issue>> {
+    let nodes = node.list(problems)?;
+    let issues = nodes.iter().filter_map(|node| {
+        let object = node.object(&["path", "expected", "actual", "reason"], problems)?;
+        Some(Issue {
+            path: object.require("path", problems)?.string(problems)?,
+            expected: object.get("expected").map(|n| n.value.clone()),
+            actual: object.get("actual").map(|n| n.value.clone()),
+            reason: match object.get("reason").filter(|n| !n.value.is_null()) {
+                Some(reason) => Some(reason.string(problems)?),
+                None => None,
+            },
+        })
+    });
+    Some(issues.collect())
+}

@@ -1,0 +1,248 @@
+//! A child process that runs hooks: line-delimited JSON, calls multiplexed by id.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long loading may take.
+const SLOWEST_START: Duration = Duration::from_secs(60);
+/// How long a process may take to end after its input did.
+const GRACE: Duration = Duration::from_secs(2);
+/// As much of its standard error is quoted when it crashes.
+const MOST_QUOTED: usize = 4 * 1024;
+
+/// What waits for an answer: its result, or why there is none.
+type Waiting = Sender<Result<Value, String>>;
+
+/// A running child process.
+pub(super) struct Child {
+    language: &'static str,
+    limit: Duration,
+    next_id: AtomicU64,
+    /// Lines for its standard input; `None` once it is to end. A thread of its own writes them, since a
+    /// child that does not read would hold up whoever writes.
+    input: Mutex<Option<Sender<String>>>,
+    shared: Arc<Shared>,
+}
+
+/// What the child's threads share with its callers.
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<HashMap<String, Waiting>>,
+    /// Why it ended, once it has.
+    ended: Mutex<Option<String>>,
+    process: Mutex<Option<std::process::Child>>,
+    stderr: Mutex<VecDeque<u8>>,
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("language", &self.language)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Child {
+    /// Starts the process and waits until it has loaded its files; also what it said of them.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not start, or not come so far.
+    pub(super) fn start(
+        language: &'static str,
+        mut command: Command,
+        limit: Duration,
+    ) -> Result<(Arc<Self>, Value), String> {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("the process does not start: {error}"))?;
+        let pipes = (
+            process.stdin.take(),
+            process.stdout.take(),
+            process.stderr.take(),
+        );
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err("the process has no pipes".to_owned());
+        };
+        let shared = Arc::new(Shared::default());
+        *lock(&shared.process) = Some(process);
+        let (input, lines) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (quiet, is_quiet) = mpsc::channel::<()>();
+        std::thread::spawn(move || write(stdin, &lines));
+        std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || pass_on(stderr, &shared, quiet)
+        });
+        std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || read(stdout, &shared, &ready, &is_quiet)
+        });
+        let child = Self {
+            language,
+            limit,
+            next_id: AtomicU64::new(1),
+            input: Mutex::new(Some(input)),
+            shared,
+        };
+        match is_ready.recv_timeout(SLOWEST_START) {
+            Ok(told) => Ok((Arc::new(child), told)),
+            Err(RecvTimeoutError::Timeout) => Err(format!(
+                "its files are not loaded after {} seconds",
+                SLOWEST_START.as_secs()
+            )),
+            Err(RecvTimeoutError::Disconnected) => Err(child.shared.why_ended()),
+        }
+    }
+
+    /// Calls a hook and waits for its result.
+    ///
+    /// # Errors
+    ///
+    /// What the hook failed with, that it took too long, or that the process has ended.
+    pub(super) fn call(&self, mut call: Value) -> Result<Value, String> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+        call["id"] = id.as_str().into();
+        let (sender, receiver) = mpsc::channel();
+        lock(&self.shared.waiting).insert(id.clone(), sender);
+        let sent = match (&*lock(&self.input), &*lock(&self.shared.ended)) {
+            (Some(input), None) => input.send(format!("{call}\n")).is_ok(),
+            _ => false,
+        };
+        let answer = match sent {
+            true => receiver.recv_timeout(self.limit),
+            false => Err(RecvTimeoutError::Disconnected),
+        };
+        lock(&self.shared.waiting).remove(&id);
+        match answer {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(format!(
+                "it gave no answer within {} ms; --hook-timeout allows more",
+                self.limit.as_millis()
+            )),
+            Err(RecvTimeoutError::Disconnected) => Err(format!(
+                "the process of the {} hooks ended: {}",
+                self.language,
+                self.shared.why_ended()
+            )),
+        }
+    }
+
+    /// Ends the process: its input ends first, so that it can end by itself.
+    pub(super) fn stop(&self) {
+        lock(&self.input).take();
+        let ended = self.shared.exit_status(GRACE).is_some();
+        if let Some(mut process) = lock(&self.shared.process).take()
+            && !ended
+        {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn why_ended(&self) -> String {
+        let ended = lock(&self.ended);
+        ended.clone().unwrap_or_else(|| "it was stopped".to_owned())
+    }
+
+    /// How the process ended; `None` while it has not after that long, or was taken away.
+    fn exit_status(&self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            // Locked for a moment at a time: somebody else may want to kill it.
+            let status = lock(&self.process).as_mut()?.try_wait().ok()?;
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
+    for line in lines {
+        // A process that is gone is noticed by whoever reads from it.
+        if stdin.write_all(line.as_bytes()).is_err() || stdin.flush().is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads the child's replies until its output ends.
+fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &Receiver<()>) {
+    let mut reader = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        match serde_json::from_slice::<Value>(&line) {
+            Ok(reply) if reply["ready"] == true => {
+                let _ = ready.send(reply);
+            }
+            Ok(mut reply) if reply["id"].is_string() => {
+                let id = reply["id"].as_str().unwrap_or_default();
+                // Nobody waits for what comes after its time.
+                if let Some(waiting) = lock(&shared.waiting).remove(id) {
+                    let answer = match reply["error"].as_str() {
+                        Some(error) => Err(error.to_owned()),
+                        None => Ok(reply["result"].take()),
+                    };
+                    let _ = waiting.send(answer);
+                }
+            }
+            // What a program that a hook started printed is the user's.
+            _ => {
+                let _ = std::io::stderr().write_all(&line);
+            }
+        }
+        line.clear();
+    }
+    // Its last words may still be on the way, and something it started may hold the pipe open.
+    let _ = is_quiet.recv_timeout(Duration::from_millis(500));
+    let status = shared.exit_status(GRACE);
+    let mut why = status.map_or_else(|| "it says no more".to_owned(), |s| s.to_string());
+    let quoted: Vec<u8> = lock(&shared.stderr).iter().copied().collect();
+    let quoted = String::from_utf8_lossy(&quoted);
+    if !quoted.trim().is_empty() {
+        why.push_str(&format!("; it said:\n{}", quoted.trim()));
+    }
+    *lock(&shared.ended) = Some(why);
+    lock(&shared.waiting).clear();
+}
+
+/// Copies the child's standard error to ours, and keeps its end for the report of a crash.
+fn pass_on(mut stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
+    let mut chunk = [0; 4096];
+    while let Ok(n) = stderr.read(&mut chunk) {
+        if n == 0 {
+            return;
+        }
+        let _ = std::io::stderr().write_all(&chunk[..n]);
+        let mut kept = lock(&shared.stderr);
+        kept.extend(&chunk[..n]);
+        let excess = kept.len().saturating_sub(MOST_QUOTED);
+        kept.drain(..excess);
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each of these is whole after every change.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,67 @@
+// Runs the hooks of JavaScript and TypeScript files for softprobe: line-delimited JSON on standard input
+// and output.
+import { createInterface } from "node:readline";
+import { basename, dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+
+// Standard output carries the replies alone; what hooks print goes to standard error.
+const replies = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr);
+
+const reply = (message) => replies(JSON.stringify(message) + "\n");
+
+function describe(error, file) {
+  if (!(error instanceof Error)) return String(error);
+  const text = `${error.name}: ${error.message}`;
+  const folder = pathToFileURL(dirname(file)).href;
+  const frame = (error.stack ?? "").split("\n").find((line) => line.includes(folder + "/"));
+  const place = frame?.match(/([^/]+:\d+):\d+\)?$/);
+  return place ? `${text} (${place[1]})` : text;
+}
+
+async function load(file) {
+  if (/\.m?ts$/.test(file) && !process.features.typescript) {
+    throw `${basename(file)} is TypeScript, and this Node (${process.version}) does not strip types; ` +
+      "Node 22.6 or later does (SOFTPROBE_NODE names another)";
+  }
+  const module = await import(pathToFileURL(file).href);
+  const isFunction = ([, value]) => typeof value === "function";
+  const functions = Object.entries(module).filter(isFunction);
+  // A CommonJS module's exports are the members of its default.
+  const inner = module.default;
+  if (inner && typeof inner === "object") {
+    functions.push(...Object.entries(inner).filter(isFunction));
+  }
+  return new Map(functions);
+}
+
+const functions = new Map();
+
+async function answer(message) {
+  const { id, hook, file, payload } = message;
+  try {
+    const result = await functions.get(file).get(hook)(payload);
+    reply({ id, result: result ?? null });
+  } catch (error) {
+    reply({ id, error: describe(error, file) });
+  }
+}
+
+const files = [];
+for (const file of process.argv.slice(1)) {
+  try {
+    functions.set(file, await load(file));
+    files.push({ file, hooks: [...functions.get(file).keys()] });
+  } catch (error) {
+    files.push({ file, error: describe(error, file) });
+  }
+}
+const failed = files.filter((each) => each.error).map((each) => `${each.file}: ${each.error}`);
+reply({ ready: true, files, ...(failed.length > 0 && { error: failed.join("; ") }) });
+
+const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
+lines.on("line", (line) => {
+  if (line.trim()) answer(JSON.parse(line));
+});
+// Nobody waits for what still runs.
+lines.on("close", () => process.exit(0));

@@ -1,0 +1,102 @@
+# Runs the hooks of Python files for softprobe: line-delimited JSON on standard input and output.
+import asyncio
+import concurrent.futures
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+import threading
+import traceback
+
+# Standard output carries the replies alone; what hooks print, and what they start, goes to standard error.
+replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+os.dup2(2, 1)
+sys.stdout = sys.stderr
+writing = threading.Lock()
+
+
+def reply(message):
+    line = json.dumps(message)
+    with writing:
+        replies.write(line + "\n")
+        replies.flush()
+
+
+def describe(error, file):
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if os.path.dirname(frame.filename) == os.path.dirname(file):
+            return f"{text} ({os.path.basename(frame.filename)}:{frame.lineno})"
+    return text
+
+
+def load(number, file):
+    stem = os.path.splitext(os.path.basename(file))[0]
+    folder = os.path.dirname(file)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"softprobe_hooks_{number}_{stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == name and not key.startswith("_")
+    }
+
+
+def snake(key):
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", key).lower()
+
+
+def call(function, payload):
+    given = {snake(key): value for key, value in payload.items()}
+    parameters = inspect.signature(function).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        wanted = {p.name for p in parameters}
+        given = {key: value for key, value in given.items() if key in wanted}
+    result = function(**given)
+    if inspect.isawaitable(result):
+
+        async def wait():
+            return await result
+
+        result = asyncio.run(wait())
+    return result
+
+
+def answer(functions, message):
+    file = message["file"]
+    try:
+        result = call(functions[file][message["hook"]], message["payload"])
+        reply({"id": message["id"], "result": result})
+    except Exception as error:
+        reply({"id": message["id"], "error": describe(error, file)})
+
+
+def main():
+    functions, files = {}, []
+    for number, file in enumerate(sys.argv[1:]):
+        try:
+            functions[file] = load(number, file)
+            files.append({"file": file, "hooks": list(functions[file])})
+        except BaseException as error:
+            files.append({"file": file, "error": describe(error, file)})
+    ready = {"ready": True, "files": files}
+    failed = [f"{each['file']}: {each['error']}" for each in files if "error" in each]
+    if failed:
+        ready["error"] = "; ".join(failed)
+    reply(ready)
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=64)
+    for line in sys.stdin:
+        if line.strip():
+            pool.submit(answer, functions, json.loads(line))
+    # Nobody waits for what still runs.
+    os._exit(0)
+
+
+main()

@@ -1,0 +1,237 @@
+//! Hook files of other languages: one child process a language, for the whole run.
+
+mod child;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::hook::{ForeignFunction, HookFailure, HookKind, Hooks};
+use child::Child;
+
+const PYTHON_HOST: &str = include_str!("host.py");
+const NODE_HOST: &str = include_str!("host.mjs");
+
+/// The languages that hooks can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Language {
+    Python,
+    JavaScript,
+}
+
+/// What a hook file's name may end with.
+const ENDINGS: [(&str, Language); 5] = [
+    ("py", Language::Python),
+    ("js", Language::JavaScript),
+    ("mjs", Language::JavaScript),
+    ("ts", Language::JavaScript),
+    ("mts", Language::JavaScript),
+];
+
+impl Language {
+    fn of(file: &Path) -> Option<Self> {
+        let ending = file.extension()?.to_str()?;
+        let (_, language) = ENDINGS.iter().find(|(known, _)| *known == ending)?;
+        Some(*language)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+            Self::JavaScript => "JavaScript",
+        }
+    }
+
+    /// The program that runs it, and the variable that names another.
+    fn program(self) -> (String, &'static str) {
+        let (variable, usual) = match self {
+            Self::Python => ("SOFTPROBE_PYTHON", "python3"),
+            Self::JavaScript => ("SOFTPROBE_NODE", "node"),
+        };
+        let given = std::env::var(variable).ok().filter(|v| !v.is_empty());
+        (given.unwrap_or_else(|| usual.to_owned()), variable)
+    }
+
+    /// The command that loads these files and then answers calls.
+    fn command(self, files: &[PathBuf]) -> Command {
+        let (program, _) = self.program();
+        let mut command = Command::new(&program);
+        match self {
+            Self::Python => {
+                // The folder of the hooks is the user's: nothing is compiled into it.
+                command.env("PYTHONDONTWRITEBYTECODE", "1");
+                command.args(["-u", "-c", PYTHON_HOST]);
+            }
+            Self::JavaScript => {
+                if files.iter().any(|file| is_typescript(file)) && wants_flag(&program) {
+                    command.args(["--experimental-strip-types", "--no-warnings"]);
+                }
+                command.args(["--input-type=module", "-e", NODE_HOST, "--"]);
+            }
+        }
+        command.args(files);
+        command
+    }
+}
+
+fn is_typescript(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e == "ts" || e == "mts")
+}
+
+/// Whether this Node strips types only when it is told to.
+fn wants_flag(program: &str) -> bool {
+    let Ok(output) = Command::new(program).arg("--version").output() else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut numbers = text.trim().trim_start_matches('v').split('.');
+    let mut next = || numbers.next().and_then(|n| n.parse::<u32>().ok());
+    match (next(), next()) {
+        (Some(22), Some(minor)) => (6..18).contains(&minor),
+        (Some(23), Some(minor)) => minor < 6,
+        _ => false,
+    }
+}
+
+/// Whether a file's name says that it is one of hooks.
+///
+/// # Errors
+///
+/// A message that lists the endings.
+pub(crate) fn check_name(file: &Path) -> Result<(), String> {
+    if Language::of(file).is_some() {
+        return Ok(());
+    }
+    let endings: Vec<String> = ENDINGS.iter().map(|(e, _)| format!(".{e}")).collect();
+    Err(format!(
+        "`{}` is no hook file: its name has to end in one of {}",
+        file.display(),
+        endings.join(", ")
+    ))
+}
+
+/// The hook files of a run, loaded; dropping it ends the child processes.
+#[derive(Debug, Default)]
+pub(crate) struct HookFiles {
+    loaded: HashMap<PathBuf, Result<Hooks, String>>,
+    children: Vec<Arc<Child>>,
+}
+
+impl HookFiles {
+    /// Loads the files: one child process for each language among them, started in `folder`. A call of
+    /// a hook may take as long as `limit`.
+    pub(crate) fn load(files: &[PathBuf], folder: &Path, limit: Duration) -> Self {
+        let mut hooks = Self::default();
+        for language in [Language::Python, Language::JavaScript] {
+            let own = files.iter().filter(|f| Language::of(f) == Some(language));
+            let mut own: Vec<PathBuf> = own.cloned().collect();
+            own.sort();
+            own.dedup();
+            if !own.is_empty() {
+                hooks.load_language(language, &own, folder, limit);
+            }
+        }
+        hooks
+    }
+
+    /// The hooks of a file.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be loaded.
+    pub(crate) fn of(&self, file: &Path) -> Result<Hooks, String> {
+        match self.loaded.get(file) {
+            Some(loaded) => loaded.clone(),
+            None => check_name(file).map(|()| Hooks::new()),
+        }
+    }
+
+    fn load_language(
+        &mut self,
+        language: Language,
+        files: &[PathBuf],
+        folder: &Path,
+        limit: Duration,
+    ) {
+        let mut command = language.command(files);
+        command.current_dir(folder);
+        let started = Child::start(language.name(), command, limit);
+        let (child, ready) = match started {
+            Ok(started) => started,
+            Err(why) => {
+                let (program, variable) = language.program();
+                let message = format!(
+                    "{} hooks can't be run: {why} (`{program}`; {variable} names another)",
+                    language.name()
+                );
+                for file in files {
+                    self.loaded.insert(file.clone(), Err(message.clone()));
+                }
+                return;
+            }
+        };
+        for file in files {
+            let told = ready["files"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|told| told["file"].as_str().map(Path::new) == Some(file));
+            self.loaded
+                .insert(file.clone(), hooks_of(file, told, &child));
+        }
+        self.children.push(child);
+    }
+}
+
+impl Drop for HookFiles {
+    fn drop(&mut self) {
+        for child in &self.children {
+            child.stop();
+        }
+    }
+}
+
+/// The hooks that the child says a file has.
+fn hooks_of(file: &Path, told: Option<&Value>, child: &Arc<Child>) -> Result<Hooks, String> {
+    let Some(told) = told else {
+        return Err("the process that loads it does not mention it".to_owned());
+    };
+    if let Some(error) = told["error"].as_str() {
+        return Err(format!("it can't be loaded: {error}"));
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let mut hooks = Hooks::new();
+    for name in told["hooks"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap_or_default();
+        let function = FileFunction {
+            child: Arc::clone(child),
+            file: file.to_owned(),
+            name: name.to_owned(),
+        };
+        hooks = hooks.foreign(&format!("{stem}.{name}"), Arc::new(function));
+    }
+    Ok(hooks)
+}
+
+/// A function that a hook file exports.
+struct FileFunction {
+    child: Arc<Child>,
+    file: PathBuf,
+    name: String,
+}
+
+impl ForeignFunction for FileFunction {
+    fn call(&self, kind: HookKind, payload: Value) -> Result<Value, HookFailure> {
+        let call = serde_json::json!({
+            "hook": self.name,
+            "file": self.file,
+            "kind": kind.wire_name(),
+            "payload": payload,
+        });
+        Ok(self.child.call(call)?)
+    }
+}

@@ -1,0 +1,14 @@
+//! OTLP traces: their JSON as it is met and as we write it, and their protobuf.
+//!
+//! Inside the library a trace document is always its JSON, a [`serde_json::Value`]; protobuf is an
+//! encoding at the edge.
+
+pub(crate) mod json;
+
+#[cfg(feature = "embedded")]
+mod message;
+#[cfg(feature = "embedded")]
+mod protobuf;
+
+#[cfg(feature = "embedded")]
+pub(crate) use protobuf::{decode, encode};

@@ -1,0 +1,447 @@
+//! Between protobuf and the JSON of a trace document.
+
+use prost::Message as _;
+use serde_json::{Map, Value, json};
+
+use super::json::{Any, decode_base64, encode_base64, field, hex};
+use super::message::{
+    AnyValue, ArrayValue, Event, InstrumentationScope, KeyValue, KeyValueList, Kind, Link,
+    Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
+};
+use crate::reader::{Place, Problem};
+
+/// The trace document in these bytes, as OTLP's own JSON.
+///
+/// # Errors
+///
+/// A message that names the field whose bytes are wrong.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
+    let data = TracesData::decode(bytes).map_err(|error| error.to_string())?;
+    let resources = data.resource_spans.into_iter().map(resource_to_json);
+    Ok(json!({"resourceSpans": resources.collect::<Vec<_>>()}))
+}
+
+/// A JSON object without the members that say nothing: protobuf's defaults are absent in JSON.
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let says_something = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty() && text != "0",
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Array(elements) => !elements.is_empty(),
+        _ => true,
+    };
+    members
+        .into_iter()
+        .filter(|(_, value)| says_something(value))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn list<T>(items: Vec<T>, to_json: impl Fn(T) -> Value) -> Value {
+    items.into_iter().map(to_json).collect()
+}
+
+fn resource_to_json(resource_spans: ResourceSpans) -> Value {
+    let ResourceSpans {
+        resource,
+        scope_spans,
+        schema_url,
+    } = resource_spans;
+    let resource = resource.map(|resource| {
+        let Resource {
+            attributes,
+            dropped_attributes_count,
+        } = resource;
+        object([
+            ("attributes", list(attributes, attribute_to_json)),
+            ("droppedAttributesCount", dropped_attributes_count.into()),
+        ])
+    });
+    object([
+        ("resource", resource.into()),
+        ("scopeSpans", list(scope_spans, scope_to_json)),
+        ("schemaUrl", schema_url.into()),
+    ])
+}
+
+fn scope_to_json(scope_spans: ScopeSpans) -> Value {
+    let ScopeSpans {
+        scope,
+        spans,
+        schema_url,
+    } = scope_spans;
+    let scope = scope.map(|scope| {
+        let InstrumentationScope {
+            name,
+            version,
+            attributes,
+            dropped_attributes_count,
+        } = scope;
+        object([
+            ("name", name.into()),
+            ("version", version.into()),
+            ("attributes", list(attributes, attribute_to_json)),
+            ("droppedAttributesCount", dropped_attributes_count.into()),
+        ])
+    });
+    object([
+        ("scope", scope.into()),
+        ("spans", list(spans, span_to_json)),
+        ("schemaUrl", schema_url.into()),
+    ])
+}
+
+fn span_to_json(span: Span) -> Value {
+    let Span {
+        trace_id,
+        span_id,
+        trace_state,
+        parent_span_id,
+        name,
+        kind,
+        start_time_unix_nano,
+        end_time_unix_nano,
+        attributes,
+        dropped_attributes_count,
+        events,
+        dropped_events_count,
+        links,
+        dropped_links_count,
+        status,
+        flags,
+    } = span;
+    let status = status.map(|Status { message, code }| {
+        object([("message", message.into()), ("code", code.into())])
+    });
+    object([
+        ("traceId", hex(&trace_id).into()),
+        ("spanId", hex(&span_id).into()),
+        ("traceState", trace_state.into()),
+        ("parentSpanId", hex(&parent_span_id).into()),
+        ("name", name.into()),
+        ("kind", kind.into()),
+        ("startTimeUnixNano", start_time_unix_nano.to_string().into()),
+        ("endTimeUnixNano", end_time_unix_nano.to_string().into()),
+        ("attributes", list(attributes, attribute_to_json)),
+        ("droppedAttributesCount", dropped_attributes_count.into()),
+        ("events", list(events, event_to_json)),
+        ("droppedEventsCount", dropped_events_count.into()),
+        ("links", list(links, link_to_json)),
+        ("droppedLinksCount", dropped_links_count.into()),
+        ("status", status.into()),
+        ("flags", flags.into()),
+    ])
+}
+
+fn event_to_json(event: Event) -> Value {
+    let Event {
+        time_unix_nano,
+        name,
+        attributes,
+        dropped_attributes_count,
+    } = event;
+    object([
+        ("timeUnixNano", time_unix_nano.to_string().into()),
+        ("name", name.into()),
+        ("attributes", list(attributes, attribute_to_json)),
+        ("droppedAttributesCount", dropped_attributes_count.into()),
+    ])
+}
+
+fn link_to_json(link: Link) -> Value {
+    let Link {
+        trace_id,
+        span_id,
+        trace_state,
+        attributes,
+        dropped_attributes_count,
+        flags,
+    } = link;
+    object([
+        ("traceId", hex(&trace_id).into()),
+        ("spanId", hex(&span_id).into()),
+        ("traceState", trace_state.into()),
+        ("attributes", list(attributes, attribute_to_json)),
+        ("droppedAttributesCount", dropped_attributes_count.into()),
+        ("flags", flags.into()),
+    ])
+}
+
+fn attribute_to_json(attribute: KeyValue) -> Value {
+    let KeyValue { key, value } = attribute;
+    json!({"key": key, "value": value.map_or_else(|| json!({}), value_to_json)})
+}
+
+fn value_to_json(value: AnyValue) -> Value {
+    match value.value {
+        None => json!({}),
+        Some(Kind::Text(text)) => json!({"stringValue": text}),
+        Some(Kind::Bool(flag)) => json!({"boolValue": flag}),
+        Some(Kind::Int(number)) => json!({"intValue": number.to_string()}),
+        // JSON has no NaN and no infinities; protobuf's mapping writes their names.
+        Some(Kind::Double(number)) if number.is_finite() => json!({"doubleValue": number}),
+        Some(Kind::Double(number)) => json!({"doubleValue": number.to_string()}),
+        Some(Kind::Bytes(bytes)) => json!({"bytesValue": encode_base64(&bytes)}),
+        Some(Kind::List(ArrayValue { values })) => {
+            json!({"arrayValue": {"values": list(values, value_to_json)}})
+        }
+        Some(Kind::Map(KeyValueList { values })) => {
+            json!({"kvlistValue": {"values": list(values, attribute_to_json)}})
+        }
+    }
+}
+
+/// The trace document as protobuf, from JSON in any of its dialects.
+///
+/// # Errors
+///
+/// The first value that does not fit, with its place.
+pub(crate) fn encode(document: &Value) -> Result<Vec<u8>, Problem> {
+    let root = At {
+        value: document,
+        place: Place::root(),
+    };
+    let data = TracesData {
+        resource_spans: root.each("resourceSpans", |resource| resource.resource_spans())?,
+    };
+    Ok(data.encode_to_vec())
+}
+
+/// A value of a document at its place.
+struct At<'a> {
+    value: &'a Value,
+    place: Place,
+}
+
+impl<'a> At<'a> {
+    fn get(&self, name: &str) -> Option<At<'a>> {
+        Some(At {
+            value: field(self.value, name)?,
+            place: self.place.key(name),
+        })
+    }
+
+    fn each<T>(
+        &self,
+        name: &str,
+        read: impl Fn(At<'a>) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        if !self.value.is_object() {
+            return self.wrong("expected an object");
+        }
+        let Some(list) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let Some(elements) = list.value.as_array() else {
+            return list.wrong("expected a list");
+        };
+        let elements = elements.iter().enumerate().map(|(n, value)| At {
+            value,
+            place: list.place.index(n),
+        });
+        elements.map(read).collect()
+    }
+
+    fn wrong<T>(&self, message: impl Into<String>) -> Result<T, Problem> {
+        Err(Problem {
+            place: self.place.clone(),
+            message: message.into(),
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<String, Problem> {
+        match self.get(name) {
+            None => Ok(String::new()),
+            Some(at) => match at.value.as_str() {
+                Some(text) => Ok(text.to_owned()),
+                None => at.wrong("expected a string"),
+            },
+        }
+    }
+
+    /// An integer that is a number or its text, 0 where it is absent.
+    fn number<T: TryFrom<i128> + Default>(&self, name: &str) -> Result<T, Problem> {
+        let Some(at) = self.get(name) else {
+            return Ok(T::default());
+        };
+        let number = match at.value {
+            Value::Number(number) => number.to_string().parse::<i128>().ok(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number.and_then(|number| T::try_from(number).ok()) {
+            Some(number) => Ok(number),
+            None => at.wrong("expected an integer that fits its field"),
+        }
+    }
+
+    /// An id of `len` bytes, written in hex or base64; empty where it is absent.
+    fn id(&self, name: &str, len: usize) -> Result<Vec<u8>, Problem> {
+        let Some(at) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let text = at.value.as_str().unwrap_or_default();
+        if at.value == "" {
+            return Ok(Vec::new());
+        }
+        let from_hex = |text: &str| -> Option<Vec<u8>> {
+            let digits = text.as_bytes().chunks(2);
+            digits
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+                .collect()
+        };
+        let bytes = if text.len() == 2 * len {
+            from_hex(text)
+        } else {
+            decode_base64(text)
+        };
+        match bytes {
+            Some(bytes) if bytes.len() == len => Ok(bytes),
+            _ => at.wrong(format!("expected {len} bytes as hex or base64")),
+        }
+    }
+
+    fn resource_spans(self) -> Result<ResourceSpans, Problem> {
+        let resource = match self.get("resource") {
+            None => None,
+            Some(at) => Some(Resource {
+                attributes: at.attributes()?,
+                dropped_attributes_count: at.number("droppedAttributesCount")?,
+            }),
+        };
+        Ok(ResourceSpans {
+            resource,
+            scope_spans: self.each("scopeSpans", At::scope_spans)?,
+            schema_url: self.text("schemaUrl")?,
+        })
+    }
+
+    fn scope_spans(self) -> Result<ScopeSpans, Problem> {
+        let scope = match self.get("scope") {
+            None => None,
+            Some(at) => Some(InstrumentationScope {
+                name: at.text("name")?,
+                version: at.text("version")?,
+                attributes: at.attributes()?,
+                dropped_attributes_count: at.number("droppedAttributesCount")?,
+            }),
+        };
+        Ok(ScopeSpans {
+            scope,
+            spans: self.each("spans", At::span)?,
+            schema_url: self.text("schemaUrl")?,
+        })
+    }
+
+    fn span(self) -> Result<Span, Problem> {
+        let status = match self.get("status") {
+            None => None,
+            Some(at) => Some(Status {
+                message: at.text("message")?,
+                code: at.named(
+                    "code",
+                    &["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"],
+                )?,
+            }),
+        };
+        Ok(Span {
+            trace_id: self.id("traceId", 16)?,
+            span_id: self.id("spanId", 8)?,
+            trace_state: self.text("traceState")?,
+            parent_span_id: self.id("parentSpanId", 8)?,
+            name: self.text("name")?,
+            kind: self.named("kind", &KINDS)?,
+            start_time_unix_nano: self.number("startTimeUnixNano")?,
+            end_time_unix_nano: self.number("endTimeUnixNano")?,
+            attributes: self.attributes()?,
+            dropped_attributes_count: self.number("droppedAttributesCount")?,
+            events: self.each("events", At::event)?,
+            dropped_events_count: self.number("droppedEventsCount")?,
+            links: self.each("links", At::link)?,
+            dropped_links_count: self.number("droppedLinksCount")?,
+            status,
+            flags: self.number("flags")?,
+        })
+    }
+
+    /// An enumeration's number, written as such or by its name.
+    fn named(&self, name: &str, names: &[&str]) -> Result<i32, Problem> {
+        let found = self
+            .get(name)
+            .and_then(|at| names.iter().position(|known| at.value == *known));
+        match found.and_then(|n| i32::try_from(n).ok()) {
+            Some(number) => Ok(number),
+            None => self.number(name),
+        }
+    }
+
+    fn event(self) -> Result<Event, Problem> {
+        Ok(Event {
+            time_unix_nano: self.number("timeUnixNano")?,
+            name: self.text("name")?,
+            attributes: self.attributes()?,
+            dropped_attributes_count: self.number("droppedAttributesCount")?,
+        })
+    }
+
+    fn link(self) -> Result<Link, Problem> {
+        Ok(Link {
+            trace_id: self.id("traceId", 16)?,
+            span_id: self.id("spanId", 8)?,
+            trace_state: self.text("traceState")?,
+            attributes: self.attributes()?,
+            dropped_attributes_count: self.number("droppedAttributesCount")?,
+            flags: self.number("flags")?,
+        })
+    }
+
+    fn attributes(&self) -> Result<Vec<KeyValue>, Problem> {
+        self.each("attributes", |at| {
+            let value = match at.get("value") {
+                None => None,
+                Some(value) => match Any::read(value.value) {
+                    Ok(any) => Some(from_any(any)),
+                    Err(message) => return value.wrong(message),
+                },
+            };
+            Ok(KeyValue {
+                key: at.text("key")?,
+                value,
+            })
+        })
+    }
+}
+
+const KINDS: [&str; 6] = [
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
+
+fn from_any(any: Any) -> AnyValue {
+    let value = match any {
+        Any::Text(text) => Some(Kind::Text(text)),
+        Any::Int(number) => Some(Kind::Int(number)),
+        Any::Double(number) => Some(Kind::Double(number)),
+        Any::Bool(flag) => Some(Kind::Bool(flag)),
+        Any::Bytes(bytes) => Some(Kind::Bytes(bytes)),
+        Any::List(values) => Some(Kind::List(ArrayValue {
+            values: values.into_iter().map(from_any).collect(),
+        })),
+        Any::Map(members) => Some(Kind::Map(KeyValueList {
+            values: members
+                .into_iter()
+                .map(|(key, value)| KeyValue {
+                    key,
+                    value: Some(from_any(value)),
+                })
+                .collect(),
+        })),
+        Any::None => None,
+    };
+    AnyValue { value }
+}

@@ -1,0 +1,182 @@
+//! A runtime elsewhere, asked as Envoy's filter asks it: OTLP inject and traces.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::correlate::parse_traceparent;
+use super::observe::random_ids;
+use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
+use crate::client::{HttpAnswer, HttpRuntime};
+use crate::control::{Action, Call, Mode, Runtime as _};
+use crate::error::SoftprobeError;
+use crate::http::{Direction, Request, Response};
+use crate::otlp::{decode, encode};
+use crate::rule::Answer;
+use crate::runtime::{NO_MATCH, Oracle, PROTOBUF, UNCORRELATED, Verdict};
+
+/// Sessions whose mode is remembered; beyond that they are asked for again.
+const MOST_MODES: usize = 1_000;
+
+/// A runtime behind HTTP, for a proxy to ask.
+pub(crate) struct RemoteOracle {
+    runtime: HttpRuntime,
+    /// The traces that this process issued.
+    traces: Mutex<HashMap<String, String>>,
+    /// Whether a session captures; that never changes.
+    captures: Mutex<HashMap<String, bool>>,
+}
+
+impl fmt::Debug for RemoteOracle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RemoteOracle").field(&self.runtime).finish()
+    }
+}
+
+impl RemoteOracle {
+    pub(crate) fn new(runtime: HttpRuntime) -> Self {
+        Self {
+            runtime,
+            traces: Mutex::default(),
+            captures: Mutex::default(),
+        }
+    }
+
+    fn captures(&self, session: &str) -> Result<bool, SoftprobeError> {
+        if let Some(captures) = lock(&self.captures).get(session) {
+            return Ok(*captures);
+        }
+        let stats = self.runtime.call(&Call::on(session, Action::Stats))?;
+        let captures = stats["mode"] == Mode::Capture.name();
+        let mut known = lock(&self.captures);
+        if known.len() >= MOST_MODES {
+            known.clear();
+        }
+        known.insert(session.to_owned(), captures);
+        Ok(captures)
+    }
+
+    fn inject(
+        &self,
+        session: Option<&str>,
+        request: &Request,
+        more: Vec<Value>,
+    ) -> Result<HttpAnswer, SoftprobeError> {
+        let (own_trace, span_id) = random_ids();
+        let (trace_id, parent_span_id) = match parse_traceparent(&request.headers) {
+            Some((trace_id, parent)) => (trace_id, Some(parent)),
+            None => (own_trace, None),
+        };
+        let question = Recording {
+            purpose: SpanPurpose::Inject,
+            session,
+            direction: Direction::Outbound,
+            trace_id,
+            span_id,
+            parent_span_id,
+            times_ns: (0, 0),
+            request,
+            response: None,
+            more,
+        };
+        self.post("/v1/inject", &question.document())
+    }
+
+    fn post(&self, path: &str, document: &Value) -> Result<HttpAnswer, SoftprobeError> {
+        let body = encode(document).map_err(|error| self.protocol(path, &error.to_string()))?;
+        self.runtime.post(path, PROTOBUF, body)
+    }
+
+    fn protocol(&self, path: &str, message: &str) -> SoftprobeError {
+        SoftprobeError::Protocol {
+            url: format!("{}{path}", self.runtime.address()),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The answer that a 200 carries.
+    fn read_mock(&self, body: &[u8]) -> Result<Response, SoftprobeError> {
+        let wrong = |why: &str| self.protocol("/v1/inject", &format!("its answer {why}"));
+        let document = decode(body).map_err(|why| wrong(&format!("does not parse: {why}")))?;
+        let spans = read_spans(&document).map_err(|why| wrong(&why.to_string()))?;
+        let span = spans.first().ok_or_else(|| wrong("has no span"))?;
+        let captured = span.response().map_err(|why| wrong(&why))?;
+        // Its headers are the runtime's to choose: nothing is dropped as from a capture.
+        Ok(Response {
+            status: captured.status,
+            headers: captured.headers.clone(),
+            body: captured.body.clone().unwrap_or_default(),
+        })
+    }
+}
+
+impl Oracle for RemoteOracle {
+    fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
+        let answer = self.runtime.call(&Call::Sessions)?;
+        let sessions = answer["sessions"].as_array();
+        let sessions =
+            sessions.ok_or_else(|| self.protocol("/v1/sessions", "it lists no sessions"));
+        Ok(sessions?
+            .iter()
+            .filter_map(|session| session["sessionId"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    fn issue_trace(&self, trace_id: &str, session: &str) {
+        lock(&self.traces).insert(trace_id.to_owned(), session.to_owned());
+    }
+
+    fn session_of_trace(&self, trace_id: &str) -> Option<String> {
+        lock(&self.traces).get(trace_id).cloned()
+    }
+
+    fn decide(&self, session: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError> {
+        let answer = self.inject(Some(session), request, Vec::new())?;
+        match answer.refusal().as_deref() {
+            Some("unknown_session") => return Ok(None),
+            // The question is the proxy's own: that it is refused is no answer for the application.
+            Some(_) => return Err(answer.into_error()),
+            None => {}
+        }
+        let missed = answer.is_miss();
+        let answer = match answer.status {
+            200 => Answer::Mock {
+                response: self.read_mock(&answer.body)?,
+                latency: Duration::ZERO,
+            },
+            404 if answer.says(NO_MATCH) => Answer::Forward,
+            // Another implementation's runtime: it has no word for what is missing.
+            404 => return Ok(None),
+            _ => Answer::Error(answer.into_response()),
+        };
+        Ok(Some(Verdict {
+            answer,
+            rule: None,
+            nearest: None,
+            records: !missed && self.captures(session)?,
+        }))
+    }
+
+    fn record(&self, document: &Value) -> Result<(), SoftprobeError> {
+        let answer = self.post("/v1/traces", document)?;
+        if (200..300).contains(&answer.status) {
+            Ok(())
+        } else {
+            Err(answer.into_error())
+        }
+    }
+
+    fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
+        let answer = self.inject(None, request, vec![text_attribute(UNCORRELATED, reason)])?;
+        // A runtime that takes no such note can't say whether the call may pass, so it does not.
+        Ok(answer.status == 404 && answer.says(NO_MATCH))
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A map is whole after every change.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

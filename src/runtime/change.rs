@@ -1,0 +1,132 @@
+//! The documents that a session is given: read and checked before anything is changed.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::case::Case;
+use crate::control::{Action, ControlError, Mode};
+use crate::reader::{Node, Place, Problems};
+use crate::rule::{Policy, Rule, RuleState};
+
+/// A document that has been read and checked, ready to be stored.
+pub(super) enum Change {
+    Case(LoadedCase),
+    Rules(Vec<Rule>, Value),
+    Policy(Policy, Value),
+    AuthFixtures(Value),
+}
+
+/// What is kept of a case: its spans answer no request.
+pub(super) struct LoadedCase {
+    pub(super) id: String,
+    pub(super) traces: usize,
+    pub(super) service: Option<String>,
+    pub(super) rules: Vec<RuleState>,
+}
+
+/// What a session is started with.
+pub(super) struct Start {
+    pub(super) mode: Mode,
+    pub(super) policy: Policy,
+    pub(super) policy_document: Value,
+    /// The id of the case that a capture session records.
+    pub(super) case_id: Option<String>,
+}
+
+impl Change {
+    /// The change that an action makes; `None` for one that makes none.
+    pub(super) fn read(action: &Action) -> Result<Option<Self>, ControlError> {
+        Ok(Some(match action {
+            Action::LoadCase(document) => Self::Case(read_case(document)?),
+            Action::SetRules(document) => {
+                let rules = Rule::read_document(document).map_err(invalid)?;
+                Self::Rules(rules, document.clone())
+            }
+            Action::SetPolicy(document) => {
+                let policy = Policy::from_value(document).map_err(invalid)?;
+                Self::Policy(policy, document.clone())
+            }
+            Action::SetAuthFixtures(document) => {
+                check_auth_fixtures(document)?;
+                Self::AuthFixtures(document.clone())
+            }
+            Action::Stats | Action::State | Action::Case | Action::Close(_) => return Ok(None),
+        }))
+    }
+}
+
+fn read_case(document: &Value) -> Result<LoadedCase, ControlError> {
+    let case = Case::from_document(document.clone())
+        .map_err(|error| ControlError::invalid(error.to_string()))?;
+    let rules = Rule::read_list(&case.rules, &Place::root().key("rules")).map_err(invalid)?;
+    Ok(LoadedCase {
+        id: case.id.clone(),
+        traces: document["traces"].as_array().map_or(0, Vec::len),
+        service: case.service().map(str::to_owned),
+        rules: rules.into_iter().map(RuleState::new).collect(),
+    })
+}
+
+impl Start {
+    pub(super) fn read(body: &Value) -> Result<Self, ControlError> {
+        let mut problems = Problems::default();
+        let start = Self::read_body(body, &mut problems);
+        problems.into_result(start).map_err(invalid)
+    }
+
+    fn read_body(body: &Value, problems: &mut Problems) -> Option<Self> {
+        let object = Node::root(body).object(&["mode", "policy", "caseId"], problems)?;
+        let mode = object.require("mode", problems);
+        let mode = mode.and_then(|node| node.choice(&Mode::NAMES, problems));
+        let policy = object.get("policy");
+        let case_id = object.get("caseId");
+        Some(Self {
+            policy: match &policy {
+                None => Policy::default(),
+                Some(node) => Policy::read(node, false, problems)?,
+            },
+            policy_document: policy.map_or_else(|| json!({}), |node| node.value.clone()),
+            case_id: match case_id {
+                None => None,
+                Some(node) => Some(node.string(problems)?),
+            },
+            mode: mode?,
+        })
+    }
+}
+
+fn check_auth_fixtures(document: &Value) -> Result<(), ControlError> {
+    let mut problems = Problems::default();
+    let known = ["tokens", "cookies", "metadata", "fixtures"];
+    if let Some(object) = Node::root(document).object(&known, &mut problems) {
+        for name in ["tokens", "cookies"] {
+            if let Some(node) = object.get(name) {
+                node.list(&mut problems);
+            }
+        }
+        if let Some(node) = object.get("metadata") {
+            node.map(&mut problems);
+        }
+        let fixtures = object.get("fixtures").and_then(|n| n.list(&mut problems));
+        let mut names = HashSet::new();
+        for node in fixtures.unwrap_or_default() {
+            let Some(fixture) = node.object(&["name", "value"], &mut problems) else {
+                continue;
+            };
+            fixture.require("value", &mut problems);
+            let name = fixture.require("name", &mut problems);
+            let name = name.and_then(|name| name.string(&mut problems));
+            if let Some(name) = name
+                && !names.insert(name.clone())
+            {
+                problems.add(&node.place, format!("`{name}` stands here twice"));
+            }
+        }
+    }
+    problems.into_result(Some(())).map_err(invalid)
+}
+
+fn invalid(problems: Problems) -> ControlError {
+    ControlError::invalid(problems.to_string())
+}

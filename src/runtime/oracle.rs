@@ -1,0 +1,46 @@
+//! What a proxy asks of a runtime, wherever that is.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::error::SoftprobeError;
+use crate::http::Request;
+use crate::rule::{Answer, Nearest};
+
+/// What a proxy asks of a runtime. Each call may block; none waits without a limit.
+pub(crate) trait Oracle: fmt::Debug + Send + Sync {
+    /// The ids of the open sessions, in the order they were started.
+    fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError>;
+
+    /// Ties a trace id to a session, so that calls of that trace are the session's.
+    fn issue_trace(&self, trace_id: &str, session: &str);
+
+    /// The session that this process issued a trace id to, open or not.
+    fn session_of_trace(&self, trace_id: &str) -> Option<String>;
+
+    /// What answers a call of a session; `None` when the session is not open.
+    ///
+    /// The decision is recorded in the session's stats.
+    fn decide(&self, session: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError>;
+
+    /// Takes an exchange of a capture session: a trace document with a span of type `extract`.
+    fn record(&self, document: &Value) -> Result<(), SoftprobeError>;
+
+    /// Takes note of a call that fits no session, in every session that is open, and says whether it
+    /// may pass: where one of them is not strict and would let it.
+    fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError>;
+}
+
+/// What a call gets, and who decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What it gets.
+    pub answer: Answer,
+    /// The rule that answered, where one did and the runtime says which.
+    pub rule: Option<String>,
+    /// For a miss: the rule that came closest, where the runtime says which.
+    pub nearest: Option<Nearest>,
+    /// Whether the session wants the exchange recorded.
+    pub records: bool,
+}
