@@ -85,6 +85,14 @@ pub struct RuntimeError {
     pub url: String,
 }
 
+impl RuntimeError {
+    /// The code in `{"error": {"code"}}`: `unknown_session`; `None` where the answer has none.
+    pub fn code(&self) -> Option<String> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        Some(body.pointer("/error/code")?.as_str()?.to_owned())
+    }
+}
+
 /// The message in `{"error": {"message"}}`, else the body's beginning.
 fn message_of(body: &str) -> String {
     let parsed: Option<Value> = serde_json::from_str(body).ok();

@@ -104,8 +104,15 @@ mod runtime;
 #[cfg(feature = "embedded")]
 mod serve;
 
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod scrub;
+
 #[cfg(feature = "runner")]
 mod compare;
+#[cfg(feature = "runner")]
+mod decode;
 #[cfg(feature = "runner")]
 mod hook;
 #[cfg(feature = "runner")]
@@ -145,6 +152,9 @@ pub use hook::{
 };
 #[cfg(feature = "runner")]
 pub use runner::{App, Replay};
+
+#[cfg(feature = "cli")]
+pub use cli::run_command;
 
 #[cfg(all(doctest, feature = "runner"))]
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,26 @@ use log::LevelFilter;
 ///
 /// Other crates stay silent whatever it says: HTTP libraries log headers, and with them secrets.
 pub(crate) fn init() {
+    init_from_environment();
+}
+
+/// The same for the command: without the variable warnings are shown, with `-v` more, with `-vv` all.
+#[cfg(feature = "cli")]
+pub(crate) fn init_at(verbose: u8) {
+    if std::env::var_os("SOFTPROBE_LOG").is_some() {
+        return init_from_environment();
+    }
+    let level = match verbose {
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.filter_module("softprobe", level);
+    let _ = builder.format_timestamp(None).try_init();
+}
+
+fn init_from_environment() {
     let Ok(level) = std::env::var("SOFTPROBE_LOG") else {
         return;
     };

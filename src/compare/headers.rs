@@ -62,7 +62,8 @@ pub(super) fn compare(
     }
 }
 
-fn is_volatile(name: &str) -> bool {
+/// Whether a header, name in lower case, differs from one exchange to the next by its nature.
+pub(crate) fn is_volatile(name: &str) -> bool {
     VOLATILE.contains(&name)
         || is_hop_by_hop(name)
         || name.starts_with("x-envoy-")

@@ -8,6 +8,8 @@ mod headers;
 mod tree;
 
 pub(crate) use body::{HIDDEN, redact};
+#[cfg(feature = "cli")]
+pub(crate) use headers::is_volatile;
 
 pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 

@@ -1,8 +1,12 @@
 //! Reports: outcomes as people and machines read them.
 
+#[cfg(feature = "cli")]
+mod json;
 mod junit;
 mod text;
 
+#[cfg(feature = "cli")]
+pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use text::{Palette, text};
 

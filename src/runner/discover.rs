@@ -76,6 +76,19 @@ pub(crate) struct Found {
     is_glob: bool,
 }
 
+impl Found {
+    /// The file's path below the glob's fixed part, or its name, with `/` and without `.case.json`.
+    #[cfg(feature = "cli")]
+    pub(crate) fn name_of(&self, file: &Path) -> String {
+        let below = file.strip_prefix(&self.prefix).unwrap_or(file);
+        let parts = below
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy());
+        let name = parts.collect::<Vec<_>>().join("/");
+        name.strip_suffix(".case.json").unwrap_or(&name).to_owned()
+    }
+}
+
 /// What makes a path a glob.
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
@@ -112,7 +125,10 @@ impl Glob {
     }
 
     fn walk(&self, base: &Path) -> Result<Found, String> {
-        let prefix = base.join(&self.prefix);
+        let mut prefix = base.join(&self.prefix);
+        if prefix.as_os_str().is_empty() {
+            prefix.push(".");
+        }
         let visible = |entry: &DirEntry| {
             entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
         };

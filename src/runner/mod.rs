@@ -1,7 +1,6 @@
 //! The runner: suites in, one libtest trial per case out.
 
 mod args;
-mod decode;
 mod discover;
 mod harness;
 mod load;
@@ -31,7 +30,6 @@ use discover::Case;
 use world::{Started, World, wait_until_listening};
 
 pub(crate) use args::{Args, Flags};
-pub(crate) use decode::decoded;
 pub(crate) use discover::files;
 pub(crate) use load::{Sources, check};
 pub use world::App;
@@ -191,7 +189,7 @@ impl Replay {
     }
 
     /// Runs as it is told to.
-    pub(crate) fn run_with(mut self, mut args: Args) -> Result<Ended, Refusal> {
+    pub(crate) fn run_with(self, mut args: Args) -> Result<Ended, Refusal> {
         args.flags.one_at_a_time |= self.one_at_a_time;
         let threads = args.threads()?;
         let root = project_root();

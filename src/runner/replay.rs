@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::decode::decoded;
 use super::discover::Case as Trial;
 use super::mocks::{MockError, Registered, register};
 use super::world::World;
 use crate::case::{CapturedResponse, Case, replayable_request};
 use crate::compare::{Comparison, Expected, HIDDEN, Mismatch, compare, redact};
+use crate::decode::decoded;
 use crate::error::SoftprobeError;
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::http::{Headers, Request, Response};

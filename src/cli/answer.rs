@@ -1,0 +1,222 @@
+//! What a command answers: text for people, or one JSON document, and an exit code.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{RuntimeError, SoftprobeError};
+use crate::runner::Refusal;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// 0
+    Fine,
+    /// 1: it failed, or found a difference.
+    Failure,
+    /// 2: its arguments are wrong.
+    Arguments,
+    /// 3: no runtime answers.
+    Unreachable,
+    /// 4: the session is closed, or was never open.
+    SessionNotFound,
+    /// 5: a file or a document that it was given is wrong.
+    InvalidInput,
+    /// 10
+    DoctorFoundFault,
+    /// 20
+    SuiteFailed,
+    /// 128 and the signal.
+    Signal(u8),
+}
+
+impl Exit {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failure => 1,
+            Self::Arguments => 2,
+            Self::Unreachable => 3,
+            Self::SessionNotFound => 4,
+            Self::InvalidInput => 5,
+            Self::DoctorFoundFault => 10,
+            Self::SuiteFailed => 20,
+            Self::Signal(code) => code,
+        }
+    }
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+pub(super) struct Answer {
+    exit: Exit,
+    /// For people, on standard output.
+    text: String,
+    /// For machines, beside `status` and `exitCode`.
+    fields: Map<String, Value>,
+    /// What is wrong: a code and a message; on standard error for people.
+    fault: Option<(String, String)>,
+    /// Whether nothing is left to print.
+    said: bool,
+}
+
+/// A command that could not do its work, or found a fault.
+pub(super) type Failed = Box<Answer>;
+
+impl Answer {
+    /// All is well.
+    pub(super) fn fine(text: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Fine,
+            text: text.into(),
+            fields: Map::new(),
+            fault: None,
+            said: false,
+        }
+    }
+
+    /// All is well, and was said already.
+    pub(super) fn silent() -> Self {
+        Self {
+            said: true,
+            ..Self::fine("")
+        }
+    }
+
+    /// Something is wrong.
+    pub(super) fn failed(exit: Exit, code: &str, message: impl Display) -> Self {
+        Self {
+            exit,
+            text: String::new(),
+            fields: Map::new(),
+            fault: Some((code.to_owned(), message.to_string())),
+            said: false,
+        }
+    }
+
+    /// Adds text for people.
+    #[must_use]
+    pub(super) fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Adds a field for machines.
+    #[must_use]
+    pub(super) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the members of an object for machines.
+    #[must_use]
+    pub(super) fn fields(mut self, value: &Value) -> Self {
+        self.fields
+            .extend(value.as_object().cloned().unwrap_or_default());
+        self
+    }
+
+    /// Prints the answer: one JSON document, or the text, which `quiet` leaves out.
+    pub(super) fn print(&self, as_json: bool, quiet: bool) -> ExitCode {
+        let Self {
+            exit,
+            text,
+            fields,
+            fault,
+            said,
+        } = self;
+        if *said {
+            return ExitCode::from(exit.code());
+        }
+        if as_json {
+            let status = if *exit == Exit::Fine { "ok" } else { "error" };
+            let mut document = json!({"status": status, "exitCode": exit.code()});
+            if let Some((code, message)) = fault {
+                document["error"] = json!({"code": code, "message": message});
+            }
+            for (name, value) in fields {
+                document[name] = value.clone();
+            }
+            print(&format!("{document:#}\n"));
+        } else {
+            if !quiet {
+                print(text);
+            }
+            if let Some((_, message)) = fault {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
+        }
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Writes to standard output; whoever closed it wants no more.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A file that can't be read or written, or is not what it has to be.
+pub(super) fn invalid(path: &Path, why: impl Display) -> Failed {
+    let message = format!("{}: {why}", path.display());
+    Box::new(Answer::failed(Exit::InvalidInput, "invalid_input", message))
+}
+
+/// Anything else that went wrong.
+pub(super) fn failure(code: &str, message: impl Display) -> Failed {
+    Box::new(Answer::failed(Exit::Failure, code, message))
+}
+
+/// Arguments that do not go together.
+pub(super) fn arguments(message: impl Display) -> Failed {
+    Box::new(Answer::failed(
+        Exit::Arguments,
+        "invalid_arguments",
+        message,
+    ))
+}
+
+impl From<SoftprobeError> for Failed {
+    fn from(error: SoftprobeError) -> Self {
+        let (exit, code) = match &error {
+            SoftprobeError::Unreachable { .. } => {
+                (Exit::Unreachable, "runtime_unreachable".to_owned())
+            }
+            SoftprobeError::Runtime(refused) => of_refusal(refused),
+            SoftprobeError::CaseLoad(_) => (Exit::InvalidInput, "invalid_input".to_owned()),
+            SoftprobeError::Listen { .. } => (Exit::Failure, "listen_failed".to_owned()),
+            SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
+            _ => (Exit::Failure, "failure".to_owned()),
+        };
+        Box::new(Answer::failed(exit, &code, error))
+    }
+}
+
+/// What a runtime's refusal means for a command.
+fn of_refusal(refused: &RuntimeError) -> (Exit, String) {
+    let code = refused.code();
+    let exit = match (refused.status, code.as_deref()) {
+        (404, Some("unknown_session")) => Exit::SessionNotFound,
+        (400 | 413, Some(_)) => Exit::InvalidInput,
+        _ => Exit::Failure,
+    };
+    (exit, code.unwrap_or_else(|| "runtime_error".to_owned()))
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        let (exit, code) = if refusal.unreachable {
+            (Exit::Unreachable, "runtime_unreachable")
+        } else if refusal.invalid {
+            (Exit::InvalidInput, "invalid_input")
+        } else {
+            (Exit::Failure, "failure")
+        };
+        let lines = refusal.lines;
+        let answer = Answer::failed(exit, code, lines.join("\nerror: "));
+        Box::new(answer.field("errors", lines))
+    }
+}

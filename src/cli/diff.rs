@@ -1,0 +1,362 @@
+//! `suite diff`: two sets of captures against each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Exit, Failed};
+use super::files;
+use crate::case::{Case, Exchange};
+use crate::compare::{
+    Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, compare, is_volatile,
+};
+use crate::decode::decoded;
+use crate::http::{self, Direction, Response};
+use crate::runner;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Cases are paired by their path below the fixed part of each glob; a single case on either side \
+    is paired with the other. Exchanges are paired by direction, method, host and path, equal ones in captured order. \
+    Volatile headers are left out, as under `headers: {mode: captured}`.\n\n\
+    Exit code 0 where nothing differs, 1 where something does."
+)]
+pub(super) struct Diff {
+    /// The captures as they were: a file or a glob
+    #[arg(long, value_name = "GLOB")]
+    baseline: String,
+    /// The captures as they are
+    #[arg(long, value_name = "GLOB")]
+    current: String,
+}
+
+/// Case name to case.
+type Cases = BTreeMap<String, Case>;
+
+impl Diff {
+    pub(super) fn run(self) -> Result<Answer, Failed> {
+        let (baseline, mut current) = (read(&self.baseline)?, read(&self.current)?);
+        if let ([old], [new]) = (keys(&baseline).as_slice(), keys(&current).as_slice())
+            && old != new
+            && let Some(case) = current.remove(new)
+        {
+            current.insert(old.clone(), case);
+        }
+        let names: BTreeSet<&String> = baseline.keys().chain(current.keys()).collect();
+        let changes: Vec<CaseChange> = names
+            .into_iter()
+            .map(|name| CaseChange::of(name, baseline.get(name), current.get(name)))
+            .collect();
+        let text: String = changes.iter().map(CaseChange::text).collect();
+        let total: usize = changes.iter().map(CaseChange::count).sum();
+        let values: Vec<Value> = changes.iter().map(CaseChange::value).collect();
+        if total == 0 {
+            let text = format!("{text}nothing differs\n");
+            return Ok(Answer::fine(text).field("cases", values));
+        }
+        let message = format!("{total} differences between the captures");
+        let answer = Answer::failed(Exit::Failure, "captures_differ", message);
+        Err(Box::new(answer.text(text).field("cases", values)))
+    }
+}
+
+fn keys(cases: &Cases) -> Vec<String> {
+    cases.keys().cloned().collect()
+}
+
+fn read(pattern: &str) -> Result<Cases, Failed> {
+    let found = runner::files(pattern, &[Path::new("")]);
+    let found = found.map_err(|why| super::answer::invalid(Path::new(pattern), why))?;
+    let mut cases = Cases::new();
+    for file in &found.files {
+        cases.insert(found.name_of(file), files::read_case_file(file)?);
+    }
+    Ok(cases)
+}
+
+/// What has become of a case.
+enum CaseChange {
+    Added(String),
+    Removed(String),
+    Both(String, Vec<ExchangeChange>),
+}
+
+/// What has become of an exchange; unchanged ones are not kept.
+struct ExchangeChange {
+    kind: Kind,
+    exchange: String,
+    differences: Vec<Mismatch>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Added,
+    Removed,
+    Changed,
+}
+
+impl Kind {
+    fn sign(self) -> char {
+        match self {
+            Self::Added => '+',
+            Self::Removed => '-',
+            Self::Changed => '~',
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+impl CaseChange {
+    fn of(name: &str, baseline: Option<&Case>, current: Option<&Case>) -> Self {
+        match (baseline, current) {
+            (Some(baseline), Some(current)) => {
+                Self::Both(name.to_owned(), exchanges(baseline, current))
+            }
+            (Some(_), None) => Self::Removed(name.to_owned()),
+            (None, _) => Self::Added(name.to_owned()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Added(_) | Self::Removed(_) => 1,
+            Self::Both(_, changes) => changes.len(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Added(name) => format!("+ case {name}\n"),
+            Self::Removed(name) => format!("- case {name}\n"),
+            Self::Both(_, changes) if changes.is_empty() => String::new(),
+            Self::Both(name, changes) => {
+                let mut text = format!("{name}\n");
+                for change in changes {
+                    let ExchangeChange {
+                        kind,
+                        exchange,
+                        differences,
+                    } = change;
+                    text.push_str(&format!("  {} {exchange}\n", kind.sign()));
+                    for difference in differences {
+                        text.push_str(&difference_text(difference));
+                    }
+                }
+                text
+            }
+        }
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::Added(name) => json!({"name": name, "change": "added", "exchanges": []}),
+            Self::Removed(name) => json!({"name": name, "change": "removed", "exchanges": []}),
+            Self::Both(name, changes) => {
+                let word = if changes.is_empty() {
+                    "none"
+                } else {
+                    "changed"
+                };
+                let exchanges = changes.iter().map(|change| {
+                    let differences = change.differences.iter();
+                    json!({
+                        "change": change.kind.name(),
+                        "exchange": change.exchange,
+                        "differences": differences.map(difference_value).collect::<Vec<_>>(),
+                    })
+                });
+                json!({"name": name, "change": word, "exchanges": exchanges.collect::<Vec<_>>()})
+            }
+        }
+    }
+}
+
+fn difference_text(difference: &Mismatch) -> String {
+    let Mismatch {
+        path,
+        expected,
+        actual,
+        reason,
+        diff,
+    } = difference;
+    let mut text = format!("      {path}\n");
+    if let Some(diff) = diff {
+        text.extend(diff.lines().map(|line| format!("        {line}\n")));
+    } else if expected.is_some() || actual.is_some() {
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        text.push_str(&format!("        was  {}\n", side(expected)));
+        text.push_str(&format!("        is   {}\n", side(actual)));
+    }
+    text.extend(reason.iter().map(|reason| format!("        {reason}\n")));
+    text
+}
+
+fn difference_value(difference: &Mismatch) -> Value {
+    let Mismatch {
+        path,
+        expected,
+        actual,
+        reason,
+        diff: _,
+    } = difference;
+    json!({"path": path, "baseline": expected, "current": actual, "reason": reason})
+}
+
+/// What pairs exchanges: direction, method, host, path, and which of the equal ones it is.
+type Key = (String, String, String, String, usize);
+
+fn keyed(case: &Case) -> Vec<(Key, &Exchange)> {
+    let mut seen: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
+    let keyed = case.exchanges().iter().map(|exchange| {
+        let request = &exchange.request;
+        let direction = exchange.direction.map_or("-", Direction::name);
+        let call = (
+            direction.to_owned(),
+            request.method.to_ascii_uppercase(),
+            request.host.to_ascii_lowercase(),
+            request.path.clone(),
+        );
+        let n = seen.entry(call.clone()).or_default();
+        *n += 1;
+        ((call.0, call.1, call.2, call.3, *n), exchange)
+    });
+    keyed.collect()
+}
+
+fn shown(key: &Key) -> String {
+    let (direction, method, host, path, n) = key;
+    let nth = if *n > 1 {
+        format!(" (call {n})")
+    } else {
+        String::new()
+    };
+    format!("{direction} {method} {host}{path}{nth}")
+}
+
+fn exchanges(baseline: &Case, current: &Case) -> Vec<ExchangeChange> {
+    let (old, new) = (keyed(baseline), keyed(current));
+    let by_key: BTreeMap<&Key, &Exchange> = new.iter().map(|(key, x)| (key, *x)).collect();
+    let known: BTreeSet<&Key> = old.iter().map(|(key, _)| key).collect();
+    let mut changes = Vec::new();
+    for (key, was) in &old {
+        let (kind, differences) = match by_key.get(key) {
+            None => (Kind::Removed, Vec::new()),
+            Some(is) => {
+                let differences = differences(was, is);
+                if differences.is_empty() {
+                    continue;
+                }
+                (Kind::Changed, differences)
+            }
+        };
+        changes.push(ExchangeChange {
+            kind,
+            exchange: shown(key),
+            differences,
+        });
+    }
+    let added = new.iter().filter(|(key, _)| !known.contains(key));
+    changes.extend(added.map(|(key, _)| ExchangeChange {
+        kind: Kind::Added,
+        exchange: shown(key),
+        differences: Vec::new(),
+    }));
+    changes
+}
+
+fn differences(was: &Exchange, is: &Exchange) -> Vec<Mismatch> {
+    let mut found = Vec::new();
+    let query = |x: &Exchange| x.request.query.clone().unwrap_or_default();
+    if query(was) != query(is) {
+        found.push(Mismatch::new("request query", query(was), query(is)));
+    }
+    found.extend(side("request", &request_side(was), &request_side(is)));
+    match (response_side(was), response_side(is)) {
+        (Some(was), Some(is)) => found.extend(side("response", &was, &is)),
+        (None, None) => {}
+        (was, _) => {
+            let word = |there: bool| if there { "captured" } else { "not captured" };
+            let there = was.is_some();
+            found.push(Mismatch::new("response", word(there), word(!there)));
+        }
+    }
+    found
+}
+
+/// A request in the shape that answers are compared in.
+fn request_side(exchange: &Exchange) -> Expected {
+    let request = &exchange.request;
+    let body = exchange.request_body_captured.then_some(&request.body);
+    Expected {
+        status: 200,
+        headers: request.headers.clone(),
+        body: body.map(|body| decoded(&request.headers, body).0),
+    }
+}
+
+fn response_side(exchange: &Exchange) -> Option<Expected> {
+    let response = exchange.captured_response().ok().flatten()?;
+    let body = response
+        .body
+        .as_ref()
+        .map(|body| match response.body_is_bytes {
+            true => decoded(&response.headers, body).0,
+            false => body.clone(),
+        });
+    Some(Expected {
+        status: response.status,
+        headers: response.headers.clone(),
+        body,
+    })
+}
+
+fn side(name: &str, was: &Expected, is: &Expected) -> Vec<Mismatch> {
+    let strict = Assertions {
+        headers: HeaderRules {
+            captured: true,
+            ..HeaderRules::default()
+        },
+        body: BodyRules {
+            mode: Some(BodyMode::Exact),
+            ..BodyRules::default()
+        },
+        ..Assertions::default()
+    };
+    let actual = Response {
+        status: is.status,
+        headers: is.headers.clone(),
+        body: is.body.clone().unwrap_or_default(),
+    };
+    let mut found = compare(Some(was), &actual, &strict).mismatches;
+    if was.body.is_some() != is.body.is_some() {
+        let word = |body: &Option<Vec<u8>>| match body {
+            Some(_) => "captured",
+            None => "not captured",
+        };
+        found.retain(|mismatch| mismatch.path == "status" || mismatch.path.starts_with("headers."));
+        found.push(Mismatch::new("body", word(&was.body), word(&is.body)));
+    }
+    // The comparison asks for what was there: what there is more of now is a change as well.
+    for header in is.headers.names() {
+        if !is_volatile(&header) && !was.headers.contains(&header) {
+            let value = is.headers.text(&header).unwrap_or_default();
+            let value = http::shown(&header, value.as_bytes()).into_owned();
+            found.push(Mismatch {
+                expected: None,
+                ..Mismatch::new(format!("headers.{header}"), "", value)
+            });
+        }
+    }
+    for mismatch in &mut found {
+        mismatch.path = format!("{name} {}", mismatch.path);
+    }
+    found
+}

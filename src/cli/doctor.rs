@@ -1,0 +1,386 @@
+//! `doctor`: what works, and what does not.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Exit, Failed, arguments};
+use super::{DEFAULT_PROXY, Global};
+use crate::client::{Timeouts, agent};
+use crate::control::{Call, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
+use crate::error::SoftprobeError;
+use crate::http::{Headers, Request, SESSION_HEADER, split_target};
+use crate::proxy::{Idle, Proxy};
+use crate::rule::Answer as Reply;
+use crate::runtime::{Oracle, Verdict};
+use crate::suite::{is_base_url, request_url};
+
+/// The ids of the probe. Nobody else has them, so that what carries one got it from the probe.
+const SESSION: &str = "sess_doctor-probe";
+const TRACE: &str = "50f7a5e0d0c70850f7a5e0d0c7080001";
+const SPAN: &str = "50f7a5e0d0c70801";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --app-url the doctor listens where the proxy would, sends the application a request that carries \
+    a session, and looks at the calls that the application makes meanwhile: none of them leaves the machine. Start the \
+    application with HTTP_PROXY pointing at --proxy-listen, and give a --probe that makes it call something.\n\n\
+    Exit code 10 where a fault is found."
+)]
+pub(super) struct Doctor {
+    /// The base URL of an application that runs
+    #[arg(long, value_name = "URL", env = "APP_URL")]
+    app_url: Option<String>,
+    /// Where the proxy would listen
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", default_value = DEFAULT_PROXY)]
+    proxy_listen: String,
+    /// The request that makes the application call something
+    #[arg(long, value_name = "METHOD PATH", default_value = "GET /")]
+    probe: String,
+    /// How long the application may take to answer it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+}
+
+/// What was looked at.
+struct Check {
+    name: &'static str,
+    verdict: Health,
+    message: String,
+}
+
+/// How it looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Fine,
+    /// Nothing is proved.
+    Unclear,
+    Fault,
+}
+
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fine => "ok",
+            Self::Unclear => "unclear",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl Doctor {
+    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+        let probe = self.probe_request()?;
+        if let Some(url) = &self.app_url
+            && !is_base_url(url)
+        {
+            return Err(arguments(format!(
+                "--app-url: `{url}` is not a base URL such as http://127.0.0.1:3000"
+            )));
+        }
+        let mut checks = runtime(global);
+        checks.push(self.proxy_port());
+        if let Some(url) = &self.app_url {
+            checks.extend(self.application(url, probe));
+        }
+        let text: String = checks
+            .iter()
+            .map(|check| {
+                format!(
+                    "{:8} {:16} {}\n",
+                    check.verdict.word(),
+                    check.name,
+                    check.message
+                )
+            })
+            .collect();
+        let told: Vec<Value> = checks
+            .iter()
+            .map(|check| {
+                json!({"name": check.name, "result": check.verdict.word(), "message": check.message})
+            })
+            .collect();
+        let faults = checks.iter().filter(|c| c.verdict == Health::Fault);
+        let faults: Vec<&str> = faults.map(|check| check.name).collect();
+        if faults.is_empty() {
+            return Ok(Answer::fine(text).field("checks", told));
+        }
+        let message = format!("at fault: {}", faults.join(", "));
+        let answer = Answer::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
+        Err(Box::new(answer.text(text).field("checks", told)))
+    }
+
+    fn probe_request(&self) -> Result<Request, Failed> {
+        let (method, target) = self.probe.split_once(' ').unwrap_or(("GET", &self.probe));
+        let target = target.trim();
+        if !target.starts_with('/') {
+            return Err(arguments(format!(
+                "--probe: `{}` is not a method and a path such as `GET /orders`",
+                self.probe
+            )));
+        }
+        let (path, query) = split_target(target);
+        Ok(Request {
+            method: method.to_ascii_uppercase(),
+            path: path.to_owned(),
+            query: query.map(str::to_owned),
+            headers: Headers::from_iter([
+                (SESSION_HEADER, SESSION.to_owned()),
+                ("traceparent", format!("00-{TRACE}-{SPAN}-01")),
+                ("tracestate", format!("{SESSION_HEADER}={SESSION}")),
+            ]),
+            ..Request::default()
+        })
+    }
+
+    fn proxy_port(&self) -> Check {
+        let name = "proxy port";
+        match TcpListener::bind(&self.proxy_listen) {
+            Ok(_) => Check {
+                name,
+                verdict: Health::Fine,
+                message: format!("{} is free", self.proxy_listen),
+            },
+            Err(error) => Check {
+                name,
+                verdict: Health::Fault,
+                message: format!(
+                    "{}: {error}; stop what listens there, or name another with --proxy-listen",
+                    self.proxy_listen
+                ),
+            },
+        }
+    }
+
+    /// Sends the probe and says what came of it.
+    fn application(&self, url: &str, probe: Request) -> Vec<Check> {
+        let seen = Arc::new(Seen::default());
+        // Where the port is taken, what the application calls goes elsewhere: still worth its answer.
+        let proxy = Proxy::serve(
+            Arc::clone(&seen) as Arc<dyn Oracle>,
+            &self.proxy_listen,
+            Idle::Refuse,
+        );
+        let sent = self.send(url, &probe);
+        let mut checks = vec![match &sent {
+            Ok(status) => Check {
+                name: "application",
+                verdict: Health::Fine,
+                message: format!("{url} answered `{}` with {status}", self.probe),
+            },
+            Err(why) => Check {
+                name: "application",
+                verdict: Health::Fault,
+                message: format!("{url} gave no answer to `{}`: {why}", self.probe),
+            },
+        }];
+        if let (Ok(_), Ok(_)) = (sent, proxy) {
+            checks.push(self.propagation(&seen.calls()));
+        }
+        checks
+    }
+
+    fn send(&self, url: &str, probe: &Request) -> Result<u16, String> {
+        let mut request = ureq::http::Request::builder()
+            .method(probe.method.as_str())
+            .uri(request_url(url, probe));
+        for (name, value) in probe.headers.iter() {
+            request = request.header(name, value);
+        }
+        let request = request.body(Vec::<u8>::new()).map_err(|e| e.to_string())?;
+        let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
+        let answer = agent.run(request).map_err(|error| error.to_string())?;
+        Ok(answer.status().as_u16())
+    }
+
+    /// What the application's calls carried.
+    fn propagation(&self, calls: &[SeenCall]) -> Check {
+        let name = "propagation";
+        let carried = |wanted: Carried| calls.iter().filter(move |call| call.carried == wanted);
+        let (state, parent) = (
+            carried(Carried::Tracestate).count(),
+            carried(Carried::Traceparent).count(),
+        );
+        let lost: Vec<&str> = carried(Carried::Nothing).map(|c| c.call.as_str()).collect();
+        let total = calls.len();
+        let (verdict, message) = if total == 0 {
+            (
+                Health::Unclear,
+                format!(
+                    "no call of the application came by {}; start it with HTTP_PROXY=http://{}, and \
+                     give a --probe that makes it call something",
+                    self.proxy_listen, self.proxy_listen
+                ),
+            )
+        } else if !lost.is_empty() {
+            (
+                Health::Fault,
+                format!(
+                    "{} of {total} calls carried neither tracestate nor traceparent ({}); have the \
+                     application pass them on, as OpenTelemetry's instrumentation does, or replay with \
+                     --one-at-a-time",
+                    lost.len(),
+                    lost.join(", ")
+                ),
+            )
+        } else if state < total {
+            (
+                Health::Unclear,
+                format!(
+                    "{parent} of {total} calls carried traceparent without tracestate: the runner's own \
+                     proxy knows them, a proxy elsewhere does not"
+                ),
+            )
+        } else {
+            (
+                Health::Fine,
+                format!(
+                    "{total} of {total} calls carried tracestate ({})",
+                    calls[0].call
+                ),
+            )
+        };
+        Check {
+            name,
+            verdict,
+            message,
+        }
+    }
+}
+
+/// The runtime, where one is named.
+fn runtime(global: &Global) -> Vec<Check> {
+    let name = "runtime";
+    let Some(url) = global.runtime_url() else {
+        return vec![Check {
+            name,
+            verdict: Health::Fine,
+            message: format!(
+                "embedded, version {}; --runtime-url looks at another",
+                env!("CARGO_PKG_VERSION")
+            ),
+        }];
+    };
+    let runtime = global.runtime();
+    let health = match runtime.call(&Call::Health) {
+        Ok(health) => health,
+        Err(error) => {
+            return vec![Check {
+                name,
+                verdict: Health::Fault,
+                message: error.to_string(),
+            }];
+        }
+    };
+    let mut checks = vec![Check {
+        name,
+        verdict: Health::Fine,
+        message: format!("{url} answers"),
+    }];
+    let (spec, schema) = (&health["specVersion"], &health["schemaVersion"]);
+    let agrees = spec == SPEC_VERSION && schema == SCHEMA_VERSION;
+    checks.push(Check {
+        name: "versions",
+        verdict: if agrees { Health::Fine } else { Health::Fault },
+        message: if agrees {
+            format!("{SPEC_VERSION}, schema {SCHEMA_VERSION}")
+        } else {
+            format!(
+                "the runtime speaks {spec}, schema {schema}; this command {SPEC_VERSION}, schema \
+                 {SCHEMA_VERSION}: use versions of one release"
+            )
+        },
+    });
+    if let Err(error) = runtime.call(&Call::Meta) {
+        checks.push(Check {
+            name: "token",
+            verdict: Health::Fault,
+            message: error.to_string(),
+        });
+    }
+    checks
+}
+
+/// What ties a call to the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carried {
+    Tracestate,
+    Traceparent,
+    Nothing,
+}
+
+#[derive(Debug, Clone)]
+struct SeenCall {
+    call: String,
+    carried: Carried,
+}
+
+/// Answers every call as a miss and remembers what it carried.
+#[derive(Debug, Default)]
+struct Seen {
+    calls: Mutex<Vec<SeenCall>>,
+}
+
+impl Seen {
+    fn calls(&self) -> Vec<SeenCall> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.clone()
+    }
+
+    fn note(&self, request: &Request) {
+        let has = |name: &str, text: &str| {
+            let mut values = request.headers.all(name);
+            values.any(|value| String::from_utf8_lossy(value).contains(text))
+        };
+        let carried = if has("tracestate", SESSION) || has(SESSION_HEADER, SESSION) {
+            Carried::Tracestate
+        } else if has("traceparent", TRACE) {
+            Carried::Traceparent
+        } else {
+            Carried::Nothing
+        };
+        let call = SeenCall {
+            call: request.to_string(),
+            carried,
+        };
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call);
+    }
+}
+
+impl Oracle for Seen {
+    fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
+        // Two, so that no call belongs to the probe for being the only one.
+        Ok(vec![SESSION.to_owned(), format!("{SESSION}-other")])
+    }
+
+    fn issue_trace(&self, _trace_id: &str, _session: &str) {}
+
+    fn session_of_trace(&self, trace_id: &str) -> Option<String> {
+        (trace_id == TRACE).then(|| SESSION.to_owned())
+    }
+
+    fn decide(&self, session: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError> {
+        if session != SESSION {
+            return Ok(None);
+        }
+        self.note(request);
+        Ok(Some(Verdict {
+            answer: Reply::Miss,
+            rule: None,
+            nearest: None,
+            records: false,
+        }))
+    }
+
+    fn record(&self, _document: &Value) -> Result<(), SoftprobeError> {
+        Ok(())
+    }
+
+    fn note_uncorrelated(&self, request: &Request, _reason: &str) -> Result<bool, SoftprobeError> {
+        self.note(request);
+        Ok(false)
+    }
+}

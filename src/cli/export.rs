@@ -1,0 +1,139 @@
+//! `export otlp`: cases' traces to a collector.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failed, arguments, failure, invalid};
+use super::files;
+use crate::client::{Timeouts, agent};
+use crate::otlp::{decode, encode};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Export {
+    /// Sends the traces of case files to an OpenTelemetry collector, by OTLP over HTTP
+    Otlp(Otlp),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Otlp {
+    /// Files, or globs of them
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+    /// The collector's base URL; `/v1/traces` is added
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default_value = "http://127.0.0.1:4318"
+    )]
+    endpoint: String,
+    /// A header for the collector, NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    header: Vec<String>,
+    /// How it is written
+    #[arg(long, value_name = "PROTOCOL", default_value = "http/protobuf", value_parser = ["http/protobuf", "http/json"])]
+    protocol: String,
+    /// How long a request may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<Answer, Failed> {
+        let Self::Otlp(otlp) = self;
+        otlp.run()
+    }
+}
+
+impl Otlp {
+    fn run(self) -> Result<Answer, Failed> {
+        let headers = self
+            .header
+            .iter()
+            .map(|header| {
+                header
+                    .split_once('=')
+                    .ok_or_else(|| arguments(format!("--header: `{header}` is not NAME=VALUE")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let url = format!("{}/v1/traces", self.endpoint.trim().trim_end_matches('/'));
+        // Every file is read before anything is sent: half an export helps nobody.
+        let mut bodies = Vec::new();
+        for path in files::find(&self.files)? {
+            for body in self.bodies(&path)? {
+                bodies.push((path.display().to_string(), body));
+            }
+        }
+        let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
+        let (mut spans, mut sent) = (0, Vec::<String>::new());
+        for (file, (count, body)) in bodies {
+            let content_type = match self.protocol.as_str() {
+                "http/json" => "application/json",
+                _ => "application/x-protobuf",
+            };
+            let mut request = ureq::http::Request::post(&url).header("content-type", content_type);
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            let failed = |why: &dyn std::fmt::Display| {
+                failure("export_failed", format!("{file}: {url}: {why}"))
+            };
+            let request = request.body(body).map_err(|e| failed(&e))?;
+            let mut answer = agent.run(request).map_err(|e| failed(&e))?;
+            let status = answer.status().as_u16();
+            let body = answer.body_mut().read_to_vec().unwrap_or_default();
+            if !(200..300).contains(&status) {
+                let said: String = String::from_utf8_lossy(&body).chars().take(500).collect();
+                return Err(failed(&format!("the collector answered {status}: {said}")));
+            }
+            spans += count;
+            if sent.last() != Some(&file) {
+                sent.push(file);
+            }
+        }
+        let text = format!("sent {spans} spans of {} case files to {url}\n", sent.len());
+        Ok(Answer::fine(text)
+            .field("spans", spans)
+            .field("files", sent)
+            .field("url", url))
+    }
+
+    /// The trace documents of a case, each with the number of its spans.
+    fn bodies(&self, path: &Path) -> Result<Vec<(usize, Vec<u8>)>, Failed> {
+        let case = files::read_case_file(path)?;
+        let traces = case.document()["traces"].as_array();
+        let traces = traces.map(Vec::as_slice).unwrap_or_default();
+        let mut bodies = Vec::new();
+        for (n, trace) in traces.iter().enumerate() {
+            let wrong = |why: String| invalid(path, format!("traces[{n}].{why}"));
+            // Through protobuf, ids and kinds are what a collector knows, whatever wrote the case.
+            let protobuf = encode(trace).map_err(|why| wrong(why.to_string()))?;
+            let normal = decode(&protobuf).map_err(wrong)?;
+            let body = match self.protocol.as_str() {
+                "http/json" => normal.to_string().into_bytes(),
+                _ => protobuf,
+            };
+            bodies.push((count_spans(&normal), body));
+        }
+        Ok(bodies)
+    }
+}
+
+fn count_spans(document: &Value) -> usize {
+    let empty = json!([]);
+    let list = |owner: &Value, name: &str| -> Vec<Value> {
+        owner
+            .get(name)
+            .unwrap_or(&empty)
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    list(document, "resourceSpans")
+        .iter()
+        .flat_map(|resource| list(resource, "scopeSpans"))
+        .map(|scope| list(&scope, "spans").len())
+        .sum()
+}

@@ -1,0 +1,225 @@
+//! `suite init`: a first suite for given captures.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::answer::{Answer, Failed, arguments, failure};
+use super::files;
+use crate::case::Case;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// Captures: files, or globs of them
+    #[arg(value_name = "CASE", required = true)]
+    cases: Vec<String>,
+    /// The suite's name, the first part of every trial's name
+    #[arg(long, value_name = "NAME", default_value = "first")]
+    name: String,
+    /// Writes the suite to this file, in the place of standard output
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replaces a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Init {
+    pub(super) fn run(self) -> Result<Answer, Failed> {
+        if self.name.trim().is_empty() || self.name.starts_with('-') {
+            return Err(arguments(
+                "--name: a name is not empty and does not start with `-`",
+            ));
+        }
+        let mut cases = Vec::new();
+        for path in files::find(&self.cases)? {
+            cases.push((path.clone(), files::read_case_file(&path)?));
+        }
+        let suite = write_suite(&self.name, &cases);
+        let Some(out) = self.out else {
+            return Ok(Answer::fine(suite.clone()).field("suite", suite));
+        };
+        if out.exists() && !self.force {
+            return Err(failure(
+                "file_exists",
+                format!("{}: is there already; --force replaces it", out.display()),
+            ));
+        }
+        files::write(&out, &suite)?;
+        let shown = out.display().to_string();
+        Ok(Answer::fine(format!(
+            "wrote {shown}; check it with: softprobe suite validate {shown}\n"
+        ))
+        .field("path", shown)
+        .field("suite", suite))
+    }
+}
+
+/// The calls of one host and path over all cases.
+#[derive(Default)]
+struct Calls {
+    methods: Vec<String>,
+    /// How many answered ones each case has, by the case's number.
+    answered: BTreeMap<usize, usize>,
+    /// Those without a captured status.
+    unanswered: usize,
+}
+
+/// The suite as YAML, with comments that explain.
+fn write_suite(name: &str, cases: &[(PathBuf, Case)]) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail.
+    let _ = write!(
+        out,
+        "# Replays captured cases: each request is sent to the application, its outbound calls are answered\n\
+         # from the capture, and its answer is compared with the captured one.\n\
+         #\n\
+         #   softprobe suite run <this file> --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100\n\
+         name: {}\n\n\
+         cases:\n",
+        quoted(name)
+    );
+    for (path, case) in cases {
+        let _ = writeln!(out, "  - {}", quoted(&with_slashes(path)));
+        match case.inbound() {
+            Ok(Some(_)) => {}
+            Ok(None) => out.push_str(
+                "    # It has no inbound exchange: give `request: {source: inline, method, path, body}` in overrides.\n",
+            ),
+            Err(_) => out.push_str(
+                "    # Several of its exchanges could be the inbound one: mark one with sp.traffic.direction = inbound.\n",
+            ),
+        }
+    }
+    out.push_str(
+        "\n# A call that no mock answers fails the case, and does not leave this machine.\n\
+         policy:\n  externalHttp: strict\n\n",
+    );
+    write_mocks(&mut out, cases);
+    out.push_str(
+        "\n# The answer's status is the captured one, and its body has all that the captured one has. What differs\n\
+         # from run to run, such as ids and times, is left out or described here:\n\
+         # assertions:\n\
+         #   body:\n\
+         #     ignore: [ $.created_at ]\n\
+         #     match:\n\
+         #       $.id: uuid\n",
+    );
+    out
+}
+
+fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
+    let mut by_target: BTreeMap<(String, String), Calls> = BTreeMap::new();
+    for (n, (_, case)) in cases.iter().enumerate() {
+        for exchange in case.outbound() {
+            let request = &exchange.request;
+            let key = (request.host.clone(), request.path.clone());
+            let calls = by_target.entry(key).or_default();
+            if !calls.methods.contains(&request.method) {
+                calls.methods.push(request.method.clone());
+            }
+            if exchange.response().is_ok() {
+                *calls.answered.entry(n).or_default() += 1;
+            } else {
+                calls.unanswered += 1;
+            }
+        }
+    }
+    if by_target.is_empty() {
+        out.push_str("# The captures have no outbound call.\nmocks: []\n");
+        return;
+    }
+    out.push_str(
+        "# What answers each host and path that was called: the captured response.\nmocks:\n",
+    );
+    let mut names: Vec<String> = Vec::new();
+    for ((host, path), calls) in by_target {
+        let name = free_name(&host, &path, &names);
+        let _ = writeln!(out, "  # {} {host}{path}", calls.methods.join(", "));
+        if calls.answered.is_empty() {
+            out.push_str(
+                "  # Its response has no status, so that the capture can't answer it; this answer is made up.\n",
+            );
+        }
+        let _ = writeln!(out, "  - name: {}", quoted(&name));
+        let _ = writeln!(
+            out,
+            "    match: {{ host: {}, path: {} }}",
+            quoted(&host),
+            quoted(&path)
+        );
+        if calls.answered.is_empty() {
+            out.push_str("    response: { status: 200 }\n");
+        } else if let Some((word, why)) = calls.expect(cases.len()) {
+            let _ = writeln!(out, "    expect: {word} # {why}");
+        }
+        names.push(name);
+    }
+}
+
+impl Calls {
+    /// The word for `expect`, and why; `None` where it is the default.
+    fn expect(&self, cases: usize) -> Option<(&'static str, &'static str)> {
+        let several = self.answered.values().any(|n| *n > 1);
+        let everywhere = self.answered.len() == cases;
+        match (several, everywhere) {
+            (false, true) => None,
+            (false, false) => Some(("optional", "not every case has this call")),
+            (true, true) => Some((
+                "all",
+                "it is called several times: the answers come in captured order",
+            )),
+            (true, false) => Some((
+                "any",
+                "some cases have it several times, answered in captured order, and some not at all",
+            )),
+        }
+    }
+}
+
+/// A name from the host and the path's last step, that no other mock has.
+fn free_name(host: &str, path: &str, taken: &[String]) -> String {
+    let host = host.split(':').next().unwrap_or(host);
+    let step = path.rsplit('/').find(|step| !step.is_empty());
+    let name = match step {
+        Some(step) => format!("{host} {step}"),
+        None => host.to_owned(),
+    };
+    let mut free = name.clone();
+    let mut n = 2;
+    while taken.contains(&free) {
+        free = format!("{name} {n}");
+        n += 1;
+    }
+    free
+}
+
+fn with_slashes(path: &Path) -> String {
+    let parts = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    let parts: Vec<_> = parts.collect();
+    match parts.first().map(AsRef::as_ref) {
+        Some("/") => format!("/{}", parts[1..].join("/")),
+        Some(".") => parts[1..].join("/"),
+        _ => parts.join("/"),
+    }
+}
+
+/// The text as a YAML scalar that is a string and nothing else; `${` stays what it is.
+fn quoted(text: &str) -> String {
+    let text = text.replace("${", "$${");
+    let first = text.chars().next();
+    let plain = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '/')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c))
+        && !text.ends_with(' ')
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        text
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}

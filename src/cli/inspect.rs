@@ -1,0 +1,189 @@
+//! `inspect`: a case or a session as people read it.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failed};
+use super::session::Id;
+use super::{Global, files};
+use crate::case::{Case, Exchange};
+use crate::control::Action;
+use crate::http::Direction;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Inspect {
+    /// The exchanges of case files: direction, method, URL, status, sizes; the inbound one marked
+    Case {
+        /// Files, or globs of them
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
+    /// What a session holds, and what has happened in it
+    Session {
+        #[command(flatten)]
+        id: Id,
+    },
+}
+
+impl Inspect {
+    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+        match self {
+            Self::Case { files } => cases(&files),
+            Self::Session { id } => {
+                let state = id.call(global, Action::State)?;
+                Ok(Answer::fine(session_text(&state)).fields(&state))
+            }
+        }
+    }
+}
+
+fn cases(patterns: &[String]) -> Result<Answer, Failed> {
+    let mut text = String::new();
+    let mut told = Vec::new();
+    for path in files::find(patterns)? {
+        let case = files::read_case_file(&path)?;
+        let shown = path.display().to_string();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&case_text(&shown, &case));
+        told.push(json!({
+            "file": shown,
+            "caseId": case.id,
+            "exchanges": case.exchanges().iter().map(|x| exchange_value(&case, x)).collect::<Vec<_>>(),
+            "warnings": case.warnings,
+        }));
+    }
+    Ok(Answer::fine(text).field("cases", told))
+}
+
+fn is_inbound(case: &Case, exchange: &Exchange) -> bool {
+    let inbound = case.inbound().ok().flatten();
+    inbound.is_some_and(|inbound| std::ptr::eq(inbound, exchange))
+}
+
+fn url(exchange: &Exchange) -> String {
+    let request = &exchange.request;
+    format!("{}://{}{}", request.scheme, request.host, request.target())
+}
+
+fn exchange_value(case: &Case, exchange: &Exchange) -> Value {
+    let response = exchange.captured_response().ok().flatten();
+    let request_bytes = exchange
+        .request_body_captured
+        .then_some(exchange.request.body.len());
+    json!({
+        "spanId": exchange.span_id,
+        "inbound": is_inbound(case, exchange),
+        "direction": exchange.direction.map(Direction::name),
+        "service": exchange.service,
+        "method": exchange.request.method,
+        "url": url(exchange),
+        "status": response.map(|r| r.status),
+        "requestBytes": request_bytes,
+        "responseBytes": response.and_then(|r| r.body.as_ref()).map(Vec::len),
+    })
+}
+
+fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.iter().copied());
+    table
+}
+
+fn number(value: Option<impl ToString>) -> Cell {
+    let text = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn case_text(file: &str, case: &Case) -> String {
+    let mut table = table(&[
+        "",
+        "direction",
+        "method",
+        "url",
+        "status",
+        "request",
+        "response",
+    ]);
+    for exchange in case.exchanges() {
+        let response = exchange.captured_response().ok().flatten();
+        let sent = exchange
+            .request_body_captured
+            .then_some(exchange.request.body.len());
+        let came = response.and_then(|r| r.body.as_ref()).map(Vec::len);
+        table.add_row(vec![
+            Cell::new(if is_inbound(case, exchange) {
+                "→"
+            } else {
+                ""
+            }),
+            Cell::new(exchange.direction.map_or("-", Direction::name)),
+            Cell::new(&exchange.request.method),
+            Cell::new(url(exchange)),
+            number(response.map(|r| r.status)),
+            number(sent),
+            number(came),
+        ]);
+    }
+    let mut text = format!("{file}: case {}\n{table}\n", case.id);
+    match case.inbound() {
+        Ok(Some(_)) => {
+            text.push_str("→ the inbound exchange; sizes are those of the bodies, in bytes\n")
+        }
+        Ok(None) => text.push_str("no exchange is the inbound one\n"),
+        Err(ambiguous) => text.push_str(&format!("{ambiguous}\n")),
+    }
+    text
+}
+
+fn session_text(state: &Value) -> String {
+    let stats = &state["stats"];
+    let case = match state["caseSummary"]["caseId"].as_str() {
+        Some(id) => format!("{id} ({} traces)", state["caseSummary"]["traceCount"]),
+        None => "none".to_owned(),
+    };
+    let rules = state["rules"].as_array().map_or(0, Vec::len);
+    let mut text = format!(
+        "session   {}\nmode      {}\nrevision  {}\npolicy    {}\ncase      {case}\nrules     {rules}\n\
+         injected  {}\nextracted {}\nmisses    {}\n",
+        state["sessionId"].as_str().unwrap_or_default(),
+        state["mode"].as_str().unwrap_or_default(),
+        state["sessionRevision"],
+        state["policy"],
+        stats["injectedSpans"],
+        stats["extractedSpans"],
+        stats["strictMisses"],
+    );
+    let list = |name: &str| stats[name].as_array().cloned().unwrap_or_default();
+    let (calls, uncorrelated) = (list("calls"), list("uncorrelated"));
+    if calls.is_empty() && uncorrelated.is_empty() {
+        return text;
+    }
+    let mut table = table(&["method", "url", "answer", "by"]);
+    let word = |value: &Value| Cell::new(value.as_str().unwrap_or_default());
+    let called = |call: &Value| {
+        let part = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
+        Cell::new(part("host") + &part("path"))
+    };
+    for call in &calls {
+        table.add_row(vec![
+            word(&call["method"]),
+            called(call),
+            word(&call["answer"]),
+            word(&call["rule"]),
+        ]);
+    }
+    for call in &uncorrelated {
+        table.add_row(vec![
+            word(&call["method"]),
+            called(call),
+            Cell::new("belongs to no session"),
+            word(&call["reason"]),
+        ]);
+    }
+    text.push_str(&format!("{table}\n"));
+    text
+}

@@ -1,0 +1,220 @@
+//! `session`: one call of the control API each.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failed, arguments, invalid};
+use super::{Global, files};
+use crate::control::{Action, Call, Closing, Mode, Runtime as _};
+use crate::rule::{Policy, Rule};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Session {
+    /// Opens a session, and prints its id
+    Start {
+        /// What it is for
+        #[arg(long, value_name = "MODE", default_value = "replay", value_parser = ["capture", "replay", "generate"])]
+        mode: String,
+        /// Starts it under the strict policy: a call that no rule answers is a miss
+        #[arg(long)]
+        strict: bool,
+        /// The id of the case that a capture session records
+        #[arg(long, value_name = "ID")]
+        case_id: Option<String>,
+        /// Prints `export SOFTPROBE_SESSION_ID=…` for a shell to evaluate
+        #[arg(long)]
+        shell: bool,
+    },
+    /// Loads a case file into the session
+    LoadCase {
+        /// The case file; `-` is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        id: Id,
+    },
+    /// The session's rules
+    #[command(subcommand)]
+    Rules(Rules),
+    /// The session's policy
+    #[command(subcommand)]
+    Policy(SetPolicy),
+    /// Prints what has happened in the session
+    Stats {
+        #[command(flatten)]
+        id: Id,
+    },
+    /// Closes the session
+    Close {
+        #[command(flatten)]
+        id: Id,
+        /// Of a capture session: the file, below the server's folder for captures, that the runtime writes
+        /// the case to
+        #[arg(long, value_name = "PATH")]
+        out: Option<String>,
+        /// Of a capture session: the file of this machine that the case is written to
+        #[arg(long, value_name = "FILE", conflicts_with = "out")]
+        save: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Rules {
+    /// Replaces the session's rules
+    Apply {
+        /// A rules document, `{"version": 1, "rules": […]}`; `-` is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        id: Id,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum SetPolicy {
+    /// Replaces the session's policy
+    Set {
+        /// A policy document; `-` is standard input
+        #[arg(required_unless_present = "strict", conflicts_with = "strict")]
+        file: Option<PathBuf>,
+        /// The strict policy: a call that no rule answers is a miss
+        #[arg(long)]
+        strict: bool,
+        #[command(flatten)]
+        id: Id,
+    },
+}
+
+/// Which session.
+#[derive(Debug, clap::Args)]
+pub(super) struct Id {
+    /// The session's id
+    #[arg(long, value_name = "ID", env = "SOFTPROBE_SESSION_ID")]
+    session: String,
+}
+
+impl Id {
+    pub(super) fn call(&self, global: &Global, action: Action) -> Result<Value, Failed> {
+        let id = self.session.trim();
+        // An id goes into a path: nothing else may.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if id.is_empty() || !id.chars().all(plain) {
+            return Err(arguments(format!("`{id}` is not the id of a session")));
+        }
+        Ok(global.runtime().call(&Call::on(id, action))?)
+    }
+}
+
+impl Session {
+    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+        match self {
+            Self::Start {
+                mode,
+                strict,
+                case_id,
+                shell,
+            } => start(global, &mode, strict, case_id, shell),
+            Self::LoadCase { file, id } => {
+                let document = files::read_json(&file)?;
+                let case = crate::case::Case::from_document(document);
+                let case = case.map_err(|why| invalid(&file, why))?;
+                let answer = id.call(global, Action::LoadCase(case.document().clone()))?;
+                Ok(changed("loaded", &case.id, &answer))
+            }
+            Self::Rules(Rules::Apply { file, id }) => {
+                let document = files::read_json(&file)?;
+                let rules = Rule::read_document(&document).map_err(|why| invalid(&file, why))?;
+                let answer = id.call(global, Action::SetRules(document))?;
+                let many = if rules.len() == 1 { "rule" } else { "rules" };
+                Ok(changed("set", &format!("{} {many}", rules.len()), &answer))
+            }
+            Self::Policy(SetPolicy::Set {
+                file,
+                strict: _,
+                id,
+            }) => {
+                let document = match &file {
+                    None => Policy::strict().to_value(),
+                    Some(file) => {
+                        let document = files::read_json(file)?;
+                        Policy::from_value(&document).map_err(|why| invalid(file, why))?;
+                        document
+                    }
+                };
+                let answer = id.call(global, Action::SetPolicy(document))?;
+                Ok(changed("set", "the policy", &answer))
+            }
+            Self::Stats { id } => {
+                let answer = id.call(global, Action::Stats)?;
+                let text = format!("{:#}\n", answer["stats"]);
+                Ok(Answer::fine(text).fields(&answer))
+            }
+            Self::Close { id, out, save } => close(global, &id, out, save.as_deref()),
+        }
+    }
+}
+
+fn start(
+    global: &Global,
+    mode: &str,
+    strict: bool,
+    case_id: Option<String>,
+    shell: bool,
+) -> Result<Answer, Failed> {
+    let mut body = json!({"mode": mode});
+    if strict {
+        body["policy"] = Policy::strict().to_value();
+    }
+    if let Some(case_id) = case_id {
+        if mode != Mode::Capture.name() {
+            return Err(arguments("--case-id goes with --mode capture"));
+        }
+        body["caseId"] = case_id.into();
+    }
+    let answer = global.runtime().call(&Call::Start { body })?;
+    let id = answer["sessionId"].as_str().unwrap_or_default();
+    let text = if shell {
+        format!("export SOFTPROBE_SESSION_ID={id}\n")
+    } else {
+        format!("{id}\n")
+    };
+    Ok(Answer::fine(text).fields(&answer))
+}
+
+fn changed(verb: &str, what: &str, answer: &Value) -> Answer {
+    let revision = &answer["sessionRevision"];
+    Answer::fine(format!(
+        "{verb} {what}; the session's revision is {revision}\n"
+    ))
+    .fields(answer)
+}
+
+fn close(
+    global: &Global,
+    id: &Id,
+    out: Option<String>,
+    save: Option<&Path>,
+) -> Result<Answer, Failed> {
+    if let Some(path) = save {
+        // Written before the session is gone: a full disk loses nothing.
+        let case = id.call(global, Action::Case)?;
+        files::write(path, &format!("{case:#}\n"))?;
+    }
+    let closing = Closing {
+        out,
+        include_case: save.is_some(),
+    };
+    let mut answer = id.call(global, Action::Close(closing))?;
+    let mut text = "closed\n".to_owned();
+    if let Some(path) = save {
+        let case = answer["case"].take();
+        files::write(path, &format!("{case:#}\n"))?;
+        answer["capturePath"] = path.display().to_string().into();
+        if let Some(answer) = answer.as_object_mut() {
+            answer.shift_remove("case");
+        }
+    }
+    if let Some(path) = answer["capturePath"].as_str() {
+        text = format!("closed; the case is in {path}\n");
+    }
+    Ok(Answer::fine(text).fields(&answer))
+}

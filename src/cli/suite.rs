@@ -1,0 +1,122 @@
+//! `suite`: runs suites, and what belongs to them.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use serde_json::Value;
+
+use super::answer::{Answer, Exit, Failed, arguments};
+use super::{Global, diff, files, init, validate};
+use crate::outcome::{RunOutcome, Verdict};
+use crate::report::run_value;
+use crate::runner::{Args, Ended, Flags, Replay, signal_code};
+use crate::suite::schema;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Suite {
+    /// Replays the cases of suites, one test a case
+    Run(Box<Run>),
+    /// Finds every error in suites, each with its place
+    Validate(validate::Suites),
+    /// Prints the JSON Schema of suites, for editors
+    Schema {
+        /// Writes it to this file, in the place of standard output
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Writes a first suite for captures: a mock for each host and path that was called
+    Init(init::Init),
+    /// Tells the exchanges that were added, removed and changed between two sets of captures
+    Diff(diff::Diff),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The application is named by --app-url, and pointed at the proxy:\n\
+  $ HTTP_PROXY=http://127.0.0.1:4100 node server.js\n\
+  $ softprobe suite run suites/first.suite.yaml --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100")]
+pub(super) struct Run {
+    /// Suite files, or globs of them
+    #[arg(value_name = "SUITE", required = true)]
+    suites: Vec<String>,
+    /// Runs only the cases whose names contain this; may be repeated
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// How many cases run at the same time; the same as --test-threads
+    #[arg(long, value_name = "N", conflicts_with = "test_threads")]
+    parallel: Option<usize>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Suite {
+    pub(super) fn run(self, global: &Global, matches: &ArgMatches) -> Result<Answer, Failed> {
+        match self {
+            Self::Run(run) => run.run(global, matches),
+            Self::Validate(suites) => suites.run(),
+            Self::Schema { out } => {
+                let schema = schema();
+                let text = format!("{schema:#}\n");
+                match out {
+                    None => Ok(Answer::fine(text).field("schema", schema)),
+                    Some(path) => {
+                        files::write(&path, &text)?;
+                        let shown = path.display().to_string();
+                        Ok(Answer::fine(format!("wrote {shown}\n")).field("path", shown))
+                    }
+                }
+            }
+            Self::Init(init) => init.run(),
+            Self::Diff(diff) => diff.run(),
+        }
+    }
+}
+
+impl Run {
+    fn run(self, global: &Global, matches: &ArgMatches) -> Result<Answer, Failed> {
+        let Self {
+            suites,
+            filter,
+            parallel,
+            mut flags,
+        } = self;
+        if global.json && flags.list {
+            return Err(arguments(
+                "--list prints a list; for one that machines read, give --list --format json without --json",
+            ));
+        }
+        flags.test_threads = parallel.or(flags.test_threads);
+        let own = matches.subcommand_matches("suite");
+        let own = own.and_then(|suite| suite.subcommand_matches("run"));
+        let own = own.unwrap_or(matches);
+        let mut args = Args::of_command(suites, filter, flags, own, global.given());
+        args.runtime_url = global.runtime_url().map(str::to_owned);
+        args.quiet = global.quiet && args.flags.format.is_none();
+        args.silent = global.json;
+        match Replay::new().run_with(args)? {
+            Ended::Passed(run) => Ok(told(Answer::fine(""), &run)),
+            Ended::Failed(run) => {
+                let failed = count(&run, |v| matches!(v, Verdict::Failed | Verdict::Errored(_)));
+                let message = format!("{failed} of {} cases failed", run.cases.len());
+                let answer = Answer::failed(Exit::SuiteFailed, "suite_failed", message);
+                Err(Box::new(told(answer, &run)))
+            }
+            Ended::Signal(signal) => {
+                let exit = Exit::Signal(signal_code(signal));
+                let message = format!("interrupted by signal {signal}");
+                Err(Box::new(Answer::failed(exit, "interrupted", message)))
+            }
+        }
+    }
+}
+
+fn count(run: &RunOutcome, is: impl Fn(&Verdict) -> bool) -> usize {
+    run.cases.iter().filter(|case| is(&case.verdict)).count()
+}
+
+/// The results for machines; people have had them line by line.
+fn told(answer: Answer, run: &RunOutcome) -> Answer {
+    let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
+    let value: Value = run_value(run, &[token.trim().to_owned()]);
+    answer.fields(&value)
+}

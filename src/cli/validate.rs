@@ -1,0 +1,191 @@
+//! `validate`: every error in files at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Exit, Failed};
+use super::files;
+use crate::case::Case;
+use crate::reader::Place;
+use crate::rule::Rule;
+use crate::runner::{Sources, check, project_root};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Validate {
+    /// Case files
+    Case(Files),
+    /// Rules documents, `{"version": 1, "rules": […]}`
+    Rules(Files),
+    /// Suites; the same as suite validate
+    Suite(Suites),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Files {
+    /// Files, or globs of them
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Hooks that are registered in Rust code are known to that code alone: the command \
+    knows those of hook files."
+)]
+pub(super) struct Suites {
+    /// Suite files, or globs of them
+    #[arg(value_name = "SUITE", required = true)]
+    suites: Vec<String>,
+    /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SOFTPROBE_HOOKS",
+        value_delimiter = ','
+    )]
+    hooks: Vec<String>,
+    /// A file of NAME=value lines for the variables in suites
+    #[arg(long, value_name = "PATH", env = "SOFTPROBE_ENV_FILE")]
+    env_file: Option<String>,
+    /// Allows `only` in suites on CI
+    #[arg(long)]
+    allow_only: bool,
+}
+
+impl Validate {
+    pub(super) fn run(self) -> Result<Answer, Failed> {
+        match self {
+            Self::Case(Files { files }) => each(&files, case_faults),
+            Self::Rules(Files { files }) => each(&files, |path| Found {
+                errors: rules_faults(path),
+                warnings: Vec::new(),
+            }),
+            Self::Suite(suites) => suites.run(),
+        }
+    }
+}
+
+/// What was found in a file.
+struct Found {
+    errors: Vec<String>,
+    /// What is worth knowing, and no error.
+    warnings: Vec<String>,
+}
+
+/// Looks at each file, and tells all that was found.
+fn each(patterns: &[String], find: impl Fn(&Path) -> Found) -> Result<Answer, Failed> {
+    let paths: Vec<PathBuf> = files::find(patterns)?;
+    let mut lines = Vec::new();
+    let mut text = String::new();
+    let mut told: Vec<Value> = Vec::new();
+    for path in &paths {
+        let Found { errors, warnings } = find(path);
+        let shown = path.display();
+        for warning in &warnings {
+            text.push_str(&format!("warning: {shown}: {warning}\n"));
+        }
+        lines.extend(errors.iter().map(|error| format!("{shown}: {error}")));
+        told.push(json!({"file": shown.to_string(), "errors": errors, "warnings": warnings}));
+    }
+    if lines.is_empty() {
+        text.push_str(&format!("{}: no error\n", counted(paths.len(), "file")));
+        return Ok(Answer::fine(text).field("files", told));
+    }
+    let message = lines.join("\nerror: ");
+    let answer = Answer::failed(Exit::InvalidInput, "invalid_input", message).text(text);
+    Err(Box::new(answer.field("files", told)))
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn case_faults(path: &Path) -> Found {
+    let mut found = Found {
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            found.errors.push(format!("can't be read: {error}"));
+            return found;
+        }
+    };
+    let case = match Case::parse(&text) {
+        Ok(case) => case,
+        Err(error) => {
+            let errors = error.each().iter().map(ToString::to_string);
+            found.errors.extend(errors);
+            // Rules are read by themselves: they too are told at once.
+            let document: Value = serde_json::from_str(&text).unwrap_or_default();
+            let rules = document["rules"].as_array();
+            found
+                .errors
+                .extend(embedded_faults(rules.map_or(&[], Vec::as_slice)));
+            return found;
+        }
+    };
+    found.errors.extend(embedded_faults(&case.rules));
+    match case.inbound() {
+        Err(ambiguous) => found.errors.push(ambiguous.to_string()),
+        Ok(None) => found
+            .warnings
+            .push("there is no inbound exchange: a suite has to give the request".to_owned()),
+        Ok(Some(_)) => {}
+    }
+    let unanswered = case
+        .outbound()
+        .filter_map(|exchange| exchange.response().err());
+    found
+        .warnings
+        .extend(unanswered.map(|why| format!("{why}, so that it can't be a mock")));
+    found.warnings.extend(case.warnings.iter().cloned());
+    found
+}
+
+fn embedded_faults(rules: &[Value]) -> Vec<String> {
+    match Rule::read_list(rules, &Place::root().key("rules")) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn rules_faults(path: &Path) -> Vec<String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return vec![format!("can't be read: {error}")],
+    };
+    let document: Value = match serde_json::from_str(&text) {
+        Ok(document) => document,
+        Err(error) => return vec![format!("not JSON: {error}")],
+    };
+    match Rule::read_document(&document) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+impl Suites {
+    pub(super) fn run(self) -> Result<Answer, Failed> {
+        let sources = Sources {
+            patterns: self.suites,
+            env_file: self.env_file,
+            hook_files: self.hooks,
+            hook_timeout: Duration::from_secs(10),
+            allow_only: self.allow_only,
+            ..Sources::default()
+        };
+        let (suites, cases) = check(&sources, &project_root())?;
+        let text = format!(
+            "{} with {}: no error\n",
+            counted(suites, "suite"),
+            counted(cases, "case")
+        );
+        Ok(Answer::fine(text)
+            .field("suites", suites)
+            .field("cases", cases))
+    }
+}

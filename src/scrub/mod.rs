@@ -1,0 +1,369 @@
+//! Removes secrets from case documents: the same value always becomes the same placeholder, so that
+//! what matched in a capture still matches.
+//!
+//! A document is looked at twice. The first time, values are found by where they stand: a header, a
+//! member called `access_token`, a JSONPath of the user's. The second time all of it is rewritten, and a
+//! value that was found in one place goes wherever else it stands.
+
+mod json_text;
+mod secrets;
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::decode::decoded;
+use crate::http::Headers;
+use crate::json::Query;
+use crate::otlp::json::{Any, decode_base64, field};
+use crate::reader::{Node, Problems};
+use secrets::Secrets;
+
+/// What the user adds to what is removed: `{"headers": […], "jsonPaths": […]}`.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// Header names, in lower case.
+    headers: Vec<String>,
+    /// Of request and response bodies.
+    paths: Vec<Query>,
+}
+
+impl Rules {
+    /// Reads a rules document.
+    ///
+    /// # Errors
+    ///
+    /// Every fault, each with its place.
+    pub(crate) fn read(document: &Value) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let rules = Self::read_object(document, &mut problems);
+        problems.into_result(rules)
+    }
+
+    fn read_object(document: &Value, problems: &mut Problems) -> Option<Self> {
+        let object = Node::root(document).object(&["headers", "jsonPaths"], problems)?;
+        let mut rules = Self::default();
+        if let Some(node) = object.get("headers") {
+            let names = node.strings(problems)?;
+            rules.headers = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        }
+        for node in object
+            .get("jsonPaths")
+            .and_then(|node| node.list(problems))
+            .unwrap_or_default()
+        {
+            let Some(text) = node.string(problems) else {
+                continue;
+            };
+            match Query::parse(&text) {
+                Ok(query) => rules.paths.push(query),
+                Err(message) => problems.add(&node.place, message),
+            }
+        }
+        Some(rules)
+    }
+}
+
+/// A secret that stands in a document; what it is, never which.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    /// Where: `span 00f067aa0ba902b7, http.request.body`.
+    pub place: String,
+    /// What: `e-mail address`.
+    pub kind: &'static str,
+}
+
+/// What was found in a document.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// The secrets, in the order of the document.
+    pub list: Vec<Finding>,
+    /// Places that could not be looked into.
+    pub opaque: Vec<String>,
+}
+
+/// Removes secrets. It remembers those that it has collected, over several documents.
+#[derive(Debug)]
+pub(crate) struct Scrubber {
+    rules: Rules,
+    secrets: Secrets,
+}
+
+impl Scrubber {
+    /// A scrubber whose placeholders depend on this key; with an empty one, on the values alone.
+    pub(crate) fn new(rules: Rules, key: &[u8]) -> Self {
+        Self {
+            rules,
+            secrets: Secrets::new(key),
+        }
+    }
+
+    /// Remembers the secrets of a document by where they stand.
+    pub(crate) fn collect(&mut self, document: &Value) {
+        let mut copy = document.clone();
+        self.scrub(&mut copy);
+        self.secrets.remember();
+    }
+
+    /// Replaces every secret of a document.
+    pub(crate) fn scrub(&mut self, document: &mut Value) -> Findings {
+        let mut pass = Pass {
+            rules: &self.rules,
+            secrets: &mut self.secrets,
+            place: String::new(),
+            found: Findings::default(),
+        };
+        if let Some(members) = document.as_object_mut() {
+            for (name, value) in members {
+                pass.place.clone_from(name);
+                match name.as_str() {
+                    // These say what the document is.
+                    "version" | "caseId" | "mode" | "createdAt" | "created_at" => {}
+                    "traces" => pass.traces(value),
+                    _ => pass.tree(None, value),
+                }
+            }
+        }
+        pass.found
+    }
+}
+
+/// One walk over a document.
+struct Pass<'s> {
+    rules: &'s Rules,
+    secrets: &'s mut Secrets,
+    place: String,
+    found: Findings,
+}
+
+impl Pass<'_> {
+    /// Takes note of each kind that was found at the place where the walk is.
+    fn note(&mut self, kinds: &[&'static str]) {
+        for kind in kinds {
+            let finding = Finding {
+                place: self.place.clone(),
+                kind,
+            };
+            if !self.found.list.contains(&finding) {
+                self.found.list.push(finding);
+            }
+        }
+    }
+
+    /// Spans, and whatever stands around them.
+    fn traces(&mut self, value: &mut Value) {
+        match value {
+            Value::Array(elements) => elements.iter_mut().for_each(|e| self.traces(e)),
+            Value::Object(members) => {
+                if let Some(id) = members.get("spanId").or_else(|| members.get("span_id")) {
+                    self.place = format!("span {}", id.as_str().unwrap_or_default());
+                }
+                let owner = self.place.clone();
+                for (name, member) in members.iter_mut() {
+                    match (name.as_str(), &mut *member) {
+                        ("attributes", Value::Array(attributes)) => self.attributes(attributes),
+                        ("name" | "message" | "schemaUrl", Value::String(text)) => {
+                            self.place = format!("{owner}, {name}");
+                            self.plain_text(text);
+                        }
+                        (_, Value::Array(_) | Value::Object(_)) => self.traces(member),
+                        // Ids, times and numbers.
+                        _ => {}
+                    }
+                    self.place.clone_from(&owner);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn attributes(&mut self, attributes: &mut [Value]) {
+        let owner = self.place.clone();
+        let encodings = body_encodings(attributes);
+        let mut now_text = Vec::new();
+        for attribute in attributes.iter_mut() {
+            let Some(key) = attribute.get("key").and_then(Value::as_str) else {
+                continue;
+            };
+            let key = key.to_owned();
+            self.place = format!("{owner}, {key}");
+            if let Some(value) = attribute.get_mut("value") {
+                match encodings.get(&key) {
+                    Some(encoding) if self.body(value, encoding) && encoding.is_base64 => {
+                        now_text.push(format!("{key}.encoding"));
+                    }
+                    Some(_) => {}
+                    None => self.attribute_value(&key, value),
+                }
+            }
+        }
+        for attribute in attributes {
+            if now_text.iter().any(|key| attribute["key"] == **key) {
+                attribute["value"] = serde_json::json!({"stringValue": "utf-8"});
+            }
+        }
+        self.place = owner;
+    }
+
+    /// The texts of an attribute that is no body.
+    fn attribute_value(&mut self, key: &str, value: &mut Value) {
+        let header = ["http.request.header.", "http.response.header."]
+            .iter()
+            .find_map(|prefix| key.strip_prefix(prefix));
+        match value {
+            Value::Array(elements) => {
+                elements
+                    .iter_mut()
+                    .for_each(|element| self.attribute_value(key, element));
+            }
+            Value::Object(members) => {
+                for (name, member) in members.iter_mut() {
+                    match (name.as_str(), member) {
+                        ("stringValue" | "string_value", Value::String(text)) => match header {
+                            Some(header) => self.header(header, text),
+                            None => self.plain_text(text),
+                        },
+                        (_, member @ (Value::Array(_) | Value::Object(_))) => {
+                            self.attribute_value(key, member);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn header(&mut self, name: &str, value: &mut String) {
+        let ours = self.rules.headers.contains(&name.to_ascii_lowercase());
+        let kinds = if ours {
+            self.secrets.whole(value, "header of the rules")
+        } else {
+            text::header(name, value, self.secrets)
+        };
+        self.note(&kinds);
+    }
+
+    fn plain_text(&mut self, value: &mut String) {
+        let kinds = text::plain(value, self.secrets);
+        self.note(&kinds);
+    }
+
+    /// The text of a body: JSON, a form, or anything else.
+    fn body_text(&mut self, text: &mut String) {
+        let kinds = match json_text::scrub(text, &self.rules.paths, self.secrets) {
+            Some(kinds) => kinds,
+            None => text::form_or_plain(text, self.secrets),
+        };
+        self.note(&kinds);
+    }
+
+    /// A body attribute: text, or bytes that may be encoded. Whether bytes became text.
+    fn body(&mut self, value: &mut Value, encoding: &BodyEncoding) -> bool {
+        let text_name = ["stringValue", "string_value"];
+        let named = text_name.iter().find(|name| value.get(**name).is_some());
+        if let (Some(name), false) = (named, encoding.is_base64) {
+            if let Some(Value::String(text)) = value.get_mut(*name) {
+                self.body_text(text);
+            }
+            return false;
+        }
+        let bytes = match Any::read(value) {
+            Ok(Any::Bytes(bytes)) => bytes,
+            Ok(Any::Text(text)) => decode_base64(&text).unwrap_or_default(),
+            _ => return false,
+        };
+        let (plain, undecodable) = decoded(&encoding.headers, &bytes);
+        let Ok(mut text) = String::from_utf8(plain) else {
+            self.found.opaque.push(self.place.clone());
+            return false;
+        };
+        if undecodable.is_some() {
+            self.found.opaque.push(self.place.clone());
+        }
+        let before = text.clone();
+        self.body_text(&mut text);
+        if text == before {
+            return false;
+        }
+        // Written back without its compression: a text body says by itself that it has none.
+        *value = serde_json::json!({"stringValue": text});
+        true
+    }
+
+    /// Anything that is no span: rules, fixtures, fields of others.
+    fn tree(&mut self, name: Option<&str>, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                let kinds = match name {
+                    Some("body") => return self.body_text(text),
+                    Some(name) if secrets::is_secret_name(name) => {
+                        self.secrets.whole(text, "token")
+                    }
+                    _ => text::plain(text, self.secrets),
+                };
+                self.note(&kinds);
+            }
+            Value::Array(elements) => {
+                elements.iter_mut().for_each(|e| self.tree(name, e));
+            }
+            Value::Object(members) if name == Some("headers") => {
+                let owner = self.place.clone();
+                for (header, value) in members.iter_mut() {
+                    self.place = format!("{owner}.{header}");
+                    let values = match value {
+                        Value::Array(values) => values.as_mut_slice(),
+                        one => std::slice::from_mut(one),
+                    };
+                    for value in values {
+                        if let Value::String(value) = value {
+                            self.header(header, value);
+                        }
+                    }
+                }
+                self.place = owner;
+            }
+            Value::Object(members) => {
+                let owner = self.place.clone();
+                for (name, member) in members.iter_mut() {
+                    self.place = format!("{owner}.{name}");
+                    self.tree(Some(name), member);
+                }
+                self.place = owner;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a body attribute's bytes are.
+struct BodyEncoding {
+    /// Whether its text is base64, as `<key>.encoding` says.
+    is_base64: bool,
+    /// The headers beside it, for `content-encoding`.
+    headers: Headers,
+}
+
+/// The body attributes among these, each with how it is encoded.
+fn body_encodings(attributes: &[Value]) -> BTreeMap<String, BodyEncoding> {
+    let text_of = |wanted: &str| {
+        let found = attributes.iter().find(|a| a["key"] == wanted)?;
+        Any::read(field(found, "value")?).ok()?.text()
+    };
+    let mut encodings = BTreeMap::new();
+    for side in ["request", "response"] {
+        let key = format!("http.{side}.body");
+        let coding = text_of(&format!("http.{side}.header.content-encoding"));
+        let headers = coding.map(|coding| ("content-encoding", coding));
+        let encoding = BodyEncoding {
+            is_base64: text_of(&format!("{key}.encoding")).as_deref() == Some("base64"),
+            headers: headers.into_iter().collect(),
+        };
+        encodings.insert(key, encoding);
+    }
+    encodings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::otlp::json::encode_base64;
+
+fn attribute(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+fn case(attributes: &[Value]) -> Value {
+    json!({
+        "version": "1.0.0", "caseId": "c",
+        "traces": [{"resourceSpans": [{"scopeSpans": [{"spans": [{
+            "spanId": "00f067aa0ba902b7", "startTimeUnixNano": "1776927363150714000",
+            "attributes": attributes,
+        }]}]}]}],
+    })
+}
+
+fn scrubbed(document: &Value, rules: Rules) -> (Value, Findings) {
+    let mut scrubber = Scrubber::new(rules, b"");
+    scrubber.collect(document);
+    let mut document = document.clone();
+    let findings = scrubber.scrub(&mut document);
+    (document, findings)
+}
+
+fn value(document: &Value, n: usize) -> String {
+    let pointer =
+        format!("/traces/0/resourceSpans/0/scopeSpans/0/spans/0/attributes/{n}/value/stringValue");
+    document
+        .pointer(&pointer)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn each_kind_of_secret_is_replaced_and_nothing_else() {
+    let body = r#"{"user":{"email":"ada@example.com"},"card":"4242 4242 4242 4242","pan":4000056655665556,"n":1.50,"big":12345678901234567890123,"password":"hunter2","pin":{"cvc":123}}"#;
+    let document = case(&[
+        attribute(
+            "http.request.header.authorization",
+            "Bearer abcdef1234567890",
+        ),
+        attribute(
+            "http.request.header.cookie",
+            "sid=s3cr3t-c00kie; theme=dark",
+        ),
+        attribute(
+            "http.response.header.set-cookie",
+            "sid=s3cr3t-c00kie; Path=/; HttpOnly",
+        ),
+        attribute("http.request.body", body),
+        attribute(
+            "url.query",
+            "page=2&access_token=abcdef1234567890&mail=ada%40example.com",
+        ),
+        attribute(
+            "http.response.body",
+            "token is abcdef1234567890, order 1234567890123456",
+        ),
+        attribute("http.request.header.accept", "application/json"),
+    ]);
+    let (clean, findings) = scrubbed(&document, Rules::default());
+    let token = value(&clean, 0);
+    let token = token.strip_prefix("Bearer ").unwrap();
+    assert!(token.starts_with("scrubbed-"), "{token}");
+    let cookie = value(&clean, 1);
+    let sid = cookie.split(['=', ';']).nth(1).unwrap();
+    assert!(
+        cookie.starts_with("sid=scrubbed-") && !cookie.contains("dark"),
+        "{cookie}"
+    );
+    assert_eq!(value(&clean, 2), format!("sid={sid}; Path=/; HttpOnly"));
+    let body = value(&clean, 3);
+    let tree: Value = serde_json::from_str(&body).unwrap();
+    assert!(
+        tree["user"]["email"]
+            .as_str()
+            .unwrap()
+            .ends_with("@scrubbed.invalid")
+    );
+    assert_eq!(tree["card"].as_str().unwrap().len(), 19);
+    assert!(
+        tree["card"].as_str().unwrap().starts_with("9999 99"),
+        "{body}"
+    );
+    assert!(
+        tree["pan"].is_u64() && tree["pan"] != json!(4_000_056_655_665_556_u64),
+        "{body}"
+    );
+    assert!(
+        body.contains("\"n\":1.50,\"big\":12345678901234567890123,"),
+        "{body}"
+    );
+    assert!(
+        !body.contains("hunter2") && tree["pin"]["cvc"] != 123,
+        "{body}"
+    );
+    let query = value(&clean, 4);
+    assert!(
+        query.starts_with(&format!("page=2&access_token={token}&mail=user-")),
+        "{query}"
+    );
+    // The same address, the same placeholder, escaped or not.
+    let address = tree["user"]["email"].as_str().unwrap().replace('@', "%40");
+    assert!(query.ends_with(&address), "{query} {address}");
+    assert_eq!(
+        value(&clean, 5),
+        format!("token is {token}, order 1234567890123456")
+    );
+    assert_eq!(value(&clean, 6), "application/json");
+    assert_eq!(
+        clean["traces"][0]["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["startTimeUnixNano"],
+        "1776927363150714000"
+    );
+    let kinds: Vec<&str> = findings.list.iter().map(|f| f.kind).collect();
+    for kind in [
+        "authorization",
+        "cookie",
+        "card number",
+        "e-mail address",
+        "token",
+    ] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    assert!(
+        findings.list[0]
+            .place
+            .contains("span 00f067aa0ba902b7, http.request.header")
+    );
+}
+
+#[test]
+fn what_is_clean_stays_clean() {
+    let document = case(&[
+        attribute("http.request.header.authorization", "Basic dXNlcjpwYXNz"),
+        attribute(
+            "http.request.body",
+            r#"{"card":"4111111111111111","id_token":"x1","to":"a@b.io"}"#,
+        ),
+        attribute(
+            "http.response.body",
+            "eyJhbGciOiJI.eyJzdWIiOiIx.c2ln and sk_live_abcdefghijkl",
+        ),
+    ]);
+    let (once, findings) = scrubbed(&document, Rules::default());
+    assert_eq!(findings.list.len(), 5, "{findings:?}");
+    let (twice, findings) = scrubbed(&once, Rules::default());
+    assert_eq!((&once, findings.list), (&twice, vec![]));
+}
+
+#[test]
+fn rules_add_headers_and_paths() {
+    let rules = json!({"headers": ["X-Tenant"], "jsonPaths": ["$.items[*].note", "$.who"]});
+    let document = case(&[
+        attribute("http.request.header.x-tenant", "acme"),
+        attribute(
+            "http.request.body",
+            r#"{"items":[{"note":"hi","n":1}],"who":{"name":"Ada","age":36}}"#,
+        ),
+    ]);
+    let (clean, _) = scrubbed(&document, Rules::read(&rules).unwrap());
+    assert!(value(&clean, 0).starts_with("scrubbed-"));
+    let body: Value = serde_json::from_str(&value(&clean, 1)).unwrap();
+    assert!(
+        body["items"][0]["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("scrubbed-")
+    );
+    assert_eq!(body["items"][0]["n"], 1);
+    assert!(
+        body["who"]["name"]
+            .as_str()
+            .unwrap()
+            .starts_with("scrubbed-")
+    );
+    assert_eq!(body["who"]["age"], 99);
+    let wrong = json!({"headrs": [], "jsonPaths": ["x["]});
+    let why = Rules::read(&wrong).unwrap_err().to_string();
+    assert!(
+        why.contains("headrs: unknown field; did you mean headers?"),
+        "{why}"
+    );
+    assert!(
+        why.contains("jsonPaths[0]: `x[` is not a JSONPath"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_key_makes_other_placeholders() {
+    let document = case(&[attribute("http.request.header.x-api-key", "k-123456")]);
+    let with = |key: &[u8]| {
+        let mut document = document.clone();
+        Scrubber::new(Rules::default(), key).scrub(&mut document);
+        value(&document, 0)
+    };
+    assert_eq!(with(b""), with(b""));
+    assert_ne!(with(b""), with(b"key"));
+}
+
+#[test]
+fn bodies_that_were_captured_as_bytes_are_looked_into() {
+    let bytes = |value: &[u8]| json!({"bytesValue": encode_base64(value)});
+    let mut gzip = Vec::new();
+    std::io::Read::read_to_end(
+        &mut flate2::read::GzEncoder::new(
+            &br#"{"email":"ada@example.com"}"#[..],
+            flate2::Compression::fast(),
+        ),
+        &mut gzip,
+    )
+    .unwrap();
+    let document = case(&[
+        attribute("http.response.header.content-encoding", "gzip"),
+        json!({"key": "http.response.body", "value": bytes(&gzip)}),
+        json!({"key": "http.request.body", "value": bytes(&[0xff, 0xfe])}),
+    ]);
+    let (clean, findings) = scrubbed(&document, Rules::default());
+    assert!(value(&clean, 1).contains("@scrubbed.invalid"));
+    assert_eq!(
+        findings.opaque,
+        ["span 00f067aa0ba902b7, http.request.body"]
+    );
+}
