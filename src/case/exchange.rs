@@ -8,7 +8,7 @@ use super::document::{Attribute, Faults};
 use crate::http::{
     Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
-use crate::otlp::json::{Any, decode_base64, field, id, integer};
+use crate::otlp::json::{Any, decode_base64, field, id, integer, unsigned};
 use crate::reader::Place;
 
 const REQUEST_HEADER: &str = "http.request.header.";
@@ -248,13 +248,11 @@ impl Exchange {
                 .or_else(|| Words(resource).text("sp.session.id")),
             start_ns: match field(span, "startTimeUnixNano") {
                 None => 0,
-                Some(value) => integer(value)
-                    .and_then(|ns| u64::try_from(ns).ok())
-                    .unwrap_or_else(|| {
-                        let place = place.key("startTimeUnixNano");
-                        faults.add(&place, "expected nanoseconds since 1970");
-                        0
-                    }),
+                Some(value) => unsigned(value).unwrap_or_else(|| {
+                    let place = place.key("startTimeUnixNano");
+                    faults.add(&place, "expected nanoseconds since 1970");
+                    0
+                }),
             },
             request_body_captured: request_body.is_some(),
             request: words.request(request_body.unwrap_or_default()),

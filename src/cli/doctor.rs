@@ -164,20 +164,32 @@ impl Doctor {
             Idle::Refuse,
         );
         let sent = self.send(url, &probe);
-        let mut checks = vec![match &sent {
-            Ok(status) => Check {
-                name: "application",
-                verdict: Health::Fine,
-                message: format!("{url} answered `{}` with {status}", self.probe),
-            },
-            Err(why) => Check {
-                name: "application",
-                verdict: Health::Fault,
-                message: format!("{url} gave no answer to `{}`: {why}", self.probe),
-            },
+        let calls = seen.calls();
+        let (verdict, message) = match &sent {
+            Ok(status) => (
+                Health::Fine,
+                format!("{url} answered `{}` with {status}", self.probe),
+            ),
+            // Some give up when what they call fails, and the doctor lets every call fail.
+            Err(why) if !calls.is_empty() => (
+                Health::Unclear,
+                format!(
+                    "{url} gave no answer to `{}` after its call was answered with status 599: {why}",
+                    self.probe
+                ),
+            ),
+            Err(why) => (
+                Health::Fault,
+                format!("{url} gave no answer to `{}`: {why}", self.probe),
+            ),
+        };
+        let mut checks = vec![Check {
+            name: "application",
+            verdict,
+            message,
         }];
-        if let (Ok(_), Ok(_)) = (sent, proxy) {
-            checks.push(self.propagation(&seen.calls()));
+        if proxy.is_ok() && (sent.is_ok() || !calls.is_empty()) {
+            checks.push(self.propagation(&calls));
         }
         checks
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed, arguments, failure, invalid};
 use super::files;
+use super::validate::counted;
 use crate::client::{Timeouts, agent};
 use crate::otlp::{decode, encode};
 
@@ -93,7 +94,11 @@ impl Otlp {
                 sent.push(file);
             }
         }
-        let text = format!("sent {spans} spans of {} case files to {url}\n", sent.len());
+        let text = format!(
+            "sent {} of {} to {url}\n",
+            counted(spans, "span"),
+            counted(sent.len(), "case file")
+        );
         Ok(Answer::fine(text)
             .field("spans", spans)
             .field("files", sent)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed, invalid};
 use super::files;
+use super::validate::counted;
 use crate::case::Case;
 use crate::scrub::{Finding, Findings, Rules, Scrubber};
 
@@ -84,8 +85,8 @@ impl Scrub {
             return Err(Box::new(answer.text(text).field("files", told)));
         }
         text.push_str(&match dirty {
-            0 => format!("{total} files: no secret\n"),
-            _ => format!("{dirty} of {total} files rewritten\n"),
+            0 => format!("{}: no secret\n", counted(total, "file")),
+            _ => format!("rewrote {dirty} of {}\n", counted(total, "file")),
         });
         Ok(Answer::fine(text).field("files", told))
     }

@@ -98,7 +98,7 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Found) -> Result<Answer, Fa
     Err(Box::new(answer.field("files", told)))
 }
 
-fn counted(n: usize, what: &str) -> String {
+pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

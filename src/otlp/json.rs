@@ -145,6 +145,13 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// A 64-bit integer without sign that is a number or its text.
+pub(crate) fn unsigned(value: &Value) -> Option<u64> {
+    value
+        .as_u64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+}
+
 /// Base64 in either alphabet, with or without padding.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -1,21 +1,68 @@
-//! The control API, over both runtimes: in process and over HTTP.
+//! The control API and what answers a call: in process, over HTTP, against `softprobe serve`, and with a
+//! proxy that asks it from elsewhere.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use softprobe::{
-    ControlServer, EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Softprobe,
-    SoftprobeError,
+    ControlServer, EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Policy, Predicate, Proxy,
+    Softprobe, SoftprobeBuilder, SoftprobeError,
 };
 
+use crate::command::Served;
 use crate::support::{document, response_body, send, span};
 
-/// Runs a test over each way to reach a runtime.
-fn over_both(test: impl Fn(&Softprobe)) {
+/// A way to reach a runtime, and a proxy in front of that.
+struct Way {
+    name: &'static str,
+    softprobe: Softprobe,
+    proxy: SocketAddr,
+    /// Where its control API is, where it has one.
+    server: Option<SocketAddr>,
+}
+
+/// Runs a test over each way.
+fn over_all(test: impl Fn(&Way)) {
     let runtime = EmbeddedRuntime::new();
-    test(&Softprobe::embedded(&runtime));
+    let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
+    test(&Way {
+        name: "in process",
+        softprobe: Softprobe::embedded(&runtime),
+        proxy: proxy.address(),
+        server: None,
+    });
     let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
-    test(&Softprobe::builder().base_url(server.url()).build());
+    test(&Way {
+        name: "over HTTP",
+        softprobe: at(&server.url()).build(),
+        proxy: proxy.address(),
+        server: Some(server.address()),
+    });
+    let served = Served::start(&["--refuse-idle"]);
+    test(&Way {
+        name: "softprobe serve",
+        softprobe: at(&served.url()).build(),
+        proxy: served.proxy(),
+        server: Some(served.address()),
+    });
+    let remote = at(&served.url()).runtime();
+    let proxy = Proxy::start_remote(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+    test(&Way {
+        name: "a proxy elsewhere",
+        softprobe: at(&served.url()).build(),
+        proxy: proxy.address(),
+        server: Some(served.address()),
+    });
+}
+
+fn at(url: &str) -> SoftprobeBuilder {
+    Softprobe::builder().base_url(url)
+}
+
+/// Runs a test that needs no proxy over each way.
+fn over_each(test: impl Fn(&Softprobe)) {
+    over_all(|way| test(&way.softprobe));
 }
 
 fn payment_case() -> Value {
@@ -45,7 +92,7 @@ fn refused(result: Result<impl std::fmt::Debug, SoftprobeError>, status: u16, te
 
 #[test]
 fn a_session_opens_and_closes_once() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let id = session.id().to_owned();
         // 96 random bits are 16 characters of base64url at least.
@@ -58,7 +105,7 @@ fn a_session_opens_and_closes_once() {
 
 #[test]
 fn dropping_a_session_closes_it_and_dropping_an_attached_one_does_not() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let id = session.id().to_owned();
         drop(softprobe.attach(&id));
@@ -70,7 +117,7 @@ fn dropping_a_session_closes_it_and_dropping_an_attached_one_does_not() {
 
 #[test]
 fn the_scoped_form_closes_whatever_its_closure_returns() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let mut ids = Vec::new();
         let kept: Result<u8, SoftprobeError> = softprobe.with_session(Mode::Replay, |session| {
             ids.push(session.id().to_owned());
@@ -90,7 +137,7 @@ fn the_scoped_form_closes_whatever_its_closure_returns() {
 
 #[test]
 fn mocks_are_merged_here_and_replaced_on_the_wire() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let mock = |host: &str| Mock::new(Predicate::outbound().host(host)).name(host);
         session.mock_outbound(mock("a.example")).unwrap();
@@ -105,7 +152,7 @@ fn mocks_are_merged_here_and_replaced_on_the_wire() {
 
 #[test]
 fn a_rule_that_does_not_fit_is_refused_and_leaves_the_others() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let good = || Mock::new(Predicate::outbound().host("a.example"));
         session.mock_outbound(good()).unwrap();
@@ -146,7 +193,7 @@ fn a_rule_that_does_not_fit_is_refused_and_leaves_the_others() {
 
 #[test]
 fn a_case_is_looked_up_and_its_answer_becomes_a_mock() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let stripe = Predicate::outbound().host_suffix("stripe.com");
         assert!(matches!(
@@ -167,7 +214,7 @@ fn a_case_is_looked_up_and_its_answer_becomes_a_mock() {
 
 #[test]
 fn policies_and_auth_fixtures_are_checked() {
-    over_both(|softprobe| {
+    over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         session.set_policy(&Policy::strict()).unwrap();
         session
@@ -196,60 +243,85 @@ fn policies_and_auth_fixtures_are_checked() {
 
 #[test]
 fn a_session_is_under_its_policy_from_its_first_moment() {
-    let runtime = EmbeddedRuntime::new();
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
-    let proxy = softprobe::Proxy::start(&runtime, "127.0.0.1:0", softprobe::Idle::Refuse).unwrap();
-    for softprobe in [
-        Softprobe::embedded(&runtime),
-        Softprobe::builder().base_url(server.url()).build(),
-    ] {
-        let session = softprobe
+    over_all(|way| {
+        let session = way
+            .softprobe
             .start_session_under(Mode::Replay, &Policy::strict())
             .unwrap();
         let call = "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n";
-        assert_eq!(send(proxy.address(), call).status, 599);
+        let answer = send(way.proxy, call);
+        assert_eq!(answer.status, 599, "{}", way.name);
+        assert_eq!(answer.header("x-softprobe-strict-miss"), ["1"]);
+        assert_eq!(answer.json()["sessionId"], session.id());
         assert_eq!(session.stats().unwrap().strict_misses, 1);
-    }
+    });
 }
 
 #[test]
 fn binary_bodies_and_headers_survive_the_wire() {
-    let runtime = EmbeddedRuntime::new();
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
-    let remote = Softprobe::builder().base_url(server.url()).build();
-    let proxy = softprobe::Proxy::start(&runtime, "127.0.0.1:0", softprobe::Idle::Refuse).unwrap();
-    let session = remote.start_session(Mode::Replay).unwrap();
-    let response = MockResponse::new(200)
-        .header("x-bytes", vec![0xE9, b'a'])
-        .header("set-cookie", "a=1")
-        .header("set-cookie", "b=2")
-        .body(vec![0xff, 0x00, 0x80]);
-    session
-        .mock_outbound(Mock::new(Predicate::outbound()).response(response))
-        .unwrap();
-    let answer = send(
-        proxy.address(),
-        "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
-    );
-    assert_eq!(answer.body, [0xff, 0x00, 0x80]);
-    assert_eq!(answer.header("set-cookie"), ["a=1", "b=2"]);
-    assert!(answer.head.windows(2).any(|pair| pair == [0xE9, b'a']));
+    over_all(|way| {
+        let session = way.softprobe.start_session(Mode::Replay).unwrap();
+        let response = MockResponse::new(200)
+            .header("x-bytes", vec![0xE9, b'a'])
+            .header("set-cookie", "a=1")
+            .header("set-cookie", "b=2")
+            .body(vec![0xff, 0x00, 0x80]);
+        session
+            .mock_outbound(Mock::new(Predicate::outbound()).response(response))
+            .unwrap();
+        let answer = send(
+            way.proxy,
+            "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
+        );
+        assert_eq!(answer.body, [0xff, 0x00, 0x80], "{}", way.name);
+        assert_eq!(answer.header("set-cookie"), ["a=1", "b=2"]);
+        assert!(answer.head.windows(2).any(|pair| pair == [0xE9, b'a']));
+    });
+}
+
+#[test]
+fn errors_keep_their_own_status_headers_and_body() {
+    over_all(|way| {
+        let session = way.softprobe.start_session(Mode::Replay).unwrap();
+        // Also those that a proxy could misread: a mock's, and that of no match; and one whose body is
+        // that of a refusal.
+        for status in [200, 400, 404, 418, 503] {
+            session.clear_rules().unwrap();
+            let body = json!({"error": {"code": "unknown_session", "message": "no"}});
+            let error = MockResponse::new(status).header("x-own", "1").json(&body);
+            let mock = Mock::new(Predicate::outbound()).error(error);
+            session.mock_outbound(mock).unwrap();
+            let answer = send(
+                way.proxy,
+                "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
+            );
+            assert_eq!(answer.status, status, "{}", way.name);
+            assert_eq!(
+                (answer.header("x-own"), answer.json()),
+                (vec!["1".to_owned()], body)
+            );
+        }
+    });
 }
 
 #[test]
 fn the_server_answers_as_its_table_says() {
-    let runtime = EmbeddedRuntime::new();
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
-    let session = Softprobe::embedded(&runtime)
-        .start_session(Mode::Replay)
-        .unwrap();
+    over_all(|way| {
+        if let Some(server) = way.server {
+            answers_as_its_table_says(&way.softprobe, server);
+        }
+    });
+}
+
+fn answers_as_its_table_says(softprobe: &Softprobe, server: SocketAddr) {
+    let session = softprobe.start_session(Mode::Replay).unwrap();
     let call = |request: &str, body: &str| {
         let request = request.replace("{id}", session.id());
         let head = format!(
             "{request} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        send(server.address(), head + body)
+        send(server, head + body)
     };
     assert_eq!(
         call("GET /health", "").json()["specVersion"],
@@ -308,41 +380,81 @@ fn the_server_answers_as_its_table_says() {
 
 #[test]
 fn once_is_spent_exactly_once_under_concurrency() {
-    let runtime = EmbeddedRuntime::new();
-    let proxy = softprobe::Proxy::start(&runtime, "127.0.0.1:0", softprobe::Idle::Refuse).unwrap();
-    let session = Arc::new(
-        Softprobe::embedded(&runtime)
-            .start_session(Mode::Replay)
-            .unwrap(),
-    );
-    session.set_policy(&Policy::strict()).unwrap();
-    session
-        .mock_outbound(
-            Mock::new(Predicate::outbound())
-                .once()
-                .response(MockResponse::new(200)),
-        )
-        .unwrap();
-    let address = proxy.address();
-    let threads: Vec<_> = (0..8)
-        .map(|_| {
-            std::thread::spawn(move || {
-                send(
-                    address,
-                    "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
-                )
-                .status
+    over_all(|way| {
+        let session = Arc::new(way.softprobe.start_session(Mode::Replay).unwrap());
+        session.set_policy(&Policy::strict()).unwrap();
+        session
+            .mock_outbound(
+                Mock::new(Predicate::outbound())
+                    .once()
+                    .response(MockResponse::new(200)),
+            )
+            .unwrap();
+        let address = way.proxy;
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    send(
+                        address,
+                        "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
+                    )
+                    .status
+                })
             })
-        })
-        .collect();
-    let mut statuses: Vec<u16> = threads.into_iter().map(|t| t.join().unwrap()).collect();
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 599, 599, 599, 599, 599, 599, 599]);
-    let stats = session.stats().unwrap();
-    assert_eq!((stats.injected_spans, stats.strict_misses), (1, 7));
-    let nearest = stats.misses[0].nearest.clone().unwrap();
-    assert_eq!(
-        (nearest.field.as_str(), nearest.has.as_str()),
-        ("consume", "already spent")
-    );
+            .collect();
+        let mut statuses: Vec<u16> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        statuses.sort_unstable();
+        let wanted = [200, 599, 599, 599, 599, 599, 599, 599];
+        assert_eq!(statuses, wanted, "{}", way.name);
+        let stats = session.stats().unwrap();
+        assert_eq!((stats.injected_spans, stats.strict_misses), (1, 7));
+        let nearest = stats.misses[0].nearest.clone().unwrap();
+        assert_eq!(
+            (nearest.field.as_str(), nearest.has.as_str()),
+            ("consume", "already spent")
+        );
+    });
+}
+
+#[test]
+fn a_call_that_fits_no_session_is_listed_in_all_of_them() {
+    over_all(|way| {
+        let strict = || {
+            way.softprobe
+                .start_session_under(Mode::Replay, &Policy::strict())
+                .unwrap()
+        };
+        let (one, two) = (strict(), strict());
+        let gone = strict();
+        let closed = format!("tracestate: x-softprobe-session-id={}\r\n", gone.id());
+        gone.close().unwrap();
+        for (headers, reason) in [
+            ("", "carries no session"),
+            (closed.as_str(), "closed or unknown"),
+        ] {
+            let call =
+                format!("GET http://a.example/p HTTP/1.1\r\nhost: a.example\r\n{headers}\r\n");
+            assert_eq!(send(way.proxy, call).status, 599, "{}", way.name);
+            for session in [&one, &two] {
+                let stats = session.stats().unwrap();
+                let last = stats.uncorrelated.last().unwrap();
+                assert!(
+                    last.reason.contains(reason),
+                    "{}: {}",
+                    way.name,
+                    last.reason
+                );
+                assert!(last.distrusted && last.open_sessions == 2);
+                assert!(stats.calls.is_empty());
+            }
+        }
+        // With none open, nothing is forwarded: this proxy refuses.
+        drop((one, two));
+        let call = "GET http://a.example/p HTTP/1.1\r\nhost: a.example\r\n\r\n";
+        assert!(
+            send(way.proxy, call).text().contains("no session is open"),
+            "{}",
+            way.name
+        );
+    });
 }

@@ -9,10 +9,13 @@
 
 mod breakage;
 mod cases;
+mod command;
 mod contract;
+mod envoy;
 mod harness;
 mod proxy;
 mod sdk;
+mod server;
 mod suites;
 mod support;
 mod tidy;

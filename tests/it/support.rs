@@ -417,22 +417,27 @@ pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
         .stderr(Stdio::piped())
         .env("CARGO_MANIFEST_DIR", folder)
         .env("SOFTPROBE_TEST_ARGS", json!(args).to_string());
-    // What whoever runs these tests has set is not a runner's.
+    without_settings(&mut command);
+    command
+}
+
+/// Takes from a command what whoever runs these tests has set.
+pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let ours = ["CI", "NEXTEST", "APP_URL", "NO_COLOR"].contains(&name.as_ref())
             || name.starts_with("RUST_TEST_")
+            || name.starts_with("OTEL_")
             || name.starts_with("SOFTPROBE_") && !name.starts_with("SOFTPROBE_TEST_");
         if ours {
             command.env_remove(name.as_ref());
         }
     }
-    command
 }
 
 /// An application that makes these calls for each request, `[[call, headers, body], …]`, trace headers
 /// passed on, and answers with what it got: `["200 body", …]`.
-fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
+pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
     let calls: Vec<(String, String, String)> = serde_json::from_value(calls.clone()).unwrap();
     Stub::start(move |request| {
         let trace = request.header("tracestate").unwrap_or_default();

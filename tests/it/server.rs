@@ -1,0 +1,543 @@
+//! `softprobe serve` as a process: token, limits, captures, metrics, its OpenAPI document, its end.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::command::{Output, Served, address, softprobe};
+use crate::support::{Answer, LIMIT, Stub, attribute, document, http, read_answer, send, span};
+
+pub(crate) fn call(server: SocketAddr, line: &str, headers: &str, body: &str) -> Answer {
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    send(server, head + body)
+}
+
+fn post(server: SocketAddr, path: &str, body: &Value) -> Answer {
+    call(server, &format!("POST {path}"), "", &body.to_string())
+}
+
+fn get(server: SocketAddr, path: &str) -> Answer {
+    call(server, &format!("GET {path}"), "", "")
+}
+
+fn start(server: SocketAddr, body: &Value) -> String {
+    let answer = post(server, "/v1/sessions", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["sessionId"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_call_but_health_needs_the_token() {
+    let served = Served::start_with(&[], &[("SOFTPROBE_API_TOKEN", " s3cret-token ")]);
+    let server = served.address();
+    assert_eq!(get(server, "/health").status, 200);
+    for path in [
+        "/v1/meta",
+        "/v1/sessions",
+        "/metrics",
+        "/openapi.json",
+        "/nothing",
+    ] {
+        let missing = get(server, path);
+        assert_eq!(missing.status, 401, "{path}");
+        assert_eq!(missing.json()["error"]["code"], "missing_bearer_token");
+        assert_eq!(missing.header("www-authenticate"), ["Bearer"]);
+        for wrong in [
+            "Bearer s3cret-tokem",
+            "Bearer s3cret-token2",
+            "s3cret-token",
+            "Basic x",
+        ] {
+            let line = format!("GET {path}");
+            let answer = call(server, &line, &format!("authorization: {wrong}\r\n"), "");
+            assert_eq!(answer.status, 403, "{path} {wrong}");
+            assert_eq!(answer.json()["error"]["code"], "invalid_bearer_token");
+        }
+    }
+    for route in ["/v1/inject", "/v1/traces"] {
+        assert_eq!(post(server, route, &json!({})).status, 401);
+    }
+    let right = "authorization: Bearer s3cret-token\r\n";
+    assert_eq!(call(server, "GET /v1/meta", right, "").status, 200);
+    // The command takes the token from the environment, and no log shows it.
+    let mut stats = softprobe(&["session", "start", "--runtime-url", &served.url(), "-vv"]);
+    let refused = Output::of(&mut stats);
+    refused.ends(1, &["wants a token"]);
+    let started = Output::of(stats.env("SOFTPROBE_API_TOKEN", "s3cret-token"));
+    started.ends(0, &["sess_"]);
+    let stopped = served.stop();
+    for text in [&refused.stderr, &started.stderr, &stopped.stderr] {
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+}
+
+#[test]
+fn bodies_and_sessions_are_limited() {
+    let served = Served::start(&["--max-body", "1000", "--max-sessions", "2"]);
+    let server = served.address();
+    let large = json!({"mode": "replay", "policy": {"note": "x".repeat(2000)}});
+    let refused = post(server, "/v1/sessions", &large);
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    assert_eq!(refused.json()["error"]["code"], "payload_too_large");
+    assert_eq!(
+        refused.json()["error"]["message"],
+        "a body of more than 1000 bytes is refused"
+    );
+    // A small body that unpacks to a large one.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&[b' '; 100_000]).unwrap();
+    let gzip = gzip.finish().unwrap();
+    assert!(gzip.len() < 1000);
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        gzip.len()
+    );
+    assert_eq!(send(server, [head.as_bytes(), &gzip].concat()).status, 413);
+    let one = start(server, &json!({"mode": "replay"}));
+    start(server, &json!({"mode": "replay"}));
+    let third = post(server, "/v1/sessions", &json!({"mode": "replay"}));
+    assert_eq!(
+        (third.status, &third.json()["error"]["code"]),
+        (503, &json!("too_many_sessions"))
+    );
+    assert_eq!(
+        post(server, &format!("/v1/sessions/{one}/close"), &json!({})).status,
+        200
+    );
+    start(server, &json!({"mode": "replay"}));
+}
+
+#[test]
+fn idle_sessions_are_closed() {
+    let served = Served::start(&["--idle-timeout", "1"]);
+    let server = served.address();
+    let session = start(server, &json!({"mode": "replay"}));
+    let deadline = Instant::now() + LIMIT;
+    // Listing the sessions is no use of one.
+    while get(server, "/v1/sessions").json()["sessions"] != json!([]) {
+        assert!(Instant::now() < deadline, "the session is never closed");
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        get(server, &format!("/v1/sessions/{session}/stats")).status,
+        404
+    );
+    let metrics = get(server, "/metrics").text();
+    assert!(
+        metrics.contains("softprobe_sessions_idle_closed_total 1"),
+        "{metrics}"
+    );
+}
+
+/// A capture of one call, through the proxy.
+fn captured(served: &Served, upstream: &Stub, more: &Value) -> String {
+    let mut body = json!({"mode": "capture"});
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let session = start(served.address(), &body);
+    let call = format!(
+        "GET {}/up?x=1 HTTP/1.1\r\nhost: {}\r\ntracestate: x-softprobe-session-id={session}\r\n\r\n",
+        upstream.url(),
+        upstream.address
+    );
+    assert_eq!(send(served.proxy(), call).status, 200);
+    session
+}
+
+#[test]
+fn a_capture_is_written_only_below_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("captures");
+    std::fs::create_dir(&captures).unwrap();
+    let upstream = Stub::json(200, &json!({"ok": true}));
+    let served = Served::start(&["--captures", captures.to_str().unwrap()]);
+    let server = served.address();
+    let session = captured(&served, &upstream, &json!({"caseId": "mine"}));
+    let close = format!("/v1/sessions/{session}/close");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path(), captures.join("away")).unwrap();
+    for out in [
+        "../x.case.json",
+        "%2Ftmp%2Fx.case.json",
+        "a/../../x",
+        "away/x.case.json",
+        "a/",
+    ] {
+        let answer = call(server, &format!("POST {close}?out={out}"), "", "");
+        assert_eq!(answer.status, 400, "{out}: {}", answer.text());
+        assert!(answer.text().contains("out: `"), "{}", answer.text());
+    }
+    for query in ["?ouy=x", "?include=all", "?out="] {
+        let answer = call(server, &format!("POST {close}{query}"), "", "");
+        assert_eq!(answer.status, 400, "{query}: {}", answer.text());
+    }
+    assert_eq!(
+        call(server, &format!("POST {close}"), "", "{\"a\":1}").status,
+        400
+    );
+    // None of that has closed it, or written anything.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let answer = call(server, &format!("POST {close}?out=a/b.case.json"), "", "{}");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let path = answer.json()["capturePath"].as_str().unwrap().to_owned();
+    assert!(path.ends_with("captures/a/b.case.json"), "{path}");
+    assert!(answer.json().get("case").is_none());
+    let case: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        (&case["caseId"], &case["mode"]),
+        (&json!("mine"), &json!("capture"))
+    );
+    let read = softprobe::Case::from_document(case).unwrap();
+    let exchange = &read.exchanges()[0];
+    assert_eq!(exchange.request.target(), "/up?x=1");
+    assert_eq!(exchange.response().unwrap().text(), "{\"ok\":true}");
+
+    // Without a folder nothing is written, and the session stays open for another way.
+    let served = Served::start(&[]);
+    let session = captured(&served, &upstream, &json!({}));
+    let path = format!("/v1/sessions/{session}");
+    let answer = call(
+        served.address(),
+        &format!("POST {path}/close?out=x.json"),
+        "",
+        "",
+    );
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().contains("softprobe serve --captures DIR"),
+        "{}",
+        answer.text()
+    );
+    let open = get(served.address(), &format!("{path}/case")).json();
+    assert_eq!(open["caseId"], *session);
+    let closed = call(
+        served.address(),
+        &format!("POST {path}/close?include=case"),
+        "",
+        "",
+    )
+    .json();
+    assert_eq!(closed["case"]["traces"], open["traces"]);
+    let replay = start(served.address(), &json!({"mode": "replay"}));
+    let answer = get(served.address(), &format!("/v1/sessions/{replay}/case"));
+    assert_eq!(answer.status, 400, "{}", answer.text());
+}
+
+#[test]
+fn metrics_count_what_happens() {
+    let upstream = Stub::json(200, &json!({}));
+    let served = Served::start(&[]);
+    captured(&served, &upstream, &json!({}));
+    let strict = start(
+        served.address(),
+        &json!({"mode": "replay", "policy": {"externalHttp": "strict"}}),
+    );
+    let missed = format!(
+        "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\nx-softprobe-session-id: {strict}\r\n\r\n"
+    );
+    assert_eq!(send(served.proxy(), missed).status, 599);
+    get(served.address(), "/v1/nothing");
+    let metrics = get(served.address(), "/metrics");
+    assert!(metrics.header("content-type")[0].starts_with("text/plain; version=0.0.4"));
+    for line in [
+        "# TYPE softprobe_sessions_open gauge",
+        "softprobe_sessions_open 2",
+        "softprobe_sessions_started_total 2",
+        "softprobe_outbound_calls_total{answer=\"forwarded\"} 1",
+        "softprobe_outbound_calls_total{answer=\"missed\"} 1",
+        "softprobe_extracted_spans_total 1",
+        "softprobe_http_requests_total{status=\"404\"} 1",
+    ] {
+        assert!(
+            metrics.text().contains(line),
+            "{line} is not in\n{}",
+            metrics.text()
+        );
+    }
+}
+
+/// Calls each operation of the OpenAPI document and holds what comes back to it.
+#[test]
+fn the_server_keeps_to_its_openapi_document() {
+    let served = Served::start(&["--max-body", "100000"]);
+    let server = served.address();
+    let api = get(server, "/openapi.json").json();
+    let validate = |schema: &Value, value: &Value, what: &str| {
+        let schema = json!({
+            "allOf": [schema], "components": api["components"].clone(),
+        });
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(value)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{what}: {errors:?}\n{value:#}");
+    };
+    let case = document(&[
+        span(1, "inbound", "GET shop.example/a", Some(200), &[]),
+        span(2, "outbound", "GET a.example/b", Some(200), &[]),
+    ]);
+    let inject = document(&[span(1, "outbound", "GET a.example/b", None, &[])]);
+    let bodies = |path: &str, session: &str| match path.rsplit('/').next().unwrap() {
+        "sessions" => json!({"mode": "capture", "policy": {"externalHttp": "strict"}}),
+        "load-case" => case.clone(),
+        "rules" => {
+            json!({"version": 1, "rules": [{"name": "r", "when": {"host": "a.example"}, "then": {"action": "mock", "response": {"status": 200, "latencyMs": 0}}}]})
+        }
+        "policy" => json!({"externalHttp": "strict", "extra": 1}),
+        "auth" => json!({"tokens": ["t"], "fixtures": [{"name": "n", "value": 1}]}),
+        "inject" => {
+            let span = &inject["traces"][0]["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+            let mut attributes = span["attributes"].as_array().unwrap().clone();
+            attributes[1] = attribute("sp.span.type", "inject");
+            attributes.push(attribute("sp.session.id", session));
+            json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": attributes}]}]}]})
+        }
+        "traces" => case["traces"][0].clone(),
+        _ => json!({}),
+    };
+    let paths = api["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap();
+        methods
+            .iter()
+            .map(move |(method, operation)| (path, method, operation))
+    });
+    let json_type = "content-type: application/json\r\n";
+    for (path, method, operation) in operations {
+        let session = start(server, &json!({"mode": "capture"}));
+        let rules = bodies("/rules", &session);
+        assert_eq!(
+            post(server, &format!("/v1/sessions/{session}/rules"), &rules).status,
+            200
+        );
+        let concrete = path.replace("{id}", &session);
+        let line = format!("{} {concrete}", method.to_uppercase());
+        let what = format!("{method} {path}");
+        let body = bodies(path, &session);
+        if let Some(wanted) = operation["requestBody"]["content"]["application/json"].get("schema")
+        {
+            validate(wanted, &body, &format!("{what} request"));
+        }
+        let sent = if method == "get" {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        // Every status that the document tells of and that this server can be made to answer.
+        let mut answers = vec![call(server, &line, json_type, &sent)];
+        if method == "post" {
+            answers.push(call(server, &line, json_type, "{\"unknown\":"));
+            answers.push(call(server, &line, json_type, &"x".repeat(200_000)));
+        }
+        let gone = path.replace("{id}", "sess_gone");
+        answers.push(call(
+            server,
+            &format!("{} {gone}", method.to_uppercase()),
+            json_type,
+            &sent,
+        ));
+        if path == "/v1/inject" {
+            answers.push(call(
+                server,
+                &line,
+                json_type,
+                &bodies(path, "sess_gone").to_string(),
+            ));
+            post(
+                server,
+                &format!("/v1/sessions/{session}/rules"),
+                &json!({"rules": []}),
+            );
+            answers.push(call(server, &line, json_type, &sent));
+            let policy = format!("/v1/sessions/{session}/policy");
+            post(server, &policy, &json!({"externalHttp": "strict"}));
+            answers.push(call(server, &line, json_type, &sent));
+            assert_eq!(answers.last().unwrap().status, 599);
+        }
+        for answer in &answers {
+            let responses = &operation["responses"];
+            let told = &responses[answer.status.to_string()];
+            assert!(
+                told.is_object(),
+                "{what}: {} is not told: {}",
+                answer.status,
+                answer.text()
+            );
+            let content_type = answer
+                .header("content-type")
+                .first()
+                .cloned()
+                .unwrap_or_default();
+            let media = content_type.split(';').next().unwrap();
+            match told.get("content") {
+                None => assert!(answer.body.is_empty(), "{what}"),
+                Some(content) => {
+                    let schema = content.get(media);
+                    let schema = schema.unwrap_or_else(|| panic!("{what}: {media} is not told"));
+                    if media == "application/json" {
+                        validate(&schema["schema"], &answer.json(), &what);
+                    }
+                }
+            }
+        }
+        assert!(
+            (200..300).contains(&answers[0].status),
+            "{what}: {}",
+            answers[0].text()
+        );
+        // A method that is not told of is not allowed, and the answer lists those that are.
+        let refused = call(server, &format!("DELETE {concrete}"), "", "");
+        assert_eq!(refused.status, 405, "{what}");
+        let mut allowed: Vec<String> = paths[path]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|m| m.to_uppercase())
+            .collect();
+        allowed.sort();
+        assert_eq!(refused.header("allow"), [allowed.join(", ")], "{what}");
+        call(
+            server,
+            &format!("POST /v1/sessions/{session}/close"),
+            "",
+            "",
+        );
+    }
+}
+
+#[test]
+fn a_server_stops_gracefully() {
+    for signal in ["-INT", "-TERM"] {
+        let (asked, is_asked) = std::sync::mpsc::channel();
+        let asked = std::sync::Mutex::new(asked);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = std::sync::Mutex::new(released);
+        let upstream = Stub::start(move |_| {
+            asked.lock().unwrap().send(()).unwrap();
+            let _ = released.lock().unwrap().recv_timeout(LIMIT);
+            http(200, &[], "late")
+        });
+        let mut served = Served::start(&[]);
+        start(served.address(), &json!({"mode": "replay"}));
+        let mut stream = TcpStream::connect(served.proxy()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let head = format!("GET {}/ HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+        stream.write_all(head.as_bytes()).unwrap();
+        is_asked.recv_timeout(LIMIT).unwrap();
+        served.signal(signal);
+        // No further connection is taken; the request that runs gets its answer.
+        let deadline = Instant::now() + LIMIT;
+        while TcpStream::connect_timeout(&served.proxy(), Duration::from_secs(1)).is_ok() {
+            assert!(Instant::now() < deadline, "it still accepts");
+            std::thread::yield_now();
+        }
+        release.send(()).unwrap();
+        assert_eq!(read_answer(&mut stream, false).text(), "late");
+        let ended = served.wait();
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (0, ""),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn it_says_where_it_listens_and_what_is_odd_about_that() {
+    let mut child = softprobe(&["serve", "--listen", "0.0.0.0:0"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert!(
+        line.starts_with("the runtime listens at http://0.0.0.0:"),
+        "{line}"
+    );
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stderr.contains("warning: 0.0.0.0:0 is reached from other machines"),
+        "{stderr}"
+    );
+
+    let served = Served::start(&[]);
+    let taken = served.address().to_string();
+    let refused = crate::command::run(&["serve", "--listen", &taken, "--json"]);
+    assert_eq!(refused.document()["error"]["code"], "listen_failed");
+    assert!(served.stop().stderr.is_empty());
+}
+
+#[test]
+fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
+    let served = Served::start(&[]);
+    let upstream = Stub::json(200, &json!({"from": "upstream"}));
+    let args = [
+        "proxy",
+        "--listen",
+        "127.0.0.1:0",
+        "--runtime-url",
+        &served.url(),
+    ];
+    let proxy = Served::of(&mut softprobe(&args));
+    assert_eq!(proxy.said["runtimeUrl"], served.url());
+    let listens = address(proxy.said["proxyUrl"].as_str().unwrap());
+    let get = |more: &str| {
+        let head = format!(
+            "GET {}/a HTTP/1.1\r\nhost: {}\r\n",
+            upstream.url(),
+            upstream.address
+        );
+        send(listens, format!("{head}{more}\r\n"))
+    };
+    // No session is open: a proxy that runs on its own forwards.
+    assert_eq!(get("").json()["from"], "upstream");
+    let session = start(served.address(), &json!({"mode": "capture"}));
+    assert_eq!(get("").json()["from"], "upstream");
+    let case = self::get(served.address(), &format!("/v1/sessions/{session}/case")).json();
+    assert_eq!(
+        softprobe::Case::from_document(case)
+            .unwrap()
+            .exchanges()
+            .len(),
+        1
+    );
+    let rules =
+        json!({"rules": [{"then": {"action": "mock", "response": {"body": {"from": "mock"}}}}]});
+    post(
+        served.address(),
+        &format!("/v1/sessions/{session}/rules"),
+        &rules,
+    );
+    assert_eq!(get("").json()["from"], "mock");
+    // The runtime goes away: the application hears of it, and nothing is forwarded behind its back.
+    drop(served);
+    let answer = get(&format!("x-softprobe-session-id: {session}\r\n"));
+    assert_eq!(answer.status, 502);
+    assert!(
+        answer.text().contains("no runtime answers at"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(upstream.received().len(), 2);
+    assert_eq!(proxy.stop().code, 0);
+    let gone = crate::command::run(&[
+        "proxy",
+        "--listen",
+        "127.0.0.1:0",
+        "--runtime-url",
+        "http://127.0.0.1:1",
+    ]);
+    gone.ends(3, &["no runtime answers at http://127.0.0.1:1"]);
+}
