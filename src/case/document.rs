@@ -104,7 +104,10 @@ fn shape(place: &Place, message: impl Into<String>) -> CaseError {
 pub(super) fn read(document: Value) -> Result<Case, CaseError> {
     let root = Place::root();
     if !document.is_object() {
-        return Err(shape(&root.key("$"), "a case is a JSON object"));
+        return Err(CaseError::Shape {
+            place: "$".to_owned(),
+            message: "a case is a JSON object".to_owned(),
+        });
     }
     let mut faults = Faults::default();
     let version = required_text(&document, "version", &mut faults);

@@ -79,8 +79,10 @@ impl Scrub {
         }
         let total = told.len();
         if self.check && dirty > 0 {
-            let message =
-                format!("{dirty} of {total} files hold secrets; softprobe scrub removes them");
+            let message = format!(
+                "secrets stand in {dirty} of {}; softprobe scrub removes them",
+                counted(total, "file")
+            );
             let answer = Answer::failed(Exit::Failure, "secrets_found", message);
             return Err(Box::new(answer.text(text).field("files", told)));
         }

@@ -14,11 +14,11 @@ use crate::runner::{Sources, check, project_root};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Validate {
-    /// Case files
+    /// Finds every error in case files
     Case(Files),
-    /// Rules documents, `{"version": 1, "rules": […]}`
+    /// Finds every error in rules documents, `{"version": 1, "rules": […]}`
     Rules(Files),
-    /// Suites; the same as suite validate
+    /// Finds every error in suites; the same as suite validate
     Suite(Suites),
 }
 

@@ -13,9 +13,9 @@ const reply = (message) => replies(JSON.stringify(message) + "\n");
 function describe(error, file) {
   if (!(error instanceof Error)) return String(error);
   const text = `${error.name}: ${error.message}`;
-  const folder = pathToFileURL(dirname(file)).href;
-  const frame = (error.stack ?? "").split("\n").find((line) => line.includes(folder + "/"));
-  const place = frame?.match(/([^/]+:\d+):\d+\)?$/);
+  const folders = [pathToFileURL(dirname(file)).href, dirname(file)];
+  const isOwn = (line) => folders.some((folder) => line.includes(folder + "/"));
+  const place = (error.stack ?? "").split("\n").find(isOwn)?.match(/([^/]+:\d+):\d+\)?$/);
   return place ? `${text} (${place[1]})` : text;
 }
 

@@ -25,7 +25,7 @@ def reply(message):
 
 
 def describe(error, file):
-    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if os.path.dirname(frame.filename) == os.path.dirname(file):
             return f"{text} ({os.path.basename(frame.filename)}:{frame.lineno})"

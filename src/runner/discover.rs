@@ -125,15 +125,15 @@ impl Glob {
     }
 
     fn walk(&self, base: &Path) -> Result<Found, String> {
-        let mut prefix = base.join(&self.prefix);
-        if prefix.as_os_str().is_empty() {
-            prefix.push(".");
-        }
+        let prefix = base.join(&self.prefix);
+        // Below the working directory itself, paths are shown without a `./`.
+        let here = prefix.as_os_str().is_empty();
+        let folder = if here { Path::new(".") } else { &prefix };
         let visible = |entry: &DirEntry| {
             entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
         };
         let mut files = Vec::new();
-        let walk = WalkDir::new(&prefix).follow_links(true);
+        let walk = WalkDir::new(folder).follow_links(true);
         for entry in walk.into_iter().filter_entry(visible) {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -141,9 +141,11 @@ impl Glob {
                 // What can't be looked into may hold cases, and none may vanish without a word.
                 Err(error) => return Err(format!("{error}")),
             };
-            let rest = entry.path().strip_prefix(&prefix);
-            if entry.file_type().is_file() && rest.is_ok_and(|rest| self.matcher.is_match(rest)) {
-                files.push(entry.into_path());
+            let rest = entry.path().strip_prefix(folder);
+            if let (true, Ok(rest)) = (entry.file_type().is_file(), rest)
+                && self.matcher.is_match(rest)
+            {
+                files.push(prefix.join(rest));
             }
         }
         files.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));

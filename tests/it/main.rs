@@ -10,10 +10,13 @@
 mod breakage;
 mod cases;
 mod command;
+mod commands;
 mod contract;
 mod envoy;
 mod harness;
+mod hookfiles;
 mod proxy;
+mod schema;
 mod sdk;
 mod server;
 mod suites;

@@ -1,0 +1,276 @@
+//! The JSON Schema of suites: held to the samples, to the contract's examples, and to the reader.
+
+use serde_json::{Value, json};
+
+use crate::command::{run, run_in};
+use crate::support::Project;
+
+fn schema() -> Value {
+    let printed = run(&["suite", "schema"]);
+    serde_json::from_str(&printed.ends(0, &[]).stdout).unwrap()
+}
+
+/// YAML as the schema sees it.
+fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap()
+}
+
+/// What the schema objects to.
+fn faults(schema: &Value, suite: &Value) -> Vec<String> {
+    let validator = jsonschema::draft7::new(schema).unwrap();
+    validator
+        .iter_errors(suite)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+/// Suites as the contract gives them, each field of it somewhere.
+const EXAMPLES: &[&str] = &[
+    r#"
+name: checkout-nightly
+version: 1
+cases: cases/checkout/**/*.case.json
+env:    { TEST_CARD: "4242424242424242", N: 1, FLAG: true }
+hooks:  [ hooks/checkout.ts ]
+defaults:
+  request:    { source: case.ingress, transform: checkout.unmaskCard }
+  policy:     { externalHttp: strict }
+  mocks:
+    - { name: stripe, match: { hostSuffix: stripe.com, pathPrefix: /v1/payment_intents }, source: case, hook: stripe.fresh }
+  assertions: { status: 200, body: { mode: json-subset, ignore: [ "$.paymentId" ] } }
+"#,
+    r#"
+name: everything
+cases:
+  - a/*.case.json
+  - path: b.case.json
+    name: b
+    only: true
+    skip: not today
+    overrides:
+      unused: fail
+      request: { source: inline, method: POST, path: /x, headers: { a: "1", b: [ "1", "2" ], c: null }, body: { a: 1 }, query: { q: 1, r: null }, url: "${APP}", timeoutMs: "${MS:-100}" }
+      mocks: { auto: true, rules: [ { action: passthrough, match: { host: a.example } } ] }
+  - { path: c.json, skip: true }
+mocks: auto
+policy:
+  externalHttp: allow
+  internalHttp: strict
+  externalAllowlist: [ a.example ]
+  allowHosts: [ b.example ]
+  blockHosts: [ c.example ]
+  defaultOnMiss: mock
+  mock: { status: 204, headers: { a: b } }
+assertions:
+  status: { min: 200, max: 299 }
+  headers: { include: { content-type: json }, ignore: [ date ], mode: captured, custom: h }
+  custom-headers: h
+  body:
+    mode: exact
+    ignore: [ $.a ]
+    redactions: [ { path: $.b, replacement: x } ]
+    unordered: [ $.c ]
+    match: { $.d: { type: string }, $.e: { regex: "^x" }, $.f: uuid, $.g: timestamp, $.h: { near: 9.5, by: 0.01 } }
+    expected: { a: 1 }
+    custom: b
+"#,
+    r#"
+name: mocks
+cases: [ a.json ]
+request: { source: { method: GET, path: /a, headers: {}, body: x, query: {} } }
+assertions: { status: [ 200, 201 ] }
+mocks:
+  - name: all
+    priority: -5
+    consume: once
+    latencyMs: 10
+    expect: all
+    unused: ignore
+    match:
+      direction: outbound
+      service: shop
+      method: GET
+      host: a.example
+      notHostSuffix: [ x ]
+      path: /a
+      query: { a: b }
+      headers: { a: b, c: [ d, e ] }
+      headerMatch: { a: "^b" }
+      bodyJsonPath: $.a
+      bodyJsonPathEquals: { $.a: { b: 1 } }
+      traceTags: { a: 1 }
+      traceTagEquals: { a: b }
+  - { response: { status: 500, body: { a: 1 }, headers: { set-cookie: [ a, b ] } } }
+  - { response: { body: aGk=, bodyEncoding: base64 }, source: inline }
+  - { error: { status: 503, body: down } }
+"#,
+];
+
+#[test]
+fn the_schema_accepts_the_samples_and_the_contracts_examples() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".to_owned());
+    let mut suites: Vec<String> = EXAMPLES.iter().map(|text| (*text).to_owned()).collect();
+    for entry in std::fs::read_dir(std::path::Path::new(&root).join("suites")).unwrap() {
+        suites.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    assert!(suites.len() >= 6);
+    for text in suites {
+        assert_eq!(
+            faults(&schema, &yaml(&text)),
+            Vec::<String>::new(),
+            "{text}"
+        );
+    }
+}
+
+/// Every object of the schema with its path, and how deep an unknown member of it stands.
+fn each_object(schema: &Value) -> Vec<(String, Vec<String>)> {
+    let mut objects = vec![("suite".to_owned(), fields(schema))];
+    for (name, definition) in schema["definitions"].as_object().unwrap() {
+        objects.push((name.clone(), fields(definition)));
+    }
+    objects
+}
+
+fn fields(object: &Value) -> Vec<String> {
+    object["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn the_schema_and_the_reader_know_the_same_fields() {
+    // Every field that the schema knows is in one of the examples, and the reader takes those; an unknown one is refused
+    // by both.
+    let schema = schema();
+    let all: String = EXAMPLES.concat();
+    for (object, fields) in each_object(&schema) {
+        for field in fields {
+            let told = all.contains(&format!("{field}:"));
+            assert!(told, "{object}.{field} is in no example");
+        }
+    }
+    let project = Project::new();
+    project.write(
+        "hooks/checkout.mjs",
+        "export const unmaskCard = () => null; export const fresh = () => null;\nexport const h = () => null; export const b = () => null;\n",
+    );
+    for name in [
+        "a/x.case.json",
+        "b.case.json",
+        "c.json",
+        "a.json",
+        "cases/checkout/x.case.json",
+    ] {
+        project.write(name, "{}");
+    }
+    for text in EXAMPLES {
+        // Hooks are found by the part behind the last dot; TypeScript wants a newer Node than some have.
+        let text = text
+            .replace("hooks/checkout.ts", "hooks/checkout.mjs")
+            .replace("stripe.fresh", "checkout.fresh");
+        project.write("s.suite.yaml", &text);
+        let mut command = crate::command::softprobe(&[
+            "suite",
+            "validate",
+            "s.suite.yaml",
+            "--hooks",
+            "hooks/checkout.mjs",
+        ]);
+        command
+            .current_dir(project.path())
+            .env("APP", "http://127.0.0.1:1");
+        if std::process::Command::new("node")
+            .arg("--version")
+            .output()
+            .is_err()
+        {
+            eprintln!("SKIPPED: node is not installed, so that the examples' hooks are unknown");
+            return;
+        }
+        let output = crate::command::Output::of(&mut command);
+        if text.contains("custom-headers") {
+            // The two names of one field, and two spellings of one thing, do not go together.
+            output.ends(5, &["`headers.custom` is the same"]);
+            assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+        } else {
+            output.ends(0, &["no error"]);
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    let schema = schema();
+    let project = Project::with_answer(200, "{}", "");
+    for (suite, place) in [
+        ("{ cases: a.case.json }", ""),
+        ("{ name: s }", ""),
+        ("{ name: s, cases: a.case.json, hoks: [] }", ""),
+        ("{ name: s, cases: [ { pth: a } ] }", "/cases"),
+        ("{ name: s, cases: a.case.json, version: 2 }", "/version"),
+        (
+            "{ name: s, cases: a.case.json, policy: { externalHttp: strikt } }",
+            "/policy",
+        ),
+        (
+            "{ name: s, cases: a.case.json, mocks: [ { match: { hots: a } } ] }",
+            "/mocks",
+        ),
+        ("{ name: s, cases: a.case.json, mocks: all }", "/mocks"),
+        (
+            "{ name: s, cases: a.case.json, request: { timeoutMs: soon } }",
+            "/request",
+        ),
+        (
+            "{ name: s, cases: a.case.json, request: { source: { method: GET } } }",
+            "/request",
+        ),
+        (
+            "{ name: s, cases: a.case.json, assertions: { status: 99 } }",
+            "/assertions",
+        ),
+        (
+            "{ name: s, cases: a.case.json, assertions: { body: { match: { $.a: uid } } } }",
+            "/assertions",
+        ),
+        (
+            "{ name: s, cases: a.case.json, assertions: { body: { redactions: [ {} ] } } }",
+            "/assertions",
+        ),
+        ("{ name: s, cases: a.case.json, unused: never }", "/unused"),
+        ("{ name: s, cases: a.case.json, env: { A: [] } }", "/env"),
+        (
+            "{ name: s, cases: a.case.json, defaults: { mocks: { rules: [] } } }",
+            "/defaults",
+        ),
+    ] {
+        let found = faults(&schema, &yaml(suite));
+        assert!(!found.is_empty(), "the schema accepts {suite}");
+        assert!(found[0].starts_with(place), "{suite}: {found:?}");
+        project.write("s.suite.yaml", suite);
+        run_in(project.path(), &["suite", "validate", "s.suite.yaml"])
+            .ends(5, &["error: s.suite.yaml:1:"]);
+    }
+}
+
+#[test]
+fn the_schema_is_written_where_it_is_wanted() {
+    let project = Project::new();
+    run_in(
+        project.path(),
+        &["suite", "schema", "--out", "suite.schema.json"],
+    )
+    .ends(0, &["wrote suite.schema.json"]);
+    let text = std::fs::read_to_string(project.path().join("suite.schema.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), schema());
+    let document = run(&["suite", "schema", "--json"]).document();
+    assert_eq!(document["schema"]["required"], json!(["name", "cases"]));
+    // Editors show what a field is for.
+    assert!(document["schema"]["properties"]["mocks"]["description"].is_string());
+}
