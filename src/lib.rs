@@ -7,7 +7,9 @@
 //!
 //! - [`Replay`] runs suites as libtest trials: the whole of a `tests/replay.rs`.
 //! - [`Softprobe`] and [`SoftprobeSession`] are the same by hand, for tests of your own.
-//! - [`EmbeddedRuntime`] and [`Proxy`] answer the application's calls, inside the test's process.
+//! - [`EmbeddedRuntime`] and [`Proxy`] answer the application's calls, inside the test's process;
+//!   [`ControlServer`] serves the runtime to others.
+//! - [`run_command`] is the `softprobe` command: all of this for people without a Rust project.
 //!
 //! ```
 //! use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Softprobe};
@@ -71,15 +73,15 @@
 //! # Limits
 //!
 //! HTTPS is not intercepted: call upstreams by plain HTTP through the proxy, or through its reverse
-//! form. Hook files of other languages are not run. The default feature set is everything;
-//! `default-features = false` is the SDK against a runtime elsewhere.
+//! form. The default feature set is everything; `default-features = false` is the SDK against a
+//! runtime elsewhere.
 
 #![cfg_attr(
-    not(feature = "runner"),
+    not(feature = "cli"),
     allow(
         dead_code,
         unused_imports,
-        reason = "the plain SDK uses a part of the shared modules"
+        reason = "a smaller set of features uses a part of the shared modules"
     )
 )]
 

@@ -185,19 +185,25 @@ enum Action {
     Error,
     Passthrough,
     CaptureOnly,
-    Replay,
 }
 
 fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     let object = node.object(&["action", "response", "error"], problems)?;
     let action_node = object.require("action", problems)?;
+    if action_node.value == "replay" {
+        problems.add(
+            &action_node.place,
+            "`replay` is gone: look the response up with find_in_case and register it with \
+             mock_outbound",
+        );
+        return None;
+    }
     let action = action_node.choice(
         &[
             ("mock", Action::Mock),
             ("error", Action::Error),
             ("passthrough", Action::Passthrough),
             ("capture_only", Action::CaptureOnly),
-            ("replay", Action::Replay),
         ],
         problems,
     )?;
@@ -232,14 +238,6 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         }
         Action::Passthrough => Some(Then::Passthrough),
         Action::CaptureOnly => Some(Then::CaptureOnly),
-        Action::Replay => {
-            problems.add(
-                &action_node.place,
-                "`replay` is gone: look the response up with find_in_case and register it with \
-                 mock_outbound",
-            );
-            None
-        }
     }
 }
 

@@ -33,7 +33,7 @@ fn root() -> PathBuf {
 }
 
 /// A copy of the sample, one text in one of its files changed.
-fn sample(file: &str, from: &str, to: &str) -> Project {
+pub(crate) fn sample(file: &str, from: &str, to: &str) -> Project {
     let project = Project::new();
     for folder in ["suites", "cases/checkout", "cases/fulfilment", "cases/auto"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {

@@ -11,9 +11,18 @@ use crate::support::{Project, Stub, attribute, document, http, response_body, sp
 fn is_there(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok();
     if !there {
-        eprintln!("SKIPPED: {program} is not installed, so that its hooks are not tested");
+        skipped(&format!(
+            "{program} is not installed, so that its hooks are not tested"
+        ));
     }
     there
+}
+
+/// Past libtest's capture, which would keep it to itself.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write as _;
+    let line = format!("SKIPPED: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// Whether the machine's Node loads TypeScript, with a flag or without.
@@ -430,9 +439,7 @@ fn typescript_loads_where_node_strips_types_and_is_told_of_elsewhere() {
     if node_strips_types() {
         run.ends(0, &["test s::order ... ok"]);
     } else {
-        eprintln!(
-            "SKIPPED: this Node does not strip types, so that TypeScript's error alone is tested"
-        );
+        skipped("this Node does not strip types, so that TypeScript's error alone is tested");
         run.ends(
             5,
             &[

@@ -12,6 +12,7 @@ mod cases;
 mod command;
 mod commands;
 mod contract;
+mod docs;
 mod envoy;
 mod harness;
 mod hookfiles;

@@ -190,7 +190,9 @@ fn the_schema_and_the_reader_know_the_same_fields() {
             .output()
             .is_err()
         {
-            eprintln!("SKIPPED: node is not installed, so that the examples' hooks are unknown");
+            crate::hookfiles::skipped(
+                "node is not installed, so that the examples' hooks are unknown",
+            );
             return;
         }
         let output = crate::command::Output::of(&mut command);

@@ -1,0 +1,205 @@
+//! The documentation's console sessions, run as they are shown, in a copy of the sample.
+//!
+//! In a block, `$ ` starts a command and `> ` continues it; what follows is its output. `…` stands for any text of a
+//! line, a line of `…` alone for any lines. Ports that the pages name are replaced by free ones. Blocks whose
+//! first line is a comment with a path are files.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Project, Stub, http};
+
+/// A command with the output that the page shows.
+#[derive(Debug)]
+struct Step {
+    command: String,
+    shown: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from)
+}
+
+/// The steps of a page; its files are written into the project.
+fn steps(page: &str, project: &Project) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.strip_prefix("```").filter(|kind| !kind.is_empty()) else {
+            continue;
+        };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if kind != "console" {
+            let comment = block[0].trim_start_matches(['#', '/', ' ']);
+            if block[0] != comment
+                && comment.contains('/')
+                && Path::new(comment).extension().is_some()
+            {
+                project.write(comment, block.join("\n") + "\n");
+            }
+            continue;
+        }
+        for line in block {
+            if let Some(command) = line.strip_prefix("$ ") {
+                let command = command.to_owned();
+                steps.push(Step {
+                    command,
+                    shown: Vec::new(),
+                });
+                continue;
+            }
+            let step = steps.last_mut().unwrap();
+            match line.strip_prefix("> ").filter(|_| step.shown.is_empty()) {
+                Some(more) => step.command += &format!("\n{more}"),
+                None => step.shown.push(line.to_owned()),
+            }
+        }
+    }
+    steps
+}
+
+/// The line with one space for several, and one stroke of a table's rule: widths change with the ports.
+fn narrow(line: &str) -> String {
+    let mut narrow = String::new();
+    for c in line.chars() {
+        if !([' ', '─', '═'].contains(&c) && narrow.ends_with(c)) {
+            narrow.push(c);
+        }
+    }
+    narrow
+}
+
+/// Whether a line is the one that is shown.
+fn line_fits(shown: &str, line: &str) -> bool {
+    let (shown, line) = (&narrow(shown), narrow(line));
+    let line = line.as_str();
+    let mut rest = line;
+    for (n, part) in shown.split('…').enumerate() {
+        match rest.find(part) {
+            Some(at) if n > 0 || at == 0 => rest = &rest[at + part.len()..],
+            _ => return false,
+        }
+    }
+    rest.is_empty() || shown.ends_with('…')
+}
+
+fn fits(shown: &[String], lines: &[&str]) -> bool {
+    match shown.split_first() {
+        None => lines.is_empty(),
+        Some((first, rest)) if first == "…" => {
+            (0..=lines.len()).any(|skipped| fits(rest, &lines[skipped..]))
+        }
+        Some((first, rest)) => lines
+            .split_first()
+            .is_some_and(|(line, more)| line_fits(first, line) && fits(rest, more)),
+    }
+}
+
+/// A port that is free, for a server that is started in a moment.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+const MARK: &str = "<<<step>>>";
+
+#[track_caller]
+fn page_is_true(name: &str, programs: &[&str]) {
+    for program in programs {
+        let mut version = Command::new(program);
+        let there = version.arg("--version").stdout(Stdio::null()).status();
+        if there.is_err() {
+            let why = format!("{program} is not installed, so that {name} is not run");
+            return crate::hookfiles::skipped(&why);
+        }
+    }
+    let project = crate::breakage::sample("", "", "");
+    let (runtime, proxy) = (free_port(), free_port());
+    let shop = crate::breakage::start(&format!("http://127.0.0.1:{proxy}")).unwrap();
+    let collector = Stub::start(|_| http(200, &[], ""));
+    let ports = [
+        ("127.0.0.1:8080", format!("127.0.0.1:{runtime}")),
+        ("127.0.0.1:4100", format!("127.0.0.1:{proxy}")),
+        (
+            "127.0.0.1:3000",
+            shop.url().trim_start_matches("http://").to_owned(),
+        ),
+        ("127.0.0.1:4318", collector.address.to_string()),
+    ];
+    let real = |text: &str| {
+        ports.iter().fold(text.to_owned(), |text, (shown, real)| {
+            text.replace(shown, real)
+        })
+    };
+    let page = std::fs::read_to_string(root().join(name)).unwrap();
+    let steps = steps(&page, &project);
+    assert!(!steps.is_empty(), "{name} shows no command");
+    // Where a command looks by itself is the port of somebody else here.
+    let mut script = format!(
+        "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\nsoftprobe() {{\n\
+         case \"$1 $2\" in\n\
+         session*|'inspect session') command softprobe \"$@\" --runtime-url http://127.0.0.1:{runtime};;\n\
+         doctor*) command softprobe \"$@\" --proxy-listen 127.0.0.1:{proxy};;\n\
+         *) command softprobe \"$@\";;\nesac; }}\n"
+    );
+    for step in &steps {
+        let mut command = real(&step.command);
+        if let Some(served) = command.strip_suffix(" &") {
+            // Its defaults are ports that others may have; and the next command finds it listening.
+            let served = served.replace("--proxy ", &format!("--proxy 127.0.0.1:{proxy} "));
+            command = format!(
+                "exec {served} --listen 127.0.0.1:{runtime} &\nuntil curl --silent --output served.json http://127.0.0.1:{runtime}/health; do kill -0 $! || exit 99; done"
+            );
+        }
+        script += &format!("echo '{MARK}'\n{command}\n");
+    }
+    let binary = Path::new(env!("CARGO_BIN_EXE_softprobe")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut bash = Command::new("bash");
+    crate::support::without_settings(&mut bash);
+    let output = bash
+        .args(["-c", &script])
+        .current_dir(project.path())
+        .env("PATH", path)
+        .env("NO_PROXY", "*")
+        .env_remove("CARGO_MANIFEST_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let outputs: Vec<&str> = text.split(&format!("{MARK}\n")).skip(1).collect();
+    assert_eq!(outputs.len(), steps.len(), "{text}");
+    for (step, output) in steps.iter().zip(&outputs) {
+        let output = ports
+            .iter()
+            .fold((*output).to_owned(), |text, (shown, real)| {
+                text.replace(real, shown)
+            });
+        let mut lines: Vec<&str> = output.lines().collect();
+        while lines.last().is_some_and(|line| line.is_empty()) {
+            lines.pop();
+        }
+        let mut shown = step.shown.clone();
+        while shown.last().is_some_and(String::is_empty) {
+            shown.pop();
+        }
+        assert!(
+            fits(&shown, &lines),
+            "{name}: $ {}\n--- shown\n{}\n--- printed\n{}",
+            step.command,
+            shown.join("\n"),
+            lines.join("\n")
+        );
+    }
+}
+
+#[test]
+fn the_commands_page_is_true() {
+    page_is_true("docs/command.md", &["bash", "curl"]);
+}
+
+#[test]
+fn the_hooks_page_is_true() {
+    page_is_true("docs/hooks.md", &["bash", "python3", "node"]);
+}
