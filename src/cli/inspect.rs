@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed};
 use super::session::Id;
+use super::validate::counted;
 use super::{Global, files};
 use crate::case::{Case, Exchange};
 use crate::control::Action;
-use crate::http::Direction;
+use crate::http::{Direction, is_secret};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Inspect {
@@ -30,7 +31,8 @@ impl Inspect {
         match self {
             Self::Case { files } => cases(&files),
             Self::Session { id } => {
-                let state = id.call(global, Action::State)?;
+                let mut state = id.call(global, Action::State)?;
+                mask_headers(&mut state);
                 Ok(Answer::fine(session_text(&state)).fields(&state))
             }
         }
@@ -139,10 +141,35 @@ fn case_text(file: &str, case: &Case) -> String {
     text
 }
 
+/// Hides the values of secret headers in the session's rules and policy.
+fn mask_headers(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(mask_headers),
+        Value::Object(members) => {
+            for (name, member) in members {
+                if is_secret(name) {
+                    *member = "[masked]".into();
+                } else {
+                    mask_headers(member);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 fn session_text(state: &Value) -> String {
     let stats = &state["stats"];
     let case = match state["caseSummary"]["caseId"].as_str() {
-        Some(id) => format!("{id} ({} traces)", state["caseSummary"]["traceCount"]),
+        Some(id) => {
+            let traces = state["caseSummary"]["traceCount"]
+                .as_u64()
+                .unwrap_or_default();
+            format!(
+                "{id} ({})",
+                counted(usize::try_from(traces).unwrap_or_default(), "trace")
+            )
+        }
         None => "none".to_owned(),
     };
     let rules = state["rules"].as_array().map_or(0, Vec::len);

@@ -6,9 +6,13 @@
 pub(crate) mod json;
 
 #[cfg(feature = "embedded")]
-mod message;
+mod decode;
 #[cfg(feature = "embedded")]
-mod protobuf;
+mod encode;
+#[cfg(feature = "embedded")]
+mod message;
 
 #[cfg(feature = "embedded")]
-pub(crate) use protobuf::{decode, encode};
+pub(crate) use decode::decode;
+#[cfg(feature = "embedded")]
+pub(crate) use encode::encode;

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Act, Shared, answer, decide};
+use super::{Act, Outcome, Shared, answer, decide};
 use crate::http::Response;
 use crate::serve::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
 
@@ -75,7 +75,13 @@ async fn tunnel(
     asked.scheme = "https".to_owned();
     asked.host = crate::serve::without_default_port("https", &authority).to_owned();
     asked.path = String::new();
-    match decide(&shared, asked).await.act {
+    let Outcome { act, records } = decide(&shared, asked).await;
+    if let (Act::Forward, Some(session)) = (&act, records) {
+        log::warn!(
+            "CONNECT {authority}: TLS passes unseen; the capture of session {session} lacks its calls"
+        );
+    }
+    match act {
         Act::Forward => {
             let upstream = TcpStream::connect(&authority);
             let mut upstream = tokio::time::timeout(SLOWEST_START, upstream).await??;

@@ -230,6 +230,26 @@ fn a_capture_is_written_only_below_its_folder() {
 }
 
 #[test]
+fn a_capture_says_what_it_could_not_see() {
+    let served = Served::start(&[]);
+    let session = start(served.address(), &json!({"mode": "capture"}));
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = upstream.local_addr().unwrap();
+    let mut stream = TcpStream::connect(served.proxy()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let head = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut stream, true).status, 200);
+    stream.write_all(&[0x16]).unwrap();
+    // It passes, and the log says that it did so unseen.
+    upstream.accept().unwrap();
+    let stopped = served.stop();
+    let warning =
+        format!("CONNECT {target}: TLS passes unseen; the capture of session {session} lacks");
+    assert!(stopped.stderr.contains(&warning), "{}", stopped.stderr);
+}
+
+#[test]
 fn metrics_count_what_happens() {
     let upstream = Stub::json(200, &json!({}));
     let served = Served::start(&[]);
