@@ -79,12 +79,13 @@ impl Serve {
         let signals = signals()?;
         let token = self.token.unwrap_or_default();
         if token.trim().is_empty() && !is_loopback(&self.listen) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "warning: {} is reached from other machines, and no token is wanted; set \
-                 SOFTPROBE_API_TOKEN",
+            warn(&format!(
+                "{} is reached from other machines, and no token is wanted; set SOFTPROBE_API_TOKEN",
                 self.listen
-            );
+            ));
+        }
+        if let Some(address) = &self.proxy {
+            warn_of_open_proxy(address);
         }
         let mut options = ServerOptions::default()
             .token(&token)
@@ -129,6 +130,7 @@ impl ProxyAlone {
         let signals = signals()?;
         let runtime = global.runtime();
         runtime.call(&Call::Health)?;
+        warn_of_open_proxy(&self.listen);
         let proxy = Proxy::start_remote(&runtime, &self.listen, self.idle.idle())?;
         let address = runtime.address();
         Answer::fine(format!(
@@ -152,6 +154,19 @@ fn signals() -> Result<Signals, Failed> {
 
 fn wait(mut signals: Signals) {
     let _ = signals.forever().next();
+}
+
+fn warn(message: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {message}");
+}
+
+fn warn_of_open_proxy(address: &str) {
+    if !is_loopback(address) {
+        warn(&format!(
+            "{address} is reached from other machines, and the proxy forwards for whoever asks; \
+             --refuse-idle keeps it from that while no session is open"
+        ));
+    }
 }
 
 /// Whether an address is reached from this machine alone.

@@ -472,7 +472,7 @@ fn a_server_stops_gracefully() {
 
 #[test]
 fn it_says_where_it_listens_and_what_is_odd_about_that() {
-    let mut child = softprobe(&["serve", "--listen", "0.0.0.0:0"])
+    let mut child = softprobe(&["serve", "--listen", "0.0.0.0:0", "--proxy", "0.0.0.0:0"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -489,6 +489,11 @@ fn it_says_where_it_listens_and_what_is_odd_about_that() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         stderr.contains("warning: 0.0.0.0:0 is reached from other machines"),
+        "{stderr}"
+    );
+
+    assert!(
+        stderr.contains("the proxy forwards for whoever asks"),
         "{stderr}"
     );
 
