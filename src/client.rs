@@ -11,6 +11,8 @@ use crate::control::{Call, Runtime};
 use crate::error::{RuntimeError, SoftprobeError};
 use crate::http::{Headers, MISS_HEADER, REFUSAL_HEADER, Response, is_hop_by_hop};
 
+/// No rule delays its answer for longer.
+const LONGEST_DELAY: Duration = Duration::from_secs(600);
 /// An answer of the control API is never larger than this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
@@ -25,8 +27,13 @@ impl Token {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The value of `Authorization` that carries it.
-    pub(crate) fn header(&self) -> String {
+    /// The token itself.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    fn header(&self) -> String {
         format!("Bearer {}", self.0)
     }
 }
@@ -43,6 +50,9 @@ pub struct HttpRuntime {
     base: String,
     token: Option<Token>,
     agent: Agent,
+    /// For what a rule may delay.
+    patient: Agent,
+    timeout: Duration,
 }
 
 impl HttpRuntime {
@@ -52,6 +62,8 @@ impl HttpRuntime {
             base: base.trim().trim_end_matches('/').to_owned(),
             token,
             agent: agent(Timeouts::EachPhase(timeout)),
+            patient: agent(Timeouts::LateAnswer(timeout)),
+            timeout,
         }
     }
 
@@ -61,6 +73,7 @@ impl HttpRuntime {
         method: &str,
         path: &str,
         content: Option<(&str, Vec<u8>)>,
+        agent: &Agent,
     ) -> Result<HttpAnswer, SoftprobeError> {
         let url = format!("{}{path}", self.base);
         let unreachable =
@@ -68,6 +81,13 @@ impl HttpRuntime {
                 url: url.clone(),
                 source,
             };
+        let failed = |error: ureq::Error| match error {
+            ureq::Error::Timeout(_) => SoftprobeError::Timeout {
+                url: url.clone(),
+                limit: self.timeout,
+            },
+            other => unreachable(other.into()),
+        };
         let (content_type, body) = content.unzip();
         let accept = content_type.unwrap_or("application/json");
         let mut request = ureq::http::Request::builder()
@@ -82,7 +102,7 @@ impl HttpRuntime {
         }
         let request = request.body(body.unwrap_or_default());
         let request = request.map_err(|e| unreachable(e.into()))?;
-        let mut response = self.agent.run(request).map_err(|e| unreachable(e.into()))?;
+        let mut response = agent.run(request).map_err(failed)?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -94,7 +114,7 @@ impl HttpRuntime {
             .with_config()
             .limit(LARGEST_ANSWER)
             .read_to_vec()
-            .map_err(|e| unreachable(e.into()))?;
+            .map_err(failed)?;
         log::debug!("{method} {url} -> {status}");
         Ok(HttpAnswer {
             url,
@@ -104,14 +124,16 @@ impl HttpRuntime {
         })
     }
 
-    /// Sends OTLP below the base URL; the answer is asked for in the same format.
+    /// Sends OTLP below the base URL; the answer is asked for in the same format, and may be as late as the
+    /// longest delay of a rule.
     pub(crate) fn post(
         &self,
         path: &str,
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<HttpAnswer, SoftprobeError> {
-        self.exchange("POST", path, Some((content_type, body)))
+        let content = Some((content_type, body));
+        self.exchange("POST", path, content, &self.patient)
     }
 }
 
@@ -179,7 +201,7 @@ impl Runtime for HttpRuntime {
         let content = route
             .body
             .map(|body| ("application/json", body.to_string().into_bytes()));
-        let answer = self.exchange(route.method, &route.path, content)?;
+        let answer = self.exchange(route.method, &route.path, content, &self.agent)?;
         if !(200..300).contains(&answer.status) {
             return Err(answer.into_error());
         }
@@ -199,6 +221,8 @@ impl Runtime for HttpRuntime {
 pub(crate) enum Timeouts {
     /// Each phase of an exchange on its own: the cheap form, for many small calls.
     EachPhase(Duration),
+    /// The same, but for an answer that a rule may delay.
+    LateAnswer(Duration),
     /// The whole exchange, for the one call whose length is promised.
     Whole(Duration),
 }
@@ -219,11 +243,14 @@ pub(crate) fn agent(timeouts: Timeouts) -> Agent {
         .max_idle_connections_per_host(16)
         .max_idle_age(Duration::from_secs(2));
     let config = match timeouts {
-        Timeouts::EachPhase(limit) => config
+        Timeouts::EachPhase(limit) | Timeouts::LateAnswer(limit) => config
             .timeout_connect(Some(limit))
             .timeout_send_request(Some(limit))
             .timeout_send_body(Some(limit))
-            .timeout_recv_response(Some(limit))
+            .timeout_recv_response(Some(match timeouts {
+                Timeouts::LateAnswer(limit) => limit + LONGEST_DELAY,
+                _ => limit,
+            }))
             .timeout_recv_body(Some(limit)),
         // A connection is never used twice here: one that the peer closes just then fails the request.
         Timeouts::Whole(limit) => config.timeout_global(Some(limit)).max_idle_connections(0),

@@ -23,6 +23,14 @@ pub enum SoftprobeError {
         /// Why nothing came back.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A runtime is there, and gave no answer in time.
+    #[error("the runtime gave no answer to {url} within {limit:?}")]
+    Timeout {
+        /// What was called.
+        url: String,
+        /// How long each phase of the call may take.
+        limit: std::time::Duration,
+    },
     /// Something answered that does not speak the control API.
     #[error("{url} does not speak the control API: {message}; is this a Softprobe runtime?")]
     Protocol {

@@ -100,6 +100,8 @@ mod session;
 mod stats;
 
 #[cfg(feature = "embedded")]
+mod disk;
+#[cfg(feature = "embedded")]
 mod proxy;
 #[cfg(feature = "embedded")]
 mod runtime;

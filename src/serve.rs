@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +24,8 @@ use crate::http::{Headers, Request, Response, split_port};
 
 /// How long a client may take to send its headers, and again to send its body.
 const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+/// As much of a body that is too large is thrown away before its answer.
+const MOST_DRAINED: usize = 256 * 1024 * 1024;
 /// The largest body that is read into memory.
 pub(crate) const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
@@ -212,18 +214,33 @@ pub(crate) async fn read_request(
     largest: usize,
 ) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
-    let limited = Limited::new(body, largest).collect();
-    let body = match tokio::time::timeout(SLOWEST_CLIENT, limited).await {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(too_large(largest));
-        }
-        Ok(Err(error)) => {
-            return Err(plain(400, &format!("the request broke off: {error}")));
-        }
-        Err(_) => return Err(plain(408, "the request's body took too long")),
-    };
+    let read = tokio::time::timeout(SLOWEST_CLIENT, read_body(body, largest));
+    let body = read.await.unwrap_or_else(|_| {
+        let slow = "the request's body took too long";
+        Err(plain(408, slow))
+    })?;
     Ok(describe(&parts, body))
+}
+
+/// A body that is too large is read on for a while: a client that still sends would not see the answer.
+async fn read_body(mut body: Incoming, largest: usize) -> Result<Vec<u8>, Response> {
+    let (mut whole, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| plain(400, &format!("the request broke off: {e}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen <= largest {
+            whole.extend_from_slice(&data);
+        } else if seen > largest.saturating_add(MOST_DRAINED) {
+            break;
+        }
+    }
+    if seen > largest {
+        return Err(too_large(largest));
+    }
+    Ok(whole)
 }
 
 fn too_large(largest: usize) -> Response {

@@ -94,8 +94,12 @@ impl From<serde_json::Error> for CaseError {
 }
 
 fn shape(place: &Place, message: impl Into<String>) -> CaseError {
+    let place = match place.0.as_slice() {
+        [] => "$".to_owned(),
+        _ => place.to_string(),
+    };
     CaseError::Shape {
-        place: place.to_string(),
+        place,
         message: message.into(),
     }
 }

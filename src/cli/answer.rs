@@ -140,10 +140,12 @@ impl Answer {
             for (name, value) in fields {
                 document[name] = value.clone();
             }
-            print(&format!("{document:#}\n"));
+            if let Err(error) = print(&format!("{document:#}\n")) {
+                return unprinted(&error);
+            }
         } else {
-            if !quiet {
-                print(text);
+            if let Err(error) = print(if quiet { "" } else { text }) {
+                return unprinted(&error);
             }
             if let Some((_, message)) = fault {
                 let _ = writeln!(std::io::stderr(), "error: {message}");
@@ -154,9 +156,18 @@ impl Answer {
 }
 
 /// Writes to standard output; whoever closed it wants no more.
-pub(super) fn print(text: &str) {
+fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.or_else(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
+}
+
+fn unprinted(error: &std::io::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: standard output: {error}");
+    ExitCode::from(Exit::Failure.code())
 }
 
 /// A file that can't be read or written, or is not what it has to be.
@@ -182,7 +193,7 @@ pub(super) fn arguments(message: impl Display) -> Failed {
 impl From<SoftprobeError> for Failed {
     fn from(error: SoftprobeError) -> Self {
         let (exit, code) = match &error {
-            SoftprobeError::Unreachable { .. } => {
+            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
                 (Exit::Unreachable, "runtime_unreachable".to_owned())
             }
             SoftprobeError::Runtime(refused) => of_refusal(refused),

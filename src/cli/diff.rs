@@ -18,7 +18,8 @@ use crate::runner;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Cases are paired by their path below the fixed part of each glob; a single case on either side \
-    is paired with the other. Exchanges are paired by direction, method, host and path, equal ones in captured order. \
+    is paired with the other. Exchanges are paired by direction, method, host and path, equal ones in captured order; the \
+    order of different calls is not compared. \
     Volatile headers are left out, as under `headers: {mode: captured}`.\n\n\
     Exit code 0 where nothing differs, 1 where something does."
 )]
@@ -278,10 +279,15 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Mismatch> {
     if query(was) != query(is) {
         found.push(Mismatch::new("request query", query(was), query(is)));
     }
+    if was.request.scheme != is.request.scheme {
+        let (was, is) = (was.request.scheme.as_str(), is.request.scheme.as_str());
+        found.push(Mismatch::new("request scheme", was, is));
+    }
     found.extend(side("request", &request_side(was), &request_side(is)));
     match (response_side(was), response_side(is)) {
         (Some(was), Some(is)) => found.extend(side("response", &was, &is)),
-        (None, None) => {}
+        // What can't be read as a response may differ all the same.
+        (None, None) => found.extend(raw_difference(was, is)),
         (was, _) => {
             let word = |there: bool| if there { "captured" } else { "not captured" };
             let there = was.is_some();
@@ -289,6 +295,20 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Mismatch> {
         }
     }
     found
+}
+
+/// Whether two spans that have no readable response say other things of one.
+fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Mismatch> {
+    let raw = |exchange: &Exchange| {
+        let mut attributes = exchange.attributes();
+        attributes.retain(|(name, _)| name.starts_with("http.response."));
+        attributes
+    };
+    let (was, is) = (raw(was), raw(is));
+    (was != is).then(|| {
+        let shown = |attributes: &[(String, Value)]| format!("{} attributes", attributes.len());
+        Mismatch::new("response", shown(&was), shown(&is)).because("neither has a status")
+    })
 }
 
 /// A request in the shape that answers are compared in.

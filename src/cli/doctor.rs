@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed, arguments};
-use super::{DEFAULT_PROXY, Global};
+use super::{DEFAULT_PROXY, Global, given};
 use crate::client::{Timeouts, agent};
 use crate::control::{Call, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
@@ -71,8 +71,12 @@ impl Health {
 }
 
 impl Doctor {
-    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+    pub(super) fn run(mut self, global: &Global) -> Result<Answer, Failed> {
         let probe = self.probe_request()?;
+        self.app_url = given(self.app_url);
+        if self.proxy_listen.trim().is_empty() {
+            DEFAULT_PROXY.clone_into(&mut self.proxy_listen);
+        }
         if let Some(url) = &self.app_url
             && !is_base_url(url)
         {
@@ -80,7 +84,7 @@ impl Doctor {
                 "--app-url: `{url}` is not a base URL such as http://127.0.0.1:3000"
             )));
         }
-        let mut checks = runtime(global);
+        let mut checks = runtime(global)?;
         checks.push(self.proxy_port());
         if let Some(url) = &self.app_url {
             checks.extend(self.application(url, probe));
@@ -215,6 +219,7 @@ impl Doctor {
             carried(Carried::Tracestate).count(),
             carried(Carried::Traceparent).count(),
         );
+        let unseen: Vec<&str> = carried(Carried::Unseen).map(|c| c.call.as_str()).collect();
         let lost: Vec<&str> = carried(Carried::Nothing).map(|c| c.call.as_str()).collect();
         let total = calls.len();
         let (verdict, message) = if total == 0 {
@@ -235,6 +240,16 @@ impl Doctor {
                      --one-at-a-time",
                     lost.len(),
                     lost.join(", ")
+                ),
+            )
+        } else if !unseen.is_empty() {
+            (
+                Health::Unclear,
+                format!(
+                    "{} of {total} calls are inside TLS, which can't be looked into ({}); have the \
+                     application call by plain HTTP, and the proxy sees what it passes on",
+                    unseen.len(),
+                    unseen.join(", ")
                 ),
             )
         } else if state < total {
@@ -263,27 +278,27 @@ impl Doctor {
 }
 
 /// The runtime, where one is named.
-fn runtime(global: &Global) -> Vec<Check> {
+fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
     let name = "runtime";
-    let Some(url) = global.runtime_url() else {
-        return vec![Check {
+    let Some(url) = global.runtime_url()? else {
+        return Ok(vec![Check {
             name,
             verdict: Health::Fine,
             message: format!(
                 "embedded, version {}; --runtime-url looks at another",
                 env!("CARGO_PKG_VERSION")
             ),
-        }];
+        }]);
     };
-    let runtime = global.runtime();
+    let runtime = global.runtime()?;
     let health = match runtime.call(&Call::Health) {
         Ok(health) => health,
         Err(error) => {
-            return vec![Check {
+            return Ok(vec![Check {
                 name,
                 verdict: Health::Fault,
                 message: error.to_string(),
-            }];
+            }]);
         }
     };
     let mut checks = vec![Check {
@@ -312,7 +327,7 @@ fn runtime(global: &Global) -> Vec<Check> {
             message: error.to_string(),
         });
     }
-    checks
+    Ok(checks)
 }
 
 /// What ties a call to the probe.
@@ -321,6 +336,8 @@ enum Carried {
     Tracestate,
     Traceparent,
     Nothing,
+    /// Whatever it was, it is inside TLS.
+    Unseen,
 }
 
 #[derive(Debug, Clone)]
@@ -346,7 +363,9 @@ impl Seen {
             let mut values = request.headers.all(name);
             values.any(|value| String::from_utf8_lossy(value).contains(text))
         };
-        let carried = if has("tracestate", SESSION) || has(SESSION_HEADER, SESSION) {
+        let carried = if request.method == "CONNECT" {
+            Carried::Unseen
+        } else if has("tracestate", SESSION) || has(SESSION_HEADER, SESSION) {
             Carried::Tracestate
         } else if has("traceparent", TRACE) {
             Carried::Traceparent

@@ -6,10 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed, arguments, failure, invalid};
-use super::files;
 use super::validate::counted;
+use super::{files, given};
 use crate::client::{Timeouts, agent};
-use crate::otlp::{decode, encode};
+use crate::otlp::{decode, encode, rejected_spans};
+use crate::suite::is_base_url;
+
+/// Where a collector on this machine listens.
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4318";
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Export {
@@ -27,7 +31,7 @@ pub(super) struct Otlp {
         long,
         value_name = "URL",
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        default_value = "http://127.0.0.1:4318"
+        default_value = DEFAULT_ENDPOINT
     )]
     endpoint: String,
     /// A header for the collector, NAME=VALUE; may be repeated
@@ -59,7 +63,13 @@ impl Otlp {
                     .ok_or_else(|| arguments(format!("--header: `{header}` is not NAME=VALUE")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let url = format!("{}/v1/traces", self.endpoint.trim().trim_end_matches('/'));
+        let endpoint = given(Some(self.endpoint.as_str())).unwrap_or(DEFAULT_ENDPOINT);
+        if !is_base_url(endpoint.trim()) {
+            return Err(arguments(format!(
+                "--endpoint: `{endpoint}` is not a base URL such as {DEFAULT_ENDPOINT}"
+            )));
+        }
+        let url = format!("{}/v1/traces", endpoint.trim().trim_end_matches('/'));
         // Every file is read before anything is sent: half an export helps nobody.
         let mut bodies = Vec::new();
         for path in files::find(&self.files)? {
@@ -88,6 +98,12 @@ impl Otlp {
             if !(200..300).contains(&status) {
                 let said: String = String::from_utf8_lossy(&body).chars().take(500).collect();
                 return Err(failed(&format!("the collector answered {status}: {said}")));
+            }
+            if let Some((rejected, why)) = rejected_spans(&body) {
+                return Err(failed(&format!(
+                    "the collector rejected {}: {why}",
+                    counted(rejected, "span")
+                )));
             }
             spans += count;
             if sent.last() != Some(&file) {

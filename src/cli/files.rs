@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::answer::{Failed, invalid};
 use crate::case::Case;
+use crate::disk::write_whole;
 use crate::error::CaseLoadError;
 use crate::runner;
 use crate::session::read_case;
@@ -54,21 +55,5 @@ pub(super) fn read_case_file(path: &Path) -> Result<Case, Failed> {
 
 /// Writes a file, whole or not at all, its folder made where it is missing.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failed> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        if let Ok(there) = std::fs::metadata(path) {
-            file.as_file().set_permissions(there.permissions())?;
-        }
-        file.persist(path).map_err(|error| error.error)
-    };
-    let written = write();
-    written
-        .map(drop)
-        .map_err(|error| invalid(path, format!("can't be written: {error}")))
+    write_whole(path, text).map_err(|error| invalid(path, format!("can't be written: {error}")))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::answer::{Answer, Failed, arguments, failure};
 use super::files;
 use crate::case::Case;
+use crate::http::split_port;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
@@ -109,11 +110,20 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)]) -> String {
 }
 
 fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
+    // A host without a port matches every port: its calls are those of all of them.
+    let bare: Vec<String> = cases
+        .iter()
+        .flat_map(|(_, case)| case.outbound())
+        .map(|exchange| exchange.request.host.clone())
+        .filter(|host| split_port(host).1.is_none())
+        .collect();
     let mut by_target: BTreeMap<(String, String), Calls> = BTreeMap::new();
     for (n, (_, case)) in cases.iter().enumerate() {
         for exchange in case.outbound() {
             let request = &exchange.request;
-            let key = (request.host.clone(), request.path.clone());
+            let name = split_port(&request.host).0;
+            let host = bare.iter().find(|host| host.eq_ignore_ascii_case(name));
+            let key = (host.unwrap_or(&request.host).clone(), request.path.clone());
             let calls = by_target.entry(key).or_default();
             if !calls.methods.contains(&request.method) {
                 calls.methods.push(request.method.clone());
@@ -135,20 +145,20 @@ fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
     let mut names: Vec<String> = Vec::new();
     for ((host, path), calls) in by_target {
         let name = free_name(&host, &path, &names);
-        let _ = writeln!(out, "  # {} {host}{path}", calls.methods.join(", "));
-        if calls.answered.is_empty() {
+        let called = format!("{} {host}{path}", calls.methods.join(", "));
+        let _ = writeln!(out, "  # {}", called.replace(char::is_control, "?"));
+        if calls.unanswered > 0 {
             out.push_str(
-                "  # Its response has no status, so that the capture can't answer it; this answer is made up.\n",
+                "  # A captured response has no status, so that the capture can't answer; this answer is made up.\n",
             );
         }
         let _ = writeln!(out, "  - name: {}", quoted(&name));
-        let _ = writeln!(
-            out,
-            "    match: {{ host: {}, path: {} }}",
-            quoted(&host),
-            quoted(&path)
-        );
-        if calls.answered.is_empty() {
+        let host = match host.as_str() {
+            "" => String::new(),
+            host => format!("host: {}, ", quoted(host)),
+        };
+        let _ = writeln!(out, "    match: {{ {host}path: {} }}", quoted(&path));
+        if calls.unanswered > 0 {
             out.push_str("    response: { status: 200 }\n");
         } else if let Some((word, why)) = calls.expect(cases.len()) {
             let _ = writeln!(out, "    expect: {word} # {why}");

@@ -20,6 +20,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::client::HttpRuntime;
 use crate::session::Softprobe;
+use crate::suite::is_base_url;
 use answer::{Answer, Exit, Failed};
 
 /// Where `softprobe serve` listens, and where the other commands look for a runtime.
@@ -100,25 +101,35 @@ struct Completions {
 
 impl Global {
     /// The runtime that a command talks to.
-    fn runtime(&self) -> HttpRuntime {
-        let url = self.runtime_url();
+    fn runtime(&self) -> Result<HttpRuntime, Failed> {
+        let url = self.runtime_url()?;
         let url = url.map_or_else(|| format!("http://{DEFAULT_LISTEN}"), str::to_owned);
-        Softprobe::builder().base_url(url).runtime()
+        Ok(Softprobe::builder().base_url(url).runtime())
     }
 
     /// The runtime's URL, where one is given.
-    fn runtime_url(&self) -> Option<&str> {
-        let url = self.runtime_url.as_deref();
-        url.filter(|url| !url.trim().is_empty())
+    fn runtime_url(&self) -> Result<Option<&str>, Failed> {
+        let url = given(self.runtime_url.as_deref());
+        match url {
+            Some(url) if !is_base_url(url.trim()) => Err(answer::arguments(format!(
+                "--runtime-url: `{url}` is not a base URL such as http://{DEFAULT_LISTEN}"
+            ))),
+            url => Ok(url),
+        }
     }
 
     /// What was given here, as words of a command line.
-    fn given(&self) -> Vec<String> {
-        let url = self.runtime_url().map(str::to_owned);
+    fn words(&self) -> Vec<String> {
+        let url = given(self.runtime_url.as_deref()).map(str::to_owned);
         let url = url.into_iter();
         url.flat_map(|url| ["--runtime-url".to_owned(), url])
             .collect()
     }
+}
+
+/// What a flag or its variable says; a blank variable is an unset one.
+fn given<T: AsRef<str>>(value: Option<T>) -> Option<T> {
+    value.filter(|value| !value.as_ref().trim().is_empty())
 }
 
 /// Runs the `softprobe` command with these arguments, the program's name first; the exit code is for

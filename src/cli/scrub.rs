@@ -8,7 +8,7 @@ use super::answer::{Answer, Exit, Failed, invalid};
 use super::files;
 use super::validate::counted;
 use crate::case::Case;
-use crate::scrub::{Finding, Findings, Rules, Scrubber};
+use crate::scrub::{Finding, Findings, Rules, Scrubber, rewrite};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -45,51 +45,106 @@ impl Scrub {
         let key = self.key.unwrap_or_default();
         let mut scrubber = Scrubber::new(rules, key.as_bytes());
         // All are read before any is written: a secret of one may stand in another.
-        let mut documents: Vec<(PathBuf, Value)> = Vec::new();
+        let mut cases: Vec<(PathBuf, String, Value)> = Vec::new();
         for path in files::find(&self.files)? {
-            let document = files::read_json(&path)?;
+            let text = files::read_text(&path)?;
+            let document: Value = serde_json::from_str(&text)
+                .map_err(|error| invalid(&path, format!("not JSON: {error}")))?;
             Case::from_document(document.clone()).map_err(|why| invalid(&path, why))?;
             scrubber.collect(&document);
-            documents.push((path, document));
+            cases.push((path, text, document));
         }
-        let (mut text, mut told, mut dirty) = (String::new(), Vec::new(), 0);
-        for (path, mut document) in documents {
-            let Findings { list, opaque } = scrubber.scrub(&mut document);
-            let shown = path.display().to_string();
-            for Finding { place, kind } in &list {
-                text.push_str(&format!("{shown}: {place}: {kind}\n"));
+        let mut report = Report::default();
+        for (path, text, document) in cases {
+            let mut clean = document.clone();
+            let findings = scrubber.scrub(&mut clean);
+            let rewritten = clean != document && !self.check;
+            if rewritten {
+                files::write(&path, &rewrite(&text, &document, &clean))?;
             }
-            for place in &opaque {
-                text.push_str(&format!("{shown}: {place}: can't be looked into\n"));
-            }
-            dirty += usize::from(!list.is_empty());
-            let rewrite = !list.is_empty() && !self.check;
-            if rewrite {
-                files::write(&path, &format!("{document:#}\n"))?;
-            }
-            let list = list
-                .iter()
-                .map(|f| json!({"place": f.place, "kind": f.kind}));
-            told.push(json!({
-                "file": shown,
-                "findings": list.collect::<Vec<_>>(),
-                "opaque": opaque,
-                "rewritten": rewrite,
-            }));
+            report.add(&path.display().to_string(), findings, rewritten);
         }
-        let total = told.len();
-        if self.check && dirty > 0 {
+        report.answer(self.check)
+    }
+}
+
+/// What was found in all files.
+#[derive(Default)]
+struct Report {
+    text: String,
+    files: Vec<Value>,
+    /// How many files hold, or held, secrets.
+    dirty: usize,
+    /// How many bodies are no text.
+    opaque: usize,
+    /// How many bodies could not be read.
+    unread: usize,
+}
+
+impl Report {
+    fn add(&mut self, file: &str, findings: Findings, rewritten: bool) {
+        let Findings {
+            list,
+            opaque,
+            unread,
+        } = findings;
+        for Finding { place, kind } in &list {
+            self.text.push_str(&format!("{file}: {place}: {kind}\n"));
+        }
+        for place in &unread {
+            let line =
+                format!("{file}: {place}: its encoding is not known, and it was not looked into\n");
+            self.text.push_str(&line);
+        }
+        self.dirty += usize::from(!list.is_empty());
+        self.opaque += opaque.len();
+        self.unread += unread.len();
+        let list = list
+            .iter()
+            .map(|f| json!({"place": f.place, "kind": f.kind}));
+        self.files.push(json!({
+            "file": file,
+            "findings": list.collect::<Vec<_>>(),
+            "notText": opaque,
+            "unread": unread,
+            "rewritten": rewritten,
+        }));
+    }
+
+    fn answer(self, check: bool) -> Result<Answer, Failed> {
+        let Self {
+            mut text,
+            files,
+            dirty,
+            opaque,
+            unread,
+        } = self;
+        let total = counted(files.len(), "file");
+        if opaque > 0 {
+            let bodies = if opaque == 1 { "body is" } else { "bodies are" };
+            text.push_str(&format!("{opaque} {bodies} no text, and not looked into\n"));
+        }
+        let failed = |code: &str, message: String| Answer::failed(Exit::Failure, code, message);
+        let failed = if check && dirty > 0 {
+            let message =
+                format!("secrets stand in {dirty} of {total}; softprobe scrub removes them");
+            Some(failed("secrets_found", message))
+        } else if unread > 0 {
             let message = format!(
-                "secrets stand in {dirty} of {}; softprobe scrub removes them",
-                counted(total, "file")
+                "{} could not be read, and may hold secrets: capture them without their content-encoding",
+                counted(unread, "encoded body")
             );
-            let answer = Answer::failed(Exit::Failure, "secrets_found", message);
-            return Err(Box::new(answer.text(text).field("files", told)));
+            Some(failed("not_looked_into", message))
+        } else {
+            None
+        };
+        let summary = match dirty {
+            0 => format!("{total}: no secret\n"),
+            _ => format!("rewrote {dirty} of {total}\n"),
+        };
+        match failed {
+            Some(answer) => Err(Box::new(answer.text(text).field("files", files))),
+            None => Ok(Answer::fine(text + &summary).field("files", files)),
         }
-        text.push_str(&match dirty {
-            0 => format!("{}: no secret\n", counted(total, "file")),
-            _ => format!("rewrote {dirty} of {}\n", counted(total, "file")),
-        });
-        Ok(Answer::fine(text).field("files", told))
     }
 }

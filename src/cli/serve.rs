@@ -3,23 +3,28 @@
 use std::io::Write as _;
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
 use super::answer::{Answer, Failed, failure};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::{Call, Runtime as _};
 use crate::proxy::{Idle, Proxy};
-use crate::runtime::{ControlServer, EmbeddedRuntime, ServerOptions};
+use crate::runner::signal_code;
+use crate::runtime::{ControlServer, EmbeddedRuntime, ServerOptions, keep_captures};
 
 /// How long requests that run may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Stops at SIGINT and SIGTERM: requests that run may end, and every session is closed.\n\
+    after_help = "Stops at SIGINT and SIGTERM: requests that run have five seconds to end, and every session is closed; a second signal\n\
+    ends it at once. A capture that is open then, or idle for too long, is kept below --captures.\n\
     With SOFTPROBE_API_TOKEN every call but GET /health needs that bearer token."
 )]
 pub(super) struct Serve {
@@ -90,7 +95,8 @@ impl Serve {
         let mut options = ServerOptions::default()
             .token(&token)
             .largest_body(self.max_body);
-        if let Some(folder) = self.captures {
+        let captures = self.captures;
+        if let Some(folder) = &captures {
             options = options.captures(folder);
         }
         if self.idle_timeout > 0 {
@@ -116,11 +122,14 @@ impl Serve {
         }
         ready.print(global.json, global.quiet);
         wait(signals);
+        let deadline = Instant::now() + GRACE;
         if let Some(proxy) = proxy {
             proxy.stop(GRACE);
         }
-        server.stop(GRACE);
-        log::info!("stopped; {} sessions were open", runtime.close_all());
+        server.stop(deadline.saturating_duration_since(Instant::now()));
+        let ended = runtime.end_all();
+        log::info!("stopped; {} sessions were open", ended.len());
+        keep_captures(captures.as_deref(), &ended);
         Ok(Answer::silent())
     }
 }
@@ -128,7 +137,7 @@ impl Serve {
 impl ProxyAlone {
     pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
         let signals = signals()?;
-        let runtime = global.runtime();
+        let runtime = global.runtime()?;
         runtime.call(&Call::Health)?;
         warn_of_open_proxy(&self.listen);
         let proxy = Proxy::start_remote(&runtime, &self.listen, self.idle.idle())?;
@@ -146,14 +155,31 @@ impl ProxyAlone {
     }
 }
 
-/// Taken before anything listens: a signal that comes early is not lost.
-fn signals() -> Result<Signals, Failed> {
-    Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| failure("failure", format!("signals can't be taken: {error}")))
+/// SIGINT and SIGTERM: the first asks for the end, the second ends at once.
+struct Stopping {
+    signals: Signals,
+    asked: Arc<AtomicBool>,
 }
 
-fn wait(mut signals: Signals) {
-    let _ = signals.forever().next();
+/// Taken before anything listens: a signal that comes early is not lost.
+fn signals() -> Result<Stopping, Failed> {
+    let take = || {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            let exit = i32::from(signal_code(signal));
+            register_conditional_shutdown(signal, exit, Arc::clone(&asked))?;
+        }
+        let signals = Signals::new([SIGINT, SIGTERM])?;
+        Ok(Stopping { signals, asked })
+    };
+    take().map_err(|error: std::io::Error| {
+        failure("failure", format!("signals can't be taken: {error}"))
+    })
+}
+
+fn wait(mut stopping: Stopping) {
+    let _ = stopping.signals.forever().next();
+    stopping.asked.store(true, Ordering::SeqCst);
 }
 
 fn warn(message: &str) {

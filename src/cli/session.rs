@@ -100,7 +100,7 @@ impl Id {
         if id.is_empty() || !id.chars().all(plain) {
             return Err(arguments(format!("`{id}` is not the id of a session")));
         }
-        Ok(global.runtime().call(&Call::on(id, action))?)
+        Ok(global.runtime()?.call(&Call::on(id, action))?)
     }
 }
 
@@ -170,7 +170,7 @@ fn start(
         }
         body["caseId"] = case_id.into();
     }
-    let answer = global.runtime().call(&Call::Start { body })?;
+    let answer = global.runtime()?.call(&Call::Start { body })?;
     let id = answer["sessionId"].as_str().unwrap_or_default();
     let text = if shell {
         format!("export SOFTPROBE_SESSION_ID={id}\n")

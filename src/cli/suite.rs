@@ -89,8 +89,8 @@ impl Run {
         let own = matches.subcommand_matches("suite");
         let own = own.and_then(|suite| suite.subcommand_matches("run"));
         let own = own.unwrap_or(matches);
-        let mut args = Args::of_command(suites, filter, flags, own, global.given());
-        args.runtime_url = global.runtime_url().map(str::to_owned);
+        let mut args = Args::of_command(suites, filter, flags, own, global.words());
+        args.runtime_url = global.runtime_url()?.map(str::to_owned);
         args.quiet = global.quiet && args.flags.format.is_none();
         args.silent = global.json;
         match Replay::new().run_with(args)? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed};
-use super::files;
+use super::{files, given};
 use crate::case::Case;
 use crate::reader::Place;
 use crate::rule::Rule;
@@ -172,8 +172,12 @@ impl Suites {
     pub(super) fn run(self) -> Result<Answer, Failed> {
         let sources = Sources {
             patterns: self.suites,
-            env_file: self.env_file,
-            hook_files: self.hooks,
+            env_file: given(self.env_file),
+            hook_files: self
+                .hooks
+                .into_iter()
+                .filter_map(|f| given(Some(f)))
+                .collect(),
             hook_timeout: Duration::from_secs(10),
             allow_only: self.allow_only,
             ..Sources::default()

@@ -207,6 +207,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
                     let _ = waiting.send(answer);
                 }
             }
+            _ if line.trim_ascii().is_empty() => {}
             // What a program that a hook started printed is the user's.
             _ => {
                 let _ = std::io::stderr().write_all(&line);

@@ -8,7 +8,8 @@ import { pathToFileURL } from "node:url";
 const replies = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
-const reply = (message) => replies(JSON.stringify(message) + "\n");
+// What something else wrote there may not have ended its line.
+const reply = (message) => replies("\n" + JSON.stringify(message) + "\n");
 
 function describe(error, file) {
   if (!(error instanceof Error)) return String(error);

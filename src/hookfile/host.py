@@ -18,7 +18,7 @@ writing = threading.Lock()
 
 
 def reply(message):
-    line = json.dumps(message)
+    line = json.dumps(message, allow_nan=False)
     with writing:
         replies.write(line + "\n")
         replies.flush()
@@ -74,7 +74,7 @@ def answer(functions, message):
     try:
         result = call(functions[file][message["hook"]], message["payload"])
         reply({"id": message["id"], "result": result})
-    except Exception as error:
+    except BaseException as error:
         reply({"id": message["id"], "error": describe(error, file)})
 
 

@@ -3,10 +3,10 @@
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use super::json::{encode_base64, hex};
+use super::json::{encode_base64, field, hex, integer};
 use super::message::{
-    AnyValue, ArrayValue, Event, InstrumentationScope, KeyValue, KeyValueList, Kind, Link,
-    Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
+    AnyValue, ArrayValue, Event, ExportResponse, InstrumentationScope, KeyValue, KeyValueList,
+    Kind, Link, PartialSuccess, Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
 };
 
 /// The trace document in these bytes, as OTLP's own JSON.
@@ -18,6 +18,30 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
     let data = TracesData::decode(bytes).map_err(|error| error.to_string())?;
     let resources = data.resource_spans.into_iter().map(resource_to_json);
     Ok(json!({"resourceSpans": resources.collect::<Vec<_>>()}))
+}
+
+/// How many spans a collector's answer, in protobuf or JSON, says that it rejected, and why; `None` for
+/// none.
+#[cfg(feature = "cli")]
+pub(crate) fn rejected_spans(answer: &[u8]) -> Option<(usize, String)> {
+    let json: Option<Value> = serde_json::from_slice(answer).ok();
+    let partial = match &json {
+        Some(json) => {
+            let partial = field(json, "partialSuccess")?;
+            PartialSuccess {
+                rejected_spans: field(partial, "rejectedSpans").and_then(integer)?,
+                error_message: field(partial, "errorMessage")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+            }
+        }
+        None => ExportResponse::decode(answer).ok()?.partial_success?,
+    };
+    let rejected = usize::try_from(partial.rejected_spans)
+        .ok()
+        .filter(|n| *n > 0)?;
+    Some((rejected, partial.error_message))
 }
 
 /// A JSON object without the members that say nothing: protobuf's defaults are absent in JSON.

@@ -14,5 +14,7 @@ mod message;
 
 #[cfg(feature = "embedded")]
 pub(crate) use decode::decode;
+#[cfg(feature = "cli")]
+pub(crate) use decode::rejected_spans;
 #[cfg(feature = "embedded")]
 pub(crate) use encode::encode;

@@ -42,6 +42,8 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
     /// Whether standard output is somebody else's: no results are printed there.
     pub(crate) silent: bool,
+    /// Whether filters that select nothing are a fault; libtest passes then.
+    pub(crate) wants_cases: bool,
     /// Suites and globs of them.
     pub(crate) suite: Vec<String>,
     /// A runtime in the place of the embedded one.
@@ -265,6 +267,7 @@ impl Args {
             filters,
             quiet,
             silent: false,
+            wants_cases: false,
             suite,
             runtime_url: unless_blank(runtime_url),
             rerun: format!("cargo test --test {target} -- {}", line(words)),
@@ -292,6 +295,7 @@ impl Args {
             filters,
             quiet: false,
             silent: false,
+            wants_cases: true,
             rerun: line(words),
             suite,
             runtime_url: None,

@@ -247,6 +247,11 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<C
             filters.join(" or ")
         )]));
     }
+    if args.wants_cases && cases.is_empty() {
+        return Err(Refusal::invalid(vec![format!(
+            "no case's name fits the filters; {known} cases are known, --list shows them"
+        )]));
+    }
     if flags.ignored {
         cases.retain(|case| case.ignored.is_some());
     }

@@ -302,7 +302,10 @@ fn connect(args: &Args) -> Result<(Softprobe, Arc<dyn Oracle>), Refusal> {
     let runtime = Softprobe::builder().base_url(url).runtime();
     // Once, and loudly: without a runtime every case would say the same.
     runtime.call(&Call::Health).map_err(|error| Refusal {
-        unreachable: matches!(error, SoftprobeError::Unreachable { .. }),
+        unreachable: matches!(
+            error,
+            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. }
+        ),
         lines: vec![error.to_string()],
         invalid: false,
     })?;

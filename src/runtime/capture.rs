@@ -1,5 +1,6 @@
 //! What a capture session has recorded, and the case that it becomes.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -17,8 +18,9 @@ const MOST_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct RecordedSpan {
     start_ns: u64,
-    resource: Value,
-    scope: Value,
+    /// Shared by the spans that stood under it.
+    resource: Arc<Value>,
+    scope: Arc<Value>,
     span: Value,
 }
 
@@ -34,22 +36,19 @@ pub(super) fn spans_of(
     document: &Value,
     exchanges: Vec<Exchange>,
 ) -> Vec<(Exchange, RecordedSpan)> {
-    let list = |owner: &Value, name: &str| -> Vec<Value> {
-        let list = field(owner, name).and_then(Value::as_array);
-        list.cloned().unwrap_or_default()
-    };
-    let part = |owner: &Value, name: &str| field(owner, name).cloned().unwrap_or_default();
+    let part =
+        |owner: &Value, name: &str| Arc::new(field(owner, name).cloned().unwrap_or_default());
     let mut spans = Vec::new();
-    for resource in list(document, "resourceSpans") {
-        for scope in list(&resource, "scopeSpans") {
-            for span in list(&scope, "spans") {
-                spans.push(RecordedSpan {
-                    start_ns: 0,
-                    resource: part(&resource, "resource"),
-                    scope: part(&scope, "scope"),
-                    span,
-                });
-            }
+    for resource_spans in list(document, "resourceSpans") {
+        let resource = part(resource_spans, "resource");
+        for scope_spans in list(resource_spans, "scopeSpans") {
+            let scope = part(scope_spans, "scope");
+            spans.extend(list(scope_spans, "spans").iter().map(|span| RecordedSpan {
+                start_ns: 0,
+                resource: Arc::clone(&resource),
+                scope: Arc::clone(&scope),
+                span: span.clone(),
+            }));
         }
     }
     exchanges
@@ -62,14 +61,27 @@ pub(super) fn spans_of(
         .collect()
 }
 
+fn list<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
+    let list = field(owner, name).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
 impl Capture {
+    pub(super) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// Adds a span.
     ///
     /// # Errors
     ///
     /// 413 when the session has recorded all that it may.
     pub(super) fn add(&mut self, id: &str, span: RecordedSpan) -> Result<(), ControlError> {
-        let size = span.span.to_string().len();
+        let mut size = span.span.to_string().len();
+        let last = self.spans.last();
+        if !last.is_some_and(|last| Arc::ptr_eq(&last.resource, &span.resource)) {
+            size += span.resource.to_string().len() + span.scope.to_string().len();
+        }
         if self.spans.len() >= MOST_SPANS || self.bytes + size > MOST_BYTES {
             return Err(ControlError::new(
                 413,
@@ -96,7 +108,7 @@ impl Capture {
         for span in spans {
             match groups.last_mut() {
                 Some((resource, scope, members))
-                    if **resource == span.resource && **scope == span.scope =>
+                    if **resource == *span.resource && **scope == *span.scope =>
                 {
                     members.push(&span.span);
                 }

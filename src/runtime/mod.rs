@@ -14,6 +14,8 @@ mod state;
 
 pub(crate) use oracle::{Oracle, Verdict};
 pub(crate) use otlp::{NO_MATCH, PROTOBUF, UNCORRELATED};
+#[cfg(feature = "cli")]
+pub(crate) use server::keep_captures;
 pub use server::{ControlServer, ServerOptions};
 pub use state::EmbeddedRuntime;
 

@@ -1,7 +1,6 @@
 //! The HTTP API on a socket: token, limits, captures written to files.
 
 use std::fmt;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +11,11 @@ use subtle::ConstantTimeEq as _;
 
 use super::otlp::{inject, traces};
 use super::routes::{Operation, route};
+use super::state::Ended;
 use super::{EmbeddedRuntime, OPENAPI};
 use crate::client::Token;
 use crate::control::{Action, Call, Closing, ControlError};
+use crate::disk::write_whole;
 use crate::error::SoftprobeError;
 use crate::http::{Headers, REFUSAL_HEADER, Request, Response};
 use crate::serve::{HyperRequest, LARGEST_BODY, Server, gunzip, read_request, to_hyper};
@@ -99,7 +100,7 @@ impl ControlServer {
         address: &str,
         options: ServerOptions,
     ) -> Result<Self, SoftprobeError> {
-        let idle = options.idle;
+        let (idle, folder) = (options.idle, options.captures.clone());
         let desk = Arc::new(Desk {
             runtime: runtime.clone(),
             options,
@@ -109,7 +110,7 @@ impl ControlServer {
             async move { to_hyper(desk.serve(request).await) }
         })?;
         if let Some(limit) = idle {
-            server.spawn(close_idle(runtime.clone(), limit));
+            server.spawn(close_idle(runtime.clone(), limit, folder));
         }
         Ok(Self { server })
     }
@@ -130,13 +131,15 @@ impl ControlServer {
     }
 }
 
-async fn close_idle(runtime: EmbeddedRuntime, limit: Duration) {
+async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, folder: Option<PathBuf>) {
     let mut ticks = tokio::time::interval((limit / 4).clamp(Duration::from_millis(10), SWEEP));
     loop {
         ticks.tick().await;
-        for session in runtime.close_idle(limit) {
+        let ended = runtime.end_idle(limit);
+        for Ended { session, .. } in &ended {
             log::info!("session {session}: closed, since nobody used it for {limit:?}");
         }
+        keep_captures(folder.as_deref(), &ended);
     }
 }
 
@@ -250,7 +253,10 @@ impl Desk {
         };
         let path = capture_path(folder, out)?;
         let case = self.runtime.handle(&Call::on(id, Action::Case))?;
-        write_case(&path, &case)?;
+        write_case(&path, &case).map_err(|mut error| {
+            error.message.push_str("; the session is still open");
+            error
+        })?;
         let closing = Closing {
             out: None,
             include_case: true,
@@ -295,21 +301,32 @@ fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     Ok(path)
 }
 
-/// Writes the file whole or not at all.
 fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
-    let write = || {
-        let parent = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(format!("{case:#}\n").as_bytes())?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    let written = write();
-    written.map(drop).map_err(|error| {
-        internal(&format!(
-            "{}: can't be written: {error}; the session is still open",
-            path.display()
-        ))
-    })
+    let written = write_whole(path, &format!("{case:#}\n"));
+    written.map_err(|error| internal(&format!("{}: can't be written: {error}", path.display())))
+}
+
+/// Looks after the captures of sessions that ended without being closed: each is written below the
+/// folder, or its loss is told.
+pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[Ended]) {
+    for Ended { session, capture } in ended {
+        let Some(case) = capture else {
+            continue;
+        };
+        let Some(folder) = folder else {
+            log::warn!(
+                "session {session}: its capture is lost; `softprobe serve --captures DIR` would keep it"
+            );
+            continue;
+        };
+        match write_case(&folder.join(format!("{session}.case.json")), case) {
+            Ok(()) => log::warn!(
+                "session {session}: its capture is kept in {}",
+                folder.join(format!("{session}.case.json")).display()
+            ),
+            Err(error) => log::error!("session {session}: its capture is lost: {error}"),
+        }
+    }
 }
 
 fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), ControlError> {
@@ -323,8 +340,10 @@ fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), Contro
             "this runtime wants a token; set SOFTPROBE_API_TOKEN",
         ));
     };
-    let same = given.ct_eq(token.header().as_bytes());
-    if bool::from(same) {
+    let given = String::from_utf8_lossy(given);
+    let (scheme, given) = given.split_once(' ').unwrap_or((&given, ""));
+    let same = given.trim().as_bytes().ct_eq(token.secret().as_bytes());
+    if scheme.eq_ignore_ascii_case("bearer") && bool::from(same) {
         return Ok(());
     }
     Err(ControlError::new(

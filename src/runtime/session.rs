@@ -203,6 +203,11 @@ impl Session {
         Ok(self.capture.case(case_id, SystemTime::now()))
     }
 
+    /// The same; `None` where it has recorded nothing.
+    pub(super) fn recorded(&self) -> Option<Value> {
+        self.captured().ok().filter(|_| !self.capture.is_empty())
+    }
+
     pub(super) fn head(&self) -> Value {
         json!({
             "sessionId": self.id,

@@ -42,6 +42,15 @@ impl Default for EmbeddedRuntime {
     }
 }
 
+/// A session that ended without being closed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Its id.
+    pub(crate) session: String,
+    /// What it had captured, where it had captured anything.
+    pub(crate) capture: Option<Value>,
+}
+
 #[derive(Default)]
 struct State {
     sessions: HashMap<String, Session>,
@@ -83,29 +92,48 @@ impl EmbeddedRuntime {
 
     /// Closes every session that is open, and says how many there were.
     pub fn close_all(&self) -> usize {
-        let mut state = self.lock();
-        let open = state.sessions.len();
-        state.sessions.clear();
-        self.metrics.open.set(0);
-        open
+        self.end_all().len()
     }
 
     /// Closes the sessions that nobody used for that long; their ids, in order.
     pub fn close_idle(&self, limit: Duration) -> Vec<String> {
+        let ended = self.end_idle(limit).into_iter();
+        ended.map(|Ended { session, .. }| session).collect()
+    }
+
+    /// The same, with what they had captured.
+    pub(super) fn end_idle(&self, limit: Duration) -> Vec<Ended> {
+        let ended = self.end(|session| session.used.elapsed() >= limit);
+        self.metrics.idle.inc_by(ended.len() as u64);
+        ended
+    }
+
+    /// Closes every session that is open; what each had captured.
+    pub(crate) fn end_all(&self) -> Vec<Ended> {
+        self.end(|_| true)
+    }
+
+    fn end(&self, ends: impl Fn(&Session) -> bool) -> Vec<Ended> {
         let mut state = self.lock();
-        let mut idle: Vec<String> = state
+        let ids: Vec<String> = state
             .sessions
             .iter()
-            .filter(|(_, session)| session.used.elapsed() >= limit)
+            .filter(|(_, session)| ends(session))
             .map(|(id, _)| id.clone())
             .collect();
-        idle.sort();
-        for id in &idle {
-            state.sessions.remove(id);
-        }
-        self.metrics.idle.inc_by(idle.len() as u64);
+        let mut ended: Vec<Ended> = ids
+            .into_iter()
+            .map(|id| Ended {
+                capture: state
+                    .sessions
+                    .remove(&id)
+                    .and_then(|session| session.recorded()),
+                session: id,
+            })
+            .collect();
+        ended.sort_by(|a, b| a.session.cmp(&b.session));
         self.note_open(&state);
-        idle
+        ended
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

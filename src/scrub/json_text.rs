@@ -8,6 +8,9 @@ use super::secrets::{Secrets, is_secret_name};
 use super::text;
 use crate::json::Query;
 
+/// What a value is that the user's rules select.
+const BY_RULE: &str = "JSONPath of the rules";
+
 /// Replaces the secrets of a JSON text; `None` for a text that is not a JSON object or list.
 pub(super) fn scrub(
     text: &mut String,
@@ -44,6 +47,21 @@ pub(super) fn scrub(
     Some(kinds)
 }
 
+/// The same for a text of one JSON object a line; `None` for anything else.
+pub(super) fn scrub_lines(
+    text: &mut String,
+    paths: &[Query],
+    secrets: &mut Secrets,
+) -> Option<Vec<&'static str>> {
+    let mut kinds = Vec::new();
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for line in lines.iter_mut().filter(|line| !line.trim().is_empty()) {
+        kinds.extend(scrub(line, paths, secrets)?);
+    }
+    *text = lines.join("\n");
+    Some(kinds)
+}
+
 /// A walk over a text that is known to be JSON.
 struct Walk<'t> {
     bytes: &'t [u8],
@@ -69,7 +87,7 @@ impl Walk<'_> {
     fn value(&mut self, pointer: &str, name: Option<&str>, secret: Option<&'static str>) {
         self.space();
         let secret = match self.selected.contains(pointer) {
-            true => Some("JSONPath of the rules"),
+            true => Some(BY_RULE),
             false => secret.or_else(|| name.filter(|n| is_secret_name(n)).map(|_| "token")),
         };
         match self.bytes.get(self.at) {
@@ -142,7 +160,9 @@ impl Walk<'_> {
         let mut new = value.clone();
         let kinds = match secret {
             Some(kind) => self.secrets.whole(&mut new, kind),
-            None => text::plain(&mut new, self.secrets),
+            // JSON inside JSON.
+            None => scrub(&mut new, &[], self.secrets)
+                .unwrap_or_else(|| text::plain(&mut new, self.secrets)),
         };
         if new != value {
             self.replace(token, &Value::from(new).to_string());
@@ -162,6 +182,10 @@ impl Walk<'_> {
         }
         let literal = &self.text[start..self.at];
         let new = match secret {
+            // A flag that the user's rules select becomes nothing: it has no other shape.
+            Some(kind) if kind == BY_RULE && ["true", "false"].contains(&literal) => {
+                Some(("null".to_owned(), kind))
+            }
             Some(kind) => self.secrets.number(literal).map(|new| (new, kind)),
             None => {
                 let mut new = literal.to_owned();

@@ -6,6 +6,7 @@
 //! value that was found in one place goes wherever else it stands.
 
 mod json_text;
+mod rewrite;
 mod secrets;
 mod text;
 
@@ -18,6 +19,7 @@ use crate::http::Headers;
 use crate::json::Query;
 use crate::otlp::json::{Any, decode_base64, field};
 use crate::reader::{Node, Problems};
+pub(crate) use rewrite::rewrite;
 use secrets::Secrets;
 
 /// What the user adds to what is removed: `{"headers": […], "jsonPaths": […]}`.
@@ -79,8 +81,10 @@ pub(crate) struct Finding {
 pub(crate) struct Findings {
     /// The secrets, in the order of the document.
     pub list: Vec<Finding>,
-    /// Places that could not be looked into.
+    /// Bodies that are no text.
     pub opaque: Vec<String>,
+    /// Bodies whose encoding is not known: a secret may stand in them.
+    pub unread: Vec<String>,
 }
 
 /// Removes secrets. It remembers those that it has collected, over several documents.
@@ -230,6 +234,15 @@ impl Pass<'_> {
                         _ => {}
                     }
                 }
+                if let (Some(header), Ok(Any::Bytes(bytes))) = (header, Any::read(value))
+                    && let Ok(mut text) = String::from_utf8(bytes)
+                {
+                    let before = text.clone();
+                    self.header(header, &mut text);
+                    if text != before {
+                        *value = serde_json::json!({"stringValue": text});
+                    }
+                }
             }
             _ => {}
         }
@@ -252,10 +265,10 @@ impl Pass<'_> {
 
     /// The text of a body: JSON, a form, or anything else.
     fn body_text(&mut self, text: &mut String) {
-        let kinds = match json_text::scrub(text, &self.rules.paths, self.secrets) {
-            Some(kinds) => kinds,
-            None => text::form_or_plain(text, self.secrets),
-        };
+        let paths = &self.rules.paths;
+        let kinds = json_text::scrub(text, paths, self.secrets)
+            .or_else(|| json_text::scrub_lines(text, paths, self.secrets))
+            .unwrap_or_else(|| text::plain(text, self.secrets));
         self.note(&kinds);
     }
 
@@ -275,13 +288,14 @@ impl Pass<'_> {
             _ => return false,
         };
         let (plain, undecodable) = decoded(&encoding.headers, &bytes);
+        if undecodable.is_some() {
+            self.found.unread.push(self.place.clone());
+            return false;
+        }
         let Ok(mut text) = String::from_utf8(plain) else {
             self.found.opaque.push(self.place.clone());
             return false;
         };
-        if undecodable.is_some() {
-            self.found.opaque.push(self.place.clone());
-        }
         let before = text.clone();
         self.body_text(&mut text);
         if text == before {
@@ -292,18 +306,32 @@ impl Pass<'_> {
         true
     }
 
-    /// Anything that is no span: rules, fixtures, fields of others.
+    /// Anything that is no span: rules, fixtures, fields of others. `name` is that of the member it is, or
+    /// the word that stands for one: the `name` beside a `value`, the last step of a JSONPath.
     fn tree(&mut self, name: Option<&str>, value: &mut Value) {
+        let secret = name.is_some_and(secrets::is_secret_name);
         match value {
             Value::String(text) => {
                 let kinds = match name {
                     Some("body") => return self.body_text(text),
-                    Some(name) if secrets::is_secret_name(name) => {
-                        self.secrets.whole(text, "token")
-                    }
+                    _ if secret => self.secrets.whole(text, "token"),
                     _ => text::plain(text, self.secrets),
                 };
                 self.note(&kinds);
+            }
+            Value::Number(number) => {
+                let mut literal = number.to_string();
+                let kinds = if secret {
+                    let new = self.secrets.number(&literal);
+                    new.map(|new| literal = new)
+                        .map_or(vec![], |()| vec!["token"])
+                } else {
+                    self.secrets.inside(&mut literal)
+                };
+                if let (false, Ok(new)) = (kinds.is_empty(), serde_json::from_str(&literal)) {
+                    *value = new;
+                    self.note(&kinds);
+                }
             }
             Value::Array(elements) => {
                 elements.iter_mut().for_each(|e| self.tree(name, e));
@@ -326,15 +354,32 @@ impl Pass<'_> {
             }
             Value::Object(members) => {
                 let owner = self.place.clone();
-                for (name, member) in members.iter_mut() {
-                    self.place = format!("{owner}.{name}");
-                    self.tree(Some(name), member);
+                let called = members
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+                for (member_name, member) in members.iter_mut() {
+                    self.place = format!("{owner}.{member_name}");
+                    let word = match (member_name.as_str(), &called) {
+                        ("value", Some(called)) => called.as_str(),
+                        (path, _) if path.starts_with('$') => last_step(path),
+                        (own, _) => own,
+                    };
+                    // What a secret's name stands for is one, whatever it is made of.
+                    let word = if secret { name.unwrap_or(word) } else { word };
+                    self.tree(Some(word), member);
                 }
                 self.place = owner;
             }
-            _ => {}
+            Value::Null | Value::Bool(_) => {}
         }
     }
+}
+
+/// The last name in a JSONPath.
+fn last_step(path: &str) -> &str {
+    let names = path.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
+    names.filter(|name| !name.is_empty()).last().unwrap_or(path)
 }
 
 /// What a body attribute's bytes are.

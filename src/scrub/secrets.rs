@@ -18,7 +18,7 @@ const DOMAIN: &str = "@scrubbed.invalid";
 const NINES: &str = "999999";
 
 /// A pattern of this source is known to compile.
-fn known(pattern: &str) -> Option<Regex> {
+pub(super) fn known(pattern: &str) -> Option<Regex> {
     Regex::new(pattern).ok()
 }
 
@@ -149,16 +149,24 @@ impl Secrets {
         vec![kind]
     }
 
-    /// Replaces the digits of a number that is a secret by where it stands, and leaves it a number. A
-    /// short one becomes nines alone: there is no room for a hash beside what marks it.
+    /// Replaces the digits of a number that is a secret by where it stands, and leaves it a number; its
+    /// exponent stays. A short one becomes nines alone: there is no room for a hash beside what marks it.
+    /// `None` for what is no number, or is a placeholder.
     pub(super) fn number(&self, literal: &str) -> Option<String> {
-        let digits = literal.trim_start_matches('-');
-        let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if !is_integer || is_nines(digits) {
+        let (mantissa, exponent) = match literal.find(['e', 'E']) {
+            Some(at) => literal.split_at(at),
+            None => (literal, ""),
+        };
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        if digits.is_empty() || is_nines(&digits) {
             return None;
         }
-        let new = self.digits(digits).into_iter();
-        Some(new.map(|digit| char::from(b'0' + digit)).collect())
+        let mut new = self.digits(&digits).into_iter();
+        let mantissa = mantissa.chars().map(|c| match c.is_ascii_digit() {
+            true => char::from(b'0' + new.next().unwrap_or(9)),
+            false => c,
+        });
+        Some(mantissa.collect::<String>() + exponent)
     }
 
     /// Replaces the secrets inside a text that are known by their shape, or were met elsewhere.
@@ -174,7 +182,9 @@ impl Secrets {
             Some(format!("{MARK}{}", self.short_digest(found)))
         });
         replace(text, &EMAIL, "e-mail address", &mut kinds, |found| {
-            (!found.ends_with("scrubbed.invalid")).then(|| self.email(found))
+            // What stands before the `@` may be the placeholder of a URL's password.
+            let is_ours = found.ends_with("scrubbed.invalid") || found.starts_with(MARK);
+            (!is_ours).then(|| self.email(found))
         });
         replace(text, &DIGITS, "card number", &mut kinds, |found| {
             is_card(found).then(|| self.card(found))
@@ -291,23 +301,28 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         .filter(|c| !['_', '-', '.'].contains(c))
         .map(|c| c.to_ascii_lowercase())
         .collect();
-    name.ends_with("token")
-        || [
-            "authorization",
-            "password",
-            "passwd",
-            "pwd",
-            "passphrase",
-            "secret",
-            "clientsecret",
-            "secretkey",
-            "apikey",
-            "privatekey",
-            "sessionid",
-            "cookie",
-            "cvc",
-            "cvv",
-            "cvv2",
-        ]
-        .contains(&name.as_str())
+    const ENDINGS: [&str; 9] = [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authorization",
+    ];
+    const WHOLE: [&str; 10] = [
+        "pwd",
+        "pass",
+        "passphrase",
+        "jwt",
+        "sessionid",
+        "cookie",
+        "cvc",
+        "cvv",
+        "cvv2",
+        "pin",
+    ];
+    ENDINGS.iter().any(|ending| name.ends_with(ending)) || WHOLE.contains(&name.as_str())
 }

@@ -1,37 +1,50 @@
 //! Headers, queries, forms and other texts.
 
+use std::sync::LazyLock;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use regex::Regex;
 
-use super::secrets::{Secrets, is_secret_name};
+use super::secrets::{Secrets, is_secret_name, known};
 
-/// Headers whose whole value is a secret.
-const SECRET_HEADERS: [&str; 8] = [
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth-token",
-    "x-access-token",
-    "x-csrf-token",
-    "x-xsrf-token",
-    "x-amz-security-token",
-];
+/// `name=value` anywhere in a text: a query, a fragment, a log line. What comes behind the value stays.
+static ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    known(r#"(?P<before>\b(?P<name>[A-Za-z][\w.%-]*)=)(?P<value>[^&\s"'<>#;,]+)"#)
+});
+
+/// `<name>value</name>`
+static ELEMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    known(r"(?P<before><(?P<name>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
+});
+
+/// A field of a multipart form.
+static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    known(concat!(
+        r#"(?s)(?P<before>\bname="(?P<name>[^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)"#,
+        r"(?P<value>.*?)(?P<after>\r?\n--)",
+    ))
+});
+
+/// `user:password@` of a URL.
+static USERINFO: LazyLock<Option<Regex>> =
+    LazyLock::new(|| known(r"(?P<before>://)(?P<user>[^/@\s:]+):(?P<value>[^/@\s]+)(?P<after>@)"));
 
 /// Replaces the secrets of a header's value.
 pub(super) fn header(name: &str, value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     match name.to_ascii_lowercase().as_str() {
         "authorization" | "proxy-authorization" => credentials(value, secrets),
-        "cookie" => pairs(value, ';', |_| true, "cookie", secrets),
+        "cookie" => cookies(value, secrets),
         "set-cookie" => {
             let (cookie, attributes) = match value.split_once(';') {
                 Some((cookie, rest)) => (cookie.to_owned(), format!(";{rest}")),
                 None => (value.clone(), String::new()),
             };
             let mut cookie = cookie;
-            let kinds = pairs(&mut cookie, ';', |_| true, "cookie", secrets);
+            let kinds = cookies(&mut cookie, secrets);
             *value = cookie + &attributes;
             kinds
         }
-        name if SECRET_HEADERS.contains(&name) => secrets.whole(value, "token"),
+        name if is_secret_name(name) => secrets.whole(value, "token"),
         _ => plain(value, secrets),
     }
 }
@@ -48,57 +61,88 @@ fn credentials(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     kinds
 }
 
-/// Replaces the values of `name=value` pairs whose name `wanted` says is one of a secret.
-fn pairs(
-    value: &mut String,
-    separator: char,
-    wanted: impl Fn(&str) -> bool,
-    kind: &'static str,
-    secrets: &mut Secrets,
-) -> Vec<&'static str> {
+/// Replaces the values of `name=value` pairs.
+fn cookies(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let mut kinds = Vec::new();
     let parts: Vec<String> = value
-        .split(separator)
+        .split(';')
         .map(|part| {
             let Some((name, secret)) = part.split_once('=') else {
                 return part.to_owned();
             };
-            if !wanted(name.trim()) {
-                return part.to_owned();
-            }
             let mut secret = secret.to_owned();
-            kinds.extend(secrets.whole(&mut secret, kind));
+            kinds.extend(secrets.whole(&mut secret, "cookie"));
             format!("{name}={secret}")
         })
         .collect();
-    *value = parts.join(&separator.to_string());
+    *value = parts.join(";");
     kinds.dedup();
     kinds
 }
 
-/// Replaces the secrets of any text: a URL's query by its names, and what is known by its shape.
+/// Replaces the secrets of any text: those that a name stands before, and those that are known by their
+/// shape.
 pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let mut kinds = Vec::new();
-    let url = value.clone();
-    if let Some((before, rest)) = url.split_once('?') {
-        let (query, after) = match rest.find(['#', ' ', '"']) {
-            Some(end) => rest.split_at(end),
-            None => (rest, ""),
-        };
-        let mut query = query.to_owned();
-        kinds.extend(parameters(&mut query, secrets));
-        *value = format!("{before}?{query}{after}");
-    } else if is_form(value) {
-        // A query by itself, as `url.query` is.
-        kinds.extend(parameters(value, secrets));
+    let trimmed = value.trim();
+    if is_form(trimmed) {
+        let start = value.len() - value.trim_start().len();
+        let mut form = trimmed.to_owned();
+        let end = start + form.len();
+        kinds.extend(parameters(&mut form, secrets));
+        value.replace_range(start..end, &form);
+    }
+    for pattern in [&USERINFO, &ASSIGNMENT, &ELEMENT, &FIELD] {
+        kinds.extend(named(value, pattern, secrets));
     }
     kinds.extend(secrets.inside(value));
     kinds
 }
 
-/// A body that is not JSON.
-pub(super) fn form_or_plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
-    plain(value, secrets)
+/// Replaces the values that stand behind a secret's name, or behind no name at all.
+fn named(text: &mut String, pattern: &Option<Regex>, secrets: &mut Secrets) -> Vec<&'static str> {
+    let Some(pattern) = pattern else {
+        return Vec::new();
+    };
+    let (mut kinds, mut out, mut copied) = (Vec::new(), String::new(), 0);
+    for found in pattern.captures_iter(text) {
+        let part = |name: &str| found.name(name).map_or("", |part| part.as_str());
+        let name = percent_decode_str(part("name"))
+            .decode_utf8_lossy()
+            .into_owned();
+        if !name.is_empty() && !is_secret_name(&name) {
+            continue;
+        }
+        let (Some(whole), Some(value)) = (found.get(0), found.name("value")) else {
+            continue;
+        };
+        let user = part("user");
+        out.push_str(&text[copied..whole.start()]);
+        out.push_str(part("before"));
+        if !user.is_empty() {
+            let mut user = user.to_owned();
+            kinds.extend(secrets.whole(&mut user, "credentials of a URL"));
+            out.push_str(&format!("{user}:"));
+        }
+        let mut secret = percent_decode_str(value.as_str())
+            .decode_utf8_lossy()
+            .into_owned();
+        let new = secrets.whole(&mut secret, "token");
+        out.push_str(if new.is_empty() {
+            value.as_str()
+        } else {
+            &secret
+        });
+        kinds.extend(new);
+        out.push_str(part("after"));
+        copied = whole.end();
+    }
+    if copied > 0 {
+        out.push_str(&text[copied..]);
+        *text = out;
+    }
+    kinds.dedup();
+    kinds
 }
 
 /// Whether a text is `name=value&…` and nothing else.
