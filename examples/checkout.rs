@@ -365,5 +365,11 @@ fn main() -> std::io::Result<()> {
         .and_then(|port| port.parse().ok());
     let shop = Checkout::start(port.unwrap_or(0), proxy.as_deref())?;
     eprintln!("checkout listens at {}; Enter stops it", shop.url());
-    std::io::stdin().read_line(&mut String::new()).map(drop)
+    if std::io::stdin().read_line(&mut String::new())? == 0 {
+        // Nobody is there to press it: a signal ends this.
+        loop {
+            std::thread::park();
+        }
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ pub enum SoftprobeError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// No runtime answered.
-    #[error("no runtime answers at {url}; start one, or correct SOFTPROBE_RUNTIME_URL: {source}")]
+    #[error("no runtime answers at {url}; start one, or correct the URL: {source}")]
     Unreachable {
         /// What was called.
         url: String,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 
 use crate::error::{RuntimeError, SoftprobeError};
-use crate::runner::Refusal;
+use crate::runner::{Refusal, RefusalKind};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub(super) struct Answer {
     text: String,
     /// For machines, beside `status` and `exitCode`.
     fields: Map<String, Value>,
-    /// What is wrong: a code and a message; on standard error for people.
-    fault: Option<(String, String)>,
+    /// What is wrong: a code, and one message or more; on standard error for people.
+    fault: Option<(String, Vec<String>)>,
     /// Whether nothing is left to print.
     said: bool,
 }
@@ -92,9 +92,23 @@ impl Answer {
             exit,
             text: String::new(),
             fields: Map::new(),
-            fault: Some((code.to_owned(), message.to_string())),
+            fault: Some((code.to_owned(), vec![message.to_string()])),
             said: false,
         }
+    }
+
+    /// Several things are wrong: each is a line for people, and in `errors` for machines.
+    pub(super) fn all_failed(exit: Exit, code: &str, messages: Vec<String>) -> Self {
+        let answer = Self::failed(exit, code, "").field("errors", messages.clone());
+        Self {
+            fault: Some((code.to_owned(), messages)),
+            ..answer
+        }
+    }
+
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        self.exit.code()
     }
 
     /// Adds text for people.
@@ -134,8 +148,8 @@ impl Answer {
         if as_json {
             let status = if *exit == Exit::Fine { "ok" } else { "error" };
             let mut document = json!({"status": status, "exitCode": exit.code()});
-            if let Some((code, message)) = fault {
-                document["error"] = json!({"code": code, "message": message});
+            if let Some((code, messages)) = fault {
+                document["error"] = json!({"code": code, "message": messages.join("\n")});
             }
             for (name, value) in fields {
                 document[name] = value.clone();
@@ -147,7 +161,7 @@ impl Answer {
             if let Err(error) = print(if quiet { "" } else { text }) {
                 return unprinted(&error);
             }
-            if let Some((_, message)) = fault {
+            for message in fault.iter().flat_map(|(_, messages)| messages) {
                 let _ = writeln!(std::io::stderr(), "error: {message}");
             }
         }
@@ -219,15 +233,13 @@ fn of_refusal(refused: &RuntimeError) -> (Exit, String) {
 
 impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
-        let (exit, code) = if refusal.unreachable {
-            (Exit::Unreachable, "runtime_unreachable")
-        } else if refusal.invalid {
-            (Exit::InvalidInput, "invalid_input")
-        } else {
-            (Exit::Failure, "failure")
+        let Refusal { lines, kind } = refusal;
+        let (exit, code) = match kind {
+            RefusalKind::Unreachable => (Exit::Unreachable, "runtime_unreachable"),
+            RefusalKind::Invalid => (Exit::InvalidInput, "invalid_input"),
+            RefusalKind::Arguments => (Exit::Arguments, "invalid_arguments"),
+            RefusalKind::Failure => (Exit::Failure, "failure"),
         };
-        let lines = refusal.lines;
-        let answer = Answer::failed(exit, code, lines.join("\nerror: "));
-        Box::new(answer.field("errors", lines))
+        Box::new(Answer::all_failed(exit, code, lines))
     }
 }

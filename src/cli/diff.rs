@@ -1,7 +1,6 @@
 //! `suite diff`: two sets of captures against each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -13,12 +12,11 @@ use crate::compare::{
 };
 use crate::decode::decoded;
 use crate::http::{self, Direction, Response};
-use crate::runner;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Cases are paired by their path below the fixed part of each glob; a single case on either side \
-    is paired with the other. Exchanges are paired by direction, method, host and path, equal ones in captured order; the \
+    is paired with the other. Exchanges are paired by direction, method, host (but for the inbound one) and path, equal ones in captured order; the \
     order of different calls is not compared. \
     Volatile headers are left out, as under `headers: {mode: captured}`.\n\n\
     Exit code 0 where nothing differs, 1 where something does."
@@ -67,13 +65,11 @@ fn keys(cases: &Cases) -> Vec<String> {
 }
 
 fn read(pattern: &str) -> Result<Cases, Failed> {
-    let found = runner::files(pattern, &[Path::new("")]);
-    let found = found.map_err(|why| super::answer::invalid(Path::new(pattern), why))?;
-    let mut cases = Cases::new();
-    for file in &found.files {
-        cases.insert(found.name_of(file), files::read_case_file(file)?);
-    }
-    Ok(cases)
+    let found = files::find_one(pattern)?;
+    let cases = files::read_all(found.files.clone())?.into_iter();
+    Ok(cases
+        .map(|(file, case)| (found.name_of(&file), case))
+        .collect())
 }
 
 /// What has become of a case.
@@ -219,12 +215,13 @@ fn keyed(case: &Case) -> Vec<(Key, &Exchange)> {
     let keyed = case.exchanges().iter().map(|exchange| {
         let request = &exchange.request;
         let direction = exchange.direction.map_or("-", Direction::name);
-        let call = (
-            direction.to_owned(),
-            request.method.to_ascii_uppercase(),
-            request.host.to_ascii_lowercase(),
-            request.path.clone(),
-        );
+        // The application's own host is where it was captured, and no part of what it does.
+        let host = match exchange.direction {
+            Some(Direction::Inbound) => String::new(),
+            _ => request.host.to_ascii_lowercase(),
+        };
+        let method = request.method.to_ascii_uppercase();
+        let call = (direction.to_owned(), method, host, request.path.clone());
         let n = seen.entry(call.clone()).or_default();
         *n += 1;
         ((call.0, call.1, call.2, call.3, *n), exchange)

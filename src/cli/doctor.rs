@@ -12,8 +12,9 @@ use crate::client::{Timeouts, agent};
 use crate::control::{Call, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, SESSION_HEADER, split_target};
-use crate::proxy::{Idle, Proxy};
+use crate::proxy::{Idle, PROXY_GREETING, Proxy};
 use crate::rule::Answer as Reply;
+use crate::runner::address;
 use crate::runtime::{Oracle, Verdict};
 use crate::suite::{is_base_url, request_url};
 
@@ -34,7 +35,7 @@ pub(super) struct Doctor {
     #[arg(long, value_name = "URL", env = "APP_URL")]
     app_url: Option<String>,
     /// Where the proxy would listen
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", default_value = DEFAULT_PROXY)]
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", default_value = DEFAULT_PROXY, value_parser = address)]
     proxy_listen: String,
     /// The request that makes the application call something
     #[arg(long, value_name = "METHOD PATH", default_value = "GET /")]
@@ -86,8 +87,13 @@ impl Doctor {
         }
         let mut checks = runtime(global)?;
         checks.push(self.proxy_port());
-        if let Some(url) = &self.app_url {
-            checks.extend(self.application(url, probe));
+        match &self.app_url {
+            Some(url) => checks.extend(self.application(url, probe)),
+            None => checks.push(Check {
+                name: "application",
+                verdict: Health::Unclear,
+                message: "not looked at; --app-url names it".to_owned(),
+            }),
         }
         let text: String = checks
             .iter()
@@ -147,6 +153,11 @@ impl Doctor {
                 verdict: Health::Fine,
                 message: format!("{} is free", self.proxy_listen),
             },
+            Err(_) if self.is_own_proxy() => Check {
+                name,
+                verdict: Health::Fine,
+                message: format!("a softprobe proxy listens at {}", self.proxy_listen),
+            },
             Err(error) => Check {
                 name,
                 verdict: Health::Fault,
@@ -156,6 +167,14 @@ impl Doctor {
                 ),
             },
         }
+    }
+
+    /// Whether a proxy of this project listens where the doctor's would.
+    fn is_own_proxy(&self) -> bool {
+        let agent = agent(Timeouts::Whole(Duration::from_secs(2)));
+        let asked = agent.get(format!("http://{}/", self.proxy_listen)).call();
+        let text = asked.and_then(|mut answer| answer.body_mut().read_to_string());
+        text.is_ok_and(|text| text.starts_with(PROXY_GREETING))
     }
 
     /// Sends the probe and says what came of it.
@@ -192,7 +211,13 @@ impl Doctor {
             verdict,
             message,
         }];
-        if proxy.is_ok() && (sent.is_ok() || !calls.is_empty()) {
+        if proxy.is_err() {
+            checks.push(Check {
+                name: "propagation",
+                verdict: Health::Unclear,
+                message: "not looked at: the doctor needs the proxy's port for itself".to_owned(),
+            });
+        } else if sent.is_ok() || !calls.is_empty() {
             checks.push(self.propagation(&calls));
         }
         checks
@@ -207,7 +232,10 @@ impl Doctor {
         }
         let request = request.body(Vec::<u8>::new()).map_err(|e| e.to_string())?;
         let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
-        let answer = agent.run(request).map_err(|error| error.to_string())?;
+        let answer = agent.run(request).map_err(|error| match error {
+            ureq::Error::Timeout(_) => format!("it took longer than {} seconds", self.timeout),
+            other => other.to_string(),
+        })?;
         Ok(answer.status().as_u16())
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failed, arguments, failure, invalid};
 use super::validate::counted;
 use super::{files, given};
+use crate::case::Case;
 use crate::client::{Timeouts, agent};
 use crate::otlp::{decode, encode, rejected_spans};
 use crate::suite::is_base_url;
@@ -72,8 +73,8 @@ impl Otlp {
         let url = format!("{}/v1/traces", endpoint.trim().trim_end_matches('/'));
         // Every file is read before anything is sent: half an export helps nobody.
         let mut bodies = Vec::new();
-        for path in files::find(&self.files)? {
-            for body in self.bodies(&path)? {
+        for (path, case) in files::read_cases(&self.files)? {
+            for body in self.bodies(&path, &case)? {
                 bodies.push((path.display().to_string(), body));
             }
         }
@@ -122,8 +123,7 @@ impl Otlp {
     }
 
     /// The trace documents of a case, each with the number of its spans.
-    fn bodies(&self, path: &Path) -> Result<Vec<(usize, Vec<u8>)>, Failed> {
-        let case = files::read_case_file(path)?;
+    fn bodies(&self, path: &Path, case: &Case) -> Result<Vec<(usize, Vec<u8>)>, Failed> {
         let traces = case.document()["traces"].as_array();
         let traces = traces.map(Vec::as_slice).unwrap_or_default();
         let mut bodies = Vec::new();

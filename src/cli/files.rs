@@ -4,32 +4,50 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::answer::{Failed, invalid};
+use super::answer::{Answer, Exit, Failed, invalid};
 use crate::case::Case;
 use crate::disk::write_whole;
-use crate::error::CaseLoadError;
-use crate::runner;
+use crate::runner::{self, Found};
 use crate::session::read_case;
 
 /// The files that paths and globs mean, sorted, each once.
 pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
-    let here = Path::new("");
     let mut files = Vec::new();
     for pattern in patterns {
-        let found = runner::files(pattern, &[here]);
-        let found = found.map_err(|why| invalid(Path::new(pattern), unquoted(pattern, &why)))?;
-        files.extend(found.files);
+        files.extend(find_one(pattern)?.files);
     }
     files.sort();
     files.dedup();
     Ok(files)
 }
 
-/// The message without the path that stands before it anyway.
-fn unquoted<'m>(pattern: &str, message: &'m str) -> &'m str {
-    let bare = message.strip_prefix(&format!("`{pattern}` "));
-    let bare = bare.unwrap_or(message);
-    bare.trim_end_matches("; looked in ")
+/// What one path or glob means.
+pub(super) fn find_one(pattern: &str) -> Result<Found, Failed> {
+    runner::files(pattern, &[Path::new("")]).map_err(|why| {
+        let why = why.trim_end_matches("; looked in ").to_owned();
+        Box::new(Answer::failed(Exit::InvalidInput, "invalid_input", why))
+    })
+}
+
+/// The cases that paths and globs mean; every one that can't be read is told.
+pub(super) fn read_cases(patterns: &[String]) -> Result<Vec<(PathBuf, Case)>, Failed> {
+    read_all(find(patterns)?)
+}
+
+/// The cases in these files; every one that can't be read is told.
+pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Case)>, Failed> {
+    let (mut cases, mut faults) = (Vec::new(), Vec::new());
+    for path in files {
+        match read_case(&path) {
+            Ok(case) => cases.push((path, case)),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(cases);
+    }
+    let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", faults);
+    Err(Box::new(answer))
 }
 
 /// A file's text; `-` is standard input.
@@ -46,11 +64,6 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failed> {
 pub(super) fn read_json(path: &Path) -> Result<Value, Failed> {
     let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| invalid(path, format!("not JSON: {error}")))
-}
-
-/// A case file, read and understood.
-pub(super) fn read_case_file(path: &Path) -> Result<Case, Failed> {
-    read_case(path).map_err(|CaseLoadError { path, source }| invalid(&path, source))
 }
 
 /// Writes a file, whole or not at all, its folder made where it is missing.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::answer::{Answer, Failed, arguments, failure};
+use super::answer::{Answer, Exit, Failed, arguments, failure};
 use super::files;
 use crate::case::Case;
 use crate::http::split_port;
@@ -14,9 +14,9 @@ pub(super) struct Init {
     /// Captures: files, or globs of them
     #[arg(value_name = "CASE", required = true)]
     cases: Vec<String>,
-    /// The suite's name, the first part of every trial's name
-    #[arg(long, value_name = "NAME", default_value = "first")]
-    name: String,
+    /// The suite's name, the first part of every trial's name; that of the file, else `first`
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Writes the suite to this file, in the place of standard output
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -27,16 +27,31 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self) -> Result<Answer, Failed> {
-        if self.name.trim().is_empty() || self.name.starts_with('-') {
+        let stem = self.out.as_deref().and_then(Path::file_name);
+        let stem = stem.map(|name| name.to_string_lossy().into_owned());
+        let stem = stem.and_then(|name| Some(name.split('.').next()?.to_owned()));
+        let name = self.name.or(stem).unwrap_or_else(|| "first".to_owned());
+        if name.trim().is_empty() || name.starts_with('-') {
             return Err(arguments(
                 "--name: a name is not empty and does not start with `-`",
             ));
         }
-        let mut cases = Vec::new();
-        for path in files::find(&self.cases)? {
-            cases.push((path.clone(), files::read_case_file(&path)?));
+        let cases = files::read_cases(&self.cases)?;
+        let ambiguous = cases.iter().filter_map(|(path, case)| {
+            let why = case.inbound().err()?;
+            Some(format!("{}: {why}", path.display()))
+        });
+        let ambiguous: Vec<String> = ambiguous.collect();
+        if !ambiguous.is_empty() {
+            let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", ambiguous);
+            return Err(Box::new(answer));
         }
-        let suite = write_suite(&self.name, &cases);
+        let folder = self
+            .out
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""));
+        let suite = write_suite(&name, &cases, folder);
         let Some(out) = self.out else {
             return Ok(Answer::fine(suite.clone()).field("suite", suite));
         };
@@ -67,7 +82,7 @@ struct Calls {
 }
 
 /// The suite as YAML, with comments that explain.
-fn write_suite(name: &str, cases: &[(PathBuf, Case)]) -> String {
+fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
     let mut out = String::new();
     // Writing to a String can't fail.
     let _ = write!(
@@ -81,15 +96,12 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)]) -> String {
         quoted(name)
     );
     for (path, case) in cases {
-        let _ = writeln!(out, "  - {}", quoted(&with_slashes(path)));
-        match case.inbound() {
-            Ok(Some(_)) => {}
-            Ok(None) => out.push_str(
+        let path = relative_to(folder, path);
+        let _ = writeln!(out, "  - {}", quoted(&with_slashes(&path)));
+        if let Ok(None) = case.inbound() {
+            out.push_str(
                 "    # It has no inbound exchange: give `request: {source: inline, method, path, body}` in overrides.\n",
-            ),
-            Err(_) => out.push_str(
-                "    # Several of its exchanges could be the inbound one: mark one with sp.traffic.direction = inbound.\n",
-            ),
+            );
         }
     }
     out.push_str(
@@ -140,7 +152,14 @@ fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
         return;
     }
     out.push_str(
-        "# What answers each host and path that was called: the captured response.\nmocks:\n",
+        "# What answers each host and path that was called: the captured response. One that no call used fails
+\
+         # the case: the application called something else, or past the proxy.
+\
+         unused: fail
+\
+         mocks:
+",
     );
     let mut names: Vec<String> = Vec::new();
     for ((host, path), calls) in by_target {
@@ -202,6 +221,25 @@ fn free_name(host: &str, path: &str, taken: &[String]) -> String {
         n += 1;
     }
     free
+}
+
+/// The file as it is named from a folder; both are below the working directory, or absolute.
+fn relative_to(folder: &Path, file: &Path) -> PathBuf {
+    let is_plain = |path: &Path| {
+        let mut parts = path.components();
+        parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    };
+    if !is_plain(folder) || !is_plain(file) {
+        return file.to_owned();
+    }
+    let parts = |path: &Path| -> Vec<PathBuf> {
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        parts.map(|part| PathBuf::from(part.as_os_str())).collect()
+    };
+    let (folder, file) = (parts(folder), parts(file));
+    let common = folder.iter().zip(&file).take_while(|(a, b)| a == b).count();
+    let up = folder[common..].iter().map(|_| PathBuf::from(".."));
+    up.chain(file[common..].iter().cloned()).collect()
 }
 
 fn with_slashes(path: &Path) -> String {

@@ -42,8 +42,7 @@ impl Inspect {
 fn cases(patterns: &[String]) -> Result<Answer, Failed> {
     let mut text = String::new();
     let mut told = Vec::new();
-    for path in files::find(patterns)? {
-        let case = files::read_case_file(&path)?;
+    for (path, case) in files::read_cases(patterns)? {
         let shown = path.display().to_string();
         if !text.is_empty() {
             text.push('\n');

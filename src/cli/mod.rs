@@ -59,7 +59,7 @@ struct Global {
     /// Says more on standard error; twice says all
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Prints nothing but errors
+    /// Prints nothing but errors; suite run, one character a case
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 }

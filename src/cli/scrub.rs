@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Exit, Failed, invalid};
 use super::files;
 use super::validate::counted;
-use crate::case::Case;
 use crate::scrub::{Finding, Findings, Rules, Scrubber, rewrite};
 
 #[derive(Debug, clap::Args)]
@@ -46,13 +45,10 @@ impl Scrub {
         let mut scrubber = Scrubber::new(rules, key.as_bytes());
         // All are read before any is written: a secret of one may stand in another.
         let mut cases: Vec<(PathBuf, String, Value)> = Vec::new();
-        for path in files::find(&self.files)? {
+        for (path, case) in files::read_cases(&self.files)? {
             let text = files::read_text(&path)?;
-            let document: Value = serde_json::from_str(&text)
-                .map_err(|error| invalid(&path, format!("not JSON: {error}")))?;
-            Case::from_document(document.clone()).map_err(|why| invalid(&path, why))?;
-            scrubber.collect(&document);
-            cases.push((path, text, document));
+            scrubber.collect(case.document());
+            cases.push((path, text, case.document().clone()));
         }
         let mut report = Report::default();
         for (path, text, document) in cases {

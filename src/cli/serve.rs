@@ -11,11 +11,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
-use super::answer::{Answer, Failed, failure};
+use super::answer::{Answer, Failed, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
-use crate::control::{Call, Runtime as _};
+use crate::control::Runtime as _;
 use crate::proxy::{Idle, Proxy};
-use crate::runner::signal_code;
+use crate::runner::{address, check_runtime, signal_code};
 use crate::runtime::{ControlServer, EmbeddedRuntime, ServerOptions, keep_captures};
 
 /// How long requests that run may take to end.
@@ -29,10 +29,10 @@ const GRACE: Duration = Duration::from_secs(5);
 )]
 pub(super) struct Serve {
     /// Where the runtime listens; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, value_parser = address)]
     listen: String,
     /// Serves the proxy as well
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_PROXY)]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_PROXY, value_parser = address)]
     proxy: Option<String>,
     #[command(flatten)]
     idle: IdleFlag,
@@ -56,7 +56,7 @@ pub(super) struct Serve {
 #[derive(Debug, clap::Args)]
 pub(super) struct ProxyAlone {
     /// Where the proxy listens; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_PROXY)]
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_PROXY, value_parser = address)]
     listen: String,
     #[command(flatten)]
     idle: IdleFlag,
@@ -97,6 +97,8 @@ impl Serve {
             .largest_body(self.max_body);
         let captures = self.captures;
         if let Some(folder) = &captures {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| invalid(folder, format!("can't be made: {error}")))?;
             options = options.captures(folder);
         }
         if self.idle_timeout > 0 {
@@ -138,7 +140,7 @@ impl ProxyAlone {
     pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
         let signals = signals()?;
         let runtime = global.runtime()?;
-        runtime.call(&Call::Health)?;
+        check_runtime(&runtime)?;
         warn_of_open_proxy(&self.listen);
         let proxy = Proxy::start_remote(&runtime, &self.listen, self.idle.idle())?;
         let address = runtime.address();

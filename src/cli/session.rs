@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed, arguments, invalid};
 use super::{Global, files};
+use crate::case::Case;
 use crate::control::{Action, Call, Closing, Mode, Runtime as _};
+use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
 #[derive(Debug, clap::Subcommand)]
@@ -55,6 +57,9 @@ pub(super) enum Session {
         /// Of a capture session: the file of this machine that the case is written to
         #[arg(long, value_name = "FILE", conflicts_with = "out")]
         save: Option<PathBuf>,
+        /// Of a capture session: closes it though its capture goes nowhere
+        #[arg(long, conflicts_with_all = ["out", "save"])]
+        discard: bool,
     },
 }
 
@@ -112,10 +117,21 @@ impl Session {
                 strict,
                 case_id,
                 shell,
-            } => start(global, &mode, strict, case_id, shell),
+            } => {
+                let started = start(global, &mode, strict, case_id, shell);
+                // What evaluates this must not go on with the session of before.
+                started.map_err(|failed| match shell && !global.json {
+                    true => {
+                        let code = failed.code();
+                        let undo = format!("unset SOFTPROBE_SESSION_ID; (exit {code})\n");
+                        Box::new(failed.text(undo))
+                    }
+                    false => failed,
+                })
+            }
             Self::LoadCase { file, id } => {
                 let document = files::read_json(&file)?;
-                let case = crate::case::Case::from_document(document);
+                let case = Case::from_document(document);
                 let case = case.map_err(|why| invalid(&file, why))?;
                 let answer = id.call(global, Action::LoadCase(case.document().clone()))?;
                 Ok(changed("loaded", &case.id, &answer))
@@ -148,7 +164,17 @@ impl Session {
                 let text = format!("{:#}\n", answer["stats"]);
                 Ok(Answer::fine(text).fields(&answer))
             }
-            Self::Close { id, out, save } => close(global, &id, out, save.as_deref()),
+            Self::Close {
+                id,
+                out,
+                save,
+                discard,
+            } => {
+                if !discard && out.is_none() && save.is_none() {
+                    refuse_to_discard(global, &id)?;
+                }
+                close(global, &id, out, save.as_deref())
+            }
         }
     }
 }
@@ -170,8 +196,14 @@ fn start(
         }
         body["caseId"] = case_id.into();
     }
-    let answer = global.runtime()?.call(&Call::Start { body })?;
-    let id = answer["sessionId"].as_str().unwrap_or_default();
+    let runtime = global.runtime()?;
+    let answer = runtime.call(&Call::Start { body })?;
+    let id = answer["sessionId"]
+        .as_str()
+        .ok_or_else(|| SoftprobeError::Protocol {
+            url: runtime.address().to_owned(),
+            message: "the new session has no sessionId".to_owned(),
+        })?;
     let text = if shell {
         format!("export SOFTPROBE_SESSION_ID={id}\n")
     } else {
@@ -186,6 +218,20 @@ fn changed(verb: &str, what: &str, answer: &Value) -> Answer {
         "{verb} {what}; the session's revision is {revision}\n"
     ))
     .fields(answer)
+}
+
+/// A capture that goes nowhere is lost with its session.
+fn refuse_to_discard(global: &Global, id: &Id) -> Result<(), Failed> {
+    let stats = id.call(global, Action::Stats)?;
+    let recorded = stats["stats"]["extractedSpans"]
+        .as_u64()
+        .unwrap_or_default();
+    if stats["mode"] == Mode::Capture.name() && recorded > 0 {
+        return Err(arguments(format!(
+            "the session has captured {recorded} exchanges; give --save FILE or --out PATH, or --discard"
+        )));
+    }
+    Ok(())
 }
 
 fn close(
@@ -205,9 +251,11 @@ fn close(
     };
     let mut answer = id.call(global, Action::Close(closing))?;
     let mut text = "closed\n".to_owned();
+    let mut notes = Vec::new();
     if let Some(path) = save {
         let case = answer["case"].take();
         files::write(path, &format!("{case:#}\n"))?;
+        notes = Case::from_document(case).map_or_else(|why| vec![why.to_string()], |c| lacks(&c));
         answer["capturePath"] = path.display().to_string().into();
         if let Some(answer) = answer.as_object_mut() {
             answer.shift_remove("case");
@@ -216,5 +264,33 @@ fn close(
     if let Some(path) = answer["capturePath"].as_str() {
         text = format!("closed; the case is in {path}\n");
     }
-    Ok(Answer::fine(text).fields(&answer))
+    for note in &notes {
+        text.push_str(&format!("warning: {note}\n"));
+    }
+    Ok(Answer::fine(text).fields(&answer).field("warnings", notes))
+}
+
+/// What a capture lacks to be replayed.
+fn lacks(case: &Case) -> Vec<String> {
+    let mut lacks = Vec::new();
+    match case.inbound() {
+        Ok(Some(_)) => {}
+        Ok(None) => lacks.push(
+            "no inbound exchange was captured: send the request through the proxy, with the header \
+             x-softprobe-session-id, and see that the application answers"
+                .to_owned(),
+        ),
+        Err(several) => lacks.push(format!(
+            "{} inbound exchanges were captured, and a case is one: capture each in a session of its own",
+            several.spans.len()
+        )),
+    }
+    if case.outbound().next().is_none() {
+        lacks.push(
+            "no outbound call was captured: does the application's HTTP_PROXY name the proxy, and does its \
+             HTTP client look there?"
+                .to_owned(),
+        );
+    }
+    lacks
 }

@@ -43,10 +43,16 @@ pub(super) struct Run {
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
     /// How many cases run at the same time; the same as --test-threads
-    #[arg(long, value_name = "N", conflicts_with = "test_threads")]
+    #[arg(long, value_name = "N", conflicts_with = "test_threads", value_parser = parallel)]
     parallel: Option<usize>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// A number of cases, at least one.
+fn parallel(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "a number of at least 1 is wanted".to_owned())
 }
 
 impl Suite {

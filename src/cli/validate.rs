@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Exit, Failed};
 use super::{files, given};
 use crate::case::Case;
+use crate::otlp::encode;
 use crate::reader::Place;
 use crate::rule::Rule;
-use crate::runner::{Sources, check, project_root};
+use crate::runner::{Sources, check, project_root, relative};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Validate {
@@ -93,9 +94,8 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Found) -> Result<Answer, Fa
         text.push_str(&format!("{}: no error\n", counted(paths.len(), "file")));
         return Ok(Answer::fine(text).field("files", told));
     }
-    let message = lines.join("\nerror: ");
-    let answer = Answer::failed(Exit::InvalidInput, "invalid_input", message).text(text);
-    Err(Box::new(answer.field("files", told)))
+    let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", lines);
+    Err(Box::new(answer.text(text).field("files", told)))
 }
 
 pub(super) fn counted(n: usize, what: &str) -> String {
@@ -143,7 +143,24 @@ fn case_faults(path: &Path) -> Found {
         .warnings
         .extend(unanswered.map(|why| format!("{why}, so that it can't be a mock")));
     found.warnings.extend(case.warnings.iter().cloned());
+    found.warnings.extend(odd_traces(&case));
+    let is_time = |text: &str| humantime::parse_rfc3339_weak(text).is_ok();
+    if let Some(created) = case.created_at.as_deref().filter(|text| !is_time(text)) {
+        let warning = format!("createdAt: `{created}` is not a time of RFC 3339 in UTC");
+        found.warnings.push(warning);
+    }
     found
+}
+
+/// What a collector would refuse, and a replay does not need.
+fn odd_traces(case: &Case) -> Vec<String> {
+    let traces = case.document()["traces"].as_array();
+    let traces = traces.map(Vec::as_slice).unwrap_or_default();
+    let faults = traces.iter().enumerate().filter_map(|(n, trace)| {
+        let why = encode(trace).err()?;
+        Some(format!("traces[{n}].{why}; export otlp can't send it"))
+    });
+    faults.collect()
 }
 
 fn embedded_faults(rules: &[Value]) -> Vec<String> {
@@ -183,13 +200,28 @@ impl Suites {
             ..Sources::default()
         };
         let (suites, cases) = check(&sources, &project_root())?;
-        let text = format!(
-            "{} with {}: no error\n",
+        let (mut errors, mut text) = (Vec::new(), String::new());
+        for file in &cases {
+            let (found, shown) = (case_faults(file), relative(file));
+            let shown = shown.display();
+            errors.extend(found.errors.iter().map(|error| format!("{shown}: {error}")));
+            let warnings = found.warnings.iter();
+            text.extend(warnings.map(|warning| format!("warning: {shown}: {warning}\n")));
+        }
+        let summary = format!(
+            "{} with {}",
             counted(suites, "suite"),
-            counted(cases, "case")
+            counted(cases.len(), "case file")
         );
-        Ok(Answer::fine(text)
-            .field("suites", suites)
-            .field("cases", cases))
+        let answer = if errors.is_empty() {
+            Answer::fine(text + &summary + ": no error\n")
+        } else {
+            Answer::all_failed(Exit::InvalidInput, "invalid_input", errors).text(text)
+        };
+        let answer = answer.field("suites", suites).field("cases", cases.len());
+        match answer.code() {
+            0 => Ok(answer),
+            _ => Err(Box::new(answer)),
+        }
     }
 }

@@ -316,6 +316,14 @@ impl Hooks {
                 others[0].kind_name(),
                 self.listing()
             )),
+            (several, _) if several.iter().all(|hook| hook.name == several[0].name) => {
+                Err(format!(
+                    "`{word}` is ambiguous: {} {kind} hooks are registered by the name {}; give their \
+                 files, or the hooks, different names",
+                    several.len(),
+                    several[0].name
+                ))
+            }
             (several, _) => Err(format!(
                 "`{word}` is ambiguous: {} {kind} hooks answer to it ({}); write one name in full, \
                  and register each name once",

@@ -129,9 +129,15 @@ impl Proxy {
             ("https_proxy", url),
             ("NO_PROXY", String::new()),
             ("no_proxy", String::new()),
+            // Node's own clients look at the others only when they are told to.
+            ("NODE_USE_ENV_PROXY", "1".to_owned()),
         ]
     }
 }
+
+/// How the answer to a request begins that takes the proxy for a server.
+#[cfg(feature = "cli")]
+pub(crate) const PROXY_GREETING: &str = "softprobe: this is a proxy";
 
 /// What every connection of a proxy shares.
 #[derive(Debug)]

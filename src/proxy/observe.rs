@@ -7,7 +7,7 @@ use super::Shared;
 use super::correlate::{parse_traceparent, with_trace};
 use super::target::Form;
 use crate::case::{Recording, SpanPurpose};
-use crate::http::{Direction, Request, Response};
+use crate::http::{Direction, Request, Response, SESSION_HEADER};
 use crate::otlp::json::hex;
 use crate::serve::plain;
 
@@ -16,6 +16,7 @@ use crate::serve::plain;
 pub(super) struct Observed {
     /// As it is sent on.
     pub(super) request: Request,
+    direction: Direction,
     trace_id: String,
     span_id: String,
     parent_span_id: Option<String>,
@@ -26,17 +27,21 @@ impl Observed {
     pub(super) fn new(mut request: Request, form: Form) -> Self {
         let (trace_id, span_id) = random_ids();
         let named = parse_traceparent(&request.headers);
-        // Whoever calls the application through the proxy is its first hop; what the application sends
-        // by itself stays as it is.
-        if form == Form::Reverse {
+        // Whoever calls the application through the proxy is its first hop: a header names the session,
+        // which later hops carry in `tracestate`. What the application sends by itself stays as it is.
+        let direction = if form == Form::Reverse && request.headers.contains(SESSION_HEADER) {
             with_trace(&mut request.headers, &trace_id, &span_id);
-        }
+            Direction::Inbound
+        } else {
+            Direction::Outbound
+        };
         let (trace_id, parent_span_id) = match named {
             Some((trace_id, parent)) => (trace_id, Some(parent)),
             None => (trace_id, None),
         };
         Self {
             request,
+            direction,
             trace_id,
             span_id,
             parent_span_id,
@@ -56,8 +61,7 @@ impl Observed {
             let recording = Recording {
                 purpose: SpanPurpose::Extract,
                 session: Some(&session),
-                // Which leg it is, the header of a first hop tells: it is in the span.
-                direction: Direction::Outbound,
+                direction: self.direction,
                 trace_id: self.trace_id,
                 span_id: self.span_id,
                 parent_span_id: self.parent_span_id,

@@ -54,6 +54,6 @@ pub(super) fn of(
     }
     Err(plain(
         400,
-        "this is a proxy: set HTTP_PROXY to it, or call /__softprobe/<scheme>/<host>/<path>",
+        "this is a proxy; set HTTP_PROXY to it, or call /__softprobe/<scheme>/<host>/<path>",
     ))
 }

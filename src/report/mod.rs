@@ -8,7 +8,7 @@ mod text;
 #[cfg(feature = "cli")]
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
-pub(crate) use text::{Palette, text};
+pub(crate) use text::{NO_CALL, Palette, text};
 
 /// The text with every secret in it replaced.
 pub(crate) fn mask(text: String, secrets: &[String]) -> String {

@@ -11,6 +11,10 @@ use crate::stats::{Miss, OutboundCall, UncorrelatedCall};
 /// A value is cut after this many characters; the reports of machines have it whole.
 const LONGEST_VALUE: usize = 1_000;
 
+/// What to look at where mocks stood ready and no call came.
+pub(crate) const NO_CALL: &str = "no outbound call came by the proxy: does the application's HTTP_PROXY name it, and does its HTTP client \
+     look there? Node's own clients do with NODE_USE_ENV_PROXY=1; `softprobe doctor` tells what it sees";
+
 /// The colours of a report, or none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Palette {
@@ -93,6 +97,9 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         for UnusedMock { name, fails } in unused {
             let verdict = if *fails { " (unused: fail)" } else { "" };
             page.line(1, &format!("{name}{verdict}"));
+        }
+        if calls.is_empty() && uncorrelated.is_empty() {
+            page.line(1, NO_CALL);
         }
     }
     if !warnings.is_empty() {

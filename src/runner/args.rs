@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::Refusal;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
@@ -116,7 +117,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "URL", env = "APP_URL")]
     pub(crate) app_url: Option<String>,
     /// Where the proxy listens, for an application that was started by hand
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
     /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
     #[arg(
@@ -220,6 +221,18 @@ impl Flags {
                 given.extend(value.iter().flat_map(|v| [flag.to_owned(), v.clone()]));
             }
         }
+        if is_flagged(matches, "hook_timeout") {
+            given.extend(["--hook-timeout".to_owned(), self.hook_timeout.to_string()]);
+        }
+        for (id, flag) in [
+            ("one_at_a_time", "--one-at-a-time"),
+            ("forward_idle", "--forward-idle"),
+            ("allow_only", "--allow-only"),
+        ] {
+            if is_flagged(matches, id) {
+                given.push(flag.to_owned());
+            }
+        }
         if is_flagged(matches, "hooks") {
             let hooks = self.hooks.iter();
             given.extend(hooks.flat_map(|v| ["--hooks".to_owned(), v.clone()]));
@@ -321,7 +334,7 @@ impl Args {
     /// # Errors
     ///
     /// A message for 0 and for what is no number.
-    pub(crate) fn threads(&self) -> Result<Option<usize>, String> {
+    pub(crate) fn threads(&self) -> Result<Option<usize>, Refusal> {
         if self.flags.one_at_a_time {
             return Ok(Some(1));
         }
@@ -334,7 +347,9 @@ impl Args {
         };
         match threads {
             Some(threads) if threads > 0 => Ok(Some(threads)),
-            _ => Err(format!("{name} must be a number of at least 1")),
+            _ => Err(Refusal::arguments(format!(
+                "{name} must be a number of at least 1"
+            ))),
         }
     }
 }
@@ -348,6 +363,16 @@ fn target_name(program: &OsString) -> String {
             name.to_owned()
         }
         _ => stem.into_owned(),
+    }
+}
+
+/// An address to listen on: host and port. A blank variable is an unset one.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    match port {
+        _ if text.trim().is_empty() => Ok(String::new()),
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err("an address is a host and a port, such as 127.0.0.1:4100".to_owned()),
     }
 }
 

@@ -44,6 +44,12 @@ pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
     }
     let glob = Glob::new(pattern)?;
     let Some(glob) = glob else {
+        if bases.iter().any(|base| base.join(pattern).is_dir()) {
+            return Err(format!(
+                "`{pattern}` is a folder; name a file, or a glob such as `{}/**/*.case.json`",
+                pattern.trim_end_matches('/')
+            ));
+        }
         return Err(format!("`{pattern}` is not there{}", looked_in(bases)));
     };
     for base in bases {

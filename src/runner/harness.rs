@@ -18,7 +18,7 @@ use super::replay::replay;
 use super::world::{Started, World};
 use super::{Ended, Refusal};
 use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
-use crate::report::{Palette, junit, mask, text};
+use crate::report::{NO_CALL, Palette, junit, mask, text};
 
 /// How long cases that run may take to end after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
@@ -151,7 +151,7 @@ pub(super) fn run(
     };
     let start = Instant::now();
     let ended = run_until_signal(arguments, trials, &shared);
-    if matches!(ended, Outran::Signal(_)) {
+    if !matches!(ended, Outran::Done(_)) {
         shared.world.close_all();
     }
     // The application goes before the reports: what it still has to say belongs before them.
@@ -175,6 +175,11 @@ pub(super) fn run(
         write(path, &log_lines(&run))?;
     }
     Ok(match ended {
+        Outran::Broken => {
+            return Err("the results can't be written to standard output"
+                .to_owned()
+                .into());
+        }
         Outran::Signal(signal) => {
             let _ = writeln!(std::io::stderr(), "interrupted; open sessions are closed");
             Ended::Signal(signal)
@@ -211,6 +216,8 @@ fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal>
 enum Outran {
     Done(Conclusion),
     Signal(i32),
+    /// The results could not be told.
+    Broken,
 }
 
 /// Runs the trials on a thread of their own, so that this one can act on a signal at once.
@@ -229,8 +236,9 @@ fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Share
         });
     }
     std::thread::spawn(move || {
-        let conclusion = libtest_mimic::run(&arguments, trials);
-        let _ = sender.send(Outran::Done(conclusion));
+        // It panics where its output can't be written.
+        let ran = catch_unwind(AssertUnwindSafe(|| libtest_mimic::run(&arguments, trials)));
+        let _ = sender.send(ran.map_or(Outran::Broken, Outran::Done));
     });
     let ended = match receiver.recv() {
         Ok(Outran::Signal(signal)) => {
@@ -241,7 +249,7 @@ fn run_until_signal(arguments: Arguments, trials: Vec<Trial>, shared: &Arc<Share
         }
         Ok(done) => done,
         // The thread of the trials is gone without a word: nothing can be said to have passed.
-        Err(_) => Outran::Signal(0),
+        Err(_) => Outran::Broken,
     };
     if let Some(handle) = handle {
         handle.close();
@@ -322,6 +330,10 @@ impl Shared {
         let mut lines: Vec<String> = outcome.warnings.clone();
         for mock in &outcome.unused {
             lines.push(format!("mock `{}` was never used", mock.name));
+        }
+        if !outcome.unused.is_empty() && outcome.calls.is_empty() && outcome.uncorrelated.is_empty()
+        {
+            lines.push(NO_CALL.to_owned());
         }
         for call in &outcome.uncorrelated {
             lines.push(format!(

@@ -275,11 +275,14 @@ fn cases(suites: &[Suite], root: &Path) -> Result<Vec<Case>, Refusal> {
     }
 }
 
-/// Loads the suites and finds their cases, as a run would; how many suites and cases there are.
-pub(crate) fn check(sources: &Sources, root: &Path) -> Result<(usize, usize), Refusal> {
+/// Loads the suites and finds their cases, as a run would; how many suites there are, and their case files.
+pub(crate) fn check(sources: &Sources, root: &Path) -> Result<(usize, Vec<PathBuf>), Refusal> {
     let loaded = load(sources, root)?;
     let cases = cases(&loaded.suites, root)?;
-    Ok((loaded.suites.len(), cases.len()))
+    let mut files: Vec<PathBuf> = cases.into_iter().map(|case| case.file).collect();
+    files.sort();
+    files.dedup();
+    Ok((loaded.suites.len(), files))
 }
 
 fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Refusal> {

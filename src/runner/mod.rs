@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::HttpRuntime;
 use crate::control::{Call, Runtime as _};
 use crate::error::SoftprobeError;
 use crate::hook::Hooks;
@@ -29,8 +30,8 @@ use crate::suite::is_base_url;
 use discover::Case;
 use world::{Started, World, wait_until_listening};
 
-pub(crate) use args::{Args, Flags};
-pub(crate) use discover::files;
+pub(crate) use args::{Args, Flags, address};
+pub(crate) use discover::{Found, files};
 pub(crate) use load::{Sources, check};
 pub use world::App;
 
@@ -209,7 +210,7 @@ impl Replay {
             return harness::run(&args, threads, cases, Arc::new(world), None);
         }
         let (world, started) = self.start(&args, loaded.hooks)?;
-        if started.proxy.is_none() && args.runtime_url.is_none() {
+        if started.proxy.is_none() && args.runtime_url.is_none() && world.app.is_some() {
             refuse_without_proxy(&cases)?;
         }
         harness::run(&args, threads, cases, Arc::new(world), Some(started))
@@ -255,7 +256,7 @@ impl Replay {
             proxy: proxy.transpose().map_err(|e| e.to_string())?,
             hooks,
         };
-        if let (Some(proxy), false) = (&started.proxy, starts) {
+        if let (Some(proxy), false, false) = (&started.proxy, starts, args.quiet) {
             // The application is somebody else's to point here, and the port may be 0.
             let _ = writeln!(
                 std::io::stderr(),
@@ -279,9 +280,9 @@ impl Replay {
         if let Some(url) = &app
             && !is_base_url(url)
         {
-            return Err(Refusal::invalid(vec![format!(
+            return Err(Refusal::arguments(format!(
                 "the application's URL `{url}` is not a base URL such as `http://127.0.0.1:3000`"
-            )]));
+            )));
         }
         let oracle = started.proxy.is_some().then_some(oracle);
         let world = World::new(softprobe, oracle, app, args.rerun.clone());
@@ -292,7 +293,7 @@ impl Replay {
 /// The runtime that sessions are opened in, and what a proxy asks of it.
 fn connect(args: &Args) -> Result<(Softprobe, Arc<dyn Oracle>), Refusal> {
     let address = args.runtime_url.as_deref().unwrap_or("embedded");
-    if !args.silent {
+    if !(args.silent || args.quiet) {
         let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
     }
     let Some(url) = &args.runtime_url else {
@@ -301,13 +302,14 @@ fn connect(args: &Args) -> Result<(Softprobe, Arc<dyn Oracle>), Refusal> {
     };
     let runtime = Softprobe::builder().base_url(url).runtime();
     // Once, and loudly: without a runtime every case would say the same.
-    runtime.call(&Call::Health).map_err(|error| Refusal {
-        unreachable: matches!(
-            error,
-            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. }
-        ),
+    check_runtime(&runtime).map_err(|error| Refusal {
+        kind: match error {
+            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
+                RefusalKind::Unreachable
+            }
+            _ => RefusalKind::Failure,
+        },
         lines: vec![error.to_string()],
-        invalid: false,
     })?;
     let softprobe = Softprobe::with_runtime(Arc::new(runtime.clone()));
     Ok((softprobe, Arc::new(RemoteOracle::new(runtime))))
@@ -329,15 +331,38 @@ pub(crate) fn signal_code(signal: i32) -> u8 {
     128_u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }
 
+/// Whether a runtime answers there, and takes the token.
+pub(crate) fn check_runtime(runtime: &HttpRuntime) -> Result<(), SoftprobeError> {
+    let health = runtime.call(&Call::Health)?;
+    if health["status"] != "ok" {
+        return Err(SoftprobeError::Protocol {
+            url: runtime.address().to_owned(),
+            message: "its /health does not say that it is one".to_owned(),
+        });
+    }
+    runtime.call(&Call::Meta).map(drop)
+}
+
 /// Why a run does not start, one line a fault.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// What is wrong.
     pub(crate) lines: Vec<String>,
-    /// Whether it is what was given: a suite, a file, a name.
-    pub(crate) invalid: bool,
-    /// Whether it is that no runtime answers.
-    pub(crate) unreachable: bool,
+    /// What kind of thing that is.
+    pub(crate) kind: RefusalKind,
+}
+
+/// What keeps a run from starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    /// What was given: a suite, a file, a name.
+    Invalid,
+    /// Flags that are missing, or do not go together.
+    Arguments,
+    /// No runtime answers.
+    Unreachable,
+    /// Anything else.
+    Failure,
 }
 
 impl Refusal {
@@ -345,8 +370,15 @@ impl Refusal {
     pub(crate) fn invalid(lines: Vec<String>) -> Self {
         Self {
             lines,
-            invalid: true,
-            unreachable: false,
+            kind: RefusalKind::Invalid,
+        }
+    }
+
+    /// The flags are wrong.
+    pub(crate) fn arguments(line: String) -> Self {
+        Self {
+            lines: vec![line],
+            kind: RefusalKind::Arguments,
         }
     }
 }
@@ -355,8 +387,7 @@ impl From<String> for Refusal {
     fn from(message: String) -> Self {
         Self {
             lines: vec![message],
-            invalid: false,
-            unreachable: false,
+            kind: RefusalKind::Failure,
         }
     }
 }
@@ -366,7 +397,10 @@ pub(crate) fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let whole = path.canonicalize();
     match (here, &whole) {
-        (Ok(here), Ok(whole)) => whole.strip_prefix(&here).unwrap_or(path).to_owned(),
+        // At the root of everything a path is no shorter without it.
+        (Ok(here), Ok(whole)) if here.parent().is_some() => {
+            whole.strip_prefix(&here).unwrap_or(path).to_owned()
+        }
         _ => path.to_owned(),
     }
 }
@@ -379,7 +413,7 @@ fn refuse_without_proxy(cases: &[Case]) -> Result<(), Refusal> {
     let Some(case) = cases.iter().find(needs) else {
         return Ok(());
     };
-    Err(Refusal::from(format!(
+    Err(Refusal::arguments(format!(
         "{} has mocks or a policy, and the application's calls do not come by here; give \
          --proxy-listen ADDR, and start the application with HTTP_PROXY=http://ADDR",
         case.trial

@@ -180,8 +180,25 @@ fn judge_answer(
     let expected = captured.as_ref().map(expected);
     let mut comparison = compare(expected.as_ref(), &answer, &plan.assertions.rules);
     comparison.notes.extend(note);
+    comparison
+        .notes
+        .extend(answer_of_wrong_status(&comparison, &answer, plan));
     let hooks_ran = run_hooks(&answer, expected.as_ref(), plan, hooks, &mut comparison);
     (comparison, hooks_ran)
+}
+
+/// The beginning of an answer whose status is wrong: it mostly says why. Redactions were not made in it.
+fn answer_of_wrong_status(
+    comparison: &Comparison,
+    answer: &Response,
+    plan: &Plan,
+) -> Option<String> {
+    const MOST: usize = 500;
+    let wrong = comparison.mismatches.iter().any(|m| m.path == "status");
+    let text = std::str::from_utf8(&answer.body).ok()?;
+    let redacted = !plan.assertions.rules.body.redactions.is_empty();
+    let shown: String = text.chars().take(MOST).collect();
+    (wrong && !redacted && !shown.is_empty()).then(|| format!("the answer's body: {shown}"))
 }
 
 fn run_hooks(

@@ -255,22 +255,36 @@ fn the_doctor_sees_whether_an_application_propagates() {
     run(&["doctor", "--probe", "nowhere"]).ends(2, &["--probe"]);
 
     let served = Served::start(&[]);
-    let taken = served.proxy().to_string();
-    run(&[
+    let own = served.proxy().to_string();
+    let url = served.url();
+    let app = Stub::start(|_| http(200, &[], ""));
+    let args = [
         "doctor",
         "--proxy-listen",
-        &taken,
+        &own,
         "--runtime-url",
-        &served.url(),
-    ])
-    .ends(
-        10,
+        &url,
+        "--app-url",
+        &app.url(),
+    ];
+    run(&args).ends(
+        0,
         &[
             "ok       runtime",
             "ok       versions         http-control-api@v1, schema 1",
-            "fault    proxy port",
+            "ok       proxy port       a softprobe proxy listens at",
+            "unclear  propagation      not looked at: the doctor needs",
         ],
     );
+    let taken = app.address.to_string();
+    run(&["doctor", "--proxy-listen", &taken]).ends(
+        10,
+        &[
+            "fault    proxy port",
+            "unclear  application      not looked at; --app-url names it",
+        ],
+    );
+    run(&["doctor", "--proxy-listen", "4100"]).ends(2, &["such as 127.0.0.1:4100"]);
     run(&[
         "doctor",
         "--proxy-listen",

@@ -475,7 +475,9 @@ fn a_language_that_is_not_installed_is_told_of() {
     );
     if is_there("python3") && is_there("node") {
         // Two languages at once; a name that both have is ambiguous.
-        run_suite(&project, &app, &[])
-            .ends(5, &["`shop.ok` is ambiguous: 2 request hooks answer to it"]);
+        run_suite(&project, &app, &[]).ends(
+            5,
+            &["2 request hooks are registered by the name shop.ok; give their files"],
+        );
     }
 }

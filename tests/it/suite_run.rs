@@ -59,7 +59,8 @@ fn suites_run_from_the_command() {
     suite_run(&["--exact", "--filter", "s::one"]).ends(0, &["1 passed"]);
     suite_run(&["--exact", "--filter", "s::none"])
         .ends(5, &["no case is called s::none; 3 cases are known"]);
-    suite_run(&["--parallel", "0"]).ends(1, &["must be a number of at least 1"]);
+    suite_run(&["--parallel", "0"]).ends(2, &["a number of at least 1 is wanted"]);
+    suite_run(&["--test-threads", "0"]).ends(2, &["must be a number of at least 1"]);
     let failed = suite_run(&[]);
     failed.ends(
         20,
@@ -148,7 +149,7 @@ fn suites_run_from_the_command() {
         project.path(),
         &["suite", "run", "s.suite.yaml", "--app-url", "x"],
     )
-    .ends(5, &["`x` is not a base URL"]);
+    .ends(2, &["`x` is not a base URL"]);
 }
 
 #[test]
