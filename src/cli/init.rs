@@ -258,7 +258,8 @@ fn with_slashes(path: &Path) -> String {
 fn quoted(text: &str) -> String {
     let text = text.replace("${", "$${");
     let first = text.chars().next();
-    let plain = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '/')
+    let plain = (first.is_some_and(|c| c.is_ascii_alphabetic() || c == '/')
+        || text.starts_with("../"))
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c))

@@ -379,7 +379,7 @@ impl Pass<'_> {
 /// The last name in a JSONPath.
 fn last_step(path: &str) -> &str {
     let names = path.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
-    names.filter(|name| !name.is_empty()).last().unwrap_or(path)
+    names.rev().find(|name| !name.is_empty()).unwrap_or(path)
 }
 
 /// What a body attribute's bytes are.

@@ -228,6 +228,91 @@ fn bodies_that_were_captured_as_bytes_are_looked_into() {
     );
 }
 
+#[test]
+fn secrets_are_found_wherever_a_name_tells_them() {
+    let secret = "hunter2hunter2";
+    for body in [
+        "user=bob&password=hunter2hunter2\n",
+        "password=hunter2hunter2&next=/a?b=c",
+        "--x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2hunter2\r\n--x--",
+        "{\"password\":\"hunter2hunter2\"}\n{\"a\":1}\n",
+        "<login><password>hunter2hunter2</password></login>",
+        "{\"payload\":\"{\\\"password\\\":\\\"hunter2hunter2\\\"}\"}",
+        "https://a.example/#access_token=hunter2hunter2",
+        "https://bob:hunter2hunter2@a.example/x",
+        "first ?a=1 then ?api_key=hunter2hunter2 here",
+    ] {
+        let document = case(&[attribute("http.request.body", body)]);
+        let (clean, findings) = scrubbed(&document, Rules::default());
+        assert!(
+            !clean.to_string().contains(secret),
+            "{body}: {}",
+            value(&clean, 0)
+        );
+        assert!(!findings.list.is_empty(), "{body}");
+        let (again, findings) = scrubbed(&clean, Rules::default());
+        assert_eq!((&again, findings.list), (&clean, vec![]), "{body}");
+    }
+    // A URL keeps its host.
+    let url = case(&[attribute(
+        "url.full",
+        "https://bob:hunter2hunter2@a.example/x",
+    )]);
+    let (clean, _) = scrubbed(&url, Rules::default());
+    let clean = value(&clean, 0);
+    assert!(
+        clean.ends_with("@a.example/x") && !clean.contains("bob"),
+        "{clean}"
+    );
+    for name in [
+        "x-vault-token",
+        "x-goog-api-key",
+        "Private-Token",
+        "x_api_key",
+        "x-client-secret",
+    ] {
+        let key = format!("http.request.header.{name}");
+        let (clean, _) = scrubbed(&case(&[attribute(&key, "abc-1")]), Rules::default());
+        assert!(value(&clean, 0).starts_with("scrubbed-"), "{name}");
+    }
+}
+
+#[test]
+fn secrets_outside_of_spans_are_found() {
+    let mut document = case(&[json!({
+        "key": "http.request.header.authorization",
+        "value": {"bytesValue": encode_base64(b"Bearer tok-0")},
+    })]);
+    document["fixtures"] =
+        json!([{"name": "auth_token", "value": "tok-1"}, {"name": "n", "value": 1}]);
+    document["rules"] = json!([{
+        "when": {"headers": {"authorization": "Bearer tok-2"}, "bodyJsonPathEquals": {"$.user.password": "tok-3", "$.n": 4}},
+        "then": {"action": "mock", "response": {
+            "headers": {"set-cookie": ["a=tok-4", "b=tok-5"]},
+            "body": {"cvv": 123, "card": 4_242_424_242_424_242_u64, "total": 12},
+        }},
+    }]);
+    let (clean, _) = scrubbed(&document, Rules::default());
+    let text = clean.to_string();
+    for secret in ["tok-", "dG9rL", "123,", "4242424242424242"] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    assert_eq!(clean["fixtures"][1], json!({"name": "n", "value": 1}));
+    let body = &clean["rules"][0]["then"]["response"]["body"];
+    assert_eq!((&body["total"], &body["cvv"]), (&json!(12), &json!(999)));
+}
+
+#[test]
+fn rules_reach_every_kind_of_value() {
+    let rules = json!({"jsonPaths": ["$.geo.lat", "$.flag", "$.big"]});
+    let body = "{\"geo\":{\"lat\":52.5200,\"lon\":13.4},\"flag\":true,\"big\":1.5e300}";
+    let document = case(&[attribute("http.request.body", body)]);
+    let (clean, findings) = scrubbed(&document, Rules::read(&rules).unwrap());
+    let wanted = "{\"geo\":{\"lat\":99.9999,\"lon\":13.4},\"flag\":null,\"big\":9.9e300}";
+    assert_eq!(value(&clean, 0), wanted);
+    assert_eq!(findings.list[0].kind, "JSONPath of the rules");
+}
+
 /// Any JSON, with the words and the shapes of secrets in it more often than not.
 fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     use proptest::prelude::*;
@@ -291,5 +376,16 @@ proptest::proptest! {
         proptest::prop_assert_eq!(skeleton(&clean), skeleton(&body));
         let (twice, findings) = scrubbed(&once, Rules::default());
         proptest::prop_assert_eq!((&once, findings.list), (&twice, vec![]));
+    }
+
+    #[test]
+    fn a_rewritten_text_says_what_was_meant_and_no_more(old in any_json(), new in any_json(), pretty: bool) {
+        let text = if pretty { format!("{old:#}") } else { old.to_string() };
+        // What comes back from text is what a text can say of it.
+        let old: Value = serde_json::from_str(&text).unwrap();
+        let new: Value = serde_json::from_str(&new.to_string()).unwrap();
+        let rewritten = rewrite(&text, &old, &new);
+        proptest::prop_assert_eq!(serde_json::from_str::<Value>(&rewritten).unwrap(), new);
+        proptest::prop_assert_eq!(rewrite(&text, &old, &old), text);
     }
 }

@@ -1,5 +1,7 @@
 //! Commands on sessions, the doctor, completions, help: what they say, their JSON documents, their exit codes.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::{Value, json};
 
 use crate::command::{Output, Served, run, run_in, softprobe};
@@ -125,6 +127,21 @@ fn a_session_is_worked_on_from_the_shell() {
         (3, &json!("runtime_unreachable"))
     );
     run(&["session", "start", "--case-id", "x"]).ends(2, &["--case-id goes with --mode capture"]);
+    // A shell that evaluates this does not go on with the session of before.
+    let failed = run(&[
+        "session",
+        "start",
+        "--shell",
+        "--runtime-url",
+        "http://127.0.0.1:1",
+    ]);
+    assert_eq!(
+        failed.ends(3, &[]).stdout,
+        "unset SOFTPROBE_SESSION_ID; (exit 3)\n"
+    );
+    let other = Stub::json(200, &json!({"hello": 1}));
+    run(&["session", "start", "--runtime-url", &other.url()])
+        .ends(1, &["the new session has no sessionId"]);
     let page = Stub::start(|_| http(200, &[], "<html>"));
     run(&["session", "start", "--runtime-url", &page.url()])
         .ends(1, &["does not speak the control API"]);
@@ -176,6 +193,41 @@ fn a_capture_is_saved_here_or_there() {
     project.write("file", "");
     close(&open, &["--save", "file/x.case.json"]).ends(5, &["file/x.case.json: can't be written"]);
     close(&open, &[]).ends(0, &["closed"]);
+
+    // What was captured is not lost by a word that is missing, and what it lacks is told.
+    let upstream = Stub::start(|_| http(200, &[], "{}"));
+    let record = |id: &str, form: &str| {
+        // Whoever calls the application names the session by a header, the application by what it passes on.
+        let named = match form.starts_with('/') {
+            true => format!("x-softprobe-session-id: {id}"),
+            false => format!("tracestate: x-softprobe-session-id={id}"),
+        };
+        let call = format!("GET {form} HTTP/1.1\r\nhost: x\r\n{named}\r\n\r\n");
+        assert_eq!(send(served.proxy(), call).status, 200);
+    };
+    let inbound = format!("/__softprobe/http/{}/a", upstream.address);
+    let outbound = format!("{}/b", upstream.url());
+    let id = start();
+    record(&id, &inbound);
+    close(&id, &[]).ends(
+        2,
+        &["has captured 1 exchanges; give --save FILE or --out PATH, or --discard"],
+    );
+    close(&id, &["--save", "a.case.json"]).ends(0, &["warning: no outbound call was captured"]);
+    let id = start();
+    record(&id, &outbound);
+    close(&id, &["--save", "a.case.json"]).ends(0, &["the header x-softprobe-session-id"]);
+    let id = start();
+    for call in [&inbound, &inbound, &outbound] {
+        record(&id, call);
+    }
+    close(&id, &["--save", "a.case.json"])
+        .ends(0, &["2 inbound exchanges were captured, and a case is one"]);
+    run_in(project.path(), &["suite", "init", "a.case.json"])
+        .ends(5, &["2 spans could be the inbound"]);
+    let id = start();
+    record(&id, &outbound);
+    close(&id, &["--discard"]).ends(0, &["closed"]);
 }
 
 #[test]
@@ -239,6 +291,35 @@ fn the_doctor_sees_whether_an_application_propagates() {
     doctor(&app(""), &["--probe", "GET /quiet"]).ends(
         0,
         &["unclear  propagation      no call of the application came by"],
+    );
+    // What is inside TLS can't be seen, and is no fault.
+    let tls = Stub::start(move |_| {
+        let mut stream = std::net::TcpStream::connect(free).unwrap();
+        let head = "CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        crate::support::read_answer(&mut stream, true);
+        stream.write_all(&[0x16]).unwrap();
+        let _ = stream.read(&mut [0]);
+        http(200, &[], "")
+    });
+    doctor(&tls, &[]).ends(
+        0,
+        &["unclear  propagation      1 of 1 calls are inside TLS"],
+    );
+    let dropping = Stub::start(move |_| {
+        send(
+            free,
+            "GET http://a.example/dep HTTP/1.1\r\nhost: a.example\r\n\r\n",
+        );
+        Vec::new()
+    });
+    doctor(&dropping, &[]).ends(
+        10,
+        &[
+            "unclear  application",
+            "after its call was answered with status 599",
+            "fault    propagation",
+        ],
     );
     let gone = [
         "doctor",
@@ -371,4 +452,49 @@ fn completions_help_and_arguments() {
         );
     }
     run(&["--help"]).ends(0, &["10 doctor found a fault, 20 suite failed"]);
+}
+
+#[test]
+fn blank_variables_are_unset_ones() {
+    let (project, served) = (Project::new(), Served::start(&[]));
+    let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
+    project.write("a.case.json", document(&[inbound]).to_string());
+    project.write("s.suite.yaml", "name: s\ncases: a.case.json\n");
+    let blank = |args: &[&str], names: &[&str]| {
+        let mut command = softprobe(args);
+        command.current_dir(project.path());
+        command.envs(names.iter().map(|name| (name, " ")));
+        Output::of(&mut command)
+    };
+    let names = [
+        "APP_URL",
+        "SOFTPROBE_HOOKS",
+        "SOFTPROBE_ENV_FILE",
+        "SOFTPROBE_PROXY_LISTEN",
+        "SOFTPROBE_RUNTIME_URL",
+    ];
+    blank(&["suite", "validate", "s.suite.yaml"], &names).ends(0, &["1 suite with 1 case file"]);
+    blank(&["suite", "run", "s.suite.yaml"], &names).ends(20, &["there is no application"]);
+    blank(&["doctor", "--proxy-listen", "127.0.0.1:0"], &names).ends(0, &["embedded"]);
+    blank(
+        &["export", "otlp", "a.case.json"],
+        &["OTEL_EXPORTER_OTLP_ENDPOINT"],
+    )
+    .ends(1, &["http://127.0.0.1:4318/v1/traces"]);
+    let mut start = softprobe(&["session", "start", "--runtime-url", &served.url()]);
+    Output::of(start.env("SOFTPROBE_API_TOKEN", " ")).ends(0, &["sess_"]);
+    run(&["serve", "--listen", "20581"]).ends(2, &["such as 127.0.0.1:4100"]);
+}
+
+#[test]
+fn a_proxy_needs_the_runtimes_token_from_the_start() {
+    let locked = Served::start_with(&[], &[("SOFTPROBE_API_TOKEN", "t")]);
+    run(&[
+        "proxy",
+        "--listen",
+        "127.0.0.1:0",
+        "--runtime-url",
+        &locked.url(),
+    ])
+    .ends(1, &["this runtime wants a token; set SOFTPROBE_API_TOKEN"]);
 }

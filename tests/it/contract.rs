@@ -458,3 +458,45 @@ fn a_call_that_fits_no_session_is_listed_in_all_of_them() {
         );
     });
 }
+
+#[test]
+fn a_rules_delay_works_behind_every_proxy() {
+    let served = Served::start(&[]);
+    // Whoever asks waits for a delayed answer longer than for any other.
+    let remote = at(&served.url())
+        .timeout(std::time::Duration::from_millis(100))
+        .runtime();
+    let proxy = Proxy::start_remote(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+    let session = at(&served.url())
+        .build()
+        .start_session(Mode::Replay)
+        .unwrap();
+    let late = Mock::new(Predicate::outbound())
+        .latency(std::time::Duration::from_millis(400))
+        .response(MockResponse::new(200).body("late"));
+    session.mock_outbound(late).unwrap();
+    let call = "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n";
+    assert_eq!(send(proxy.address(), call).text(), "late");
+}
+
+#[test]
+fn a_runtime_that_is_too_slow_is_not_called_absent() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let slow = crate::support::Stub::start(move |_| {
+        let _ = released.lock().unwrap().recv_timeout(crate::support::LIMIT);
+        crate::support::http(200, &[], "{}")
+    });
+    let softprobe = at(&slow.url())
+        .timeout(std::time::Duration::from_millis(50))
+        .build();
+    let error = softprobe.start_session(Mode::Replay).unwrap_err();
+    assert!(matches!(error, SoftprobeError::Timeout { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("gave no answer to http://127.0.0.1:"),
+        "{error}"
+    );
+    release.send(()).unwrap();
+}

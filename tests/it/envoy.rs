@@ -714,3 +714,25 @@ fn a_case_in_either_dialect_is_exported_and_what_a_collector_refuses_is_told() {
         .unwrap();
     assert!(child.wait().unwrap().success() && help.contains("--protocol"));
 }
+
+#[test]
+fn what_a_collector_rejects_is_not_called_sent() {
+    let project = Project::new();
+    let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
+    project.write("a.case.json", document(&[inbound]).to_string());
+    let as_json = json!({"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}});
+    let as_json = as_json.to_string().into_bytes();
+    // partial_success { rejected_spans: 2, error_message: "too old" }
+    let as_protobuf = b"\x0a\x0b\x08\x02\x12\x07too old".to_vec();
+    for answer in [as_json, as_protobuf] {
+        let collector = Stub::start(move |_| http(200, &[], &answer));
+        let args = [
+            "export",
+            "otlp",
+            "a.case.json",
+            "--endpoint",
+            &collector.url(),
+        ];
+        run_in(project.path(), &args).ends(1, &["the collector rejected 2 spans: too old"]);
+    }
+}

@@ -535,3 +535,152 @@ fn document_with(body: &str) -> String {
     )])
     .to_string()
 }
+
+#[test]
+fn a_generated_suite_fits_what_lookups_find() {
+    let project = Project::new();
+    let out = |n, call: &str, status| span(n, "outbound", call, status, &[]);
+    let spans = [
+        span(1, "inbound", "GET shop.example/a", Some(200), &[]),
+        out(2, "GET half.example/x", Some(200)),
+        out(3, "GET half.example/x", None),
+        out(4, "GET port.example/y", Some(200)),
+        out(5, "GET port.example:8080/y", Some(200)),
+        out(6, "GET odd.example/a\nevil: x", Some(200)),
+    ];
+    project.write("a.case.json", document(&spans).to_string());
+    run_in(
+        project.path(),
+        &[
+            "suite",
+            "init",
+            "a.case.json",
+            "-o",
+            "deep/down/all.suite.yaml",
+        ],
+    )
+    .ends(0, &[]);
+    let text = std::fs::read_to_string(project.path().join("deep/down/all.suite.yaml")).unwrap();
+    for line in [
+        "name: all\n",
+        "  - ../../a.case.json\n",
+        "this answer is made up",
+        "match: { host: port.example, path: /y }\n    expect: all",
+        "  # GET odd.example/a?evil: x\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    // It is found from anywhere.
+    let suite = project.path().join("deep/down/all.suite.yaml");
+    crate::command::run(&["suite", "validate", suite.to_str().unwrap()])
+        .ends(0, &["1 suite with 1 case file"]);
+}
+
+#[test]
+fn suites_are_validated_with_their_cases() {
+    let suite = "name: s\ncases: [ a.case.json, b.case.json, c.case.json ]\n";
+    let odd = json!({
+        "version": "1.0.0", "caseId": "c", "createdAt": "yesterday",
+        "traces": [{"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "zz", "kind": "SPAN_KIND_FOO"}]}]}]}],
+    });
+    let files = [
+        ("s.yaml", suite),
+        ("a.case.json", "{"),
+        ("b.case.json", "{}"),
+        ("c.case.json", &odd.to_string()),
+    ];
+    validated(&["suite", "validate", "s.yaml"], &files).ends(
+        5,
+        &[
+            "error: a.case.json: line 1, column 1: not JSON",
+            "error: b.case.json: `version` is missing",
+            "warning: c.case.json: there is no inbound exchange",
+            "warning: c.case.json: traces[0].resourceSpans[0].scopeSpans[0].spans[0].spanId: expected 8 bytes",
+            "warning: c.case.json: createdAt: `yesterday` is not a time",
+        ],
+    );
+    validated(&["inspect", "case", "*.case.json"], &files).ends(
+        5,
+        &[
+            "error: a.case.json: line 1",
+            "error: b.case.json: `version`",
+        ],
+    );
+    validated(&["validate", "case", "x"], &[("x/a.case.json", "{}")]).ends(
+        5,
+        &["`x` is a folder; name a file, or a glob such as `x/**/*.case.json`"],
+    );
+}
+
+#[test]
+fn captures_that_differ_in_what_can_not_be_compared_differ_all_the_same() {
+    let project = Project::new();
+    let with = |scheme: &str, body: &str| {
+        let more = [attribute("url.scheme", scheme), response_body(body)];
+        document(&[span(1, "outbound", "GET a.example/", None, &more)]).to_string()
+    };
+    project.write("old.case.json", with("http", "one"));
+    project.write("new.case.json", with("https", "two"));
+    let args = [
+        "suite",
+        "diff",
+        "--baseline",
+        "old.case.json",
+        "--current",
+        "new.case.json",
+    ];
+    run_in(project.path(), &args).ends(
+        1,
+        &[
+            "request scheme\n        was  http\n        is   https",
+            "neither has a status",
+        ],
+    );
+}
+
+#[test]
+fn scrubbing_touches_nothing_else() {
+    let project = Project::new();
+    let text = "{\n  \"version\": \"1.0.0\", \"caseId\": \"c\",\n\t\"traces\": [],  \"big\": 12345678901234567890123, \"f\": 1.10,\n  \"fixtures\": [{\"name\": \"auth_token\", \"value\": \"tok-1\"}]\n}\n";
+    let path = project.write("real.case.json", text);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&path, project.path().join("link.case.json")).unwrap();
+        run_in(project.path(), &["scrub", "link.case.json"]).ends(0, &["rewrote 1 of 1 file"]);
+        assert!(project.path().join("link.case.json").is_symlink());
+    }
+    #[cfg(not(unix))]
+    run_in(project.path(), &["scrub", "real.case.json"]).ends(0, &["rewrote 1 of 1 file"]);
+    let clean = std::fs::read_to_string(&path).unwrap();
+    let placeholder = clean
+        .split("\"value\": \"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert!(placeholder.starts_with("scrubbed-"), "{clean}");
+    assert_eq!(clean.replace(placeholder, "tok-1"), text);
+    // A body that can't be read may hold anything.
+    let zstd = document(&[span(
+        1,
+        "inbound",
+        "GET a.example/",
+        Some(200),
+        &[
+            attribute("http.response.header.content-encoding", "zstd"),
+            json!({"key": "http.response.body", "value": {"bytesValue": "KLUv/SAA"}}),
+        ],
+    )]);
+    project.write("zstd.case.json", zstd.to_string());
+    for more in [&[][..], &["--check"]] {
+        let args = [&["scrub", "zstd.case.json"][..], more].concat();
+        run_in(project.path(), &args).ends(
+            1,
+            &[
+                "its encoding is not known",
+                "1 encoded body could not be read",
+            ],
+        );
+    }
+}

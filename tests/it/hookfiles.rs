@@ -481,3 +481,43 @@ fn a_language_that_is_not_installed_is_told_of() {
         );
     }
 }
+
+#[test]
+fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
+    if !is_there("python3") || !is_there("node") {
+        return;
+    }
+    let (project, app) = shop();
+    let suite = |hooks: &str| {
+        format!(
+            "name: s\ncases: ../cases/*.case.json\nhooks: [ {hooks} ]\nrequest: {{ body: \"4242\" }}\nassertions: {{ body: {{ custom: odd.check }} }}\n"
+        )
+    };
+    for (text, message) in [
+        (
+            "import sys\ndef check(**_): sys.exit(3)\n",
+            "SystemExit: 3 (odd.py:2)",
+        ),
+        (
+            "def check(**_): return [{'path': '$', 'actual': float('nan')}]\n",
+            "ValueError: Out of range float values",
+        ),
+        (
+            "import sys\ndef check(**_): return [{'path': '$', 'reason': 'read ' + repr(sys.stdin.read())}]\n",
+            "read ''",
+        ),
+    ] {
+        project.write("odd.py", text);
+        project.write("suites/a.suite.yaml", suite("../odd.py"));
+        run_suite(&project, &app, &[]).ends(20, &[message]);
+    }
+    // What is written past the hook's own output does not swallow the reply.
+    project.write(
+        "odd.mjs",
+        "import { writeSync } from 'node:fs';\nexport const check = () => { writeSync(1, 'partial '); return [{ path: '$', reason: 'told' }]; };\n",
+    );
+    project.write("suites/a.suite.yaml", suite("../odd.mjs"));
+    let run = run_suite(&project, &app, &[]);
+    run.ends(20, &["hook `odd.check`: told"]);
+    assert!(run.stderr.contains("partial "), "{}", run.stderr);
+}

@@ -62,6 +62,8 @@ fn every_call_but_health_needs_the_token() {
     for route in ["/v1/inject", "/v1/traces"] {
         assert_eq!(post(server, route, &json!({})).status, 401);
     }
+    let lower = "authorization: bearer  s3cret-token\r\n";
+    assert_eq!(call(server, "GET /v1/meta", lower, "").status, 200);
     let right = "authorization: Bearer s3cret-token\r\n";
     assert_eq!(call(server, "GET /v1/meta", right, "").status, 200);
     // The command takes the token from the environment, and no log shows it.
@@ -88,6 +90,21 @@ fn bodies_and_sessions_are_limited() {
         refused.json()["error"]["message"],
         "a body of more than 1000 bytes is refused"
     );
+    // A client that still sends sees the answer too.
+    let project = crate::support::Project::new();
+    let case = json!({"version": "1.0.0", "caseId": "c", "traces": [], "x": "x".repeat(8_000_000)});
+    project.write("big.case.json", case.to_string());
+    let args = [
+        "session",
+        "load-case",
+        "big.case.json",
+        "--session",
+        "sess_x",
+        "--runtime-url",
+        &served.url(),
+    ];
+    crate::command::run_in(project.path(), &args)
+        .ends(5, &["a body of more than 1000 bytes is refused"]);
     // A small body that unpacks to a large one.
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&[b' '; 100_000]).unwrap();
@@ -565,4 +582,112 @@ fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
         "http://127.0.0.1:1",
     ]);
     gone.ends(3, &["no runtime answers at http://127.0.0.1:1"]);
+}
+
+#[test]
+fn a_capture_that_ends_by_itself_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("made/here");
+    let upstream = Stub::json(200, &json!({}));
+    let more = [
+        "--captures",
+        captures.to_str().unwrap(),
+        "--idle-timeout",
+        "1",
+    ];
+    let served = Served::start(&more);
+    let idle = captured(&served, &upstream, &json!({}));
+    let path = |session: &str| captures.join(format!("{session}.case.json"));
+    let deadline = Instant::now() + LIMIT;
+    while !path(&idle).is_file() {
+        assert!(Instant::now() < deadline, "the capture is never written");
+        std::thread::yield_now();
+    }
+    // One that has captured nothing leaves nothing.
+    start(served.address(), &json!({"mode": "capture"}));
+    let open = captured(&served, &upstream, &json!({}));
+    let stopped = served.stop();
+    assert_eq!(stopped.code, 0);
+    for session in [&idle, &open] {
+        let text = std::fs::read_to_string(path(session)).unwrap();
+        assert_eq!(softprobe::Case::parse(&text).unwrap().exchanges().len(), 1);
+        assert!(
+            stopped
+                .stderr
+                .contains(&format!("session {session}: its capture is kept in "))
+        );
+    }
+    assert_eq!(std::fs::read_dir(&captures).unwrap().count(), 2);
+    let served = Served::start(&[]);
+    let lost = captured(&served, &upstream, &json!({}));
+    let stderr = served.stop().stderr;
+    assert!(
+        stderr.contains(&format!("session {lost}: its capture is lost")),
+        "{stderr}"
+    );
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let below = file.join("x");
+    crate::command::run(&["serve", "--captures", below.to_str().unwrap()])
+        .ends(5, &["file/x: can't be made"]);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let served = Served::start(&[]);
+    let session = start(served.address(), &json!({"mode": "replay"}));
+    let rules =
+        json!({"rules": [{"then": {"action": "mock", "response": {"latencyMs": 600_000}}}]});
+    post(
+        served.address(),
+        &format!("/v1/sessions/{session}/rules"),
+        &rules,
+    );
+    let mut stream = TcpStream::connect(served.proxy()).unwrap();
+    stream
+        .write_all(b"GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n")
+        .unwrap();
+    let stats = format!("/v1/sessions/{session}/stats");
+    while get(served.address(), &stats).json()["stats"]["injectedSpans"] != 1 {
+        std::thread::yield_now();
+    }
+    served.signal("-TERM");
+    while TcpStream::connect_timeout(&served.proxy(), Duration::from_secs(1)).is_ok() {
+        std::thread::yield_now();
+    }
+    let mut served = served;
+    served.signal("-TERM");
+    assert_eq!(served.wait().code, 143);
+}
+
+#[test]
+fn the_first_hop_of_a_capture_is_its_inbound_exchange() {
+    let served = Served::start(&[]);
+    let app = Stub::start(|request| {
+        let passed = |name: &str| request.header(name).unwrap_or("none").to_owned();
+        let body = json!([
+            passed("tracestate"),
+            passed("traceparent"),
+            passed("x-softprobe-session-id")
+        ]);
+        http(200, &[], body.to_string())
+    });
+    let session = start(served.address(), &json!({"mode": "capture"}));
+    let call = format!(
+        "GET /__softprobe/http/{}/order HTTP/1.1\r\nhost: x\r\ntracestate: a=b\r\nx-softprobe-session-id: {session}\r\n\r\n",
+        app.address
+    );
+    let answer = send(served.proxy(), call).json();
+    assert_eq!(answer[0], format!("x-softprobe-session-id={session},a=b"));
+    assert!(answer[1].as_str().unwrap().starts_with("00-"), "{answer}");
+    assert_eq!(answer[2], "none");
+    let case = get(served.address(), &format!("/v1/sessions/{session}/case")).json();
+    let case = softprobe::Case::from_document(case).unwrap();
+    let inbound = case.inbound().unwrap().unwrap();
+    assert_eq!(
+        (inbound.request.path.as_str(), case.outbound().count()),
+        ("/order", 0)
+    );
+    // The trace that the proxy started is the one that it recorded.
+    assert!(answer[1].as_str().unwrap().contains(&inbound.trace_id));
 }

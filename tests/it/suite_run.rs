@@ -247,3 +247,152 @@ fn an_interrupted_run_closes_its_sessions() {
     assert_eq!(listed["sessions"], json!([]));
     release.send(()).unwrap();
 }
+
+#[test]
+fn results_that_can_not_be_told_are_no_pass() {
+    let (project, app) = three();
+    let url = app.url();
+    let full = || {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    for args in [
+        &[
+            "suite",
+            "run",
+            "s.suite.yaml",
+            "--app-url",
+            &url,
+            "--filter",
+            "one",
+        ][..],
+        &[
+            "suite",
+            "run",
+            "s.suite.yaml",
+            "--app-url",
+            &url,
+            "--filter",
+            "one",
+            "--json",
+        ],
+        &["suite", "schema"],
+    ] {
+        let mut command = softprobe(args);
+        let child = command
+            .current_dir(project.path())
+            .stdout(full())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(stderr.contains("standard output"), "{args:?}: {stderr}");
+    }
+    // Whoever reads no further ends the output, and not the run.
+    let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-url", &url]);
+    let mut child = command
+        .current_dir(project.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().code().is_some_and(|code| code != 0));
+}
+
+#[test]
+fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
+    let project = Project::with_answer(
+        200,
+        "{}",
+        "name: s\ncases: a.case.json\npolicy: { externalHttp: strict }\nmocks: [ { name: pay, match: { host: a.example }, response: {} } ]\n",
+    );
+    let app = Stub::start(|_| http(502, &[], "{\"error\":\"Connection refused\"}"));
+    let url = app.url();
+    let args = [
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--app-url",
+        &url,
+        "--proxy-listen",
+        "127.0.0.1:0",
+    ];
+    run_in(project.path(), &args).ends(
+        20,
+        &[
+            "status\n    expected  200\n    actual    502",
+            "the answer's body: {\"error\":\"Connection refused\"}",
+            "mocks nobody used\n  pay\n  no outbound call came by the proxy: does the application's HTTP_PROXY name it",
+        ],
+    );
+    // A passing case whose mocks nobody used says it too.
+    let app = Stub::start(|_| http(200, &[], "{}"));
+    let url = app.url();
+    let args = [
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--app-url",
+        &url,
+        "--proxy-listen",
+        "127.0.0.1:0",
+    ];
+    run_in(project.path(), &args).ends(
+        0,
+        &[
+            "warning: s::a: no outbound call came by the proxy",
+            "NODE_USE_ENV_PROXY=1",
+        ],
+    );
+    run_in(project.path(), &args[..5]).ends(
+        2,
+        &["s::a has mocks or a policy, and the application's calls do not come by here"],
+    );
+}
+
+#[test]
+fn filters_that_select_nothing_are_no_pass() {
+    let (project, app) = three();
+    let url = app.url();
+    let args = [
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--app-url",
+        &url,
+        "--filter",
+        "oen",
+    ];
+    run_in(project.path(), &args).ends(5, &["no case's name fits the filters; 3 cases are known"]);
+}
+
+#[test]
+fn what_is_no_runtime_is_told_once() {
+    let (project, app) = three();
+    let (url, page) = (app.url(), Stub::json(200, &json!({"hello": 1})));
+    let args = [
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--app-url",
+        &url,
+        "--runtime-url",
+        &page.url(),
+    ];
+    let refused = run_in(project.path(), &args);
+    refused.ends(
+        1,
+        &[
+            "does not speak the control API",
+            "is this a Softprobe runtime?",
+        ],
+    );
+    assert!(refused.stdout.is_empty(), "{}", refused.stdout);
+    run_in(project.path(), &[&args[..6], &["nowhere"]].concat())
+        .ends(2, &["--runtime-url: `nowhere` is not a base URL"]);
+}
