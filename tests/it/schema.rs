@@ -171,7 +171,7 @@ fn the_schema_and_the_reader_know_the_same_fields() {
         "a.json",
         "cases/checkout/x.case.json",
     ] {
-        project.write(name, document(&[inbound.clone()]).to_string());
+        project.write(name, document(std::slice::from_ref(&inbound)).to_string());
     }
     for text in EXAMPLES {
         // Hooks are found by the part behind the last dot; TypeScript wants a newer Node than some have.
