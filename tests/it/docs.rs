@@ -115,12 +115,13 @@ fn page_is_true(name: &str, programs: &[&str]) {
         }
     }
     let project = crate::breakage::sample("", "", "");
-    let (runtime, proxy) = (free_port(), free_port());
+    let (runtime, proxy, other) = (free_port(), free_port(), free_port());
     let shop = crate::breakage::start(&format!("http://127.0.0.1:{proxy}")).unwrap();
     let collector = Stub::start(|_| http(200, &[], ""));
     let ports = [
         ("127.0.0.1:8080", format!("127.0.0.1:{runtime}")),
         ("127.0.0.1:4100", format!("127.0.0.1:{proxy}")),
+        ("127.0.0.1:4101", format!("127.0.0.1:{other}")),
         (
             "127.0.0.1:3000",
             shop.url().trim_start_matches("http://").to_owned(),
@@ -147,9 +148,14 @@ fn page_is_true(name: &str, programs: &[&str]) {
         let mut command = real(&step.command);
         if let Some(served) = command.strip_suffix(" &") {
             // Its defaults are ports that others may have; and the next command finds it listening.
-            let served = served.replace("--proxy ", &format!("--proxy 127.0.0.1:{proxy} "));
+            let mut served = served.replace("--proxy ", &format!("--proxy 127.0.0.1:{proxy} "));
+            if !served.contains("--listen ") {
+                served += &format!(" --listen 127.0.0.1:{runtime}");
+            }
+            let (_, address) = served.split_once("--listen ").unwrap();
+            let address = address.split(' ').next().unwrap();
             command = format!(
-                "exec {served} --listen 127.0.0.1:{runtime} &\nuntil curl --silent --output served.json http://127.0.0.1:{runtime}/health; do kill -0 $! || exit 99; done"
+                "exec {served} &\nuntil curl --silent --output served.txt http://{address}/health; do kill -0 $! || exit 99; done"
             );
         }
         script += &format!("echo '{MARK}'\n{command}\n");
