@@ -9,10 +9,8 @@ use ureq::config::AutoHeaderValue;
 
 use crate::control::{Call, Runtime};
 use crate::error::{RuntimeError, SoftprobeError};
-use crate::http::{Headers, MISS_HEADER, REFUSAL_HEADER, Response, is_hop_by_hop};
+use crate::http::{Headers, LONGEST_DELAY, MISS_HEADER, REFUSAL_HEADER, Response, is_hop_by_hop};
 
-/// No rule delays its answer for longer.
-const LONGEST_DELAY: Duration = Duration::from_secs(600);
 /// An answer of the control API is never larger than this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
@@ -52,7 +50,6 @@ pub struct HttpRuntime {
     agent: Agent,
     /// For what a rule may delay.
     patient: Agent,
-    timeout: Duration,
 }
 
 impl HttpRuntime {
@@ -63,7 +60,6 @@ impl HttpRuntime {
             token,
             agent: agent(Timeouts::EachPhase(timeout)),
             patient: agent(Timeouts::LateAnswer(timeout)),
-            timeout,
         }
     }
 
@@ -82,10 +78,7 @@ impl HttpRuntime {
                 source,
             };
         let failed = |error: ureq::Error| match error {
-            ureq::Error::Timeout(_) => SoftprobeError::Timeout {
-                url: url.clone(),
-                limit: self.timeout,
-            },
+            ureq::Error::Timeout(_) => SoftprobeError::Timeout { url: url.clone() },
             other => unreachable(other.into()),
         };
         let (content_type, body) = content.unzip();
@@ -104,11 +97,7 @@ impl HttpRuntime {
         let request = request.map_err(|e| unreachable(e.into()))?;
         let mut response = agent.run(request).map_err(failed)?;
         let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
+        let headers = headers_of(response.headers());
         let body = response
             .body_mut()
             .with_config()
@@ -214,6 +203,14 @@ impl Runtime for HttpRuntime {
     fn address(&self) -> &str {
         &self.base
     }
+}
+
+/// Header fields as our own type, in order.
+pub(crate) fn headers_of(map: &ureq::http::HeaderMap) -> Headers {
+    let fields = map.iter();
+    fields
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect()
 }
 
 /// What a client waits for.

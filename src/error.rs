@@ -24,12 +24,12 @@ pub enum SoftprobeError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// A runtime is there, and gave no answer in time.
-    #[error("the runtime gave no answer to {url} within {limit:?}")]
+    #[error(
+        "the runtime gave no answer to {url} in time; look what holds it up, or allow more (SoftprobeBuilder::timeout)"
+    )]
     Timeout {
         /// What was called.
         url: String,
-        /// How long each phase of the call may take.
-        limit: std::time::Duration,
     },
     /// Something answered that does not speak the control API.
     #[error("{url} does not speak the control API: {message}; is this a Softprobe runtime?")]
@@ -76,7 +76,14 @@ impl SoftprobeError {
 
     /// Whether the session is closed or was never open there.
     pub fn is_unknown_session(&self) -> bool {
-        self.status() == Some(404)
+        match self {
+            // A runtime that names no code has but one thing that it can mean.
+            Self::Runtime(error) => {
+                let code = error.code();
+                error.status == 404 && code.is_none_or(|code| code == "unknown_session")
+            }
+            _ => false,
+        }
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) const MISS_HEADER: &str = "x-softprobe-strict-miss";
 /// sends.
 pub(crate) const REFUSAL_HEADER: &str = "x-softprobe-error";
 
+/// No rule delays its answer for longer.
+pub(crate) const LONGEST_DELAY: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// Which way a message crossed the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

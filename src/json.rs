@@ -3,6 +3,8 @@
 use serde_json::{Number, Value};
 use serde_json_path::JsonPath;
 
+use crate::http::is_secret;
+
 /// Stands before the digits of a number that neither an integer nor a double holds exactly. Such a
 /// number travels as text, so that two large ids that differ in a late digit never compare equal.
 const EXACT: &str = "\u{F8FF}number:";
@@ -106,6 +108,35 @@ impl Decimal {
             digits: digits.to_owned(),
             exponent: exponent.checked_add(dropped)?,
         })
+    }
+}
+
+/// Hides the values of secret headers wherever a rule, a policy or a response names them: below `headers` and
+/// `headerMatch`, and among the attributes of `traceTags` and its kin.
+pub(crate) fn mask_secret_headers(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(mask_secret_headers),
+        Value::Object(members) => {
+            for (name, member) in members {
+                match (name.as_str(), member) {
+                    (
+                        "headers" | "headerMatch" | "traceTags" | "traceTagEquals",
+                        Value::Object(named),
+                    ) => {
+                        for (name, value) in named {
+                            let bare = name.strip_prefix("http.request.header.").unwrap_or(name);
+                            if is_secret(bare) {
+                                *value = "[masked]".into();
+                            }
+                        }
+                    }
+                    // What a body holds is the user's own.
+                    ("body", _) => {}
+                    (_, member) => mask_secret_headers(member),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::client::headers_of;
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, Response, split_port};
 
@@ -269,11 +270,7 @@ pub(crate) fn gunzip(body: &[u8], largest: usize) -> Result<Vec<u8>, Response> {
 
 /// A request's head as our own type: host from the target, else from the `Host` header.
 pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
-    let headers: Headers = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
+    let headers = headers_of(&parts.headers);
     let scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
     let host = match parts.uri.authority() {
         Some(authority) => {
@@ -332,19 +329,25 @@ pub(crate) fn to_hyper(response: Response) -> HyperResponse {
     let body = if empty { Bytes::new() } else { body.into() };
     let mut out = hyper::Response::new(full(body));
     *out.status_mut() = status;
+    let mut headers = headers;
+    // The body's framing is hyper's.
+    headers.remove("content-length");
+    headers.remove("transfer-encoding");
+    append_headers(out.headers_mut(), &headers);
+    out
+}
+
+/// Adds header fields; one that HTTP can't carry is left out and logged.
+pub(crate) fn append_headers(map: &mut hyper::HeaderMap, headers: &Headers) {
     for (name, value) in headers.iter() {
         match (
             hyper::header::HeaderName::from_bytes(name.as_bytes()),
             hyper::header::HeaderValue::from_bytes(value),
         ) {
-            (Ok(name), Ok(value)) if name != "content-length" && name != "transfer-encoding" => {
-                out.headers_mut().append(name, value);
-            }
-            (Ok(_), Ok(_)) => {}
+            (Ok(name), Ok(value)) => drop(map.append(name, value)),
             _ => log::warn!("header {name:?} can't be sent over HTTP and is left out"),
         }
     }
-    out
 }
 
 fn full(body: Bytes) -> Body {

@@ -11,6 +11,7 @@ use crate::case::{CapturedHit, Case, Predicate};
 use crate::client::{HttpRuntime, Token};
 use crate::control::{Action, Call, Closing, Mode, Runtime};
 use crate::error::{CaseLoadError, SoftprobeError};
+use crate::json::mask_secret_headers;
 use crate::mock::Mock;
 use crate::rule::Policy;
 use crate::stats::SessionStats;
@@ -415,16 +416,7 @@ impl Drop for SoftprobeSession {
 /// The predicates of a rule as a log may show them.
 fn masked_when(when: &Value) -> Value {
     let mut when = when.clone();
-    for key in ["headers", "headerMatch"] {
-        let Some(headers) = when.get_mut(key).and_then(Value::as_object_mut) else {
-            continue;
-        };
-        for (name, value) in headers {
-            if crate::http::is_secret(name) {
-                *value = "[masked]".into();
-            }
-        }
-    }
+    mask_secret_headers(&mut when);
     when
 }
 

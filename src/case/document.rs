@@ -1,5 +1,8 @@
 //! The case document: required fields, the walk over its spans, the size guidance.
 
+#[cfg(feature = "embedded")]
+use std::sync::Arc;
+
 use serde_json::Value;
 use thiserror::Error;
 
@@ -186,7 +189,9 @@ fn read_traces(document: &Value, warnings: &mut Vec<String>, faults: &mut Faults
                 "{place}: {size} bytes; {LARGEST_TRACE} are advised at the most"
             ));
         }
-        exchanges.extend(read_trace(trace, &place, warnings, faults));
+        read_trace(trace, &place, warnings, faults, |_, _, exchange| {
+            exchanges.push(exchange);
+        });
     }
     if exchanges.len() > MOST_SPANS {
         let found = exchanges.len();
@@ -197,14 +202,15 @@ fn read_traces(document: &Value, warnings: &mut Vec<String>, faults: &mut Faults
     exchanges
 }
 
-/// The spans of one trace document, in document order.
-fn read_trace(
-    trace: &Value,
+/// Reads the spans of one trace document, in document order; `take` gets each with the `resourceSpans` and the
+/// `scopeSpans` that it stands under.
+fn read_trace<'a>(
+    trace: &'a Value,
     place: &Place,
     warnings: &mut Vec<String>,
     faults: &mut Faults,
-) -> Vec<Exchange> {
-    let mut exchanges = Vec::new();
+    mut take: impl FnMut(&'a Value, &'a Value, Exchange),
+) {
     for (resource_spans, place) in children(trace, "resourceSpans", place, faults) {
         let resource = resource_attributes(resource_spans, &place, faults);
         for (scope_spans, place) in children(resource_spans, "scopeSpans", &place, faults) {
@@ -212,11 +218,22 @@ fn read_trace(
                 let attributes = attributes(span, &place, faults);
                 note_sizes(&attributes, &place, warnings);
                 let exchange = Exchange::read(span, &place, &attributes, &resource, faults);
-                exchanges.push(exchange);
+                take(resource_spans, scope_spans, exchange);
             }
         }
     }
-    exchanges
+}
+
+/// A span of a trace document with what it stands under, shared with the others there.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Clone)]
+pub(crate) struct ScopedSpan {
+    /// `resource`; `null` where there is none.
+    pub(crate) resource: Arc<Value>,
+    /// `scope`; `null` where there is none.
+    pub(crate) scope: Arc<Value>,
+    /// The span.
+    pub(crate) exchange: Exchange,
 }
 
 /// The spans of a trace document that stands by itself, in document order.
@@ -225,10 +242,32 @@ fn read_trace(
 ///
 /// Every value of the wrong shape, with its place in the document.
 #[cfg(feature = "embedded")]
-pub(crate) fn read_spans(trace: &Value) -> Result<Vec<Exchange>, CaseError> {
+pub(crate) fn read_spans(trace: &Value) -> Result<Vec<ScopedSpan>, CaseError> {
     let mut faults = Faults::default();
-    let exchanges = read_trace(trace, &Place::root(), &mut Vec::new(), &mut faults);
-    faults.into_result(exchanges)
+    let mut spans: Vec<ScopedSpan> = Vec::new();
+    let mut owners: Option<(&Value, &Value)> = None;
+    let part =
+        |owner: &Value, name: &str| Arc::new(field(owner, name).cloned().unwrap_or_default());
+    let take = |resource_spans, scope_spans, exchange| {
+        let before = spans.last().zip(owners);
+        let same = |a: &Value, b: &Value| std::ptr::eq(a, b);
+        let resource = match &before {
+            Some((last, (owner, _))) if same(owner, resource_spans) => Arc::clone(&last.resource),
+            _ => part(resource_spans, "resource"),
+        };
+        let scope = match &before {
+            Some((last, (_, owner))) if same(owner, scope_spans) => Arc::clone(&last.scope),
+            _ => part(scope_spans, "scope"),
+        };
+        owners = Some((resource_spans, scope_spans));
+        spans.push(ScopedSpan {
+            resource,
+            scope,
+            exchange,
+        });
+    };
+    read_trace(trace, &Place::root(), &mut Vec::new(), &mut faults, take);
+    faults.into_result(spans)
 }
 
 fn note_sizes(attributes: &[Attribute], place: &Place, warnings: &mut Vec<String>) {

@@ -12,7 +12,7 @@ mod record;
 
 pub use document::CaseError;
 #[cfg(feature = "embedded")]
-pub(crate) use document::read_spans;
+pub(crate) use document::{ScopedSpan, read_spans};
 pub use exchange::{CapturedResponse, Exchange, SpanSummary, replayable_request};
 pub use inbound::AmbiguousInbound;
 #[cfg(feature = "embedded")]

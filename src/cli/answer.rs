@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{RuntimeError, SoftprobeError};
+use crate::error::SoftprobeError;
 use crate::runner::{Refusal, RefusalKind};
 
 /// How a command ended.
@@ -111,7 +111,7 @@ impl Answer {
         self.exit.code()
     }
 
-    /// Adds text for people.
+    /// Says this to people, in the place of any text before.
     #[must_use]
     pub(super) fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
@@ -210,7 +210,10 @@ impl From<SoftprobeError> for Failed {
             SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
                 (Exit::Unreachable, "runtime_unreachable".to_owned())
             }
-            SoftprobeError::Runtime(refused) => of_refusal(refused),
+            SoftprobeError::Runtime(refused) => (
+                of_refusal(&error, refused.status),
+                refused.code().unwrap_or_else(|| "runtime_error".to_owned()),
+            ),
             SoftprobeError::CaseLoad(_) => (Exit::InvalidInput, "invalid_input".to_owned()),
             SoftprobeError::Listen { .. } => (Exit::Failure, "listen_failed".to_owned()),
             SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
@@ -221,14 +224,12 @@ impl From<SoftprobeError> for Failed {
 }
 
 /// What a runtime's refusal means for a command.
-fn of_refusal(refused: &RuntimeError) -> (Exit, String) {
-    let code = refused.code();
-    let exit = match (refused.status, code.as_deref()) {
-        (404, Some("unknown_session")) => Exit::SessionNotFound,
-        (400 | 413, Some(_)) => Exit::InvalidInput,
+fn of_refusal(error: &SoftprobeError, status: u16) -> Exit {
+    match status {
+        _ if error.is_unknown_session() => Exit::SessionNotFound,
+        400 | 413 => Exit::InvalidInput,
         _ => Exit::Failure,
-    };
-    (exit, code.unwrap_or_else(|| "runtime_error".to_owned()))
+    }
 }
 
 impl From<Refusal> for Failed {

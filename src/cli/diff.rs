@@ -68,7 +68,7 @@ fn read(pattern: &str) -> Result<Cases, Failed> {
     let found = files::find_one(pattern)?;
     let cases = files::read_all(found.files.clone())?.into_iter();
     Ok(cases
-        .map(|(file, case)| (found.name_of(&file), case))
+        .map(|file| (found.name_of(&file.path), file.case))
         .collect())
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed, arguments};
-use super::{DEFAULT_PROXY, Global, given};
+use super::{DEFAULT_PROXY, Global};
 use crate::client::{Timeouts, agent};
 use crate::control::{Call, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
 use crate::http::{Headers, Request, SESSION_HEADER, split_target};
-use crate::proxy::{Idle, PROXY_GREETING, Proxy};
+use crate::proxy::{GREETING, Idle, Proxy};
 use crate::rule::Answer as Reply;
-use crate::runner::address;
+use crate::runner::{address, unless_blank};
 use crate::runtime::{Oracle, Verdict};
 use crate::suite::{is_base_url, request_url};
 
@@ -74,7 +74,7 @@ impl Health {
 impl Doctor {
     pub(super) fn run(mut self, global: &Global) -> Result<Answer, Failed> {
         let probe = self.probe_request()?;
-        self.app_url = given(self.app_url);
+        self.app_url = unless_blank(self.app_url);
         if self.proxy_listen.trim().is_empty() {
             DEFAULT_PROXY.clone_into(&mut self.proxy_listen);
         }
@@ -174,7 +174,7 @@ impl Doctor {
         let agent = agent(Timeouts::Whole(Duration::from_secs(2)));
         let asked = agent.get(format!("http://{}/", self.proxy_listen)).call();
         let text = asked.and_then(|mut answer| answer.body_mut().read_to_string());
-        text.is_ok_and(|text| text.starts_with(PROXY_GREETING))
+        text.is_ok_and(|text| text.contains(GREETING))
     }
 
     /// Sends the probe and says what came of it.

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use clap::ValueEnum;
 
 use super::answer::{Answer, Failed, arguments, failure, invalid};
+use super::files;
 use super::validate::counted;
-use super::{files, given};
-use crate::case::Case;
+use crate::case::{Case, read_spans};
 use crate::client::{Timeouts, agent};
 use crate::otlp::{decode, encode, rejected_spans};
+use crate::runner::unless_blank;
+use crate::runtime::PROTOBUF;
 use crate::suite::is_base_url;
 
 /// Where a collector on this machine listens.
@@ -39,11 +41,29 @@ pub(super) struct Otlp {
     #[arg(long, value_name = "NAME=VALUE")]
     header: Vec<String>,
     /// How it is written
-    #[arg(long, value_name = "PROTOCOL", default_value = "http/protobuf", value_parser = ["http/protobuf", "http/json"])]
-    protocol: String,
+    #[arg(long, value_enum, default_value_t = Protocol::Protobuf)]
+    protocol: Protocol,
     /// How long a request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
+}
+
+/// How OTLP is written over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    #[value(name = "http/protobuf")]
+    Protobuf,
+    #[value(name = "http/json")]
+    Json,
+}
+
+impl Protocol {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => PROTOBUF,
+            Self::Json => "application/json",
+        }
+    }
 }
 
 impl Export {
@@ -64,7 +84,7 @@ impl Otlp {
                     .ok_or_else(|| arguments(format!("--header: `{header}` is not NAME=VALUE")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let endpoint = given(Some(self.endpoint.as_str())).unwrap_or(DEFAULT_ENDPOINT);
+        let endpoint = unless_blank(Some(self.endpoint.as_str())).unwrap_or(DEFAULT_ENDPOINT);
         if !is_base_url(endpoint.trim()) {
             return Err(arguments(format!(
                 "--endpoint: `{endpoint}` is not a base URL such as {DEFAULT_ENDPOINT}"
@@ -81,10 +101,7 @@ impl Otlp {
         let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
         let (mut spans, mut sent) = (0, Vec::<String>::new());
         for (file, (count, body)) in bodies {
-            let content_type = match self.protocol.as_str() {
-                "http/json" => "application/json",
-                _ => "application/x-protobuf",
-            };
+            let content_type = self.protocol.media_type();
             let mut request = ureq::http::Request::post(&url).header("content-type", content_type);
             for (name, value) in &headers {
                 request = request.header(*name, *value);
@@ -95,7 +112,7 @@ impl Otlp {
             let request = request.body(body).map_err(|e| failed(&e))?;
             let mut answer = agent.run(request).map_err(|e| failed(&e))?;
             let status = answer.status().as_u16();
-            let body = answer.body_mut().read_to_vec().unwrap_or_default();
+            let body = answer.body_mut().read_to_vec().map_err(|e| failed(&e))?;
             if !(200..300).contains(&status) {
                 let said: String = String::from_utf8_lossy(&body).chars().take(500).collect();
                 return Err(failed(&format!("the collector answered {status}: {said}")));
@@ -132,29 +149,13 @@ impl Otlp {
             // Through protobuf, ids and kinds are what a collector knows, whatever wrote the case.
             let protobuf = encode(trace).map_err(|why| wrong(why.to_string()))?;
             let normal = decode(&protobuf).map_err(wrong)?;
-            let body = match self.protocol.as_str() {
-                "http/json" => normal.to_string().into_bytes(),
-                _ => protobuf,
+            let body = match self.protocol {
+                Protocol::Json => normal.to_string().into_bytes(),
+                Protocol::Protobuf => protobuf,
             };
-            bodies.push((count_spans(&normal), body));
+            let spans = read_spans(&normal).map_err(|why| wrong(why.to_string()))?;
+            bodies.push((spans.len(), body));
         }
         Ok(bodies)
     }
-}
-
-fn count_spans(document: &Value) -> usize {
-    let empty = json!([]);
-    let list = |owner: &Value, name: &str| -> Vec<Value> {
-        owner
-            .get(name)
-            .unwrap_or(&empty)
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
-    list(document, "resourceSpans")
-        .iter()
-        .flat_map(|resource| list(resource, "scopeSpans"))
-        .map(|scope| list(&scope, "spans").len())
-        .sum()
 }

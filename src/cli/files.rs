@@ -8,7 +8,6 @@ use super::answer::{Answer, Exit, Failed, invalid};
 use crate::case::Case;
 use crate::disk::write_whole;
 use crate::runner::{self, Found};
-use crate::session::read_case;
 
 /// The files that paths and globs mean, sorted, each once.
 pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
@@ -23,24 +22,36 @@ pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
 
 /// What one path or glob means.
 pub(super) fn find_one(pattern: &str) -> Result<Found, Failed> {
-    runner::files(pattern, &[Path::new("")]).map_err(|why| {
-        let why = why.trim_end_matches("; looked in ").to_owned();
-        Box::new(Answer::failed(Exit::InvalidInput, "invalid_input", why))
-    })
+    runner::files(pattern, &[Path::new("")])
+        .map_err(|why| Box::new(Answer::failed(Exit::InvalidInput, "invalid_input", why)))
 }
 
 /// The cases that paths and globs mean; every one that can't be read is told.
 pub(super) fn read_cases(patterns: &[String]) -> Result<Vec<(PathBuf, Case)>, Failed> {
-    read_all(find(patterns)?)
+    let read = read_all(find(patterns)?)?.into_iter();
+    Ok(read
+        .map(|CaseFile { path, case, .. }| (path, case))
+        .collect())
+}
+
+/// A case file with its text.
+pub(super) struct CaseFile {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) case: Case,
 }
 
 /// The cases in these files; every one that can't be read is told.
-pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Case)>, Failed> {
+pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
     let (mut cases, mut faults) = (Vec::new(), Vec::new());
     for path in files {
-        match read_case(&path) {
-            Ok(case) => cases.push((path, case)),
-            Err(error) => faults.push(error.to_string()),
+        let shown = path.display();
+        match std::fs::read_to_string(&path) {
+            Err(error) => faults.push(format!("{shown}: can't be read: {error}")),
+            Ok(text) => match Case::parse(&text) {
+                Err(error) => faults.extend(error.each().iter().map(|e| format!("{shown}: {e}"))),
+                Ok(case) => cases.push(CaseFile { path, text, case }),
+            },
         }
     }
     if faults.is_empty() {

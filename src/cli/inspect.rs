@@ -9,7 +9,8 @@ use super::validate::counted;
 use super::{Global, files};
 use crate::case::{Case, Exchange};
 use crate::control::Action;
-use crate::http::{Direction, is_secret};
+use crate::http::Direction;
+use crate::json::mask_secret_headers;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Inspect {
@@ -32,7 +33,7 @@ impl Inspect {
             Self::Case { files } => cases(&files),
             Self::Session { id } => {
                 let mut state = id.call(global, Action::State)?;
-                mask_headers(&mut state);
+                mask_secret_headers(&mut state);
                 Ok(Answer::fine(session_text(&state)).fields(&state))
             }
         }
@@ -138,23 +139,6 @@ fn case_text(file: &str, case: &Case) -> String {
         Err(ambiguous) => text.push_str(&format!("{ambiguous}\n")),
     }
     text
-}
-
-/// Hides the values of secret headers in the session's rules and policy.
-fn mask_headers(value: &mut Value) {
-    match value {
-        Value::Array(elements) => elements.iter_mut().for_each(mask_headers),
-        Value::Object(members) => {
-            for (name, member) in members {
-                if is_secret(name) {
-                    *member = "[masked]".into();
-                } else {
-                    mask_headers(member);
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 fn session_text(state: &Value) -> String {

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::client::HttpRuntime;
+use crate::runner::unless_blank;
 use crate::session::Softprobe;
 use crate::suite::is_base_url;
 use answer::{Answer, Exit, Failed};
@@ -109,7 +110,7 @@ impl Global {
 
     /// The runtime's URL, where one is given.
     fn runtime_url(&self) -> Result<Option<&str>, Failed> {
-        let url = given(self.runtime_url.as_deref());
+        let url = unless_blank(self.runtime_url.as_deref());
         match url {
             Some(url) if !is_base_url(url.trim()) => Err(answer::arguments(format!(
                 "--runtime-url: `{url}` is not a base URL such as http://{DEFAULT_LISTEN}"
@@ -117,19 +118,6 @@ impl Global {
             url => Ok(url),
         }
     }
-
-    /// What was given here, as words of a command line.
-    fn words(&self) -> Vec<String> {
-        let url = given(self.runtime_url.as_deref()).map(str::to_owned);
-        let url = url.into_iter();
-        url.flat_map(|url| ["--runtime-url".to_owned(), url])
-            .collect()
-    }
-}
-
-/// What a flag or its variable says; a blank variable is an unset one.
-fn given<T: AsRef<str>>(value: Option<T>) -> Option<T> {
-    value.filter(|value| !value.as_ref().trim().is_empty())
 }
 
 /// Runs the `softprobe` command with these arguments, the program's name first; the exit code is for

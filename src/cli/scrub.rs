@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed, invalid};
-use super::files;
+use super::files::{self, CaseFile};
 use super::validate::counted;
 use crate::scrub::{Finding, Findings, Rules, Scrubber, rewrite};
 
@@ -44,19 +44,18 @@ impl Scrub {
         let key = self.key.unwrap_or_default();
         let mut scrubber = Scrubber::new(rules, key.as_bytes());
         // All are read before any is written: a secret of one may stand in another.
-        let mut cases: Vec<(PathBuf, String, Value)> = Vec::new();
-        for (path, case) in files::read_cases(&self.files)? {
-            let text = files::read_text(&path)?;
-            scrubber.collect(case.document());
-            cases.push((path, text, case.document().clone()));
+        let cases = files::read_all(files::find(&self.files)?)?;
+        for file in &cases {
+            scrubber.collect(file.case.document());
         }
         let mut report = Report::default();
-        for (path, text, document) in cases {
+        for CaseFile { path, text, case } in cases {
+            let document = case.document();
             let mut clean = document.clone();
             let findings = scrubber.scrub(&mut clean);
-            let rewritten = clean != document && !self.check;
+            let rewritten = clean != *document && !self.check;
             if rewritten {
-                files::write(&path, &rewrite(&text, &document, &clean))?;
+                files::write(&path, &rewrite(&text, document, &clean))?;
             }
             report.add(&path.display().to_string(), findings, rewritten);
         }

@@ -16,7 +16,7 @@ pub(super) enum Session {
     /// Opens a session, and prints its id
     Start {
         /// What it is for
-        #[arg(long, value_name = "MODE", default_value = "replay", value_parser = ["capture", "replay", "generate"])]
+        #[arg(long, value_name = "MODE", default_value = "replay", value_parser = Mode::NAMES.map(|(name, _)| name))]
         mode: String,
         /// Starts it under the strict policy: a call that no rule answers is a miss
         #[arg(long)]

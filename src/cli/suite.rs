@@ -9,7 +9,7 @@ use super::answer::{Answer, Exit, Failed, arguments};
 use super::{Global, diff, files, init, validate};
 use crate::outcome::{RunOutcome, Verdict};
 use crate::report::run_value;
-use crate::runner::{Args, Ended, Flags, Replay, signal_code};
+use crate::runner::{Args, CommandArgs, Ended, Flags, Replay, signal_code};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
@@ -95,10 +95,15 @@ impl Run {
         let own = matches.subcommand_matches("suite");
         let own = own.and_then(|suite| suite.subcommand_matches("run"));
         let own = own.unwrap_or(matches);
-        let mut args = Args::of_command(suites, filter, flags, own, global.words());
-        args.runtime_url = global.runtime_url()?.map(str::to_owned);
-        args.quiet = global.quiet && args.flags.format.is_none();
-        args.silent = global.json;
+        let given = CommandArgs {
+            suite: suites,
+            filters: filter,
+            flags,
+            runtime_url: global.runtime_url()?.map(str::to_owned),
+            quiet: global.quiet,
+            silent: global.json,
+        };
+        let args = Args::of_command(given, own);
         match Replay::new().run_with(args)? {
             Ended::Passed(run) => Ok(told(Answer::fine(""), &run)),
             Ended::Failed(run) => {

@@ -1,17 +1,17 @@
 //! `validate`: every error in files at once.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Exit, Failed};
-use super::{files, given};
+use super::files;
 use crate::case::Case;
+use crate::hook::Hooks;
 use crate::otlp::encode;
 use crate::reader::Place;
 use crate::rule::Rule;
-use crate::runner::{Sources, check, project_root, relative};
+use crate::runner::{SuiteFlags, check, project_root, relative};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Validate {
@@ -39,20 +39,8 @@ pub(super) struct Suites {
     /// Suite files, or globs of them
     #[arg(value_name = "SUITE", required = true)]
     suites: Vec<String>,
-    /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "SOFTPROBE_HOOKS",
-        value_delimiter = ','
-    )]
-    hooks: Vec<String>,
-    /// A file of NAME=value lines for the variables in suites
-    #[arg(long, value_name = "PATH", env = "SOFTPROBE_ENV_FILE")]
-    env_file: Option<String>,
-    /// Allows `only` in suites on CI
-    #[arg(long)]
-    allow_only: bool,
+    #[command(flatten)]
+    flags: SuiteFlags,
 }
 
 impl Validate {
@@ -187,18 +175,7 @@ fn rules_faults(path: &Path) -> Vec<String> {
 
 impl Suites {
     pub(super) fn run(self) -> Result<Answer, Failed> {
-        let sources = Sources {
-            patterns: self.suites,
-            env_file: given(self.env_file),
-            hook_files: self
-                .hooks
-                .into_iter()
-                .filter_map(|f| given(Some(f)))
-                .collect(),
-            hook_timeout: Duration::from_secs(10),
-            allow_only: self.allow_only,
-            ..Sources::default()
-        };
+        let sources = self.flags.sources(self.suites, Hooks::new());
         let (suites, cases) = check(&sources, &project_root())?;
         let (mut errors, mut text) = (Vec::new(), String::new());
         for file in &cases {

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{
     BodyView, HookContext, HookFailure, HookKind, Issue, MockContext, RequestChange, ResponseChange,
 };
-use crate::http::{Headers, Request, Response};
+use crate::http::{Headers, Request};
 use crate::reader::{Node, Object, Place, Problems};
-use crate::rule::{headers_value, read_body, read_headers, response_value};
+use crate::rule::{headers_value, message_value, read_body, read_headers, response_value};
 
 /// A function of another language. What it is asked to do, the kind tells.
 pub(crate) trait ForeignFunction: Send + Sync {
@@ -24,17 +24,9 @@ pub(super) fn change_request(
     request: &Request,
     context: &HookContext<'_>,
 ) -> Result<RequestChange, HookFailure> {
-    let as_response = Response {
-        status: 200,
-        headers: request.headers.clone(),
-        body: request.body.clone(),
-    };
-    let mut described = response_value(&as_response);
+    let mut described = message_value(&request.headers, &request.body);
     described["method"] = request.method.as_str().into();
     described["path"] = request.target().into();
-    if let Some(members) = described.as_object_mut() {
-        members.shift_remove("status");
-    }
     let payload = payload(context, [("request", described)]);
     let result = function.call(HookKind::Request, payload)?;
     read(&result, |node, problems| {

@@ -38,6 +38,7 @@ async function load(file) {
 
 const functions = new Map();
 
+// A message says what kind of hook is wanted (`kind`) too; a function knows by what it is given.
 async function answer(message) {
   const { id, hook, file, payload } = message;
   try {

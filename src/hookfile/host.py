@@ -71,6 +71,7 @@ def call(function, payload):
     return result
 
 
+# A message says what kind of hook is wanted (`kind`) too; a function knows by what it is given.
 def answer(functions, message):
     file = message["file"]
     try:

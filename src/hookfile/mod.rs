@@ -181,7 +181,7 @@ impl HookFiles {
                 .flatten()
                 .find(|told| told["file"].as_str().map(Path::new) == Some(file));
             self.loaded
-                .insert(file.clone(), hooks_of(file, told, &child));
+                .insert(file.clone(), hooks_of(file, told, &ready, &child));
         }
         self.children.push(child);
     }
@@ -196,9 +196,17 @@ impl Drop for HookFiles {
 }
 
 /// The hooks that the child says a file has.
-fn hooks_of(file: &Path, told: Option<&Value>, child: &Arc<Child>) -> Result<Hooks, String> {
+fn hooks_of(
+    file: &Path,
+    told: Option<&Value>,
+    ready: &Value,
+    child: &Arc<Child>,
+) -> Result<Hooks, String> {
     let Some(told) = told else {
-        return Err("the process that loads it does not mention it".to_owned());
+        let why = ready["error"].as_str();
+        return Err(why
+            .unwrap_or("the process that loads it does not mention it")
+            .to_owned());
     };
     if let Some(error) = told["error"].as_str() {
         return Err(format!("it can't be loaded: {error}"));

@@ -40,13 +40,10 @@ pub(super) fn correlate(
     })
 }
 
-/// What becomes of a call whose session is not open.
-pub(super) fn closed(session: &str, oracle: &dyn Oracle) -> Result<Correlation, SoftprobeError> {
-    Ok(if oracle.open_sessions()?.is_empty() {
-        Correlation::Idle
-    } else {
-        Correlation::None(format!("its session `{session}` is closed or unknown"))
-    })
+/// Why a call whose session is not open fits none; `None` where no session is open at all.
+pub(super) fn closed(session: &str, oracle: &dyn Oracle) -> Result<Option<String>, SoftprobeError> {
+    let some = !oracle.open_sessions()?.is_empty();
+    Ok(some.then(|| format!("its session `{session}` is closed or unknown")))
 }
 
 fn from_header(headers: &Headers) -> Option<String> {

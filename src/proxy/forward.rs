@@ -8,9 +8,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::client::{Timeouts, agent};
+use crate::client::{Timeouts, agent, headers_of};
 use crate::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
-use crate::serve::{Body, HyperResponse, LARGEST_BODY, plain, to_hyper};
+use crate::serve::{Body, HyperResponse, LARGEST_BODY, append_headers, plain, to_hyper};
 
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
@@ -57,15 +57,7 @@ impl Forwarder {
                 parts.headers.clear();
                 // The upstream's version is of that hop alone.
                 parts.version = hyper::Version::HTTP_11;
-                for (name, value) in kept.iter() {
-                    let header = (
-                        hyper::header::HeaderName::from_bytes(name.as_bytes()),
-                        hyper::header::HeaderValue::from_bytes(value),
-                    );
-                    if let (Ok(name), Ok(value)) = header {
-                        parts.headers.append(name, value);
-                    }
-                }
+                append_headers(&mut parts.headers, &kept);
                 Ok(HyperResponse::from_parts(
                     parts,
                     body.map_err(Into::into).boxed(),
@@ -89,7 +81,7 @@ impl Forwarder {
             body.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
         Ok(Response {
             status: parts.status.as_u16(),
-            headers: kept_headers(&parts.headers),
+            headers: headers_of(&parts.headers),
             body,
         })
     }
@@ -104,7 +96,8 @@ impl Forwarder {
             let mut response = agent.run(request)?;
             let status = response.status().as_u16();
             let headers = kept_headers(response.headers());
-            let body = response.body_mut().read_to_vec()?;
+            let body = response.body_mut().with_config();
+            let body = body.limit(LARGEST_BODY as u64).read_to_vec()?;
             Ok::<_, ureq::Error>(Response {
                 status,
                 headers,
@@ -114,6 +107,7 @@ impl Forwarder {
         .await;
         match sent {
             Ok(Ok(response)) => Ok(response),
+            Ok(Err(ureq::Error::Timeout(_))) => Err(plain(504, &format!("{shown} took too long"))),
             Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {error}"))),
             Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
         }
@@ -164,10 +158,7 @@ fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper:
 
 /// The headers that go on to the client; the body's framing is hyper's.
 fn kept_headers(headers: &hyper::HeaderMap) -> Headers {
-    let headers: Headers = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
+    let headers = headers_of(headers);
     let dropped = connection_names(&headers);
     let mut kept = headers;
     kept.retain(|name| !is_hop_by_hop(name) && !dropped.contains(&name.to_ascii_lowercase()));

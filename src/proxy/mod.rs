@@ -23,7 +23,10 @@ use crate::serve::{
 
 use correlate::Correlation;
 use observe::Observed;
+pub(crate) use observe::random_ids;
 pub(crate) use remote::RemoteOracle;
+#[cfg(feature = "cli")]
+pub(crate) use target::GREETING;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
@@ -135,10 +138,6 @@ impl Proxy {
     }
 }
 
-/// How the answer to a request begins that takes the proxy for a server.
-#[cfg(feature = "cli")]
-pub(crate) const PROXY_GREETING: &str = "softprobe: this is a proxy";
-
 /// What every connection of a proxy shares.
 #[derive(Debug)]
 struct Shared {
@@ -235,24 +234,27 @@ async fn decide(shared: &Arc<Shared>, request: Request) -> Outcome {
 
 fn decide_now(shared: &Shared, request: &Request) -> Result<Outcome, SoftprobeError> {
     let oracle = shared.oracle.as_ref();
-    let correlation = match correlate::correlate(&request.headers, oracle)? {
+    let misfit = match correlate::correlate(&request.headers, oracle)? {
         Correlation::Session(session) => match oracle.decide(&session, request)? {
             Some(verdict) => return Ok(carry_out(verdict, request, session)),
             None => correlate::closed(&session, oracle)?,
         },
-        other => other,
+        Correlation::Idle => None,
+        Correlation::None(reason) => Some(reason),
     };
-    let act = match correlation {
-        Correlation::Idle if shared.idle == Idle::Forward => Act::Forward,
-        Correlation::None(reason) => {
+    let passes = match misfit {
+        Some(reason) => {
             log::warn!("{request} belongs to no session: {reason}");
-            if oracle.note_uncorrelated(request, &reason)? {
-                Act::Forward
-            } else {
-                Act::at_once(strict_miss(request, ""))
-            }
+            oracle.note_uncorrelated(request, &reason)?
         }
-        Correlation::Idle | Correlation::Session(_) => Act::at_once(idle(request)),
+        None if shared.idle == Idle::Refuse => {
+            return Ok(Act::at_once(idle(request)).into());
+        }
+        None => true,
+    };
+    let act = match passes {
+        true => Act::Forward,
+        false => Act::at_once(strict_miss(request, "")),
     };
     Ok(act.into())
 }

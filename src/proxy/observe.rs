@@ -91,9 +91,9 @@ fn now_ns() -> u64 {
     })
 }
 
-/// A fresh trace id and span id. They need to be distinct, not secret: where the machine has no
+/// A fresh trace id and span id, hex. They need to be distinct, not secret: where the machine has no
 /// randomness the clock gives them.
-pub(super) fn random_ids() -> (String, String) {
+pub(crate) fn random_ids() -> (String, String) {
     let mut bytes = [0_u8; 24];
     if getrandom::fill(&mut bytes).is_err() {
         for (byte, source) in bytes.iter_mut().zip(now_ns().to_le_bytes().iter().cycle()) {

@@ -24,7 +24,7 @@ const MOST_MODES: usize = 1_000;
 /// A runtime behind HTTP, for a proxy to ask.
 pub(crate) struct RemoteOracle {
     runtime: HttpRuntime,
-    /// The traces that this process issued.
+    /// The traces that this process issued: one for each case of its run.
     traces: Mutex<HashMap<String, String>>,
     /// Whether a session captures; that never changes.
     captures: Mutex<HashMap<String, bool>>,
@@ -103,7 +103,7 @@ impl RemoteOracle {
         let document = decode(body).map_err(|why| wrong(&format!("does not parse: {why}")))?;
         let spans = read_spans(&document).map_err(|why| wrong(&why.to_string()))?;
         let span = spans.first().ok_or_else(|| wrong("has no span"))?;
-        let captured = span.response().map_err(|why| wrong(&why))?;
+        let captured = span.exchange.response().map_err(|why| wrong(&why))?;
         // Its headers are the runtime's to choose: nothing is dropped as from a capture.
         Ok(Response {
             status: captured.status,

@@ -7,6 +7,9 @@ use crate::serve::{plain, without_default_port};
 /// What stands before scheme and host in the reverse form.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
 
+/// What a proxy says to whoever takes it for a server.
+pub(crate) const GREETING: &str = "this is a proxy";
+
 /// How a request names its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -54,6 +57,8 @@ pub(super) fn of(
     }
     Err(plain(
         400,
-        "this is a proxy; set HTTP_PROXY to it, or call /__softprobe/<scheme>/<host>/<path>",
+        &format!(
+            "{GREETING}; set HTTP_PROXY to it, or call {REVERSE_PREFIX}<scheme>/<host>/<path>"
+        ),
     ))
 }

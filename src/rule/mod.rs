@@ -20,7 +20,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::http::{Headers, Response};
+use crate::http::{Headers, LONGEST_DELAY, Response};
 use crate::reader::{Field, Fields, Node, Object, Place, Problems, Shape};
 
 /// One rule: `{"name", "priority", "consume", "when", "then"}`.
@@ -247,9 +247,12 @@ pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Res
     read_response(&object, 500, problems)
 }
 
-/// Reads a delay in milliseconds, at most ten minutes.
+/// The longest delay, in milliseconds.
+pub(crate) const LONGEST_DELAY_MS: i64 = LONGEST_DELAY.as_millis() as i64;
+
+/// Reads a delay in milliseconds.
 pub(crate) fn read_latency(node: &Node<'_>, problems: &mut Problems) -> Option<Duration> {
-    let ms = node.integer(0, 600_000, problems)?;
+    let ms = node.integer(0, LONGEST_DELAY_MS, problems)?;
     Some(Duration::from_millis(ms.unsigned_abs()))
 }
 
@@ -374,8 +377,14 @@ pub(crate) fn response_value(response: &Response) -> Value {
         headers,
         body,
     } = response;
-    let headers = headers_value(headers);
-    let mut value = serde_json::json!({"status": status, "headers": headers});
+    let mut value = message_value(headers, body);
+    value["status"] = (*status).into();
+    value
+}
+
+/// Headers and body as `{"headers", "body"}`, perhaps with `bodyEncoding`.
+pub(crate) fn message_value(headers: &Headers, body: &[u8]) -> Value {
+    let mut value = serde_json::json!({"headers": headers_value(headers)});
     match std::str::from_utf8(body) {
         Ok(text) => value["body"] = text.into(),
         Err(_) => {

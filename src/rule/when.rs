@@ -100,7 +100,7 @@ pub(crate) const WHEN: Fields = Fields {
         Field::new(
             "traceTagEquals",
             Shape::Map(&Shape::Any),
-            "attribute of the inject span to its value",
+            "the same as traceTags",
         ),
     ],
 };

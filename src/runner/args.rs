@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
-use super::Refusal;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+
+use super::Refusal;
+use super::load::Sources;
+use crate::hook::Hooks;
 
 /// Replays captured cases against an application.
 #[derive(Debug, Clone, Parser)]
@@ -53,6 +57,18 @@ pub(crate) struct Args {
     pub(crate) flags: Flags,
     /// The command that runs one case again, but for the case's name.
     pub(crate) rerun: String,
+}
+
+/// The arguments of `softprobe suite run`.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub(crate) struct CommandArgs {
+    pub(crate) suite: Vec<String>,
+    pub(crate) filters: Vec<String>,
+    pub(crate) flags: Flags,
+    pub(crate) runtime_url: Option<String>,
+    pub(crate) quiet: bool,
+    pub(crate) silent: bool,
 }
 
 /// The flags that every way to run has.
@@ -113,12 +129,28 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) bench: bool,
 
+    #[command(flatten)]
+    pub(crate) suites: SuiteFlags,
     /// The base URL of an application that runs already
     #[arg(long, value_name = "URL", env = "APP_URL")]
     pub(crate) app_url: Option<String>,
     /// Where the proxy listens, for an application that was started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
+    /// Writes a JUnit report to this file
+    #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
+    pub(crate) junit: Option<String>,
+    /// Runs one case at a time, for an application that does not pass trace headers on
+    #[arg(long, env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
+    pub(crate) one_at_a_time: bool,
+    /// Forwards the application's calls while no case runs, in the place of answering 599
+    #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
+    pub(crate) forward_idle: bool,
+}
+
+/// What suites are loaded with.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SuiteFlags {
     /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
     #[arg(
         long,
@@ -133,18 +165,33 @@ pub(crate) struct Flags {
     /// A file of NAME=value lines for the variables in suites
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_ENV_FILE")]
     pub(crate) env_file: Option<String>,
-    /// Writes a JUnit report to this file
-    #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
-    pub(crate) junit: Option<String>,
     /// Allows `only` in suites on CI
     #[arg(long, env = "SOFTPROBE_ALLOW_ONLY", value_parser = FalseyValueParser::new())]
     pub(crate) allow_only: bool,
-    /// Runs one case at a time, for an application that does not pass trace headers on
-    #[arg(long, env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
-    pub(crate) one_at_a_time: bool,
-    /// Forwards the application's calls while no case runs, in the place of answering 599
-    #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
-    pub(crate) forward_idle: bool,
+}
+
+impl SuiteFlags {
+    /// The suites of these patterns, with the hooks that are registered in code.
+    pub(crate) fn sources(&self, patterns: Vec<String>, hooks: Hooks) -> Sources {
+        let Self {
+            hooks: hook_files,
+            hook_timeout,
+            env_file,
+            allow_only,
+        } = self;
+        Sources {
+            patterns,
+            env_file: unless_blank(env_file.clone()),
+            hooks,
+            hook_files: hook_files
+                .iter()
+                .cloned()
+                .filter_map(|f| unless_blank(Some(f)))
+                .collect(),
+            hook_timeout: Duration::from_secs(*hook_timeout),
+            allow_only: *allow_only,
+        }
+    }
 }
 
 /// How results are shown.
@@ -188,23 +235,17 @@ fn split_list(list: &str) -> Vec<String> {
         .collect()
 }
 
-/// Nothing for an empty variable: it counts as an unset one.
-fn unless_blank(option: Option<String>) -> Option<String> {
-    option.filter(|text| !text.trim().is_empty())
+/// What a flag or its variable says; a blank variable is an unset one.
+pub(crate) fn unless_blank<T: AsRef<str>>(value: Option<T>) -> Option<T> {
+    value.filter(|value| !value.as_ref().trim().is_empty())
 }
 
 impl Flags {
     /// The flags with empty variables taken for unset ones.
     fn without_blanks(mut self) -> Self {
-        for option in [
-            &mut self.app_url,
-            &mut self.proxy_listen,
-            &mut self.env_file,
-            &mut self.junit,
-        ] {
+        for option in [&mut self.app_url, &mut self.proxy_listen, &mut self.junit] {
             *option = unless_blank(option.take());
         }
-        self.hooks.retain(|file| !file.trim().is_empty());
         self
     }
 
@@ -215,14 +256,17 @@ impl Flags {
         for (id, flag, value) in [
             ("app_url", "--app-url", &self.app_url),
             ("proxy_listen", "--proxy-listen", &self.proxy_listen),
-            ("env_file", "--env-file", &self.env_file),
+            ("env_file", "--env-file", &self.suites.env_file),
         ] {
             if is_flagged(matches, id) {
                 given.extend(value.iter().flat_map(|v| [flag.to_owned(), v.clone()]));
             }
         }
         if is_flagged(matches, "hook_timeout") {
-            given.extend(["--hook-timeout".to_owned(), self.hook_timeout.to_string()]);
+            given.extend([
+                "--hook-timeout".to_owned(),
+                self.suites.hook_timeout.to_string(),
+            ]);
         }
         for (id, flag) in [
             ("one_at_a_time", "--one-at-a-time"),
@@ -234,7 +278,7 @@ impl Flags {
             }
         }
         if is_flagged(matches, "hooks") {
-            let hooks = self.hooks.iter();
+            let hooks = self.suites.hooks.iter();
             given.extend(hooks.flat_map(|v| ["--hooks".to_owned(), v.clone()]));
         }
         given
@@ -290,28 +334,32 @@ impl Args {
 
     /// What `softprobe suite run` was told; `matches` are those of that subcommand.
     #[cfg(feature = "cli")]
-    pub(crate) fn of_command(
-        suite: Vec<String>,
-        filters: Vec<String>,
-        flags: Flags,
-        matches: &ArgMatches,
-        globals: Vec<String>,
-    ) -> Self {
+    pub(crate) fn of_command(told: CommandArgs, matches: &ArgMatches) -> Self {
+        let CommandArgs {
+            suite,
+            filters,
+            flags,
+            runtime_url,
+            quiet,
+            silent,
+        } = told;
         let flags = flags.without_blanks();
-        let words = ["softprobe", "suite", "run"].map(str::to_owned).into_iter();
-        let words = words
-            .chain(suite.iter().cloned())
-            .chain(globals)
-            .chain(flags.given(matches))
-            .chain(["--exact", "--filter"].map(str::to_owned));
+        let mut words: Vec<String> = ["softprobe", "suite", "run"].map(str::to_owned).into();
+        words.extend(suite.iter().cloned());
+        if is_flagged(matches, "runtime_url") {
+            words.push("--runtime-url".to_owned());
+            words.extend(runtime_url.clone());
+        }
+        words.extend(flags.given(matches));
+        words.extend(["--exact", "--filter"].map(str::to_owned));
         Self {
             filters,
-            quiet: false,
-            silent: false,
+            quiet: quiet && flags.format.is_none(),
+            silent,
             wants_cases: true,
             rerun: line(words),
             suite,
-            runtime_url: None,
+            runtime_url,
             flags,
         }
     }

@@ -65,11 +65,14 @@ pub(super) fn looked_in(bases: &[&Path]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for base in bases {
         let base = base.display().to_string();
-        if !shown.contains(&base) {
+        if !(base.is_empty() || shown.contains(&base)) {
             shown.push(base);
         }
     }
-    format!("; looked in {}", shown.join(" and in "))
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!("; looked in {}", shown.join(" and in ")),
+    }
 }
 
 /// What a path or a glob means.

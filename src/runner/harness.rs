@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::discover::Case;
 use super::replay::replay;
 use super::world::{Started, World};
 use super::{Ended, Refusal};
+use crate::disk::write_whole;
 use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
 use crate::report::{NO_CALL, Palette, junit, mask, text};
 
@@ -197,13 +199,8 @@ fn print(text: &str) -> Result<(), Refusal> {
 }
 
 fn write(path: &str, text: &str) -> Result<(), Refusal> {
-    if let Some(folder) = std::path::Path::new(path).parent()
-        && !folder.as_os_str().is_empty()
-    {
-        // Whatever this fails with, writing the file says better.
-        let _ = std::fs::create_dir_all(folder);
-    }
-    std::fs::write(path, text).map_err(|e| Refusal::from(format!("{path}: can't be written: {e}")))
+    write_whole(Path::new(path), text)
+        .map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
 }
 
 fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal> {

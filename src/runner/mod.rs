@@ -15,7 +15,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::client::HttpRuntime;
 use crate::control::{Call, Runtime as _};
@@ -30,9 +29,12 @@ use crate::suite::is_base_url;
 use discover::Case;
 use world::{Started, World, wait_until_listening};
 
-pub(crate) use args::{Args, Flags, address};
+#[cfg(feature = "cli")]
+pub(crate) use args::CommandArgs;
+pub(crate) use args::{Args, Flags, SuiteFlags, address, unless_blank};
 pub(crate) use discover::{Found, files};
-pub(crate) use load::{Sources, check};
+use load::Sources;
+pub(crate) use load::check;
 pub use world::App;
 
 /// The exit code for failures, and for everything that keeps a run from starting.
@@ -218,20 +220,17 @@ impl Replay {
 
     /// What suites are loaded from: the arguments' word before the code's.
     fn sources(&self, args: &Args) -> Sources {
-        let flags = &args.flags;
         let patterns = if args.suite.is_empty() {
             &self.suites
         } else {
             &args.suite
         };
-        Sources {
-            patterns: patterns.clone(),
-            env_file: flags.env_file.clone().or_else(|| self.env_file.clone()),
-            hooks: self.hooks.clone(),
-            hook_files: flags.hooks.clone(),
-            hook_timeout: Duration::from_secs(flags.hook_timeout),
-            allow_only: flags.allow_only,
-        }
+        let mut sources = args
+            .flags
+            .suites
+            .sources(patterns.clone(), self.hooks.clone());
+        sources.env_file = sources.env_file.or_else(|| self.env_file.clone());
+        sources
     }
 
     /// Starts what the cases need: the runtime, the proxy, the application.

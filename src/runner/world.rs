@@ -12,13 +12,13 @@ use ureq::Agent;
 use super::args::quoted;
 use super::discover::Case as Trial;
 use super::replay::Unjudged;
-use crate::client::{Timeouts, agent};
+use crate::client::{Timeouts, agent, headers_of};
 use crate::control::Mode;
 use crate::error::SoftprobeError;
 use crate::hookfile::HookFiles;
-use crate::http::{Headers, Request, Response, SESSION_HEADER, shown, split_port, split_url};
+use crate::http::{Request, Response, SESSION_HEADER, shown, split_port, split_url};
 use crate::outcome::{CaseOutcome, SentRequest, Verdict};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, random_ids};
 use crate::rule::Policy;
 use crate::runtime::Oracle;
 use crate::session::{Softprobe, SoftprobeSession};
@@ -179,7 +179,7 @@ impl World {
         ] {
             request.headers.remove(name);
         }
-        let (trace_id, span_id) = trace_ids(session.id());
+        let (trace_id, span_id) = random_ids();
         if let Some(oracle) = &self.oracle {
             oracle.issue_trace(&trace_id, session.id());
         }
@@ -214,11 +214,7 @@ impl World {
         };
         let mut response = self.agent.run(http).map_err(explain)?;
         let status = response.status().as_u16();
-        let headers: Headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
+        let headers = headers_of(response.headers());
         let body = response
             .body_mut()
             .with_config()
@@ -249,19 +245,6 @@ fn describe(request: &Request, url: &str) -> SentRequest {
             .collect(),
         body,
     }
-}
-
-/// A fresh trace id and span id, hex. They need to be distinct, not secret: where the machine has no
-/// randomness the session's own id gives them.
-fn trace_ids(session: &str) -> (String, String) {
-    let mut bytes = [0_u8; 24];
-    if getrandom::fill(&mut bytes).is_err() {
-        for (byte, source) in bytes.iter_mut().zip(session.bytes().rev().cycle()) {
-            *byte = source;
-        }
-    }
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    (hex[..32].to_owned(), hex[32..].to_owned())
 }
 
 /// Waits until something listens at a base URL.

@@ -5,65 +5,19 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::case::Exchange;
+use crate::case::ScopedSpan;
 use crate::control::ControlError;
-use crate::otlp::json::field;
 
 /// A session records no more spans than this,
 const MOST_SPANS: usize = 10_000;
 /// and no more bytes.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
-/// A span with what it stood under.
-#[derive(Debug, Clone)]
-pub(super) struct RecordedSpan {
-    start_ns: u64,
-    /// Shared by the spans that stood under it.
-    resource: Arc<Value>,
-    scope: Arc<Value>,
-    span: Value,
-}
-
 /// The spans of a capture session, in the order they came.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
-    spans: Vec<RecordedSpan>,
+    spans: Vec<ScopedSpan>,
     bytes: usize,
-}
-
-/// The spans of a trace document in document order, each beside its exchange.
-pub(super) fn spans_of(
-    document: &Value,
-    exchanges: Vec<Exchange>,
-) -> Vec<(Exchange, RecordedSpan)> {
-    let part =
-        |owner: &Value, name: &str| Arc::new(field(owner, name).cloned().unwrap_or_default());
-    let mut spans = Vec::new();
-    for resource_spans in list(document, "resourceSpans") {
-        let resource = part(resource_spans, "resource");
-        for scope_spans in list(resource_spans, "scopeSpans") {
-            let scope = part(scope_spans, "scope");
-            spans.extend(list(scope_spans, "spans").iter().map(|span| RecordedSpan {
-                start_ns: 0,
-                resource: Arc::clone(&resource),
-                scope: Arc::clone(&scope),
-                span: span.clone(),
-            }));
-        }
-    }
-    exchanges
-        .into_iter()
-        .zip(spans)
-        .map(|(exchange, mut span)| {
-            span.start_ns = exchange.start_ns;
-            (exchange, span)
-        })
-        .collect()
-}
-
-fn list<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
-    let list = field(owner, name).and_then(Value::as_array);
-    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 impl Capture {
@@ -76,8 +30,8 @@ impl Capture {
     /// # Errors
     ///
     /// 413 when the session has recorded all that it may.
-    pub(super) fn add(&mut self, id: &str, span: RecordedSpan) -> Result<(), ControlError> {
-        let mut size = span.span.to_string().len();
+    pub(super) fn add(&mut self, id: &str, span: ScopedSpan) -> Result<(), ControlError> {
+        let mut size = span.exchange.span.to_string().len();
         let last = self.spans.last();
         if !last.is_some_and(|last| Arc::ptr_eq(&last.resource, &span.resource)) {
             size += span.resource.to_string().len() + span.scope.to_string().len();
@@ -102,17 +56,17 @@ impl Capture {
     /// The case document: the spans in the order of their start times, those of one resource and
     /// scope together.
     pub(super) fn case(&self, case_id: &str, now: SystemTime) -> Value {
-        let mut spans: Vec<&RecordedSpan> = self.spans.iter().collect();
-        spans.sort_by_key(|span| span.start_ns);
+        let mut spans: Vec<&ScopedSpan> = self.spans.iter().collect();
+        spans.sort_by_key(|span| span.exchange.start_ns);
         let mut groups: Vec<(&Value, &Value, Vec<&Value>)> = Vec::new();
         for span in spans {
             match groups.last_mut() {
                 Some((resource, scope, members))
                     if **resource == *span.resource && **scope == *span.scope =>
                 {
-                    members.push(&span.span);
+                    members.push(&span.exchange.span);
                 }
-                _ => groups.push((&span.resource, &span.scope, vec![&span.span])),
+                _ => groups.push((&span.resource, &span.scope, vec![&span.exchange.span])),
             }
         }
         let resource_spans: Vec<Value> = groups

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::capture::spans_of;
 use super::session::Asked;
 use super::{EmbeddedRuntime, Verdict};
-use crate::case::{Exchange, document_of, read_spans, response_attributes, text_attribute};
+use crate::case::{
+    Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
+};
 use crate::control::ControlError;
 use crate::http::{Direction, Headers, Response};
 use crate::otlp::{decode, encode};
@@ -57,19 +58,18 @@ fn wire_format(headers: &Headers) -> Result<(WireFormat, WireFormat), ControlErr
     Ok((given, wanted.unwrap_or(given)))
 }
 
-/// The trace document in a body.
+/// The spans of the trace document in a body.
 ///
 /// # Errors
 ///
 /// 400 that says where it does not parse.
-fn parse(format: WireFormat, body: &[u8]) -> Result<(Value, Vec<Exchange>), ControlError> {
+fn parse(format: WireFormat, body: &[u8]) -> Result<Vec<ScopedSpan>, ControlError> {
     let document = match format {
         WireFormat::Protobuf => decode(body).map_err(ControlError::invalid)?,
         WireFormat::Json => serde_json::from_slice(body)
             .map_err(|error| ControlError::invalid(format!("the body is not JSON: {error}")))?,
     };
-    let exchanges = read_spans(&document).map_err(|e| ControlError::invalid(e.to_string()))?;
-    Ok((document, exchanges))
+    read_spans(&document).map_err(|e| ControlError::invalid(e.to_string()))
 }
 
 /// An answer to `/v1/inject`, to be given after a while.
@@ -95,8 +95,9 @@ pub(super) fn inject(
     body: &[u8],
 ) -> Result<Injected, ControlError> {
     let (given, wanted) = wire_format(headers)?;
-    let (_, exchanges) = parse(given, body)?;
-    let question = exchanges.iter().find(|x| x.is_inject()).ok_or_else(|| {
+    let spans = parse(given, body)?;
+    let mut exchanges = spans.iter().map(|span| &span.exchange);
+    let question = exchanges.find(|x| x.is_inject()).ok_or_else(|| {
         ControlError::invalid(
             "there is no span with sp.span.type = inject, so that nothing is asked",
         )
@@ -200,24 +201,19 @@ pub(super) fn traces(
     body: &[u8],
 ) -> Result<(), ControlError> {
     let (given, _) = wire_format(headers)?;
-    let (document, exchanges) = parse(given, body)?;
-    keep(runtime, &document, exchanges)
+    keep(runtime, parse(given, body)?)
 }
 
 /// The same for a document that is at hand.
 pub(super) fn take_traces(runtime: &EmbeddedRuntime, document: &Value) -> Result<(), ControlError> {
-    let exchanges = read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))?;
-    keep(runtime, document, exchanges)
+    let spans = read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))?;
+    keep(runtime, spans)
 }
 
-fn keep(
-    runtime: &EmbeddedRuntime,
-    document: &Value,
-    exchanges: Vec<Exchange>,
-) -> Result<(), ControlError> {
-    for (exchange, span) in spans_of(document, exchanges) {
-        if let (true, Some(session)) = (exchange.is_extract(), &exchange.session_id) {
-            runtime.extract(session, span)?;
+fn keep(runtime: &EmbeddedRuntime, spans: Vec<ScopedSpan>) -> Result<(), ControlError> {
+    for span in spans.into_iter().filter(|span| span.exchange.is_extract()) {
+        if let Some(session) = span.exchange.session_id.clone() {
+            runtime.extract(&session, span)?;
         }
     }
     Ok(())

@@ -22,9 +22,24 @@ pub(super) enum Operation {
     OpenApi,
 }
 
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// By the contract's table.
+    Control(ControlError),
+    /// Its route takes these methods, and another was used.
+    Method { used: String, allowed: &'static str },
+}
+
+impl From<ControlError> for Refused {
+    fn from(error: ControlError) -> Self {
+        Self::Control(error)
+    }
+}
+
 /// The operation, or the error for a route that is not there, a method it does not take, or a body that
 /// is not JSON.
-pub(super) fn route(request: &Request) -> Result<Operation, ControlError> {
+pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
     let method = request.method.as_str();
     let path = request.path.as_str();
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -51,12 +66,12 @@ pub(super) fn route(request: &Request) -> Result<Operation, ControlError> {
             let action = action.ok_or_else(|| not_found(path))?;
             Ok(Operation::Control(Call::on(id, action)))
         }
-        _ => Err(not_found(path)),
+        _ => Err(not_found(path).into()),
     }
 }
 
 /// The action on a session; `None` for a route that is not there.
-fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Action>, ControlError> {
+fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Action>, Refused> {
     let take: fn(Value) -> Action = match rest {
         ["load-case"] => Action::LoadCase,
         ["rules"] => Action::SetRules,
@@ -64,7 +79,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
         ["fixtures", "auth"] => Action::SetAuthFixtures,
         ["close"] => {
             allow("POST", method)?;
-            return closing(request).map(|closing| Some(Action::Close(closing)));
+            return Ok(Some(Action::Close(closing(request)?)));
         }
         ["stats"] => return allow("GET", method).map(|()| Some(Action::Stats)),
         ["state"] => return allow("GET", method).map(|()| Some(Action::State)),
@@ -102,17 +117,14 @@ fn closing(request: &Request) -> Result<Closing, ControlError> {
     Ok(closing)
 }
 
-fn allow(allowed: &'static str, method: &str) -> Result<(), ControlError> {
+fn allow(allowed: &'static str, method: &str) -> Result<(), Refused> {
     if allowed.split(", ").any(|one| one == method) {
-        Ok(())
-    } else {
-        // The message ends with the methods: the server takes its Allow header from here.
-        Err(ControlError::new(
-            405,
-            "method_not_allowed",
-            format!("{method} is not allowed here; allowed: {allowed}"),
-        ))
+        return Ok(());
     }
+    Err(Refused::Method {
+        used: method.to_owned(),
+        allowed,
+    })
 }
 
 fn not_found(path: &str) -> ControlError {

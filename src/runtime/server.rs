@@ -10,7 +10,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use super::otlp::{inject, traces};
-use super::routes::{Operation, route};
+use super::routes::{Operation, Refused, route};
 use super::state::Ended;
 use super::{EmbeddedRuntime, OPENAPI};
 use crate::client::Token;
@@ -173,7 +173,7 @@ impl Desk {
     async fn answer(
         self: Arc<Self>,
         request: HyperRequest,
-    ) -> Result<(Response, Duration), ControlError> {
+    ) -> Result<(Response, Duration), Refused> {
         if request.uri().path() != "/health" {
             let given = request.headers().get("authorization");
             check_token(
@@ -187,10 +187,10 @@ impl Desk {
             .map_err(|refused| unread(&refused))?;
         // A large document takes time to read, and a file to write: not on a thread of the connections.
         let answered = tokio::task::spawn_blocking(move || self.answer_now(request)).await;
-        answered.unwrap_or_else(|error| Err(internal(&format!("the call failed: {error}"))))
+        answered.unwrap_or_else(|error| Err(internal(&format!("the call failed: {error}")).into()))
     }
 
-    fn answer_now(&self, mut request: Request) -> Result<(Response, Duration), ControlError> {
+    fn answer_now(&self, mut request: Request) -> Result<(Response, Duration), Refused> {
         let now = |response| Ok((response, Duration::ZERO));
         match route(&request)? {
             Operation::Control(call) => now(json(200, &self.control(&call)?)),
@@ -369,16 +369,22 @@ fn internal(message: &str) -> ControlError {
     ControlError::new(500, "internal_error", message)
 }
 
-fn refusal(error: &ControlError) -> Response {
+fn refusal(refused: &Refused) -> Response {
+    let error = match refused {
+        Refused::Control(error) => error,
+        Refused::Method { used, allowed } => &ControlError::new(
+            405,
+            "method_not_allowed",
+            format!("{used} is not allowed here; allowed: {allowed}"),
+        ),
+    };
     let mut response = json(error.status, &error.to_value());
     response.headers.push(REFUSAL_HEADER, error.code);
     if error.status == 401 {
         response.headers.push("www-authenticate", "Bearer");
     }
-    if error.status == 405
-        && let Some((_, allowed)) = error.message.rsplit_once("allowed: ")
-    {
-        response.headers.push("allow", allowed);
+    if let Refused::Method { allowed, .. } = refused {
+        response.headers.push("allow", *allowed);
     }
     response
 }

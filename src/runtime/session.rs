@@ -5,8 +5,9 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Value, json};
 
 use super::Verdict;
-use super::capture::{Capture, RecordedSpan};
+use super::capture::Capture;
 use super::change::{Change, LoadedCase, Start};
+use crate::case::ScopedSpan;
 use crate::control::{ControlError, Mode};
 use crate::http::{Direction, Request};
 use crate::rule::{
@@ -167,7 +168,7 @@ impl Session {
     }
 
     /// Takes a recorded exchange: kept by a capture session, counted by any other.
-    pub(super) fn extract(&mut self, span: RecordedSpan) -> Result<(), ControlError> {
+    pub(super) fn extract(&mut self, span: ScopedSpan) -> Result<(), ControlError> {
         if self.mode == Mode::Capture {
             self.capture.add(&self.id, span)?;
         }
@@ -250,12 +251,25 @@ impl Session {
         let mut state = self.stats();
         state["policy"] = self.policy_document.clone();
         state["rules"] = self.rules_document["rules"].clone();
+        state["authFixtures"] = fixture_names(&self.auth_fixtures);
         state["caseSummary"] = match &self.case {
             Some(case) => json!({"caseId": case.id, "traceCount": case.traces}),
             None => Value::Null,
         };
         state
     }
+}
+
+/// What auth fixtures there are, and not what they say: they are secrets.
+fn fixture_names(fixtures: &Value) -> Value {
+    let count = |name: &str| fixtures[name].as_array().map_or(0, Vec::len);
+    let metadata = fixtures["metadata"].as_object();
+    let metadata: Vec<&String> = metadata.into_iter().flat_map(|m| m.keys()).collect();
+    let named = fixtures["fixtures"].as_array();
+    let named: Vec<&Value> = named.into_iter().flatten().map(|f| &f["name"]).collect();
+    json!({
+        "tokens": count("tokens"), "cookies": count("cookies"), "metadata": metadata, "names": named,
+    })
 }
 
 impl Record {

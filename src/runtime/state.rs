@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::capture::RecordedSpan;
 use super::change::{Change, Start};
 use super::metrics::Metrics;
 use super::otlp;
 use super::session::{Asked, Session};
 use super::{Oracle, Verdict};
+use crate::case::ScopedSpan;
 use crate::control::{Action, Call, ControlError, Runtime, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::{RuntimeError, SoftprobeError};
 use crate::http::{Direction, Request};
 
 const MOST_SESSIONS: usize = 10_000;
+const MOST_TRACES: usize = 100_000;
 
 /// A runtime inside this process. Clones share their sessions.
 #[derive(Clone)]
@@ -84,10 +85,18 @@ impl EmbeddedRuntime {
     }
 
     /// Ties a trace id to a session, so that calls of that trace are the session's.
+    ///
+    /// It stays so when the session is closed, for a late call must not fall to another one; beyond
+    /// 100,000 traces those of closed sessions are forgotten.
     pub fn issue_trace(&self, trace_id: &str, session: &str) {
-        self.lock()
-            .traces
-            .insert(trace_id.to_owned(), session.to_owned());
+        let state = &mut *self.lock();
+        if state.traces.len() >= MOST_TRACES {
+            let sessions = &state.sessions;
+            state
+                .traces
+                .retain(|_, session| sessions.contains_key(session));
+        }
+        state.traces.insert(trace_id.to_owned(), session.to_owned());
     }
 
     /// Closes every session that is open, and says how many there were.
@@ -236,7 +245,7 @@ impl EmbeddedRuntime {
     }
 
     /// Takes a recorded exchange; one of a session that is not open is dropped.
-    pub(super) fn extract(&self, id: &str, span: RecordedSpan) -> Result<(), ControlError> {
+    pub(super) fn extract(&self, id: &str, span: ScopedSpan) -> Result<(), ControlError> {
         self.metrics.extracted.inc();
         match self.lock().session(id) {
             Ok(session) => session.extract(span),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::cursor::Cursor;
 use super::secrets::{Secrets, is_secret_name};
 use super::text;
 use crate::json::Query;
@@ -24,24 +25,16 @@ pub(super) fn scrub(
     let selected = paths.iter().flat_map(|query| query.locate(&tree));
     let selected = selected.map(|(pointer, _)| pointer).collect();
     let mut walk = Walk {
-        bytes: text.as_bytes(),
-        text: text.as_str(),
-        at: 0,
-        out: String::with_capacity(text.len()),
-        copied: 0,
+        cursor: Cursor::new(text),
         selected,
         kinds: Vec::new(),
         secrets,
     };
     walk.value("", None, None);
     let Walk {
-        mut out,
-        copied,
-        mut kinds,
-        ..
+        cursor, mut kinds, ..
     } = walk;
-    out.push_str(&text[copied..]);
-    *text = out;
+    *text = cursor.finish();
     kinds.sort_unstable();
     kinds.dedup();
     Some(kinds)
@@ -62,14 +55,9 @@ pub(super) fn scrub_lines(
     Some(kinds)
 }
 
-/// A walk over a text that is known to be JSON.
+/// What is looked for on a walk over a text.
 struct Walk<'t> {
-    bytes: &'t [u8],
-    text: &'t str,
-    at: usize,
-    out: String,
-    /// As far as the text is in `out`.
-    copied: usize,
+    cursor: Cursor<'t>,
     /// JSON pointers that the rules select.
     selected: HashSet<String>,
     kinds: Vec<&'static str>,
@@ -77,86 +65,38 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    fn space(&mut self) {
-        while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
-        }
-    }
-
     /// A value at a JSON pointer; `secret` is what makes everything below it one.
     fn value(&mut self, pointer: &str, name: Option<&str>, secret: Option<&'static str>) {
-        self.space();
         let secret = match self.selected.contains(pointer) {
             true => Some(BY_RULE),
             false => secret.or_else(|| name.filter(|n| is_secret_name(n)).map(|_| "token")),
         };
-        match self.bytes.get(self.at) {
-            Some(b'{') => self.members(pointer, secret),
-            Some(b'[') => self.elements(pointer, name, secret),
+        match self.cursor.peek() {
+            Some(b'{') => {
+                self.cursor.enter();
+                while self.cursor.next_item() {
+                    let name = self.cursor.name();
+                    let escaped = name.replace('~', "~0").replace('/', "~1");
+                    self.value(&format!("{pointer}/{escaped}"), Some(&name), secret);
+                }
+            }
+            Some(b'[') => {
+                self.cursor.enter();
+                let mut n = 0;
+                while self.cursor.next_item() {
+                    self.value(&format!("{pointer}/{n}"), name, secret);
+                    n += 1;
+                }
+            }
             Some(b'"') => self.string(secret),
             _ => self.literal(secret),
         }
     }
 
-    fn members(&mut self, pointer: &str, secret: Option<&'static str>) {
-        self.at += 1;
-        loop {
-            self.space();
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    let token = self.string_token();
-                    let name: String = serde_json::from_str(&self.text[token]).unwrap_or_default();
-                    self.space();
-                    self.at += 1; // the colon
-                    let escaped = name.replace('~', "~0").replace('/', "~1");
-                    self.value(&format!("{pointer}/{escaped}"), Some(&name), secret);
-                }
-                Some(b',') => self.at += 1,
-                _ => {
-                    self.at += 1;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn elements(&mut self, pointer: &str, name: Option<&str>, secret: Option<&'static str>) {
-        self.at += 1;
-        let mut n = 0;
-        loop {
-            self.space();
-            match self.bytes.get(self.at) {
-                None | Some(b']') => {
-                    self.at += 1;
-                    return;
-                }
-                Some(b',') => self.at += 1,
-                _ => {
-                    self.value(&format!("{pointer}/{n}"), name, secret);
-                    n += 1;
-                }
-            }
-        }
-    }
-
-    /// The bytes of the string that starts here, quotes included.
-    fn string_token(&mut self) -> std::ops::Range<usize> {
-        let start = self.at;
-        self.at += 1;
-        while let Some(byte) = self.bytes.get(self.at) {
-            match byte {
-                b'\\' => self.at += 2,
-                b'"' => break,
-                _ => self.at += 1,
-            }
-        }
-        self.at = (self.at + 1).min(self.bytes.len());
-        start..self.at
-    }
-
     fn string(&mut self, secret: Option<&'static str>) {
-        let token = self.string_token();
-        let value: String = serde_json::from_str(&self.text[token.clone()]).unwrap_or_default();
+        let token = self.cursor.scalar();
+        let value: String =
+            serde_json::from_str(self.cursor.text(token.clone())).unwrap_or_default();
         let mut new = value.clone();
         let kinds = match secret {
             Some(kind) => self.secrets.whole(&mut new, kind),
@@ -165,22 +105,15 @@ impl Walk<'_> {
                 .unwrap_or_else(|| text::plain(&mut new, self.secrets)),
         };
         if new != value {
-            self.replace(token, &Value::from(new).to_string());
+            self.cursor.replace(token, &Value::from(new).to_string());
         }
         self.kinds.extend(kinds);
     }
 
     /// A number, `true`, `false` or `null`.
     fn literal(&mut self, secret: Option<&'static str>) {
-        let start = self.at;
-        while self
-            .bytes
-            .get(self.at)
-            .is_some_and(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
-        {
-            self.at += 1;
-        }
-        let literal = &self.text[start..self.at];
+        let token = self.cursor.scalar();
+        let literal = self.cursor.text(token.clone());
         let new = match secret {
             // A flag that the user's rules select becomes nothing: it has no other shape.
             Some(kind) if kind == BY_RULE && ["true", "false"].contains(&literal) => {
@@ -194,15 +127,8 @@ impl Walk<'_> {
             }
         };
         if let Some((new, kind)) = new {
-            let range = start..self.at;
-            self.replace(range, &new);
+            self.cursor.replace(token, &new);
             self.kinds.push(kind);
         }
-    }
-
-    fn replace(&mut self, token: std::ops::Range<usize>, new: &str) {
-        self.out.push_str(&self.text[self.copied..token.start]);
-        self.out.push_str(new);
-        self.copied = token.end;
     }
 }

@@ -5,6 +5,7 @@
 //! member called `access_token`, a JSONPath of the user's. The second time all of it is rewritten, and a
 //! value that was found in one place goes wherever else it stands.
 
+mod cursor;
 mod json_text;
 mod rewrite;
 mod secrets;

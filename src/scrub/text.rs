@@ -8,17 +8,17 @@ use regex::Regex;
 use super::secrets::{Secrets, is_secret_name, known};
 
 /// `name=value` anywhere in a text: a query, a fragment, a log line. What comes behind the value stays.
-static ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
     known(r#"(?P<before>\b(?P<name>[A-Za-z][\w.%-]*)=)(?P<value>[^&\s"'<>#;,]+)"#)
 });
 
 /// `<name>value</name>`
-static ELEMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
     known(r"(?P<before><(?P<name>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
 });
 
 /// A field of a multipart form.
-static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static FIELD: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
         r#"(?s)(?P<before>\bname="(?P<name>[^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)"#,
         r"(?P<value>.*?)(?P<after>\r?\n--)",
@@ -26,7 +26,7 @@ static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// `user:password@` of a URL.
-static USERINFO: LazyLock<Option<Regex>> =
+static USERINFO: LazyLock<Regex> =
     LazyLock::new(|| known(r"(?P<before>://)(?P<user>[^/@\s:]+):(?P<value>[^/@\s]+)(?P<after>@)"));
 
 /// Replaces the secrets of a header's value.
@@ -92,7 +92,7 @@ pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static s
         kinds.extend(parameters(&mut form, secrets));
         value.replace_range(start..end, &form);
     }
-    for pattern in [&USERINFO, &ASSIGNMENT, &ELEMENT, &FIELD] {
+    for pattern in [&*USERINFO, &ASSIGNMENT, &ELEMENT, &FIELD] {
         kinds.extend(named(value, pattern, secrets));
     }
     kinds.extend(secrets.inside(value));
@@ -100,10 +100,7 @@ pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static s
 }
 
 /// Replaces the values that stand behind a secret's name, or behind no name at all.
-fn named(text: &mut String, pattern: &Option<Regex>, secrets: &mut Secrets) -> Vec<&'static str> {
-    let Some(pattern) = pattern else {
-        return Vec::new();
-    };
+fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'static str> {
     let (mut kinds, mut out, mut copied) = (Vec::new(), String::new(), 0);
     for found in pattern.captures_iter(text) {
         let part = |name: &str| found.name(name).map_or("", |part| part.as_str());

@@ -10,7 +10,8 @@ use crate::hook::{Hook, HookKind, Hooks};
 use crate::http::{Direction, Response};
 use crate::reader::{Field, Fields, Node, Object, Place, Problems, Shape, names};
 use crate::rule::{
-    CONSUMES, Consume, RESPONSE, WHEN, When, read_consume, read_error, read_latency, read_response,
+    CONSUMES, Consume, LONGEST_DELAY_MS, RESPONSE, WHEN, When, read_consume, read_error,
+    read_latency, read_response,
 };
 
 /// One entry of `mocks`.
@@ -166,7 +167,7 @@ const MOCK: Fields = Fields {
         ),
         Field::new(
             "latencyMs",
-            Shape::Integer(0, 600_000),
+            Shape::Integer(0, LONGEST_DELAY_MS),
             "how long its answers wait",
         ),
         Field::new(

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod expand;
+mod fields;
 mod mocks;
 mod names;
 mod request;
@@ -25,7 +26,7 @@ pub(crate) use schema::schema;
 use crate::hook::Hooks;
 use crate::reader::{Node, Object, Place, Problems};
 use crate::rule::Policy;
-use schema::{ENTRY, SETTINGS, SUITE};
+use fields::{ENTRY, SETTINGS, SUITE};
 use yaml::Document;
 
 /// A suite, ready to find its cases.

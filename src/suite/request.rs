@@ -90,6 +90,9 @@ const INLINE: Fields = Fields {
     ],
 };
 
+/// The longest `timeoutMs`: an hour.
+const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
+
 const SOURCES: [(&str, bool); 2] = [("case.ingress", false), ("inline", true)];
 
 /// The fields of `request`.
@@ -114,7 +117,7 @@ pub(super) const REQUEST: Fields = Fields {
         Field::new("transform", Shape::Text, "the request hook that changes it"),
         Field::new(
             "timeoutMs",
-            Shape::Integer(1, 3_600_000),
+            Shape::Integer(1, LONGEST_TIMEOUT_MS),
             "how long the whole exchange may take; 30000 when it is not given",
         ),
     ],
@@ -138,7 +141,9 @@ impl RequestPlan {
             plan.transform = read_hook(&transform, HookKind::Request, hooks, problems);
         }
         if let Some(timeout) = object.get("timeoutMs") {
-            let ms = timeout.integer(1, 3_600_000, problems).unwrap_or(1);
+            let ms = timeout
+                .integer(1, LONGEST_TIMEOUT_MS, problems)
+                .unwrap_or(1);
             plan.timeout = Duration::from_millis(ms.unsigned_abs());
         }
         (problems.0.len() == before).then_some(plan)

@@ -464,7 +464,7 @@ fn a_rules_delay_works_behind_every_proxy() {
     let served = Served::start(&[]);
     // Whoever asks waits for a delayed answer longer than for any other.
     let remote = at(&served.url())
-        .timeout(std::time::Duration::from_millis(100))
+        .timeout(std::time::Duration::from_secs(2))
         .runtime();
     let proxy = Proxy::start_remote(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
     let session = at(&served.url())
@@ -472,7 +472,7 @@ fn a_rules_delay_works_behind_every_proxy() {
         .start_session(Mode::Replay)
         .unwrap();
     let late = Mock::new(Predicate::outbound())
-        .latency(std::time::Duration::from_millis(400))
+        .latency(std::time::Duration::from_secs(3))
         .response(MockResponse::new(200).body("late"));
     session.mock_outbound(late).unwrap();
     let call = "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n";
