@@ -9,7 +9,7 @@ use super::discover::{self, Case};
 use super::{Refusal, relative};
 use crate::hook::Hooks;
 use crate::hookfile::{HookFiles, check_name};
-use crate::suite::{Named, Suite, SuiteContext};
+use crate::suite::{self, Draft, Suite, SuiteContext};
 
 /// What suites are loaded from.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +35,12 @@ pub(super) struct Loaded {
     pub(super) hooks: HookFiles,
 }
 
-/// A suite's text, and the hook files that it names.
-struct Draft {
+/// A suite without its hooks, and the files of those that it names.
+struct SuiteDraft {
     file: PathBuf,
-    text: String,
-    hook_files: Vec<(Named, Result<PathBuf, String>)>,
+    draft: Draft,
+    /// Each with its place in the suite, and where it was found.
+    hook_files: Vec<(String, Result<PathBuf, String>)>,
 }
 
 /// Loads the suites; every fault in all of them is told at once.
@@ -60,7 +61,7 @@ pub(super) fn load(sources: &Sources, root: &Path) -> Result<Loaded, Refusal> {
             Err(why) => faults.push(format!("--hooks: {why}")),
         }
     }
-    let named = drafts.iter().flat_map(|draft| &draft.hook_files);
+    let named = drafts.iter().flat_map(|named| &named.hook_files);
     let files: Vec<PathBuf> = named
         .filter_map(|(_, path)| path.clone().ok())
         .chain(common.iter().cloned())
@@ -74,8 +75,8 @@ pub(super) fn load(sources: &Sources, root: &Path) -> Result<Loaded, Refusal> {
         }
     }
     let mut suites = Vec::new();
-    for draft in drafts {
-        match read(draft, &context, hooks.clone(), &common, &loaded, root) {
+    for named in drafts {
+        match finish(named, &context, hooks.clone(), &common, &loaded, root) {
             Ok(suite) => suites.push(suite),
             Err(lines) => faults.extend(lines),
         }
@@ -96,50 +97,45 @@ fn drafts(
     context: &SuiteContext,
     root: &Path,
     faults: &mut Vec<String>,
-) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::new();
+) -> Vec<SuiteDraft> {
+    let mut files: Vec<PathBuf> = Vec::new();
     for pattern in &sources.patterns {
-        let found = match discover::files(pattern, &[root]) {
-            Ok(found) => found.files,
-            Err(message) => {
-                faults.push(format!("suite {message}"));
-                continue;
-            }
-        };
-        for file in found {
-            if drafts.iter().any(|draft| draft.file == file) {
-                continue;
-            }
-            match std::fs::read_to_string(&file) {
-                Ok(text) => drafts.push(Draft {
-                    hook_files: hook_files(&file, &text, context, root),
-                    file,
-                    text,
-                }),
-                Err(error) => faults.push(format!(
-                    "{}: can't be read: {error}",
-                    relative(&file).display()
-                )),
-            }
+        match discover::files(pattern, &[root]) {
+            Ok(found) => files.extend(found.files),
+            Err(message) => faults.push(format!("suite {message}")),
+        }
+    }
+    let mut drafts: Vec<SuiteDraft> = Vec::new();
+    for file in files {
+        if drafts.iter().any(|named| named.file == file) {
+            continue;
+        }
+        match draft(file, context, root) {
+            Ok(draft) => drafts.push(draft),
+            Err(lines) => faults.extend(lines),
         }
     }
     drafts
 }
 
-fn hook_files(
-    suite: &Path,
-    text: &str,
-    context: &SuiteContext,
-    root: &Path,
-) -> Vec<(Named, Result<PathBuf, String>)> {
-    let folder = suite.parent().unwrap_or(root);
-    Suite::hook_files(text, context)
+fn draft(file: PathBuf, context: &SuiteContext, root: &Path) -> Result<SuiteDraft, Vec<String>> {
+    let shown = relative(&file);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| vec![format!("{}: can't be read: {error}", shown.display())])?;
+    let draft = Draft::parse(&shown, &text, context)?;
+    let folder = file.parent().unwrap_or(root);
+    let named = draft
+        .hook_files()
         .into_iter()
-        .map(|named| {
-            let path = hook_file(&named.path, &[folder, root]);
-            (named, path)
-        })
-        .collect()
+        .map(|suite::Named { path, at }| {
+            let found = hook_file(&path, &[folder, root]);
+            (format!("{}:{at}", shown.display()), found)
+        });
+    Ok(SuiteDraft {
+        hook_files: named.collect(),
+        draft,
+        file,
+    })
 }
 
 /// The hook file of that name: found as case files are.
@@ -157,67 +153,55 @@ fn hook_file(name: &str, folders: &[&Path]) -> Result<PathBuf, String> {
         .map_err(|error| format!("`{name}`: {error}"))
 }
 
-/// Reads a suite with the hooks that it may name.
-fn read(
-    draft: Draft,
+/// The suite with the hooks that it may name; everything that is wrong with it is told at once.
+fn finish(
+    named: SuiteDraft,
     context: &SuiteContext,
     mut hooks: Hooks,
     common: &[PathBuf],
     loaded: &HookFiles,
     root: &Path,
 ) -> Result<Suite, Vec<String>> {
-    let Draft {
+    let SuiteDraft {
         file,
-        text,
+        draft,
         hook_files,
-    } = draft;
-    let shown = relative(&file);
-    let mut lines = Vec::new();
+    } = named;
+    let mut faults = Vec::new();
     let mut seen = common.to_vec();
-    for (Named { path, at }, found) in hook_files {
+    for (at, found) in hook_files {
         let own = found.and_then(|file| {
             // A file that is named twice would make each of its names ambiguous.
             if seen.contains(&file) {
                 return Ok(Hooks::new());
             }
-            seen.push(file.clone());
-            loaded.of(&file).map_err(|why| format!("`{path}`: {why}"))
+            let own = loaded.of(&file);
+            let own = own.map_err(|why| format!("`{}`: {why}", relative(&file).display()));
+            seen.push(file);
+            own
         });
         match own {
             Ok(own) => hooks = hooks.merge(own),
-            Err(why) => lines.push(format!("{}:{at}: {why}", shown.display())),
+            Err(why) => faults.push(format!("{at}: {why}")),
         }
     }
-    match Suite::parse(&shown, &text, context, &hooks) {
-        Ok(mut suite) if lines.is_empty() => {
-            suite.file = file;
-            Ok(suite)
-        }
-        Ok(suite) => {
-            let named = suite.entries.iter();
-            let named = named.map(|entry| (entry.path.clone(), suite.at(&entry.place)));
-            lines.extend(missing(&file, named, root));
-            Err(lines)
-        }
-        Err(error) => {
-            lines.extend(error.lines);
-            let named = error.named.into_iter().map(|Named { path, at }| (path, at));
-            lines.extend(missing(&file, named, root));
-            Err(lines)
-        }
+    let (mut suite, found) = draft.finish(context, &hooks);
+    faults.extend(found);
+    if !faults.is_empty() {
+        faults.extend(missing(&suite, &file, root));
+        return Err(faults);
     }
+    suite.file = file;
+    Ok(suite)
 }
 
 /// The case files and globs of a suite that match nothing, for a suite that has other faults as well.
-fn missing(
-    suite: &Path,
-    named: impl Iterator<Item = (String, String)>,
-    root: &Path,
-) -> Vec<String> {
-    let folder = suite.parent().unwrap_or(root);
-    let faults = named.filter_map(|(path, at)| {
-        let why = discover::files(&path, &[folder, root]).err()?;
-        Some(format!("{}:{at}: {why}", relative(suite).display()))
+fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
+    let folder = file.parent().unwrap_or(root);
+    let faults = suite.entries.iter().filter_map(|entry| {
+        let why = discover::files(&entry.path, &[folder, root]).err()?;
+        let at = suite.at(&entry.place);
+        Some(format!("{}:{at}: {why}", suite.file.display()))
     });
     faults.collect()
 }

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use thiserror::Error;
 
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
@@ -27,7 +26,6 @@ use crate::hook::Hooks;
 use crate::reader::{Node, Object, Place, Problems};
 use crate::rule::Policy;
 use fields::{ENTRY, SETTINGS, SUITE};
-use yaml::Document;
 
 /// A suite, ready to find its cases.
 #[derive(Debug, Clone)]
@@ -76,16 +74,6 @@ pub(crate) struct Plan {
     pub policy: Policy,
 }
 
-/// A suite that does not load, with every fault in it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}", lines.join("\n"))]
-pub(crate) struct SuiteError {
-    /// `file:line:column: place: message`, one a fault.
-    pub lines: Vec<String>,
-    /// The files that it names for all that, for whoever wants every fault at once.
-    pub named: Vec<Named>,
-}
-
 /// A file or a glob that a suite names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -106,60 +94,48 @@ pub(crate) struct SuiteContext {
     pub forbid_only: bool,
 }
 
-impl Suite {
-    /// Reads a suite's text; `file` names it in errors, and `hooks` are those that it may name.
+/// A suite that is parsed and expanded, and whose hooks are not known yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    shown: PathBuf,
+    text: Arc<str>,
+    value: Value,
+    env: BTreeMap<String, String>,
+    problems: Problems,
+}
+
+impl Draft {
+    /// Parses a suite's text; `shown` names its file in faults.
     ///
     /// # Errors
     ///
-    /// [`SuiteError`] lists every fault at once, each with file, line, column and place.
+    /// Every fault that keeps it from being YAML, as `file:line:column: place: message`.
     pub(crate) fn parse(
-        file: &Path,
+        shown: &Path,
         text: &str,
         context: &SuiteContext,
-        hooks: &Hooks,
-    ) -> Result<Self, SuiteError> {
-        let shown = file.display();
-        let failed = |lines: Vec<String>, named| SuiteError {
-            lines: lines.iter().map(|l| format!("{shown}:{l}")).collect(),
-            named,
-        };
-        let mut document = Document::parse(text).map_err(|lines| failed(lines, Vec::new()))?;
+    ) -> Result<Self, Vec<String>> {
+        let mut value = yaml::parse(text).map_err(|lines| in_file(shown, lines))?;
         let mut problems = Problems::default();
-        let env = merge_env(&mut document.value, context, &mut problems);
-        expand::expand(&mut document.value, &Place::root(), &env, &mut problems);
-        let reader = Reader { context, hooks };
-        let (name, entries) = reader.suite(&document.value, &mut problems);
-        let suite = Self {
-            name: name.unwrap_or_default(),
-            file: file.to_owned(),
-            env: Arc::new(env),
+        let env = merge_env(&mut value, context, &mut problems);
+        expand::expand(&mut value, &Place::root(), &env, &mut problems);
+        Ok(Self {
+            shown: shown.to_owned(),
             text: text.into(),
-            entries,
-        };
-        if problems.is_empty() {
-            return Ok(suite);
-        }
-        let named = suite.entries.iter().map(|entry| Named {
-            path: entry.path.clone(),
-            at: suite.at(&entry.place),
-        });
-        Err(failed(document.describe(&problems), named.collect()))
+            value,
+            env,
+            problems,
+        })
     }
 
-    /// The hook files that a suite's text names; none where it does not even parse.
-    pub(crate) fn hook_files(text: &str, context: &SuiteContext) -> Vec<Named> {
-        let Ok(mut document) = Document::parse(text) else {
-            return Vec::new();
-        };
-        // What is wrong with any of this, parsing the suite says.
+    /// The hook files that it names; what is wrong with their list, [`finish`](Self::finish) says.
+    pub(crate) fn hook_files(&self) -> Vec<Named> {
         let unheard = &mut Problems::default();
-        let env = merge_env(&mut document.value, context, unheard);
-        expand::expand(&mut document.value, &Place::root(), &env, unheard);
-        let root = Node::root(&document.value);
+        let root = Node::root(&self.value);
         let files = root.map(unheard).and_then(|suite| suite.get("hooks"));
         let files = files.and_then(|node| node.list(unheard));
         let named = files.unwrap_or_default().into_iter().filter_map(|node| {
-            let (line, column) = yaml::locate_in(text, &node.place);
+            let (line, column) = yaml::locate_in(&self.text, &node.place);
             Some(Named {
                 path: node.string(unheard)?,
                 at: format!("{line}:{column}: {}", node.place),
@@ -167,6 +143,34 @@ impl Suite {
         });
         named.collect()
     }
+
+    /// The suite as far as it can be read with these hooks, and every fault in it as
+    /// `file:line:column: place: message`: where there is one, none of its cases may run.
+    pub(crate) fn finish(self, context: &SuiteContext, hooks: &Hooks) -> (Suite, Vec<String>) {
+        let Self {
+            shown,
+            text,
+            value,
+            env,
+            mut problems,
+        } = self;
+        let reader = Reader { context, hooks };
+        let (name, entries) = reader.suite(&value, &mut problems);
+        let faults = in_file(&shown, yaml::describe(&text, &problems));
+        let suite = Suite {
+            name: name.unwrap_or_default(),
+            file: shown,
+            env: Arc::new(env),
+            text,
+            entries,
+        };
+        (suite, faults)
+    }
+}
+
+fn in_file(shown: &Path, lines: Vec<String>) -> Vec<String> {
+    let shown = shown.display();
+    lines.iter().map(|line| format!("{shown}:{line}")).collect()
 }
 
 impl Suite {

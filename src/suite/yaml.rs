@@ -12,55 +12,47 @@ use crate::reader::{Place, Problem, Problems, Step};
 /// A suite file larger than this is refused.
 const LARGEST_FILE: usize = 1024 * 1024;
 
-/// A parsed document that can still tell where things stand.
-pub(super) struct Document<'t> {
-    text: &'t str,
-    pub(super) value: Value,
+/// Parses the text; duplicate keys and aliases that expand without bound are refused.
+///
+/// # Errors
+///
+/// Every fault as `line:column: place: message`.
+pub(super) fn parse(text: &str) -> Result<Value, Vec<String>> {
+    if text.len() > LARGEST_FILE {
+        return Err(vec![format!(
+            "1:1: {} bytes; a suite of more than {LARGEST_FILE} bytes is refused",
+            text.len()
+        )]);
+    }
+    let mut parsed: serde_yaml::Value =
+        serde_yaml::from_str(text).map_err(|error| vec![describe_error(&error)])?;
+    parsed
+        .apply_merge()
+        .map_err(|error| vec![describe_error(&error)])?;
+    let mut problems = Problems::default();
+    let value = to_json(&parsed, &Place::root(), &mut problems);
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(describe(text, &problems))
+    }
 }
 
-impl<'t> Document<'t> {
-    /// Parses the text; duplicate keys and aliases that expand without bound are refused.
-    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<String>> {
-        if text.len() > LARGEST_FILE {
-            return Err(vec![format!(
-                "1:1: {} bytes; a suite of more than {LARGEST_FILE} bytes is refused",
-                text.len()
-            )]);
-        }
-        let mut parsed: serde_yaml::Value =
-            serde_yaml::from_str(text).map_err(|error| vec![describe(&error)])?;
-        parsed
-            .apply_merge()
-            .map_err(|error| vec![describe(&error)])?;
-        let mut document = Self {
-            text,
-            value: Value::Null,
-        };
-        let mut problems = Problems::default();
-        document.value = to_json(&parsed, &Place::root(), &mut problems);
-        if problems.is_empty() {
-            Ok(document)
-        } else {
-            Err(document.describe(&problems))
-        }
-    }
-
-    /// The problems as `line:column: place: message`.
-    pub(super) fn describe(&self, problems: &Problems) -> Vec<String> {
-        let mut located: Vec<(usize, usize, &Problem)> = problems
-            .0
-            .iter()
-            .map(|problem| {
-                let (line, column) = locate_in(self.text, &problem.place);
-                (line, column, problem)
-            })
-            .collect();
-        located.sort_by_key(|(line, column, _)| (*line, *column));
-        located
-            .into_iter()
-            .map(|(line, column, problem)| format!("{line}:{column}: {problem}"))
-            .collect()
-    }
+/// The problems of a text as `line:column: place: message`, in the order of the text.
+pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
+    let mut located: Vec<(usize, usize, &Problem)> = problems
+        .0
+        .iter()
+        .map(|problem| {
+            let (line, column) = locate_in(text, &problem.place);
+            (line, column, problem)
+        })
+        .collect();
+    located.sort_by_key(|(line, column, _)| (*line, *column));
+    located
+        .into_iter()
+        .map(|(line, column, problem)| format!("{line}:{column}: {problem}"))
+        .collect()
 }
 
 /// Line and column of a place in a text, from 1; of the nearest place around it where it is gone.
@@ -77,7 +69,7 @@ pub(super) fn locate_in(text: &str, place: &Place) -> (usize, usize) {
     }
 }
 
-fn describe(error: &serde_yaml::Error) -> String {
+fn describe_error(error: &serde_yaml::Error) -> String {
     let (line, column) = error
         .location()
         .map_or((1, 1), |at| (at.line(), at.column()));
@@ -304,7 +296,7 @@ mod tests {
 
     #[test]
     fn duplicate_keys_and_bombs_are_refused() {
-        let why = |text: &str| Document::parse(text).err().unwrap().join("\n");
+        let why = |text: &str| parse(text).err().unwrap().join("\n");
         assert!(why("a: 1\nb: 2\na: 3\n").contains("duplicate"));
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..12 {

@@ -268,7 +268,7 @@ fn a_python_hook_that_fails_fails_its_case_alone() {
     for (text, message) in [
         (
             "def ok(:\n",
-            "hooks[0]: `../bad.py`: it can't be loaded: SyntaxError: invalid syntax (bad.py, line 1)",
+            "hooks[0]: `bad.py`: it can't be loaded: SyntaxError: invalid syntax (bad.py, line 1)",
         ),
         (
             "import nothing_like_it\n",
