@@ -42,7 +42,7 @@ fn a_session_is_worked_on_from_the_shell() {
     project.write("rules.json", rules.to_string());
     let applied = in_session(&id, &["session", "rules", "apply", "rules.json", "--json"]);
     assert_eq!(applied.document()["sessionRevision"], 2);
-    let secret = json!({"rules": [{"name": "greet", "when": {"host": "a.example", "headerMatch": {"Authorization": "hidden-value"}}, "then": {"action": "passthrough"}}, rules["rules"][0]]});
+    let secret = json!({"rules": [{"name": "greet", "when": {"host": "a.example", "headerMatch": {"Authorization": "hidden-value"}}, "then": {"action": "mock", "response": {"headers": {"set-cookie": "hidden-value"}, "body": {"cookie": "of the body"}}}}, rules["rules"][0]]});
     project.write("secret.json", secret.to_string());
     in_session(&id, &["session", "rules", "apply", "secret.json"]).ends(0, &["set 2 rules"]);
     let shown = in_session(&id, &["inspect", "session", "--json"]);
@@ -51,6 +51,7 @@ fn a_session_is_worked_on_from_the_shell() {
         "{}",
         shown.stdout
     );
+    assert!(shown.stdout.contains("\"of the body\""), "{}", shown.stdout);
     let call = |host: &str| {
         let head = format!("GET http://{host}/p HTTP/1.1\r\nhost: {host}\r\n\r\n");
         send(served.proxy(), head)

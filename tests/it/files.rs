@@ -684,3 +684,27 @@ fn scrubbing_touches_nothing_else() {
         );
     }
 }
+
+#[test]
+fn only_is_refused_on_ci_unless_it_is_allowed() {
+    let project = Project::new();
+    let inbound = span(1, "inbound", "GET a.example/", Some(200), &[]);
+    project.write("a.case.json", document(&[inbound]).to_string());
+    project.write(
+        "s.yaml",
+        "name: s\ncases: [ { path: a.case.json, only: true } ]\n",
+    );
+    let validate = |env: &[(&str, &str)], more: &[&str]| {
+        let args = [&["suite", "validate", "s.yaml"][..], more].concat();
+        let mut command = softprobe(&args);
+        Output::of(
+            command
+                .current_dir(project.path())
+                .envs(env.iter().copied()),
+        )
+    };
+    validate(&[], &[]).ends(0, &[]);
+    validate(&[("CI", "1")], &[]).ends(5, &["`only` would ignore the other cases on CI"]);
+    validate(&[("CI", "1")], &["--allow-only"]).ends(0, &[]);
+    validate(&[("CI", "1"), ("SOFTPROBE_ALLOW_ONLY", "1")], &[]).ends(0, &[]);
+}
