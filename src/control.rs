@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::error::SoftprobeError;
+use crate::error::{SoftprobeError, UNKNOWN_SESSION};
 
 /// The version of the control API that is spoken here.
 pub(crate) const SPEC_VERSION: &str = "http-control-api@v1";
@@ -230,7 +230,7 @@ impl ControlError {
     pub fn unknown_session(id: &str) -> Self {
         Self::new(
             404,
-            "unknown_session",
+            UNKNOWN_SESSION,
             format!("no session `{id}` is open; it was closed, or never started here"),
         )
     }

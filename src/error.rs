@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::case::{CaseError, CaseLookupError};
 
+/// What a runtime calls a session that is closed or was never open.
+pub(crate) const UNKNOWN_SESSION: &str = "unknown_session";
+
 /// Anything the library can fail with.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -80,7 +83,7 @@ impl SoftprobeError {
             // A runtime that names no code has but one thing that it can mean.
             Self::Runtime(error) => {
                 let code = error.code();
-                error.status == 404 && code.is_none_or(|code| code == "unknown_session")
+                error.status == 404 && code.is_none_or(|code| code == UNKNOWN_SESSION)
             }
             _ => false,
         }

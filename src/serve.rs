@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,6 +43,9 @@ pub(crate) struct Server {
     /// Ends when the listener and every connection are gone.
     gone: mpsc::Receiver<()>,
 }
+
+/// Told why a request can't be read as one; the client has its 400 already.
+pub(crate) type Unread = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What ties a connection to its server.
 #[derive(Clone)]
@@ -78,6 +81,23 @@ impl Server {
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
         F: Future<Output = HyperResponse> + Send + 'static,
     {
+        Self::start_noting(address, handle, Arc::new(|_| {}))
+    }
+
+    /// The same; `unread` is told of each request that can't be read as one.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(crate) fn start_noting<H, F>(
+        address: &str,
+        handle: H,
+        unread: Unread,
+    ) -> Result<Self, SoftprobeError>
+    where
+        H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = HyperResponse> + Send + 'static,
+    {
         let failed = |source| SoftprobeError::Listen {
             address: address.to_owned(),
             source,
@@ -101,7 +121,7 @@ impl Server {
         {
             let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            threads.spawn(accept(listener, handle, lifeline));
+            threads.spawn(accept(listener, handle, unread, lifeline));
         }
         Ok(Self {
             address: bound,
@@ -146,7 +166,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, mut lifeline: Lifeline)
+async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, unread: Unread, mut lifeline: Lifeline)
 where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
@@ -161,7 +181,8 @@ where
                 // Without it a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let lifeline = Some(lifeline.clone());
-                tokio::spawn(connection(stream, Arc::clone(&handle), lifeline));
+                let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
+                tokio::spawn(connection(stream, handle, unread, lifeline));
             }
             Err(error) => {
                 // Out of file handles, most likely: others have to be closed first.
@@ -173,8 +194,12 @@ where
 }
 
 /// Serves one connection until its client is done with it, or until its server stops.
-pub(crate) async fn connection<S, H, F>(stream: S, handle: Arc<H>, lifeline: Option<Lifeline>)
-where
+pub(crate) async fn connection<S, H, F>(
+    stream: S,
+    handle: Arc<H>,
+    unread: Unread,
+    lifeline: Option<Lifeline>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
@@ -202,6 +227,9 @@ where
     };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
+        if error.is_parse() {
+            unread(&error.to_string());
+        }
     }
 }
 
@@ -215,6 +243,10 @@ pub(crate) async fn read_request(
     largest: usize,
 ) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
+    // What is declared to be too large to throw away is not waited for.
+    if body.size_hint().lower() > largest.saturating_add(MOST_DRAINED) as u64 {
+        return Err(too_large(largest));
+    }
     let read = tokio::time::timeout(SLOWEST_CLIENT, read_body(body, largest));
     let body = read.await.unwrap_or_else(|_| {
         let slow = "the request's body took too long";

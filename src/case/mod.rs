@@ -54,6 +54,8 @@ impl Case {
     /// [`CaseError`] names the place in the document: the line of a syntax error, the missing field,
     /// the path of a value of the wrong shape.
     pub fn parse(text: &str) -> Result<Self, CaseError> {
+        // Some editors begin a file with a mark of its byte order.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self::from_document(serde_json::from_str(text)?)
     }
 

@@ -110,9 +110,14 @@ fn request_attributes(request: &Request) -> Vec<Value> {
         text_attribute("http.request.method", method),
         text_attribute("url.scheme", scheme),
         text_attribute("url.host", host),
-        text_attribute("url.path", path),
+        // A bare `?` at the end is no query, and part of the target all the same.
+        match query.as_deref() {
+            Some("") => text_attribute("url.path", &format!("{path}?")),
+            _ => text_attribute("url.path", path),
+        },
     ];
-    attributes.extend(query.iter().map(|query| text_attribute("url.query", query)));
+    let query = query.iter().filter(|query| !query.is_empty());
+    attributes.extend(query.map(|query| text_attribute("url.query", query)));
     attributes.extend(header_attributes("http.request.header.", headers));
     attributes.push(body_attribute("http.request.body", headers, body));
     attributes

@@ -243,6 +243,7 @@ impl Doctor {
     fn propagation(&self, calls: &[SeenCall]) -> Check {
         let name = "propagation";
         let carried = |wanted: Carried| calls.iter().filter(move |call| call.carried == wanted);
+        let other = carried(Carried::Other).count();
         let (state, parent) = (
             carried(Carried::Tracestate).count(),
             carried(Carried::Traceparent).count(),
@@ -268,6 +269,14 @@ impl Doctor {
                      --one-at-a-time",
                     lost.len(),
                     lost.join(", ")
+                ),
+            )
+        } else if other > 0 {
+            (
+                Health::Fault,
+                format!(
+                    "{other} of {total} calls carried the tracestate of another request: the application has to pass on \
+                     what came with the request that it works on"
                 ),
             )
         } else if !unseen.is_empty() {
@@ -364,6 +373,8 @@ enum Carried {
     Tracestate,
     Traceparent,
     Nothing,
+    /// The name of another session than the probe's.
+    Other,
     /// Whatever it was, it is inside TLS.
     Unseen,
 }
@@ -395,6 +406,8 @@ impl Seen {
             Carried::Unseen
         } else if has("tracestate", SESSION) || has(SESSION_HEADER, SESSION) {
             Carried::Tracestate
+        } else if has("tracestate", &format!("{SESSION_HEADER}=")) {
+            Carried::Other
         } else if has("traceparent", TRACE) {
             Carried::Traceparent
         } else {

@@ -128,7 +128,9 @@ impl Serve {
         if let Some(proxy) = proxy {
             proxy.stop(GRACE);
         }
-        server.stop(deadline.saturating_duration_since(Instant::now()));
+        // What the proxy took of the time, the server has less, and never none.
+        let left = deadline.saturating_duration_since(Instant::now());
+        server.stop(left.max(Duration::from_millis(500)));
         let ended = runtime.end_all();
         log::info!("stopped; {} sessions were open", ended.len());
         keep_captures(captures.as_deref(), &ended);

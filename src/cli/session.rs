@@ -240,6 +240,7 @@ fn close(
     out: Option<String>,
     save: Option<&Path>,
 ) -> Result<Answer, Failed> {
+    let unrecorded = unrecorded(global, id)?;
     if let Some(path) = save {
         // Written before the session is gone: a full disk loses nothing.
         let case = id.call(global, Action::Case)?;
@@ -264,10 +265,37 @@ fn close(
     if let Some(path) = answer["capturePath"].as_str() {
         text = format!("closed; the case is in {path}\n");
     }
+    notes.extend(unrecorded);
     for note in &notes {
         text.push_str(&format!("warning: {note}\n"));
     }
     Ok(Answer::fine(text).fields(&answer).field("warnings", notes))
+}
+
+/// What a capture session answered and did not record: an upstream that failed, TLS, or a call that still runs.
+fn unrecorded(global: &Global, id: &Id) -> Result<Option<String>, Failed> {
+    let answer = id.call(global, Action::Stats)?;
+    if answer["mode"] != Mode::Capture.name() {
+        return Ok(None);
+    }
+    let stats = &answer["stats"];
+    let calls = stats["calls"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let answered = calls
+        .iter()
+        .filter(|call| call["answer"] != "missed")
+        .count();
+    let recorded = stats["extractedSpans"].as_u64().unwrap_or_default();
+    let recorded = usize::try_from(recorded).unwrap_or(usize::MAX);
+    let missing = answered.saturating_sub(recorded);
+    Ok((missing > 0).then(|| {
+        format!(
+            "{missing} of {answered} calls were not recorded: they failed, are inside TLS, or still run; \
+             `softprobe inspect session` lists the calls"
+        )
+    }))
 }
 
 /// What a capture lacks to be replayed.

@@ -35,9 +35,7 @@ pub(super) fn change_request(
         Some(RequestChange {
             method: object.get("method").and_then(|n| n.string(problems)),
             path: object.get("path").and_then(|n| n.string(problems)),
-            headers: object
-                .get("headers")
-                .and_then(|n| read_headers(&n, problems)),
+            headers: given_headers(&object, &request.headers, problems),
             body: given_body(&object, problems),
         })
     })
@@ -61,9 +59,7 @@ pub(super) fn change_response(
         let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
         Some(ResponseChange {
             status: object.get("status").and_then(|n| n.status(problems)),
-            headers: object
-                .get("headers")
-                .and_then(|n| read_headers(&n, problems)),
+            headers: given_headers(&object, &mock.captured_response.headers, problems),
             body: given_body(&object, problems),
         })
     })
@@ -128,6 +124,19 @@ fn read<T: Default>(
     let node = Node::at(result, Place::root().key("result"));
     let read = read(&node, &mut problems);
     Ok(problems.into_result(read)?)
+}
+
+/// The headers. A body that is given as bytes is one in the encoding that the headers tell of: they stay.
+fn given_headers(
+    object: &Object<'_>,
+    before: &Headers,
+    problems: &mut Problems,
+) -> Option<Headers> {
+    let given = |name: &str| object.get(name).filter(|node| !node.value.is_null());
+    match given("headers") {
+        Some(headers) => read_headers(&headers, problems),
+        None => given("bodyEncoding").map(|_| before.clone()),
+    }
 }
 
 /// The body; `null`, which is how some languages leave a field out, is none.

@@ -15,6 +15,8 @@ use serde_json::Value;
 const SLOWEST_START: Duration = Duration::from_secs(60);
 /// How long a process may take to end after its input did.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a process may take to say that it is there, after a call that took too long.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// As much of its standard error is quoted when it crashes.
 const MOST_QUOTED: usize = 4 * 1024;
 
@@ -111,31 +113,58 @@ impl Child {
     /// # Errors
     ///
     /// What the hook failed with, that it took too long, or that the process has ended.
-    pub(super) fn call(&self, mut call: Value) -> Result<Value, String> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
-        call["id"] = id.as_str().into();
-        let (sender, receiver) = mpsc::channel();
-        lock(&self.shared.waiting).insert(id.clone(), sender);
-        let sent = match (&*lock(&self.input), &*lock(&self.shared.ended)) {
-            (Some(input), None) => input.send(format!("{call}\n")).is_ok(),
-            _ => false,
-        };
-        let answer = match sent {
-            true => receiver.recv_timeout(self.limit),
-            false => Err(RecvTimeoutError::Disconnected),
-        };
-        lock(&self.shared.waiting).remove(&id);
-        match answer {
+    pub(super) fn call(&self, call: Value) -> Result<Value, String> {
+        let name = call["hook"].as_str().unwrap_or_default().to_owned();
+        match self.ask(call, self.limit) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(format!(
-                "it gave no answer within {} ms; --hook-timeout allows more",
-                self.limit.as_millis()
-            )),
+            Err(RecvTimeoutError::Timeout) => {
+                // One that blocks its process would hold up every call behind it.
+                if self
+                    .ask(Value::from_iter([("ping", true)]), PATIENCE)
+                    .is_err()
+                {
+                    self.end_because(&format!("`{name}` held it up, and it was ended"));
+                }
+                Err(format!(
+                    "it gave no answer within {} ms; --hook-timeout allows more",
+                    self.limit.as_millis()
+                ))
+            }
             Err(RecvTimeoutError::Disconnected) => Err(format!(
                 "the process of the {} hooks ended: {}",
                 self.language,
                 self.shared.why_ended()
             )),
+        }
+    }
+
+    /// Sends a message and waits for what comes back.
+    fn ask(
+        &self,
+        mut message: Value,
+        limit: Duration,
+    ) -> Result<Result<Value, String>, RecvTimeoutError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+        message["id"] = id.as_str().into();
+        let (sender, receiver) = mpsc::channel();
+        lock(&self.shared.waiting).insert(id.clone(), sender);
+        let sent = match (&*lock(&self.input), &*lock(&self.shared.ended)) {
+            (Some(input), None) => input.send(format!("{message}\n")).is_ok(),
+            _ => false,
+        };
+        let answer = match sent {
+            true => receiver.recv_timeout(limit),
+            false => Err(RecvTimeoutError::Disconnected),
+        };
+        lock(&self.shared.waiting).remove(&id);
+        answer
+    }
+
+    /// Ends the process at once, for this reason.
+    fn end_because(&self, why: &str) {
+        lock(&self.shared.ended).get_or_insert_with(|| why.to_owned());
+        if let Some(process) = lock(&self.shared.process).as_mut() {
+            let _ = process.kill();
         }
     }
 
@@ -208,6 +237,14 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
                 }
             }
             _ if line.trim_ascii().is_empty() => {}
+            // A reply all the same, with something in it that JSON's readers refuse.
+            Err(error) if let Some(id) = id_of(&line) => {
+                if let Some(waiting) = lock(&shared.waiting).remove(&id) {
+                    let _ = waiting.send(Err(format!(
+                        "its result is no JSON that can be read: {error}"
+                    )));
+                }
+            }
             // What a program that a hook started printed is the user's.
             _ => {
                 let _ = std::io::stderr().write_all(&line);
@@ -224,8 +261,16 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
     if !quoted.trim().is_empty() {
         why.push_str(&format!("; it said:\n{}", quoted.trim()));
     }
-    *lock(&shared.ended) = Some(why);
+    lock(&shared.ended).get_or_insert(why);
     lock(&shared.waiting).clear();
+}
+
+/// The id at the start of a reply that does not parse: `{"id": "42", …`.
+fn id_of(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    let rest = text.trim_start().strip_prefix("{\"id\":")?.trim_start();
+    let id = rest.strip_prefix('"')?.split('"').next()?;
+    (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| id.to_owned())
 }
 
 /// Copies the child's standard error to ours, and keeps its end for the report of a crash.

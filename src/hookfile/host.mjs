@@ -63,7 +63,10 @@ reply({ ready: true, files, ...(failed.length > 0 && { error: failed.join("; ") 
 
 const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
 lines.on("line", (line) => {
-  if (line.trim()) answer(JSON.parse(line));
+  if (!line.trim()) return;
+  const message = JSON.parse(line);
+  if (message.ping) reply({ id: message.id, result: null });
+  else answer(message);
 });
 // Nobody waits for what still runs.
 lines.on("close", () => process.exit(0));

@@ -96,8 +96,13 @@ def main():
     reply(ready)
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=64)
     for line in calls:
-        if line.strip():
-            pool.submit(answer, functions, json.loads(line))
+        if not line.strip():
+            continue
+        message = json.loads(line)
+        if message.get("ping"):
+            reply({"id": message["id"], "result": None})
+        else:
+            pool.submit(answer, functions, message)
     # Nobody waits for what still runs.
     os._exit(0)
 

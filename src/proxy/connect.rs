@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Act, Outcome, Shared, answer, decide};
+use super::{Act, Outcome, Shared, answer, decide, note_unread};
 use crate::http::Response;
 use crate::serve::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
 
@@ -65,9 +65,10 @@ async fn tunnel(
             authority,
             credentials,
         });
+        let unread = note_unread(&shared);
         let handle =
             move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
-        connection(stream, Arc::new(handle), None).await;
+        connection(stream, Arc::new(handle), unread, None).await;
         return Ok(());
     }
     let (parts, _) = request.into_parts();

@@ -18,7 +18,7 @@ use crate::http::{Headers, Request, Response};
 use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
 use crate::runtime::{EmbeddedRuntime, Oracle, Verdict};
 use crate::serve::{
-    HyperRequest, HyperResponse, LARGEST_BODY, Server, plain, read_request, to_hyper,
+    HyperRequest, HyperResponse, LARGEST_BODY, Server, Unread, plain, read_request, to_hyper,
 };
 
 use correlate::Correlation;
@@ -94,9 +94,9 @@ impl Proxy {
             idle,
             forwarder: forward::Forwarder::new(),
         });
-        let server = Server::start(address, move |request| {
-            answer(Arc::clone(&shared), None, request)
-        })?;
+        let unread = note_unread(&shared);
+        let handle = move |request| answer(Arc::clone(&shared), None, request);
+        let server = Server::start_noting(address, handle, unread)?;
         Ok(Self { server })
     }
 
@@ -144,6 +144,27 @@ struct Shared {
     oracle: Arc<dyn Oracle>,
     idle: Idle,
     forwarder: forward::Forwarder,
+}
+
+/// Lists a request that can't be read in every session that is open: nobody knows whose it is, and a case
+/// that passes without it would prove nothing.
+fn note_unread(shared: &Arc<Shared>) -> Unread {
+    let oracle = Arc::clone(&shared.oracle);
+    Arc::new(move |why| {
+        let reason = format!("it can't be read as a request: {why}");
+        let request = Request {
+            method: "?".to_owned(),
+            host: "an unreadable request".to_owned(),
+            ..Request::default()
+        };
+        let oracle = Arc::clone(&oracle);
+        tokio::task::spawn_blocking(move || {
+            log::warn!("a request to the proxy belongs to no session: {reason}");
+            if let Err(error) = oracle.note_uncorrelated(&request, &reason) {
+                log::error!("an unreadable request can't be noted: {error}");
+            }
+        });
+    })
 }
 
 /// Answers one request; `tunnel` is set for one that came inside a `CONNECT`.

@@ -12,7 +12,7 @@ use super::observe::random_ids;
 use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 use crate::client::{HttpAnswer, HttpRuntime};
 use crate::control::{Action, Call, Mode, Runtime as _};
-use crate::error::SoftprobeError;
+use crate::error::{SoftprobeError, UNKNOWN_SESSION};
 use crate::http::{Direction, Request, Response};
 use crate::otlp::{decode, encode};
 use crate::rule::Answer;
@@ -136,7 +136,7 @@ impl Oracle for RemoteOracle {
     fn decide(&self, session: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError> {
         let answer = self.inject(Some(session), request, Vec::new())?;
         match answer.refusal().as_deref() {
-            Some("unknown_session") => return Ok(None),
+            Some(UNKNOWN_SESSION) => return Ok(None),
             // The question is the proxy's own: that it is refused is no answer for the application.
             Some(_) => return Err(answer.into_error()),
             None => {}
@@ -162,10 +162,10 @@ impl Oracle for RemoteOracle {
 
     fn record(&self, document: &Value) -> Result<(), SoftprobeError> {
         let answer = self.post("/v1/traces", document)?;
-        if (200..300).contains(&answer.status) {
-            Ok(())
-        } else {
-            Err(answer.into_error())
+        // A session that is gone takes nothing, though the contract's answer is that of success.
+        match answer.status {
+            200..300 if answer.refusal().is_none() => Ok(()),
+            _ => Err(answer.into_error()),
         }
     }
 

@@ -10,7 +10,8 @@ use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
 use crate::control::ControlError;
-use crate::http::{Direction, Headers, Response};
+use crate::error::UNKNOWN_SESSION;
+use crate::http::{Direction, Headers, REFUSAL_HEADER, Response};
 use crate::otlp::{decode, encode};
 use crate::rule::{Answer, strict_miss};
 
@@ -194,27 +195,44 @@ fn as_mock(
     })
 }
 
-/// Answers `/v1/traces`: spans of type `extract` go to their sessions.
+/// Answers `/v1/traces`: spans of type `extract` go to their sessions. Those of sessions that are not open are
+/// dropped, and whoever asks may hear that.
 pub(super) fn traces(
     runtime: &EmbeddedRuntime,
     headers: &Headers,
     body: &[u8],
-) -> Result<(), ControlError> {
+) -> Result<Response, ControlError> {
     let (given, _) = wire_format(headers)?;
-    keep(runtime, parse(given, body)?)
+    let mut response = Response {
+        status: 204,
+        ..Response::default()
+    };
+    match keep(runtime, parse(given, body)?) {
+        Err(error) if error.code == UNKNOWN_SESSION => {
+            response.headers.push(REFUSAL_HEADER, UNKNOWN_SESSION);
+        }
+        kept => kept?,
+    }
+    Ok(response)
 }
 
 /// The same for a document that is at hand.
+///
+/// # Errors
+///
+/// Also when a span's session is not open.
 pub(super) fn take_traces(runtime: &EmbeddedRuntime, document: &Value) -> Result<(), ControlError> {
     let spans = read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))?;
     keep(runtime, spans)
 }
 
+/// Hands each span to its session; the first refusal, after all of them.
 fn keep(runtime: &EmbeddedRuntime, spans: Vec<ScopedSpan>) -> Result<(), ControlError> {
+    let mut kept = Ok(());
     for span in spans.into_iter().filter(|span| span.exchange.is_extract()) {
         if let Some(session) = span.exchange.session_id.clone() {
-            runtime.extract(&session, span)?;
+            kept = kept.and(runtime.extract(&session, span));
         }
     }
-    Ok(())
+    kept
 }

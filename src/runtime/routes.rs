@@ -64,7 +64,8 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
         ["v1", "sessions", id, rest @ ..] => {
             let action = action(method, rest, request)?;
             let action = action.ok_or_else(|| not_found(path))?;
-            Ok(Operation::Control(Call::on(id, action)))
+            let id = percent_decode_str(id).decode_utf8_lossy();
+            Ok(Operation::Control(Call::on(&id, action)))
         }
         _ => Err(not_found(path).into()),
     }

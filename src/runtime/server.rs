@@ -23,6 +23,9 @@ use crate::serve::{HyperRequest, LARGEST_BODY, Server, gunzip, read_request, to_
 /// How often sessions are looked at for being idle, at the most.
 const SWEEP: Duration = Duration::from_secs(30);
 
+/// A step of a path is no longer than this on most file systems.
+const LONGEST_STEP: usize = 240;
+
 /// How a [`ControlServer`] behaves; the default has no token, writes no files and closes no session.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
@@ -201,11 +204,7 @@ impl Desk {
             }
             Operation::Traces => {
                 self.unpack(&mut request)?;
-                traces(&self.runtime, &request.headers, &request.body)?;
-                now(Response {
-                    status: 204,
-                    ..Response::default()
-                })
+                now(traces(&self.runtime, &request.headers, &request.body)?)
             }
             Operation::Metrics => {
                 let version = "text/plain; version=0.0.4; charset=utf-8";
@@ -280,6 +279,11 @@ fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     let failed = |error: std::io::Error| internal(&format!("out: `{out}`: {error}"));
     let relative = Path::new(out);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let odd = out.contains(|c: char| c.is_control() || c == '\u{fffd}');
+    let long = relative.iter().any(|step| step.len() > LONGEST_STEP);
+    if odd || long {
+        return Err(refused("is no name for a file"));
+    }
     if !relative.components().all(plain) || out.ends_with('/') {
         return Err(refused(
             "is not a path below the folder for captures; give a relative one without `..`",

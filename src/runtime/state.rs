@@ -244,13 +244,10 @@ impl EmbeddedRuntime {
         Ok(verdict)
     }
 
-    /// Takes a recorded exchange; one of a session that is not open is dropped.
+    /// Takes a recorded exchange.
     pub(super) fn extract(&self, id: &str, span: ScopedSpan) -> Result<(), ControlError> {
         self.metrics.extracted.inc();
-        match self.lock().session(id) {
-            Ok(session) => session.extract(span),
-            Err(_) => Ok(()),
-        }
+        self.lock().session(id)?.extract(span)
     }
 
     /// Lists a call that fits no session in all that are open, and says whether it may pass.
