@@ -74,7 +74,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failed> {
 /// A file's JSON; `-` is standard input.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failed> {
     let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| invalid(path, format!("not JSON: {error}")))
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    serde_json::from_str(text).map_err(|error| invalid(path, format!("not JSON: {error}")))
 }
 
 /// Writes a file, whole or not at all, its folder made where it is missing.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Exit, Failed, invalid};
 use super::files::{self, CaseFile};
 use super::validate::counted;
-use crate::scrub::{Finding, Findings, Rules, Scrubber, rewrite};
+use crate::scrub::{Finding, Findings, Rules, Scrubber, repeated_member, rewrite};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -46,6 +46,10 @@ impl Scrub {
         // All are read before any is written: a secret of one may stand in another.
         let cases = files::read_all(files::find(&self.files)?)?;
         for file in &cases {
+            if let Some(member) = repeated_member(&file.text) {
+                let why = format!("{member}: stands twice in its object; keep one of them");
+                return Err(invalid(&file.path, why));
+            }
             scrubber.collect(file.case.document());
         }
         let mut report = Report::default();
@@ -126,8 +130,8 @@ impl Report {
             Some(failed("secrets_found", message))
         } else if unread > 0 {
             let message = format!(
-                "{} could not be read, and may hold secrets: capture them without their content-encoding",
-                counted(unread, "encoded body")
+                "{unread} encoded {} could not be read, and may hold secrets: capture them without their content-encoding",
+                if unread == 1 { "body" } else { "bodies" }
             );
             Some(failed("not_looked_into", message))
         } else {

@@ -8,9 +8,13 @@ use super::cursor::Cursor;
 use super::secrets::{Secrets, is_secret_name};
 use super::text;
 use crate::json::Query;
+use crate::otlp::json::field;
 
 /// What a value is that the user's rules select.
 const BY_RULE: &str = "JSONPath of the rules";
+
+/// What some editors and frameworks put before a text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Replaces the secrets of a JSON text; `None` for a text that is not a JSON object or list.
 pub(super) fn scrub(
@@ -18,6 +22,12 @@ pub(super) fn scrub(
     paths: &[Query],
     secrets: &mut Secrets,
 ) -> Option<Vec<&'static str>> {
+    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        let mut rest = rest.to_owned();
+        let kinds = scrub(&mut rest, paths, secrets)?;
+        *text = format!("{BYTE_ORDER_MARK}{rest}");
+        return Some(kinds);
+    }
     let tree: Value = serde_json::from_str(text).ok()?;
     if !(tree.is_object() || tree.is_array()) {
         return None;
@@ -26,6 +36,7 @@ pub(super) fn scrub(
     let selected = selected.map(|(pointer, _)| pointer).collect();
     let mut walk = Walk {
         cursor: Cursor::new(text),
+        tree: &tree,
         selected,
         kinds: Vec::new(),
         secrets,
@@ -55,9 +66,38 @@ pub(super) fn scrub_lines(
     Some(kinds)
 }
 
+/// The same for a stream of server-sent events, some of which are JSON; `None` for anything else.
+pub(super) fn scrub_events(
+    text: &mut String,
+    paths: &[Query],
+    secrets: &mut Secrets,
+) -> Option<Vec<&'static str>> {
+    const DATA: &str = "data:";
+    if !text.lines().any(|line| line.starts_with(DATA)) {
+        return None;
+    }
+    let mut kinds = Vec::new();
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for line in &mut lines {
+        let data = line.strip_prefix(DATA).map(str::to_owned);
+        match data {
+            Some(mut data) => {
+                let found = scrub(&mut data, paths, secrets);
+                kinds.extend(found.unwrap_or_else(|| text::plain(&mut data, secrets)));
+                *line = format!("{DATA}{data}");
+            }
+            None => kinds.extend(text::plain(line, secrets)),
+        }
+    }
+    *text = lines.join("\n");
+    Some(kinds)
+}
+
 /// What is looked for on a walk over a text.
 struct Walk<'t> {
     cursor: Cursor<'t>,
+    /// The same text, read.
+    tree: &'t Value,
     /// JSON pointers that the rules select.
     selected: HashSet<String>,
     kinds: Vec<&'static str>,
@@ -74,10 +114,19 @@ impl Walk<'_> {
         match self.cursor.peek() {
             Some(b'{') => {
                 self.cursor.enter();
+                // `{"name": "Authorization", "value": …}`
+                let object = self.tree.pointer(pointer);
+                let called = object
+                    .and_then(|object| field(object, "name").or_else(|| field(object, "key")))
+                    .and_then(Value::as_str);
                 while self.cursor.next_item() {
                     let name = self.cursor.name();
                     let escaped = name.replace('~', "~0").replace('/', "~1");
-                    self.value(&format!("{pointer}/{escaped}"), Some(&name), secret);
+                    let word = match name.as_str() {
+                        "value" => called.unwrap_or("value"),
+                        own => own,
+                    };
+                    self.value(&format!("{pointer}/{escaped}"), Some(word), secret);
                 }
             }
             Some(b'[') => {
@@ -120,6 +169,8 @@ impl Walk<'_> {
                 Some(("null".to_owned(), kind))
             }
             Some(kind) => self.secrets.number(literal).map(|new| (new, kind)),
+            // Digits behind a point are no card's.
+            None if literal.contains('.') => None,
             None => {
                 let mut new = literal.to_owned();
                 let kinds = self.secrets.inside(&mut new);

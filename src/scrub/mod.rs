@@ -20,7 +20,7 @@ use crate::http::Headers;
 use crate::json::Query;
 use crate::otlp::json::{Any, decode_base64, field};
 use crate::reader::{Node, Problems};
-pub(crate) use rewrite::rewrite;
+pub(crate) use rewrite::{repeated_member, rewrite};
 use secrets::Secrets;
 
 /// What the user adds to what is removed: `{"headers": […], "jsonPaths": […]}`.
@@ -124,7 +124,7 @@ impl Scrubber {
                 pass.place.clone_from(name);
                 match name.as_str() {
                     // These say what the document is.
-                    "version" | "caseId" | "mode" | "createdAt" | "created_at" => {}
+                    "version" | "mode" | "createdAt" | "created_at" => {}
                     "traces" => pass.traces(value),
                     _ => pass.tree(None, value),
                 }
@@ -223,29 +223,45 @@ impl Pass<'_> {
                     .for_each(|element| self.attribute_value(key, element));
             }
             Value::Object(members) => {
+                // A member of a list of keys and values has its own.
+                let own = members
+                    .get("key")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+                let key = own.as_deref().unwrap_or(key);
                 for (name, member) in members.iter_mut() {
                     match (name.as_str(), member) {
-                        ("stringValue" | "string_value", Value::String(text)) => match header {
-                            Some(header) => self.header(header, text),
-                            None => self.plain_text(text),
-                        },
+                        ("stringValue" | "string_value", Value::String(text)) => {
+                            self.attribute_text(key, header, text);
+                        }
                         (_, member @ (Value::Array(_) | Value::Object(_))) => {
                             self.attribute_value(key, member);
                         }
                         _ => {}
                     }
                 }
-                if let (Some(header), Ok(Any::Bytes(bytes))) = (header, Any::read(value))
-                    && let Ok(mut text) = String::from_utf8(bytes)
-                {
+                if let Ok(Any::Bytes(bytes)) = Any::read(value) {
+                    let mut text = String::from_utf8_lossy(&bytes).into_owned();
                     let before = text.clone();
-                    self.header(header, &mut text);
+                    self.attribute_text(key, header, &mut text);
                     if text != before {
                         *value = serde_json::json!({"stringValue": text});
                     }
                 }
             }
             _ => {}
+        }
+    }
+
+    fn attribute_text(&mut self, key: &str, header: Option<&str>, text: &mut String) {
+        match header {
+            Some(header) => self.header(header, text),
+            // What Softprobe writes itself names sessions and mocks.
+            None if !key.starts_with("sp.") && secrets::is_secret_name(key) => {
+                let kinds = self.secrets.whole(text, "token");
+                self.note(&kinds);
+            }
+            None => self.plain_text(text),
         }
     }
 
@@ -269,6 +285,7 @@ impl Pass<'_> {
         let paths = &self.rules.paths;
         let kinds = json_text::scrub(text, paths, self.secrets)
             .or_else(|| json_text::scrub_lines(text, paths, self.secrets))
+            .or_else(|| json_text::scrub_events(text, paths, self.secrets))
             .unwrap_or_else(|| text::plain(text, self.secrets));
         self.note(&kinds);
     }

@@ -1,15 +1,59 @@
 //! A JSON text with some of its values changed, and every other byte as it was: numbers keep their
 //! digits, objects their order, and a diff shows what was scrubbed alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::cursor::Cursor;
+use super::json_text::BYTE_ORDER_MARK;
 
 /// The text of `old`, changed to be that of `new`. The text has to be JSON.
 pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
+    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        return format!("{BYTE_ORDER_MARK}{}", rewrite(rest, old, new));
+    }
     let mut cursor = Cursor::new(text);
     walk(&mut cursor, old, new);
     cursor.finish()
+}
+
+/// The JSON pointer of a member that its object holds twice: a reader keeps but one of them, and what the
+/// other holds would stay. The text has to be JSON.
+pub(crate) fn repeated_member(text: &str) -> Option<String> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    repeated(&mut Cursor::new(text), "")
+}
+
+fn repeated(cursor: &mut Cursor<'_>, pointer: &str) -> Option<String> {
+    match cursor.peek() {
+        Some(b'{') => {
+            cursor.enter();
+            let mut names = BTreeSet::new();
+            while cursor.next_item() {
+                let name = cursor.name();
+                let member = format!("{pointer}/{name}");
+                if !names.insert(name) {
+                    return Some(member);
+                }
+                if let Some(found) = repeated(cursor, &member) {
+                    return Some(found);
+                }
+            }
+        }
+        Some(b'[') => {
+            cursor.enter();
+            let mut n = 0;
+            while cursor.next_item() {
+                if let Some(found) = repeated(cursor, &format!("{pointer}/{n}")) {
+                    return Some(found);
+                }
+                n += 1;
+            }
+        }
+        _ => drop(cursor.scalar()),
+    }
+    None
 }
 
 fn walk(cursor: &mut Cursor<'_>, old: &Value, new: &Value) {

@@ -25,13 +25,20 @@ pub(super) fn known(pattern: &str) -> Regex {
 
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     known(
-        r"(?i)[a-z0-9][a-z0-9._+-]*(?:@|%40)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z]{2,}",
+        r"[\p{L}\p{N}][\p{L}\p{N}._+-]*(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?(?:\.[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?)*\.\p{L}{2,}",
     )
 });
 
 /// Digits in groups: what may be a card number has the right first digits, length and check digit.
-static DIGITS: LazyLock<Regex> =
-    LazyLock::new(|| known(r"\b[3-6][0-9]{3}[ -]?(?:[0-9][ -]?){8,14}[0-9]\b"));
+/// Letters may stand around them; with dots they are a decimal unless the groups are those of a card.
+static DIGITS: LazyLock<Regex> = LazyLock::new(|| {
+    known(concat!(
+        r"(?:\b|[A-Za-z_])(?:",
+        r"[3-6][0-9]{3}(?:\.[0-9]{4}){3}|3[0-9]{3}\.[0-9]{6}\.[0-9]{5}",
+        r"|[3-6][0-9]{3}[ -]?(?:[0-9][ -]?){8,14}[0-9]",
+        r")(?:\b|[A-Za-z_])",
+    ))
+});
 
 /// Tokens that are known by their shape alone.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
@@ -41,6 +48,7 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
         r"|\bgh[pousr]_[A-Za-z0-9]{20,}",
         r"|\bxox[abprs]-[A-Za-z0-9-]{10,}",
         r"|\bAKIA[0-9A-Z]{16}\b",
+        r"|(?s:-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
     ))
 });
 
@@ -185,7 +193,8 @@ impl Secrets {
             (!is_ours).then(|| self.email(found))
         });
         replace(text, &DIGITS, "card number", &mut kinds, |found| {
-            is_card(found).then(|| self.card(found))
+            let card = found.trim_matches(|c: char| !c.is_ascii_digit());
+            is_card(card).then(|| found.replace(card, &self.card(card)))
         });
         kinds
     }
@@ -225,7 +234,7 @@ fn is_placeholder(value: &str) -> bool {
         && is_nines(&digits)
         && value
             .chars()
-            .all(|c| c.is_ascii_digit() || c == ' ' || c == '-');
+            .all(|c| c.is_ascii_digit() || [' ', '-', '.'].contains(&c));
     marked || value.ends_with(DOMAIN) || card
 }
 
@@ -257,7 +266,7 @@ fn luhn(digits: &[u8]) -> u8 {
 fn is_card(value: &str) -> bool {
     if !value
         .bytes()
-        .all(|b| b.is_ascii_digit() || b == b' ' || b == b'-')
+        .all(|b| b.is_ascii_digit() || b" -.".contains(&b))
     {
         return false;
     }
@@ -296,24 +305,41 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         .filter(|c| !['_', '-', '.'].contains(c))
         .map(|c| c.to_ascii_lowercase())
         .collect();
-    const ENDINGS: [&str; 9] = [
+    // Not `tokens`: that counts them more often than it lists them.
+    const ENDINGS: [&str; 15] = [
         "token",
         "secret",
+        "secrets",
         "password",
+        "passwords",
         "passwd",
         "apikey",
+        "apikeys",
+        "subscriptionkey",
+        "signingkey",
+        "amzsignature",
         "accesskey",
         "secretkey",
         "privatekey",
         "authorization",
     ];
-    const WHOLE: [&str; 10] = [
+    const WHOLE: [&str; 20] = [
+        "auth",
+        "bearer",
+        "credential",
+        "credentials",
+        "otp",
+        "totp",
+        "onetimecode",
+        "jsessionid",
+        "phpsessid",
         "pwd",
         "pass",
         "passphrase",
         "jwt",
         "sessionid",
         "cookie",
+        "cookies",
         "cvc",
         "cvv",
         "cvv2",

@@ -389,3 +389,95 @@ proptest::proptest! {
         proptest::prop_assert_eq!(rewrite(&text, &old, &old), text);
     }
 }
+
+#[test]
+fn secrets_are_found_in_texts_of_other_kinds() {
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----";
+    for text in [
+        "data: {\"access_token\":\"hunter2\"}\n\ndata: [DONE]\n",
+        "\u{feff}{\"password\":\"hunter2\"}",
+        "{\"user\":1,\"password\":\"hunter2",
+        "{\"user\":1,\"password\":\"hunter2\\\"hunter2\",",
+        "callback({\"api_key\": \"hunter2\"});",
+        "log: {\\\"secret\\\":\\\"hunter2\\\"}",
+        "{'password': 'hunter2'}",
+        "<login user='a' password='hunter2'/>",
+        "<login password=\"hunter2\"/>",
+        "user: a\npassword: hunter2\n",
+        "GET / HTTP/1.1\r\nAuthorization: Bearer hunter2\r\n\r\n",
+        "it was sent with Bearer hunter2hunter2 as before",
+        "--b\r\nContent-Disposition: form-data; name=token\r\n\r\nhunter2\r\n--b--",
+        "[{\"name\":\"Authorization\",\"value\":\"Bearer hunter2\"}]",
+        "{\"headers\":[{\"value\":\"hunter2\",\"key\":\"x-api-key\"}]}",
+        "{\"otp\":\"hunter2\",\"credentials\":{\"who\":\"hunter2\"}}",
+        key,
+    ] {
+        let document = case(&[attribute("http.response.body", text)]);
+        let (clean, findings) = scrubbed(&document, Rules::default());
+        let body = value(&clean, 0);
+        assert!(!body.contains("hunter2"), "{text} became {body}");
+        assert!(!findings.list.is_empty(), "{text}");
+        let (again, findings) = scrubbed(&clean, Rules::default());
+        assert_eq!((&again, findings.list), (&clean, vec![]), "{text}");
+    }
+    for (text, kind) in [
+        ("card_4242424242424242x", "card number"),
+        ("4242.4242.4242.4242", "card number"),
+        ("to jürgen@müller.example now", "e-mail address"),
+    ] {
+        let document = case(&[attribute("http.response.body", text)]);
+        let (_, findings) = scrubbed(&document, Rules::default());
+        let kinds: Vec<_> = findings.list.iter().map(|f| f.kind).collect();
+        assert_eq!(kinds, [kind], "{text}");
+    }
+}
+
+#[test]
+fn what_only_resembles_a_secret_stays() {
+    for text in [
+        "{\"usage\":{\"total_tokens\":12},\"x\":0.4242424242424242,\"author\":\"a\"}",
+        "Basic understanding of what the bearer presented",
+        "key=value; secretary: none\n",
+        "data: {\"x\":1.50}\n\n",
+        "{'name': 'value'}",
+    ] {
+        let document = case(&[attribute("http.response.body", text)]);
+        let (clean, findings) = scrubbed(&document, Rules::default());
+        assert_eq!(
+            (value(&clean, 0).as_str(), findings.list),
+            (text, vec![]),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_found_wherever_an_attribute_holds_them() {
+    let mut document = case(&[
+        attribute("http.request.header.cookie", "hunter2; a=b"),
+        attribute("http.response.header.set-cookie", "hunter2; Path=/"),
+        attribute("db.password", "hunter2"),
+        attribute("sp.session.id", "sess-1"),
+        json!({"key": "http.request.header.x-api-key",
+            "value": {"bytesValue": encode_base64(b"\xffhunter2")}}),
+        json!({"key": "config", "value": {"kvlistValue": {"values": [
+            attribute("password", "hunter2")]}}}),
+    ]);
+    document["caseId"] = "case-of-ada@example.com".into();
+    let (clean, _) = scrubbed(&document, Rules::default());
+    let text = clean.to_string();
+    assert!(
+        !text.contains("hunter2") && !text.contains("ada@example.com"),
+        "{text}"
+    );
+    assert!(text.contains("a=scrubbed-") && text.contains("; Path=/"));
+    assert_eq!(value(&clean, 3), "sess-1");
+    assert!(value(&clean, 4).starts_with("scrubbed-"), "{text}");
+}
+
+#[test]
+fn a_member_that_stands_twice_is_told() {
+    let twice = "\u{feff}{\"a\":[{},{\"b\":1,\"c\":{\"b\":2},\"b\":3}]}";
+    assert_eq!(repeated_member(twice).as_deref(), Some("/a/1/b"));
+    assert_eq!(repeated_member("{\"a\":[{\"b\":1},{\"b\":\"{}\"}]}"), None);
+}

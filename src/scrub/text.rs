@@ -17,10 +17,41 @@ static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
     known(r"(?P<before><(?P<name>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
 });
 
+/// `name="value"`, as in XML and in log lines.
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
+    known(concat!(
+        r#"(?P<before>\b(?P<name>[A-Za-z][\w.:-]*)\s?=\s?")(?P<value>[^"]+)"#,
+        r"|(?P<before1>\b(?P<name1>[A-Za-z][\w.:-]*)\s?=\s?')(?P<value1>[^']+)",
+    ))
+});
+
+/// A member of JSON that can't be read as such: cut off, wrapped, or inside another text.
+static MEMBER: LazyLock<Regex> = LazyLock::new(|| {
+    known(concat!(
+        r#"(?P<before>"(?P<name>[\w.-]+)"\s*:\s*")(?P<value>(?:\\.|[^"\\])+)"#,
+        r#"|(?P<before1>\\"(?P<name1>[\w.-]+)\\"\s*:\s*\\")(?P<value1>[^"\\]+)"#,
+        r"|(?P<before2>'(?P<name2>[\w.-]+)'\s*:\s*')(?P<value2>[^']+)",
+        r#"|(?P<before3>"(?P<name3>[\w.-]+)"\s*:\s*)(?P<value3>[0-9][0-9.]*)"#,
+    ))
+});
+
+/// A line of `name: value`, as in YAML and in heads of HTTP messages.
+static LINE: LazyLock<Regex> = LazyLock::new(|| {
+    known(concat!(
+        r"(?m)(?P<before>^[ \t-]*(?P<name>[A-Za-z][\w.-]*)[ \t]*:[ \t]+(?:(?i:bearer|basic)[ \t]+)?)",
+        r#"(?P<value>[^\s"'\[{](?:[^\r\n]*\S)?)"#,
+    ))
+});
+
+/// `Bearer …` anywhere in a text.
+static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
+    known(r"(?P<before>\b(?P<scheme>(?i:bearer|basic))\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})")
+});
+
 /// A field of a multipart form.
 static FIELD: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
-        r#"(?s)(?P<before>\bname="(?P<name>[^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)"#,
+        r#"(?s)(?P<before>\bname="?(?P<name>[^";\r\n]*)"?[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)"#,
         r"(?P<value>.*?)(?P<after>\r?\n--)",
     ))
 });
@@ -67,12 +98,13 @@ fn cookies(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let parts: Vec<String> = value
         .split(';')
         .map(|part| {
-            let Some((name, secret)) = part.split_once('=') else {
-                return part.to_owned();
-            };
+            // Without a name it is all value.
+            let at = part.find('=').map_or(0, |at| at + 1);
+            let (name, secret) = part.split_at(at);
+            let (space, secret) = secret.split_at(secret.len() - secret.trim_start().len());
             let mut secret = secret.to_owned();
             kinds.extend(secrets.whole(&mut secret, "cookie"));
-            format!("{name}={secret}")
+            format!("{name}{space}{secret}")
         })
         .collect();
     *value = parts.join(";");
@@ -92,7 +124,16 @@ pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static s
         kinds.extend(parameters(&mut form, secrets));
         value.replace_range(start..end, &form);
     }
-    for pattern in [&*USERINFO, &ASSIGNMENT, &ELEMENT, &FIELD] {
+    for pattern in [
+        &*USERINFO,
+        &SCHEME,
+        &ASSIGNMENT,
+        &QUOTED,
+        &MEMBER,
+        &LINE,
+        &ELEMENT,
+        &FIELD,
+    ] {
         kinds.extend(named(value, pattern, secrets));
     }
     kinds.extend(secrets.inside(value));
@@ -103,16 +144,24 @@ pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static s
 fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'static str> {
     let (mut kinds, mut out, mut copied) = (Vec::new(), String::new(), 0);
     for found in pattern.captures_iter(text) {
-        let part = |name: &str| found.name(name).map_or("", |part| part.as_str());
+        // A pattern of several forms numbers their groups.
+        let group = |name: &str| {
+            let forms = ["", "1", "2", "3"];
+            forms.iter().find_map(|n| found.name(&format!("{name}{n}")))
+        };
+        let part = |name: &str| group(name).map_or("", |part| part.as_str());
         let name = percent_decode_str(part("name"))
             .decode_utf8_lossy()
             .into_owned();
         if !name.is_empty() && !is_secret_name(&name) {
             continue;
         }
-        let (Some(whole), Some(value)) = (found.get(0), found.name("value")) else {
+        let (Some(whole), Some(value)) = (found.get(0), group("value")) else {
             continue;
         };
+        if !part("scheme").is_empty() && !looks_made(value.as_str()) {
+            continue;
+        }
         let user = part("user");
         out.push_str(&text[copied..whole.start()]);
         out.push_str(part("before"));
@@ -140,6 +189,14 @@ fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'sta
     }
     kinds.dedup();
     kinds
+}
+
+/// Whether a word is rather a machine's than a human's.
+fn looks_made(word: &str) -> bool {
+    let later = word.get(1..).unwrap_or_default();
+    word.contains(|c: char| c.is_ascii_digit() || c == '=')
+        || later.contains(|c: char| c.is_ascii_uppercase())
+            && word.contains(|c: char| c.is_ascii_lowercase())
 }
 
 /// Whether a text is `name=value&…` and nothing else.
