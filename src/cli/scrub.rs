@@ -12,7 +12,7 @@ use crate::scrub::{Finding, Findings, Rules, Scrubber, repeated_member, rewrite}
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Removed are: credentials of authorization headers, cookies, tokens (by header, by member and \
-    parameter names such as access_token or password, and by shape), card numbers, e-mail addresses. The same value \
+    parameter names such as access_token or password, and by shape), private keys, card numbers, e-mail addresses. The same value \
     always becomes the same placeholder, in every file and every run. E-mail addresses and card numbers keep their shape.\n\n\
     A placeholder is a hash of its value. Who guesses the value can confirm it by that: SOFTPROBE_SCRUB_KEY keys the \
     hash.\n\n\

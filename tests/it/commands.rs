@@ -190,6 +190,9 @@ fn a_capture_is_saved_here_or_there() {
     assert!(there.join("x.case.json").is_file());
     let open = start();
     close(&open, &["--out", "../x"]).ends(5, &["out: `../x` is not a path below the folder"]);
+    for odd in ["a\u{1}b", &"x".repeat(300)] {
+        close(&open, &["--out", odd]).ends(5, &["is no name for a file"]);
+    }
     // A file that can't be written leaves the session open.
     project.write("file", "");
     close(&open, &["--save", "file/x.case.json"]).ends(5, &["file/x.case.json: can't be written"]);
@@ -229,6 +232,11 @@ fn a_capture_is_saved_here_or_there() {
     let id = start();
     record(&id, &outbound);
     close(&id, &["--discard"]).ends(0, &["closed"]);
+    let id = start();
+    let nobody = "GET http://127.0.0.1:1/x HTTP/1.1\r\nhost: x\r\n";
+    let call = format!("{nobody}tracestate: x-softprobe-session-id={id}\r\n\r\n");
+    assert_eq!(send(served.proxy(), call).status, 502);
+    close(&id, &["--save", "b.case.json"]).ends(0, &["1 of 1 calls were not recorded"]);
 }
 
 #[test]
@@ -245,6 +253,7 @@ fn the_doctor_sees_whether_an_application_propagates() {
             }
             let passed = match pass_on {
                 "" => String::new(),
+                "another's" => "tracestate: x-softprobe-session-id=another\r\n".to_owned(),
                 name => format!("{name}: {}\r\n", request.header(name).unwrap()),
             };
             send(
@@ -275,6 +284,10 @@ fn the_doctor_sees_whether_an_application_propagates() {
     doctor(&app("traceparent"), &[]).ends(
         0,
         &["unclear  propagation      1 of 1 calls carried traceparent without"],
+    );
+    doctor(&app("another's"), &[]).ends(
+        10,
+        &["1 of 1 calls carried the tracestate of another request"],
     );
     let lost = doctor(&app(""), &["--json"]);
     assert_eq!(

@@ -11,7 +11,7 @@ use softprobe::{
 };
 
 use crate::command::Served;
-use crate::support::{document, response_body, send, span};
+use crate::support::{Stub, document, http, response_body, send, span};
 
 /// A way to reach a runtime, and a proxy in front of that.
 struct Way {
@@ -413,6 +413,25 @@ fn once_is_spent_exactly_once_under_concurrency() {
             (nearest.field.as_str(), nearest.has.as_str()),
             ("consume", "already spent")
         );
+    });
+}
+
+#[test]
+fn an_exchange_whose_session_closes_meanwhile_is_refused() {
+    over_all(|way| {
+        let capture = way.softprobe.start_session(Mode::Capture).unwrap();
+        let id = capture.id().to_owned();
+        let open = std::sync::Mutex::new(Some(capture));
+        let upstream = Stub::start(move |_| {
+            let session = open.lock().unwrap().take();
+            session.unwrap().close().unwrap();
+            http(200, &[], "{}")
+        });
+        let call = format!(
+            "GET {}/p HTTP/1.1\r\nhost: x\r\ntracestate: x-softprobe-session-id={id}\r\n\r\n",
+            upstream.url()
+        );
+        assert_eq!(send(way.proxy, call).status, 502, "{}", way.name);
     });
 }
 

@@ -661,6 +661,17 @@ fn scrubbing_touches_nothing_else() {
         .unwrap();
     assert!(placeholder.starts_with("scrubbed-"), "{clean}");
     assert_eq!(clean.replace(placeholder, "tok-1"), text);
+    let marked = format!("\u{feff}{text}");
+    let path = project.write("marked.case.json", &marked);
+    run_in(project.path(), &["scrub", "marked.case.json"]).ends(0, &["rewrote 1 of 1 file"]);
+    let clean = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(clean.replace(placeholder, "tok-1"), marked);
+    // A reader keeps but one of two members of a name.
+    let twice = text.replace("\"f\": 1.10", "\"f\": \"a@b.example\", \"f\": 1");
+    let path = project.write("twice.case.json", &twice);
+    run_in(project.path(), &["scrub", "twice.case.json"])
+        .ends(5, &["twice.case.json: /f: stands twice in its object"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), twice);
     // A body that can't be read may hold anything.
     let zstd = document(&[span(
         1,

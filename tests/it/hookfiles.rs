@@ -506,6 +506,10 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
             "import sys\ndef check(**_): return [{'path': '$', 'reason': 'read ' + repr(sys.stdin.read())}]\n",
             "read ''",
         ),
+        (
+            "def check(**_): return [{'path': '$', 'reason': '\\ud800'}]\n",
+            "its result is no JSON that can be read",
+        ),
     ] {
         project.write("odd.py", text);
         project.write("suites/a.suite.yaml", suite("../odd.py"));
@@ -520,4 +524,53 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
     let run = run_suite(&project, &app, &[]);
     run.ends(20, &["hook `odd.check`: told"]);
     assert!(run.stderr.contains("partial "), "{}", run.stderr);
+    // What blocks its process is named, and holds up nothing else.
+    project.write("odd.mjs", "export const check = () => { for (;;); };\n");
+    let twice = "cases: [ { path: ../cases/order.case.json, name: a }, { path: ../cases/order.case.json, name: b } ]";
+    project.write(
+        "suites/a.suite.yaml",
+        suite("../odd.mjs").replace("cases: ../cases/*.case.json", twice),
+    );
+    run_suite(&project, &app, &["--hook-timeout", "1", "--parallel", "1"]).ends(
+        20,
+        &[
+            "it gave no answer within 1000 ms",
+            "held it up, and it was ended",
+        ],
+    );
+}
+
+#[test]
+fn a_body_that_a_hook_gives_as_bytes_keeps_its_encoding() {
+    if !is_there("python3") {
+        return;
+    }
+    let project = Project::new();
+    let inbound = span(
+        1,
+        "inbound",
+        "POST shop.example/order",
+        Some(200),
+        &[
+            attribute("http.request.header.content-encoding", "gzip"),
+            attribute("http.request.header.x-a", "1"),
+            json!({"key": "http.request.body", "value": {"bytesValue": "H4sI"}}),
+            response_body("{}"),
+        ],
+    );
+    project.write("cases/a.case.json", document(&[inbound]).to_string());
+    project.write(
+        "odd.py",
+        "def send(**_): return {'body': 'AQID', 'bodyEncoding': 'base64'}\n",
+    );
+    project.write(
+        "suites/a.suite.yaml",
+        "name: s\ncases: ../cases/*.case.json\nhooks: [ ../odd.py ]\nrequest: { transform: odd.send }\n",
+    );
+    let app = Stub::start(|request| {
+        let kept = request.header("content-encoding") == Some("gzip");
+        let same = request.header("x-a") == Some("1") && request.body == [1, 2, 3];
+        http(if kept && same { 200 } else { 415 }, &[], "{}")
+    });
+    run_suite(&project, &app, &[]).ends(0, &["1 passed"]);
 }

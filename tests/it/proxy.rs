@@ -10,7 +10,7 @@ use softprobe::{
     Softprobe, SoftprobeSession,
 };
 
-use crate::support::{Answer, LIMIT, Stub, http, read_answer, send};
+use crate::support::{Answer, LIMIT, Stub, eventually, http, read_answer, send};
 
 struct World {
     runtime: EmbeddedRuntime,
@@ -110,6 +110,21 @@ fn a_call_that_fits_no_session_gets_nobodys_mock() {
     // A session that names itself and is closed is not rescued by the only one that is open.
     two.close().unwrap();
     assert_eq!(world.get(&gone).status, 599);
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_listed_too() {
+    let world = World::new();
+    let session = world.session("one");
+    let odd = "GET http://mock.example/a b HTTP/1.1\r\nhost: mock.example\r\n\r\n";
+    assert_eq!(send(world.proxy.address(), odd).status, 400);
+    // It is listed once its answer is out.
+    let listed = eventually(|| session.stats().unwrap().uncorrelated.first().cloned());
+    assert!(
+        listed.reason.contains("can't be read as a request"),
+        "{}",
+        listed.reason
+    );
 }
 
 #[test]
@@ -403,4 +418,17 @@ fn latency_delays_a_mock_and_errors_keep_their_status() {
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn a_bare_question_mark_is_captured_as_it_came() {
+    let world = World::new();
+    let upstream = Stub::start(|request| http(200, &[], request.line.clone()));
+    let session = Softprobe::embedded(&world.runtime)
+        .start_session(Mode::Capture)
+        .unwrap();
+    let call = format!("GET {}/p? HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    assert_eq!(send(world.proxy.address(), call).text(), "GET /p? HTTP/1.1");
+    let case = session.captured_case().unwrap();
+    assert!(case.to_string().contains("\"/p?\""), "{case}");
 }

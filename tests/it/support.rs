@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -500,4 +500,16 @@ fn runner_process() {
         .filter(char::is_ascii_digit)
         .collect();
     std::process::exit(digits.parse().unwrap());
+}
+
+/// What `look` finds, as soon as it does.
+pub(crate) fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < LIMIT, "it did not come to be");
+        std::thread::yield_now();
+    }
 }
