@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use serde_json::{Value, json};
 
 use crate::command::{Output, Served, run, run_in, softprobe};
-use crate::support::{Project, Stub, document, http, send, span};
+use crate::support::{Project, Stub, document, free_port, http, send, span};
 
 #[test]
 fn a_session_is_worked_on_from_the_shell() {
@@ -241,10 +241,7 @@ fn a_capture_is_saved_here_or_there() {
 
 #[test]
 fn the_doctor_sees_whether_an_application_propagates() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
     let listen = free.to_string();
     let app = |pass_on: &'static str| {
         Stub::start(move |request| {

@@ -4,11 +4,10 @@
 //! line, a line of `…` alone for any lines. Ports that the pages name are replaced by free ones. Blocks whose
 //! first line is a comment with a path are files.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Project, Stub, http};
+use crate::support::{Project, Stub, free_port, http};
 
 /// A command with the output that the page shows.
 #[derive(Debug)]
@@ -97,11 +96,6 @@ fn fits(shown: &[String], lines: &[&str]) -> bool {
 }
 
 /// A port that is free, for a server that is started in a moment.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 const MARK: &str = "<<<step>>>";
 
 #[track_caller]

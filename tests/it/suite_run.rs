@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::command::{Served, run, run_in, softprobe};
-use crate::support::{Project, Stub, document, http, response_body, send, span};
+use crate::support::{Project, Stub, document, free_port, http, response_body, send, span};
 
 /// A project whose suite has three cases, of which `bad` fails, and the application for it.
 fn three() -> (Project, Stub) {
@@ -155,10 +155,7 @@ fn suites_run_from_the_command() {
 #[test]
 fn a_run_with_a_runtime_elsewhere_may_have_its_own_proxy() {
     let served = Served::start(&[]);
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
     let project = Project::with_answer(
         200,
         "[\"200 mocked\"]",

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -511,5 +511,19 @@ pub(crate) fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
         }
         assert!(started.elapsed() < LIMIT, "it did not come to be");
         std::thread::yield_now();
+    }
+}
+
+/// A port for a program to listen at that has to be told of it beforehand. It is below those that systems give
+/// to whoever asks for any, so that no other test is given it meanwhile.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(61).wrapping_add(next) % 20_000;
+        let port = 10_000 + u16::try_from(place).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
