@@ -23,6 +23,7 @@ pub use lookup::{CapturedHit, CaseLookupError, Predicate};
 use serde_json::Value;
 
 use crate::http::Direction;
+use crate::reader::split_mark;
 
 /// A case file, read and understood.
 #[derive(Debug, Clone)]
@@ -54,9 +55,8 @@ impl Case {
     /// [`CaseError`] names the place in the document: the line of a syntax error, the missing field,
     /// the path of a value of the wrong shape.
     pub fn parse(text: &str) -> Result<Self, CaseError> {
-        // Some editors begin a file with a mark of its byte order.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self::from_document(serde_json::from_str(text)?)
+        let (_, json) = split_mark(text);
+        Self::from_document(serde_json::from_str(json)?)
     }
 
     /// Reads a case from its parsed JSON document.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::answer::{Answer, Exit, Failed, invalid};
 use crate::case::Case;
 use crate::disk::write_whole;
+use crate::reader::split_mark;
 use crate::runner::{self, Found};
 
 /// The files that paths and globs mean, sorted, each once.
@@ -74,8 +75,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failed> {
 /// A file's JSON; `-` is standard input.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failed> {
     let text = read_text(path)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    serde_json::from_str(text).map_err(|error| invalid(path, format!("not JSON: {error}")))
+    let (_, json) = split_mark(&text);
+    serde_json::from_str(json).map_err(|error| invalid(path, format!("not JSON: {error}")))
 }
 
 /// Writes a file, whole or not at all, its folder made where it is missing.

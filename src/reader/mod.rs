@@ -400,6 +400,13 @@ fn describe(value: &Value) -> String {
     }
 }
 
+/// A text's byte order mark, which some editors and frameworks put before JSON, and what comes behind it.
+pub(crate) fn split_mark(text: &str) -> (&str, &str) {
+    const MARK: char = '\u{feff}';
+    let json = text.strip_prefix(MARK).unwrap_or(text);
+    text.split_at(text.len() - json.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,12 +9,10 @@ use super::secrets::{Secrets, is_secret_name};
 use super::text;
 use crate::json::Query;
 use crate::otlp::json::field;
+use crate::reader::split_mark;
 
 /// What a value is that the user's rules select.
 const BY_RULE: &str = "JSONPath of the rules";
-
-/// What some editors and frameworks put before a text.
-pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Replaces the secrets of a JSON text; `None` for a text that is not a JSON object or list.
 pub(super) fn scrub(
@@ -22,20 +20,15 @@ pub(super) fn scrub(
     paths: &[Query],
     secrets: &mut Secrets,
 ) -> Option<Vec<&'static str>> {
-    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
-        let mut rest = rest.to_owned();
-        let kinds = scrub(&mut rest, paths, secrets)?;
-        *text = format!("{BYTE_ORDER_MARK}{rest}");
-        return Some(kinds);
-    }
-    let tree: Value = serde_json::from_str(text).ok()?;
+    let (mark, json) = split_mark(text);
+    let tree: Value = serde_json::from_str(json).ok()?;
     if !(tree.is_object() || tree.is_array()) {
         return None;
     }
     let selected = paths.iter().flat_map(|query| query.locate(&tree));
     let selected = selected.map(|(pointer, _)| pointer).collect();
     let mut walk = Walk {
-        cursor: Cursor::new(text),
+        cursor: Cursor::new(json),
         tree: &tree,
         selected,
         kinds: Vec::new(),
@@ -45,52 +38,37 @@ pub(super) fn scrub(
     let Walk {
         cursor, mut kinds, ..
     } = walk;
-    *text = cursor.finish();
+    *text = format!("{mark}{}", cursor.finish());
     kinds.sort_unstable();
     kinds.dedup();
     Some(kinds)
 }
 
-/// The same for a text of one JSON object a line; `None` for anything else.
+/// Replaces the secrets of a text some of whose lines are JSON, perhaps server-sent events; what stands
+/// between those is looked at as one text, since a secret may take several lines.
 pub(super) fn scrub_lines(
     text: &mut String,
     paths: &[Query],
     secrets: &mut Secrets,
-) -> Option<Vec<&'static str>> {
-    let mut kinds = Vec::new();
-    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    for line in lines.iter_mut().filter(|line| !line.trim().is_empty()) {
-        kinds.extend(scrub(line, paths, secrets)?);
-    }
-    *text = lines.join("\n");
-    Some(kinds)
-}
-
-/// The same for a stream of server-sent events, some of which are JSON; `None` for anything else.
-pub(super) fn scrub_events(
-    text: &mut String,
-    paths: &[Query],
-    secrets: &mut Secrets,
-) -> Option<Vec<&'static str>> {
-    const DATA: &str = "data:";
-    if !text.lines().any(|line| line.starts_with(DATA)) {
-        return None;
-    }
-    let mut kinds = Vec::new();
-    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    for line in &mut lines {
-        let data = line.strip_prefix(DATA).map(str::to_owned);
-        match data {
-            Some(mut data) => {
-                let found = scrub(&mut data, paths, secrets);
-                kinds.extend(found.unwrap_or_else(|| text::plain(&mut data, secrets)));
-                *line = format!("{DATA}{data}");
+) -> Vec<&'static str> {
+    const EVENT: &str = "data:";
+    let (mut kinds, mut out, mut between) = (Vec::new(), String::new(), String::new());
+    for line in text.split_inclusive('\n') {
+        let json = line.strip_prefix(EVENT).unwrap_or(line);
+        let (before, mut json) = (&line[..line.len() - json.len()], json.to_owned());
+        match scrub(&mut json, paths, secrets) {
+            None => between.push_str(line),
+            Some(found) => {
+                kinds.extend(text::plain(&mut between, secrets));
+                kinds.extend(found);
+                out.extend([between.as_str(), before, json.as_str()]);
+                between.clear();
             }
-            None => kinds.extend(text::plain(line, secrets)),
         }
     }
-    *text = lines.join("\n");
-    Some(kinds)
+    kinds.extend(text::plain(&mut between, secrets));
+    *text = out + &between;
+    kinds
 }
 
 /// What is looked for on a walk over a text.

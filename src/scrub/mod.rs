@@ -284,9 +284,7 @@ impl Pass<'_> {
     fn body_text(&mut self, text: &mut String) {
         let paths = &self.rules.paths;
         let kinds = json_text::scrub(text, paths, self.secrets)
-            .or_else(|| json_text::scrub_lines(text, paths, self.secrets))
-            .or_else(|| json_text::scrub_events(text, paths, self.secrets))
-            .unwrap_or_else(|| text::plain(text, self.secrets));
+            .unwrap_or_else(|| json_text::scrub_lines(text, paths, self.secrets));
         self.note(&kinds);
     }
 

@@ -6,23 +6,21 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::json_text::BYTE_ORDER_MARK;
+use crate::reader::split_mark;
 
 /// The text of `old`, changed to be that of `new`. The text has to be JSON.
 pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
-    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
-        return format!("{BYTE_ORDER_MARK}{}", rewrite(rest, old, new));
-    }
-    let mut cursor = Cursor::new(text);
+    let (mark, json) = split_mark(text);
+    let mut cursor = Cursor::new(json);
     walk(&mut cursor, old, new);
-    cursor.finish()
+    format!("{mark}{}", cursor.finish())
 }
 
 /// The JSON pointer of a member that its object holds twice: a reader keeps but one of them, and what the
 /// other holds would stay. The text has to be JSON.
 pub(crate) fn repeated_member(text: &str) -> Option<String> {
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    repeated(&mut Cursor::new(text), "")
+    let (_, json) = split_mark(text);
+    repeated(&mut Cursor::new(json), "")
 }
 
 fn repeated(cursor: &mut Cursor<'_>, pointer: &str) -> Option<String> {

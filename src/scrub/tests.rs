@@ -395,6 +395,8 @@ fn secrets_are_found_in_texts_of_other_kinds() {
     let key = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----";
     for text in [
         "data: {\"access_token\":\"hunter2\"}\n\ndata: [DONE]\n",
+        "data:\n  -----BEGIN PRIVATE KEY-----\n  hunter2\n  -----END PRIVATE KEY-----\n",
+        "a log\n{\"password\":\"hunter2\"}\nits end",
         "\u{feff}{\"password\":\"hunter2\"}",
         "{\"user\":1,\"password\":\"hunter2",
         "{\"user\":1,\"password\":\"hunter2\\\"hunter2\",",
