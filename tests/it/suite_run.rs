@@ -308,18 +308,14 @@ fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
         "{}",
         "name: s\ncases: a.case.json\npolicy: { externalHttp: strict }\nmocks: [ { name: pay, match: { host: a.example }, response: {} } ]\n",
     );
+    let run = |app: &Stub, more: &[&str]| {
+        let url = app.url();
+        let args = ["suite", "run", "s.suite.yaml", "--app-url", &url];
+        run_in(project.path(), &[&args[..], more].concat())
+    };
+    let proxied = ["--proxy-listen", "127.0.0.1:0"];
     let app = Stub::start(|_| http(502, &[], "{\"error\":\"Connection refused\"}"));
-    let url = app.url();
-    let args = [
-        "suite",
-        "run",
-        "s.suite.yaml",
-        "--app-url",
-        &url,
-        "--proxy-listen",
-        "127.0.0.1:0",
-    ];
-    run_in(project.path(), &args).ends(
+    run(&app, &proxied).ends(
         20,
         &[
             "status\n    expected  200\n    actual    502",
@@ -329,24 +325,14 @@ fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
     );
     // A passing case whose mocks nobody used says it too.
     let app = Stub::start(|_| http(200, &[], "{}"));
-    let url = app.url();
-    let args = [
-        "suite",
-        "run",
-        "s.suite.yaml",
-        "--app-url",
-        &url,
-        "--proxy-listen",
-        "127.0.0.1:0",
-    ];
-    run_in(project.path(), &args).ends(
+    run(&app, &proxied).ends(
         0,
         &[
             "warning: s::a: no outbound call came by the proxy",
             "NODE_USE_ENV_PROXY=1",
         ],
     );
-    run_in(project.path(), &args[..5]).ends(
+    run(&app, &[]).ends(
         2,
         &["s::a has mocks or a policy, and the application's calls do not come by here"],
     );
