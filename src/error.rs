@@ -1,9 +1,10 @@
 //! The public error: one enum over the concerns' own errors.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::case::{CaseError, CaseLookupError};
@@ -68,6 +69,14 @@ pub enum SoftprobeError {
     },
 }
 
+#[cfg(feature = "embedded")]
+impl From<crate::net::ListenError> for SoftprobeError {
+    fn from(error: crate::net::ListenError) -> Self {
+        let crate::net::ListenError { address, source } = error;
+        Self::Listen { address, source }
+    }
+}
+
 impl SoftprobeError {
     /// The status a runtime answered with, where one did.
     pub fn status(&self) -> Option<u16> {
@@ -81,9 +90,8 @@ impl SoftprobeError {
     pub fn is_unknown_session(&self) -> bool {
         match self {
             // A runtime that names no code has but one thing that it can mean.
-            Self::Runtime(error) => {
-                let code = error.code();
-                error.status == 404 && code.is_none_or(|code| code == UNKNOWN_SESSION)
+            Self::Runtime(RuntimeError { status, code, .. }) => {
+                *status == 404 && code.as_deref().is_none_or(|code| code == UNKNOWN_SESSION)
             }
             _ => false,
         }
@@ -92,35 +100,55 @@ impl SoftprobeError {
 
 /// The runtime refused a call.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the runtime answered {status} at {url}: {}", message_of(body))]
+#[error("the runtime answered {status} at {url}: {message}")]
+#[non_exhaustive]
 pub struct RuntimeError {
     /// The HTTP status: 404 for a session that is closed or unknown, 400 for a payload that does not
     /// fit.
     pub status: u16,
-    /// The answer's body.
-    pub body: String,
+    /// The code in `{"error": {"code"}}`: `unknown_session`; `None` where the answer has none.
+    pub code: Option<String>,
+    /// What is wrong, and where.
+    pub message: String,
     /// What was called.
     pub url: String,
+    /// The answer's body, where it came over a wire.
+    body: Option<String>,
 }
 
 impl RuntimeError {
-    /// The code in `{"error": {"code"}}`: `unknown_session`; `None` where the answer has none.
-    pub fn code(&self) -> Option<String> {
-        let body: Value = serde_json::from_str(&self.body).ok()?;
-        Some(body.pointer("/error/code")?.as_str()?.to_owned())
+    pub(crate) fn new(status: u16, code: Option<String>, message: String, url: String) -> Self {
+        Self {
+            status,
+            code,
+            message,
+            url,
+            body: None,
+        }
     }
-}
 
-/// The message in `{"error": {"message"}}`, else the body's beginning.
-fn message_of(body: &str) -> String {
-    let parsed: Option<Value> = serde_json::from_str(body).ok();
-    let message = parsed
-        .as_ref()
-        .and_then(|v| v.pointer("/error/message")?.as_str());
-    match message {
-        Some(message) => message.to_owned(),
-        None if body.is_empty() => "no message".to_owned(),
-        None => body.chars().take(200).collect(),
+    /// The answer's body: `{"error": {"code", "message"}}` where a runtime has one to say.
+    pub fn body(&self) -> Cow<'_, str> {
+        match &self.body {
+            Some(body) => body.into(),
+            None => json!({"error": {"code": self.code, "message": self.message}})
+                .to_string()
+                .into(),
+        }
+    }
+
+    /// The refusal in an answer's body: `{"error": {"code", "message"}}`, else the body's beginning.
+    pub(crate) fn read(status: u16, body: &[u8], url: String) -> Self {
+        let parsed: Option<Value> = serde_json::from_slice(body).ok();
+        let text = |pointer: &str| Some(parsed.as_ref()?.pointer(pointer)?.as_str()?.to_owned());
+        let message = text("/error/message").unwrap_or_else(|| match body {
+            [] => "no message".to_owned(),
+            body => String::from_utf8_lossy(body).chars().take(200).collect(),
+        });
+        Self {
+            body: Some(String::from_utf8_lossy(body).into_owned()),
+            ..Self::new(status, text("/error/code"), message, url)
+        }
     }
 }
 

@@ -85,65 +85,54 @@
     )
 )]
 
+mod base;
 mod case;
-mod client;
-mod control;
-mod error;
-mod http;
-mod json;
-mod logging;
-mod mock;
-mod otlp;
-mod reader;
-mod rule;
-mod session;
-mod stats;
-
-#[cfg(feature = "embedded")]
-mod disk;
-#[cfg(feature = "embedded")]
-mod proxy;
-#[cfg(feature = "embedded")]
-mod runtime;
-#[cfg(feature = "embedded")]
-mod serve;
-
 #[cfg(feature = "cli")]
 mod cli;
-#[cfg(feature = "cli")]
-mod scrub;
-
 #[cfg(feature = "runner")]
 mod compare;
+mod control;
+#[cfg(feature = "embedded")]
+mod disk;
+mod error;
 #[cfg(feature = "runner")]
-mod decode;
+mod foreign;
 #[cfg(feature = "runner")]
 mod hook;
-#[cfg(feature = "runner")]
-mod hookfile;
-#[cfg(feature = "runner")]
-mod outcome;
+mod logging;
+mod net;
+mod otlp;
+#[cfg(feature = "embedded")]
+mod proxy;
 #[cfg(feature = "runner")]
 mod report;
+mod rule;
 #[cfg(feature = "runner")]
 mod runner;
+#[cfg(feature = "embedded")]
+mod runtime;
+#[cfg(feature = "cli")]
+mod scrub;
+mod sdk;
 #[cfg(feature = "runner")]
 mod suite;
 
+pub use base::document::{Place, Problem, Problems, Step};
+pub use base::http::{Direction, Headers, Request, Response};
 pub use case::{
     AmbiguousInbound, CapturedHit, CapturedResponse, Case, CaseError, CaseLookupError, Exchange,
     Predicate, SpanSummary, replayable_request,
 };
-pub use client::HttpRuntime;
-pub use control::{Action, Call, Closing, ControlError, Mode, Route, Runtime};
+pub use control::{Miss, Mode, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
 pub use error::{CaseLoadCause, CaseLoadError, RuntimeError, SoftprobeError};
-pub use http::{Direction, Headers, Request, Response};
-pub use mock::{Mock, MockResponse};
-pub use reader::{Place, Problem, Problems};
 pub use rule::{Consume, OnMiss, Policy, PolicyMode};
-pub use session::{ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession, read_case};
-pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
+pub use sdk::{
+    HttpRuntime, Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession,
+    read_case,
+};
 
+#[cfg(feature = "embedded")]
+pub use control::Backend;
 #[cfg(feature = "embedded")]
 pub use proxy::{Idle, Proxy};
 #[cfg(feature = "embedded")]
@@ -159,6 +148,16 @@ pub use runner::{App, Replay};
 
 #[cfg(feature = "cli")]
 pub use cli::run_command;
+
+#[cfg(feature = "embedded")]
+impl Softprobe {
+    /// A runtime inside this process: no server, no token.
+    ///
+    /// The [proxy](crate::Proxy) ties an application's outbound calls to it.
+    pub fn embedded(runtime: &EmbeddedRuntime) -> Self {
+        Self::with_runtime(std::sync::Arc::new(runtime.clone()))
+    }
+}
 
 #[cfg(all(doctest, feature = "runner"))]
 #[doc = include_str!("../README.md")]

@@ -1,115 +1,103 @@
 //! The case document: required fields, the walk over its spans, the size guidance.
 
-#[cfg(feature = "embedded")]
 use std::sync::Arc;
 
 use serde_json::Value;
-use thiserror::Error;
 
-use super::{Case, Exchange, inbound};
-use crate::otlp::json::{Any, field};
-use crate::reader::Place;
+use super::attribute::{Attributes, each_child, list};
+use super::exchange::{Exchange, Span};
+use super::fault::{CaseError, Faults};
+use super::inbound::{self, AmbiguousInbound};
+use crate::base::document::Way;
+use crate::base::encoding::split_mark;
+use crate::base::http::Direction;
+use crate::otlp::json::field;
 
 const MOST_SPANS: usize = 100;
 const MOST_ATTRIBUTES: usize = 128;
 const LONGEST_STRING: usize = 64 * 1024;
 const LARGEST_TRACE: usize = 1024 * 1024;
 
-/// Why a document is not a case.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum CaseError {
-    /// The text is not JSON.
-    #[error("line {line}, column {column}: not JSON: {message}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-        /// What the parser found.
-        message: String,
-    },
-    /// A required field is not there.
-    #[error("`{field}` is missing; a case needs `version`, `caseId` and `traces`")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
-    /// A schema of another major version.
-    #[error("version: `{found}` is not understood; this library reads major version 1")]
-    Version {
-        /// What the document says.
-        found: String,
-    },
-    /// A value of the wrong shape.
-    #[error("{place}: {message}")]
-    Shape {
-        /// Where, as a path into the document.
-        place: String,
-        /// What is wrong there.
-        message: String,
-    },
-    /// More than one of these.
-    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
-    Several(Vec<Self>),
+/// A case file, read and understood.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The stable id, `caseId`.
+    pub id: String,
+    /// The grouping the capture was given, if any.
+    pub suite: Option<String>,
+    /// `capture`, `replay` or `generate`, if it says.
+    pub mode: Option<String>,
+    /// When it was captured, RFC 3339, if it says.
+    pub created_at: Option<String>,
+    /// The embedded rules as they stand in the file; the runtime reads them when the case is loaded.
+    pub rules: Vec<Value>,
+    /// `fixtures` that are `{name, value}` pairs, in order.
+    pub fixtures: Vec<(String, Value)>,
+    /// What exceeds the size guidance: for people, never a failure.
+    pub warnings: Vec<String>,
+    document: Arc<Value>,
+    exchanges: Vec<Exchange>,
+    inbound: Result<Option<usize>, AmbiguousInbound>,
 }
 
-impl CaseError {
-    /// The faults one by one, in the order of the document.
-    pub fn each(&self) -> &[Self] {
-        match self {
-            Self::Several(faults) => faults,
-            one => std::slice::from_ref(one),
-        }
+impl Case {
+    /// Reads a case file's text.
+    ///
+    /// # Errors
+    ///
+    /// [`CaseError`] names the place in the document: the line of a syntax error, the missing field,
+    /// the path of a value of the wrong shape.
+    pub fn parse(text: &str) -> Result<Self, CaseError> {
+        let (_, json) = split_mark(text);
+        read(serde_json::from_str(json)?, json.len() > LARGEST_TRACE)
+    }
+
+    /// Reads a case from its parsed JSON document.
+    ///
+    /// # Errors
+    ///
+    /// As [`Case::parse`], without the syntax errors.
+    pub fn from_document(document: Value) -> Result<Self, CaseError> {
+        read(document, true)
+    }
+
+    /// The document as it was read, unknown fields included.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Every span of the case, in captured order (start time, then document order).
+    pub fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
+    }
+
+    /// The inbound exchange; `None` when the case has none.
+    ///
+    /// # Errors
+    ///
+    /// [`AmbiguousInbound`] lists the spans when more than one could be it.
+    pub fn inbound(&self) -> Result<Option<&Exchange>, AmbiguousInbound> {
+        let found = self.inbound.clone()?;
+        Ok(found.and_then(|n| self.exchanges.get(n)))
+    }
+
+    /// The service that was captured: that of the inbound exchange.
+    pub fn service(&self) -> Option<&str> {
+        self.inbound().ok().flatten()?.service.as_deref()
+    }
+
+    /// The outbound exchanges that a lookup can find, in captured order.
+    pub fn outbound(&self) -> impl Iterator<Item = &Exchange> {
+        self.exchanges
+            .iter()
+            .filter(|x| x.is_candidate() && x.direction == Some(Direction::Outbound))
     }
 }
 
-/// The faults found so far: all of them are told at once.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<CaseError>);
-
-impl Faults {
-    pub(super) fn add(&mut self, place: &Place, message: impl Into<String>) {
-        self.0.push(shape(place, message));
-    }
-
-    /// The value, or what was wrong on the way to it.
-    fn into_result<T>(mut self, value: T) -> Result<T, CaseError> {
-        match self.0.len() {
-            0 => Ok(value),
-            1 => Err(self.0.remove(0)),
-            _ => Err(CaseError::Several(self.0)),
-        }
-    }
-}
-
-impl From<serde_json::Error> for CaseError {
-    fn from(error: serde_json::Error) -> Self {
-        let text = error.to_string();
-        // serde_json ends its text with the position, which stands in its own fields here.
-        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        Self::Json {
-            line: error.line(),
-            column: error.column(),
-            message,
-        }
-    }
-}
-
-fn shape(place: &Place, message: impl Into<String>) -> CaseError {
-    let place = match place.0.as_slice() {
-        [] => "$".to_owned(),
-        _ => place.to_string(),
-    };
-    CaseError::Shape {
-        place,
-        message: message.into(),
-    }
-}
-
-/// Reads a whole document.
-pub(super) fn read(document: Value) -> Result<Case, CaseError> {
-    let root = Place::root();
+/// Reads a whole document; `large` where one of its traces may be larger than is advised.
+fn read(document: Value, large: bool) -> Result<Case, CaseError> {
+    let root = Way::ROOT;
+    let document = Arc::new(document);
     if !document.is_object() {
         return Err(CaseError::Shape {
             place: "$".to_owned(),
@@ -132,11 +120,11 @@ pub(super) fn read(document: Value) -> Result<Case, CaseError> {
         );
     }
     let mut warnings = Vec::new();
-    let mut exchanges = read_traces(&document, &mut warnings, &mut faults);
+    let mut exchanges = read_traces(&document, large, &mut warnings, &mut faults);
     exchanges.sort_by_key(|x| x.start_ns);
     let inbound = inbound::find(&exchanges);
     if let Ok(Some(n)) = inbound {
-        exchanges[n].direction = Some(crate::http::Direction::Inbound);
+        exchanges[n].direction = Some(Direction::Inbound);
     }
     let case = Case {
         id: id.unwrap_or_default(),
@@ -164,32 +152,38 @@ fn check_version(version: &str, faults: &mut Faults) {
     let numbers: Vec<&str> = core.split('.').collect();
     if numbers.len() > 3 || numbers.iter().any(|number| number.parse::<u64>().is_err()) {
         faults.add(
-            &Place::root().key("version"),
+            &Way::ROOT.key("version"),
             format!("`{version}` is not a version such as `1.0.0`"),
         );
     } else if numbers[0] != "1" {
-        faults.0.push(CaseError::Version {
+        faults.push(CaseError::Version {
             found: version.to_owned(),
         });
     }
 }
 
-fn read_traces(document: &Value, warnings: &mut Vec<String>, faults: &mut Faults) -> Vec<Exchange> {
-    let place = Place::root().key("traces");
+fn read_traces(
+    document: &Arc<Value>,
+    large: bool,
+    warnings: &mut Vec<String>,
+    faults: &mut Faults,
+) -> Vec<Exchange> {
+    let way = Way::ROOT.key("traces");
     let Some(traces) = field(document, "traces") else {
-        faults.0.push(CaseError::Missing { field: "traces" });
+        faults.push(CaseError::Missing { field: "traces" });
         return Vec::new();
     };
     let mut exchanges = Vec::new();
-    for (t, trace) in list(traces, &place, faults).iter().enumerate() {
-        let place = place.index(t);
-        let size = trace.to_string().len();
+    for (t, trace) in list(traces, &way, faults).iter().enumerate() {
+        let way = way.index(t);
+        let size = if large { trace.to_string().len() } else { 0 };
         if size > LARGEST_TRACE {
             warnings.push(format!(
-                "{place}: {size} bytes; {LARGEST_TRACE} are advised at the most"
+                "{}: {size} bytes; {LARGEST_TRACE} are advised at the most",
+                way.place()
             ));
         }
-        read_trace(trace, &place, warnings, faults, |_, _, exchange| {
+        read_trace(document, trace, &way, warnings, faults, |_, _, exchange| {
             exchanges.push(exchange);
         });
     }
@@ -202,25 +196,62 @@ fn read_traces(document: &Value, warnings: &mut Vec<String>, faults: &mut Faults
     exchanges
 }
 
-/// Reads the spans of one trace document, in document order; `take` gets each with the `resourceSpans` and the
+/// Reads the spans of one trace of a document, in order; `take` gets each with the `resourceSpans` and the
 /// `scopeSpans` that it stands under.
 fn read_trace<'a>(
+    document: &Arc<Value>,
     trace: &'a Value,
-    place: &Place,
+    way: &Way<'_>,
     warnings: &mut Vec<String>,
     faults: &mut Faults,
     mut take: impl FnMut(&'a Value, &'a Value, Exchange),
 ) {
-    for (resource_spans, place) in children(trace, "resourceSpans", place, faults) {
-        let resource = resource_attributes(resource_spans, &place, faults);
-        for (scope_spans, place) in children(resource_spans, "scopeSpans", &place, faults) {
-            for (span, place) in children(scope_spans, "spans", &place, faults) {
-                let attributes = attributes(span, &place, faults);
-                note_sizes(&attributes, &place, warnings);
-                let exchange = Exchange::read(span, &place, &attributes, &resource, faults);
-                take(resource_spans, scope_spans, exchange);
-            }
-        }
+    each_child(
+        trace,
+        "resourceSpans",
+        way,
+        faults,
+        |resource_spans, way, _, faults| {
+            let resource = match field(resource_spans, "resource") {
+                None => Attributes::default(),
+                Some(resource) => Attributes::read(resource, &way.key("resource"), faults),
+            };
+            each_child(
+                resource_spans,
+                "scopeSpans",
+                way,
+                faults,
+                |scope_spans, way, _, faults| {
+                    each_child(scope_spans, "spans", way, faults, |span, way, _, faults| {
+                        let attributes = Attributes::read(span, way, faults);
+                        note_sizes(&attributes, way, warnings);
+                        let span = Span::at(document, way);
+                        let exchange = Exchange::read(span, way, &attributes, &resource, faults);
+                        take(resource_spans, scope_spans, exchange);
+                    });
+                },
+            );
+        },
+    );
+}
+
+fn note_sizes(attributes: &Attributes<'_>, way: &Way<'_>, warnings: &mut Vec<String>) {
+    if attributes.len() > MOST_ATTRIBUTES {
+        let found = attributes.len();
+        warnings.push(format!(
+            "{}: {found} attributes; {MOST_ATTRIBUTES} a span are advised at the most",
+            way.place()
+        ));
+    }
+    for (key, text) in attributes
+        .texts()
+        .filter(|(_, text)| text.len() > LONGEST_STRING)
+    {
+        warnings.push(format!(
+            "{}: {key} is {} bytes long; {LONGEST_STRING} are advised at the most",
+            way.place(),
+            text.len()
+        ));
     }
 }
 
@@ -242,7 +273,8 @@ pub(crate) struct ScopedSpan {
 ///
 /// Every value of the wrong shape, with its place in the document.
 #[cfg(feature = "embedded")]
-pub(crate) fn read_spans(trace: &Value) -> Result<Vec<ScopedSpan>, CaseError> {
+pub(crate) fn read_spans(trace: Value) -> Result<Vec<ScopedSpan>, CaseError> {
+    let trace = Arc::new(trace);
     let mut faults = Faults::default();
     let mut spans: Vec<ScopedSpan> = Vec::new();
     let mut owners: Option<(&Value, &Value)> = None;
@@ -266,97 +298,20 @@ pub(crate) fn read_spans(trace: &Value) -> Result<Vec<ScopedSpan>, CaseError> {
             exchange,
         });
     };
-    read_trace(trace, &Place::root(), &mut Vec::new(), &mut faults, take);
+    read_trace(
+        &trace,
+        &trace,
+        &Way::ROOT,
+        &mut Vec::new(),
+        &mut faults,
+        take,
+    );
     faults.into_result(spans)
-}
-
-fn note_sizes(attributes: &[Attribute], place: &Place, warnings: &mut Vec<String>) {
-    if attributes.len() > MOST_ATTRIBUTES {
-        let found = attributes.len();
-        warnings.push(format!(
-            "{place}: {found} attributes; {MOST_ATTRIBUTES} a span are advised at the most"
-        ));
-    }
-    for attribute in attributes {
-        if let Any::Text(text) = &attribute.value
-            && text.len() > LONGEST_STRING
-        {
-            warnings.push(format!(
-                "{place}: {} is {} bytes long; {LONGEST_STRING} are advised at the most",
-                attribute.key,
-                text.len()
-            ));
-        }
-    }
-}
-
-/// An attribute at its place.
-#[derive(Debug, Clone)]
-pub(super) struct Attribute {
-    pub(super) key: String,
-    pub(super) value: Any,
-    pub(super) place: Place,
-}
-
-fn attributes(owner: &Value, place: &Place, faults: &mut Faults) -> Vec<Attribute> {
-    let mut attributes = Vec::new();
-    for (attribute, place) in children(owner, "attributes", place, faults) {
-        let Some(key) = attribute.get("key").and_then(Value::as_str) else {
-            faults.add(&place, "an attribute needs a `key`");
-            continue;
-        };
-        let place = place.key("value");
-        let value = field(attribute, "value").map_or(Ok(Any::None), Any::read);
-        match value {
-            Ok(value) => attributes.push(Attribute {
-                key: key.to_owned(),
-                value,
-                place,
-            }),
-            Err(why) => faults.add(&place, format!("{key}: {why}")),
-        }
-    }
-    attributes
-}
-
-fn resource_attributes(owner: &Value, place: &Place, faults: &mut Faults) -> Vec<Attribute> {
-    match field(owner, "resource") {
-        None => Vec::new(),
-        Some(resource) => attributes(resource, &place.key("resource"), faults),
-    }
-}
-
-fn children<'a>(
-    owner: &'a Value,
-    name: &str,
-    place: &Place,
-    faults: &mut Faults,
-) -> Vec<(&'a Value, Place)> {
-    if !owner.is_object() {
-        faults.add(place, "expected an object");
-        return Vec::new();
-    }
-    let place = place.key(name);
-    let Some(value) = field(owner, name) else {
-        return Vec::new();
-    };
-    let children = list(value, &place, faults).iter().enumerate();
-    children.map(|(n, child)| (child, place.index(n))).collect()
-}
-
-fn list<'a>(value: &'a Value, place: &Place, faults: &mut Faults) -> &'a [Value] {
-    match value.as_array() {
-        Some(list) => list,
-        None => {
-            faults.add(place, "expected a list");
-            &[]
-        }
-    }
 }
 
 fn required_text(document: &Value, name: &'static str, faults: &mut Faults) -> Option<String> {
     if field(document, name).is_none() {
-        faults.0.push(CaseError::Missing { field: name });
+        faults.push(CaseError::Missing { field: name });
     }
     optional_text(document, name, faults)
 }
@@ -365,7 +320,7 @@ fn optional_text(document: &Value, name: &str, faults: &mut Faults) -> Option<St
     match field(document, name)? {
         Value::String(text) => Some(text.clone()),
         _ => {
-            faults.add(&Place::root().key(name), "expected a string");
+            faults.add(&Way::ROOT.key(name), "expected a string");
             None
         }
     }
@@ -374,6 +329,6 @@ fn optional_text(document: &Value, name: &str, faults: &mut Faults) -> Option<St
 fn optional_list<'a>(document: &'a Value, name: &str, faults: &mut Faults) -> &'a [Value] {
     match field(document, name) {
         None => &[],
-        Some(value) => list(value, &Place::root().key(name), faults),
+        Some(value) => list(value, &Way::ROOT.key(name), faults),
     }
 }

@@ -1,15 +1,17 @@
 //! One span as an HTTP exchange: the attribute vocabulary, and what is dropped before a replay.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::document::{Attribute, Faults};
-use crate::http::{
+use super::attribute::Attributes;
+use super::fault::Faults;
+use crate::base::document::Way;
+use crate::base::http::{
     Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
-use crate::otlp::json::{Any, decode_base64, field, id, integer, unsigned};
-use crate::reader::Place;
+use crate::otlp::json::{Any, field, id, integer, unsigned};
 
 const REQUEST_HEADER: &str = "http.request.header.";
 const RESPONSE_HEADER: &str = "http.response.header.";
@@ -35,12 +37,40 @@ pub struct Exchange {
     pub request: Request,
     /// Whether the request's body was captured: an absent body is not an empty one.
     pub request_body_captured: bool,
-    /// The span as it stands in the case document.
-    pub span: Value,
+    span: Span,
     pub(super) kind: Kind,
     span_type: SpanType,
     request_body_is_bytes: bool,
     response: Result<CapturedResponse, MissingStatus>,
+}
+
+/// A span where it stands in a document that it shares with others.
+#[derive(Clone, PartialEq)]
+pub(super) struct Span {
+    document: Arc<Value>,
+    /// A JSON pointer.
+    at: Box<str>,
+}
+
+impl Span {
+    /// The span at that place of the document.
+    pub(super) fn at(document: &Arc<Value>, way: &Way<'_>) -> Self {
+        Self {
+            document: Arc::clone(document),
+            at: way.pointer().into(),
+        }
+    }
+
+    fn value(&self) -> &Value {
+        // The pointer was made while the document was walked, and a shared document does not change.
+        self.document.pointer(&self.at).unwrap_or(&Value::Null)
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Span({})", self.at)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +184,11 @@ impl Exchange {
         }
     }
 
+    /// The span as it stands in its document.
+    pub fn span(&self) -> &Value {
+        self.span.value()
+    }
+
     /// Whether the span records an exchange: its type says `extract`.
     #[cfg(feature = "embedded")]
     pub(crate) fn is_extract(&self) -> bool {
@@ -169,7 +204,7 @@ impl Exchange {
     /// The span's attributes as plain JSON, in order.
     #[cfg(feature = "embedded")]
     pub(crate) fn attributes(&self) -> Vec<(String, Value)> {
-        let attributes = field(&self.span, "attributes").and_then(Value::as_array);
+        let attributes = field(self.span(), "attributes").and_then(Value::as_array);
         let attributes = attributes.map(Vec::as_slice).unwrap_or_default();
         attributes
             .iter()
@@ -218,14 +253,14 @@ impl Exchange {
     }
 
     pub(super) fn read(
-        span: &Value,
-        place: &Place,
-        attributes: &[Attribute],
-        resource: &[Attribute],
+        span: Span,
+        way: &Way<'_>,
+        words: &Attributes<'_>,
+        resource: &Attributes<'_>,
         faults: &mut Faults,
     ) -> Self {
-        let words = Words(attributes);
-        let kind = read_kind(field(span, "kind"));
+        let raw = span.value();
+        let kind = read_kind(field(raw, "kind"));
         let direction = match words.text("sp.traffic.direction") {
             Some(name) => Direction::from_name(&name),
             None => match kind {
@@ -234,29 +269,28 @@ impl Exchange {
                 Kind::Other | Kind::Unspecified => None,
             },
         };
-        let (request_body, request_body_is_bytes) = words.body("http.request.body", faults);
+        let (request_body, request_body_is_bytes) = words.body("http.request.body", way, faults);
         Self {
-            trace_id: id(field(span, "traceId"), 16).unwrap_or_default(),
-            span_id: id(field(span, "spanId"), 8).unwrap_or_default(),
-            parent_span_id: id(field(span, "parentSpanId"), 8),
+            trace_id: id(field(raw, "traceId"), 16).unwrap_or_default(),
+            span_id: id(field(raw, "spanId"), 8).unwrap_or_default(),
+            parent_span_id: id(field(raw, "parentSpanId"), 8),
             direction,
             service: words
                 .text("sp.service.name")
-                .or_else(|| Words(resource).text("service.name")),
+                .or_else(|| resource.text("service.name")),
             session_id: words
                 .text("sp.session.id")
-                .or_else(|| Words(resource).text("sp.session.id")),
-            start_ns: match field(span, "startTimeUnixNano") {
+                .or_else(|| resource.text("sp.session.id")),
+            start_ns: match field(raw, "startTimeUnixNano") {
                 None => 0,
                 Some(value) => unsigned(value).unwrap_or_else(|| {
-                    let place = place.key("startTimeUnixNano");
-                    faults.add(&place, "expected nanoseconds since 1970");
+                    let way = way.key("startTimeUnixNano");
+                    faults.add(&way, "expected nanoseconds since 1970");
                     0
                 }),
             },
             request_body_captured: request_body.is_some(),
-            request: words.request(request_body.unwrap_or_default()),
-            span: span.clone(),
+            request: request_of(words, request_body.unwrap_or_default()),
             kind,
             span_type: match words.text("sp.span.type").as_deref() {
                 Some("extract") => SpanType::Extract,
@@ -265,7 +299,8 @@ impl Exchange {
                 None => SpanType::None,
             },
             request_body_is_bytes,
-            response: words.response(faults),
+            response: response_of(words, way, faults),
+            span,
         }
     }
 }
@@ -306,151 +341,82 @@ fn read_kind(value: Option<&Value>) -> Kind {
     }
 }
 
-/// A span's attributes, asked by the vocabulary.
-struct Words<'a>(&'a [Attribute]);
-
-impl Words<'_> {
-    fn find(&self, key: &str) -> Option<&Attribute> {
-        self.0.iter().find(|a| a.key == key)
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        match &self.find(key)?.value {
-            Any::List(values) => values.first().and_then(Any::text),
-            other => other.text(),
-        }
-    }
-
-    fn first(&self, keys: &[&str]) -> Option<String> {
-        keys.iter()
-            .find_map(|key| self.text(key).filter(|text| !text.is_empty()))
-    }
-
-    fn headers(&self, prefix: &str) -> Headers {
-        let mut headers = Headers::new();
-        for attribute in self.0 {
-            let Some(name) = attribute.key.strip_prefix(prefix) else {
-                continue;
-            };
-            if name.starts_with(':') || name.is_empty() {
-                continue;
-            }
-            match &attribute.value {
-                Any::List(values) => {
-                    for value in values.iter().filter_map(Any::bytes) {
-                        headers.push(name, value);
-                    }
-                }
-                value => {
-                    if let Some(value) = value.bytes() {
-                        headers.push(name, value);
-                    }
-                }
-            }
-        }
-        headers
-    }
-
-    /// The body, and whether it was captured as bytes.
-    fn body(&self, key: &str, faults: &mut Faults) -> (Option<Vec<u8>>, bool) {
-        let Some(Attribute { value, place, .. }) = self.find(key) else {
-            return (None, false);
-        };
-        match value {
-            Any::Bytes(bytes) => (Some(bytes.clone()), true),
-            Any::Text(text) => match self.text(&format!("{key}.encoding")).as_deref() {
-                Some("base64") => {
-                    let bytes = decode_base64(text);
-                    if bytes.is_none() {
-                        faults.add(
-                            place,
-                            format!("{key}: {key}.encoding says base64, which this is not"),
-                        );
-                    }
-                    (bytes, true)
-                }
-                _ => (Some(text.clone().into_bytes()), false),
-            },
-            Any::None => (None, false),
-            _ => {
-                let message = format!("{key}: a body is a stringValue or a bytesValue");
-                faults.add(place, message);
-                (None, false)
-            }
-        }
-    }
-
-    fn request(&self, body: Vec<u8>) -> Request {
-        let full = self.text("url.full");
-        let full = full.as_deref().and_then(split_url);
-        let host = self
-            .first(&[
-                "url.host",
-                "http.request.header.:authority",
-                "http.request.header.host",
-            ])
-            .or_else(|| full.map(|(_, authority, _)| authority.to_owned()))
-            .or_else(|| {
-                let address = self.first(&["server.address"])?;
-                Some(match self.first(&["server.port"]) {
-                    Some(port) => format!("{address}:{port}"),
-                    None => address,
-                })
+/// The request that the attributes tell of.
+fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
+    let full = words.text("url.full");
+    let full = full.as_deref().and_then(split_url);
+    let host = words
+        .first(&[
+            "url.host",
+            "http.request.header.:authority",
+            "http.request.header.host",
+        ])
+        .or_else(|| full.map(|(_, authority, _)| authority.to_owned()))
+        .or_else(|| {
+            let address = words.first(&["server.address"])?;
+            Some(match words.first(&["server.port"]) {
+                Some(port) => format!("{address}:{port}"),
+                None => address,
             })
-            .or_else(|| self.first(&["http.host", "net.peer.name"]));
-        let target = self
-            .first(&["url.path", "http.request.header.:path", "http.target"])
-            .or_else(|| full.map(|(_, _, target)| target.to_owned()))
-            .unwrap_or_default();
-        let (path, query) = split_target(&target);
-        let query = self
-            .first(&["url.query"])
-            .or_else(|| query.map(str::to_owned));
-        Request {
-            method: self
-                .first(&[
-                    "http.request.method",
-                    "http.request.header.:method",
-                    "http.method",
-                ])
-                .unwrap_or_default(),
-            scheme: self
-                .first(&["url.scheme", "http.request.header.:scheme"])
-                .or_else(|| full.map(|(scheme, _, _)| scheme.to_owned()))
-                .unwrap_or_else(|| "http".to_owned()),
-            host: host.unwrap_or_default(),
-            path: if path.is_empty() { "/" } else { path }.to_owned(),
-            query,
-            headers: self.headers(REQUEST_HEADER),
-            body,
-        }
-    }
-
-    fn response(&self, faults: &mut Faults) -> Result<CapturedResponse, MissingStatus> {
-        const STATUS: [&str; 3] = [
-            "http.response.status_code",
-            "http.response.header.:status",
-            "http.status_code",
-        ];
-        let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, self.text(key)?))) else {
-            let captured = self.0.iter().any(|a| a.key.starts_with("http.response."));
-            return Err(MissingStatus {
-                fault: "has no http.response.status_code".to_owned(),
-                damaged: captured,
-            });
-        };
-        let Some(status) = text.trim().parse().ok().filter(|s| (100..1000).contains(s)) else {
-            return Err(MissingStatus {
-                fault: format!("{key}: `{text}` is not an HTTP status"),
-                damaged: true,
-            });
-        };
-        let (body, body_is_bytes) = self.body("http.response.body", faults);
-        Ok(CapturedResponse {
-            status,
-            headers: self.headers(RESPONSE_HEADER),
-            body,
-            body_is_bytes,
         })
+        .or_else(|| words.first(&["http.host", "net.peer.name"]));
+    let target = words
+        .first(&["url.path", "http.request.header.:path", "http.target"])
+        .or_else(|| full.map(|(_, _, target)| target.to_owned()))
+        .unwrap_or_default();
+    let (path, query) = split_target(&target);
+    let query = words
+        .first(&["url.query"])
+        .or_else(|| query.map(str::to_owned));
+    Request {
+        method: words
+            .first(&[
+                "http.request.method",
+                "http.request.header.:method",
+                "http.method",
+            ])
+            .unwrap_or_default(),
+        scheme: words
+            .first(&["url.scheme", "http.request.header.:scheme"])
+            .or_else(|| full.map(|(scheme, _, _)| scheme.to_owned()))
+            .unwrap_or_else(|| "http".to_owned()),
+        host: host.unwrap_or_default(),
+        path: if path.is_empty() { "/" } else { path }.to_owned(),
+        query,
+        headers: words.headers(REQUEST_HEADER),
+        body,
     }
+}
+
+/// The response that the attributes tell of.
+fn response_of(
+    words: &Attributes<'_>,
+    way: &Way<'_>,
+    faults: &mut Faults,
+) -> Result<CapturedResponse, MissingStatus> {
+    const STATUS: [&str; 3] = [
+        "http.response.status_code",
+        "http.response.header.:status",
+        "http.status_code",
+    ];
+    let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, words.text(key)?))) else {
+        let captured = words.has_prefix("http.response.");
+        return Err(MissingStatus {
+            fault: "has no http.response.status_code".to_owned(),
+            damaged: captured,
+        });
+    };
+    let Some(status) = text.trim().parse().ok().filter(|s| (100..1000).contains(s)) else {
+        return Err(MissingStatus {
+            fault: format!("{key}: `{text}` is not an HTTP status"),
+            damaged: true,
+        });
+    };
+    let (body, body_is_bytes) = words.body("http.response.body", way, faults);
+    Ok(CapturedResponse {
+        status,
+        headers: words.headers(RESPONSE_HEADER),
+        body,
+        body_is_bytes,
+    })
 }

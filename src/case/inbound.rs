@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::exchange::Kind;
-use super::{Exchange, SpanSummary};
-use crate::http::Direction;
+use super::exchange::{Exchange, Kind, SpanSummary};
+use crate::base::http::Direction;
 
 /// More than one span could be the inbound exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -1,12 +1,14 @@
 //! Finding captured exchanges by predicate.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{CapturedResponse, Case, Exchange, SpanSummary};
-use crate::http::{Direction, host_ends_with, host_equals, path_equals};
+use super::document::Case;
+use super::exchange::{CapturedResponse, Exchange, SpanSummary};
+use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_equals};
 
 /// What a captured exchange must be; every given field must hold, none given fits all.
 ///
@@ -97,8 +99,8 @@ impl Predicate {
         self
     }
 
-    /// Each given field with whether it holds for the exchange, and what the exchange has there.
-    fn check(&self, x: &Exchange) -> Vec<(&'static str, bool, String)> {
+    /// Tells the tally of each given field, until it has heard enough.
+    pub(crate) fn check(&self, subject: Subject<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
         let Self {
             direction,
             service,
@@ -108,42 +110,130 @@ impl Predicate {
             path,
             path_prefix,
         } = self;
-        let request = &x.request;
-        let mut checks = Vec::new();
+        let Subject {
+            request,
+            direction: has_direction,
+            service: has_service,
+        } = subject;
         if let Some(wanted) = direction {
-            let has = x.direction.map_or("none", Direction::name);
-            checks.push(("direction", x.direction == Some(*wanted), has.to_owned()));
+            tally.note(has_direction == Some(*wanted), || {
+                let has = has_direction.map_or("none", Direction::name);
+                Difference::new("direction", wanted.name(), has)
+            })?;
         }
         if let Some(wanted) = service {
-            let has = x.service.clone().unwrap_or_default();
-            checks.push(("service", *wanted == has, has));
+            let has = has_service.unwrap_or_default();
+            tally.note(wanted == has, || Difference::new("service", wanted, has))?;
         }
         if let Some(wanted) = host {
-            let holds = host_equals(wanted, &request.host);
-            checks.push(("host", holds, request.host.clone()));
+            tally.note(host_equals(wanted, &request.host), || {
+                Difference::new("host", wanted, &request.host)
+            })?;
         }
         if let Some(wanted) = host_suffix {
-            let holds = host_ends_with(wanted, &request.host);
-            checks.push(("hostSuffix", holds, request.host.clone()));
+            tally.note(host_ends_with(wanted, &request.host), || {
+                Difference::new("hostSuffix", wanted, &request.host)
+            })?;
         }
         if let Some(wanted) = method {
-            let holds = wanted.eq_ignore_ascii_case(&request.method);
-            checks.push(("method", holds, request.method.clone()));
+            tally.note(wanted.eq_ignore_ascii_case(&request.method), || {
+                Difference::new("method", wanted, &request.method)
+            })?;
         }
         if let Some(wanted) = path {
             let holds = path_equals(wanted, &request.path, request.query.as_deref());
-            checks.push(("path", holds, request.target()));
+            tally.note(holds, || Difference::new("path", wanted, request.target()))?;
         }
         if let Some(wanted) = path_prefix {
-            let holds = request.path.starts_with(wanted.as_str());
-            checks.push(("pathPrefix", holds, request.path.clone()));
+            tally.note(request.path.starts_with(wanted.as_str()), || {
+                Difference::new("pathPrefix", wanted, &request.path)
+            })?;
         }
-        checks
+        ControlFlow::Continue(())
     }
 
     /// Whether the exchange is what this asks for.
     pub fn matches(&self, exchange: &Exchange) -> bool {
-        exchange.is_candidate() && self.check(exchange).iter().all(|(_, holds, _)| *holds)
+        exchange.is_candidate() && self.check(exchange.subject(), &mut AllHold).is_continue()
+    }
+}
+
+/// What a predicate is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) service: Option<&'a str>,
+}
+
+impl Exchange {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            request: &self.request,
+            direction: self.direction,
+            service: self.service.as_deref(),
+        }
+    }
+}
+
+/// A field of a predicate that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// The field: `host`, `headers.accept`.
+    pub field: String,
+    /// What is wanted there.
+    pub wanted: String,
+    /// What is there.
+    pub has: String,
+}
+
+impl Difference {
+    pub(crate) fn new(
+        field: impl Into<String>,
+        wanted: impl Into<String>,
+        has: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            wanted: wanted.into(),
+            has: has.into(),
+        }
+    }
+}
+
+/// What is made of the fields of a predicate as they are looked at.
+pub(crate) trait Tally {
+    /// Takes note of a field; `difference` is only called where somebody wants to know.
+    fn note(&mut self, holds: bool, difference: impl FnOnce() -> Difference) -> ControlFlow<()>;
+}
+
+/// Wants to know whether every field holds, and no more.
+pub(crate) struct AllHold;
+
+impl Tally for AllHold {
+    fn note(&mut self, holds: bool, _: impl FnOnce() -> Difference) -> ControlFlow<()> {
+        match holds {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// How near a predicate comes: how many fields hold, and the first that does not.
+#[derive(Debug, Default)]
+pub(crate) struct Nearness {
+    pub(crate) held: usize,
+    pub(crate) first: Option<Difference>,
+}
+
+impl Tally for Nearness {
+    fn note(&mut self, holds: bool, difference: impl FnOnce() -> Difference) -> ControlFlow<()> {
+        if holds {
+            self.held += 1;
+        } else if self.first.is_none() {
+            self.first = Some(difference());
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -213,9 +303,17 @@ impl Case {
     /// message names the nearest spans and the first field on which each differs. Also when the one
     /// that fits has no status.
     pub fn find(&self, predicate: &Predicate) -> Result<CapturedHit, CaseLookupError> {
+        self.find_exchange(predicate).map(hit)
+    }
+
+    /// The same without a copy: an exchange that has a response.
+    pub(crate) fn find_exchange(
+        &self,
+        predicate: &Predicate,
+    ) -> Result<Answered<'_>, CaseLookupError> {
         let found: Vec<&Exchange> = self.matching(predicate).collect();
         match found.as_slice() {
-            [one] => hit(one),
+            [one] => answered(one),
             [] => Err(CaseLookupError {
                 matches: Vec::new(),
                 message: self.explain_none(predicate),
@@ -241,10 +339,19 @@ impl Case {
     ///
     /// [`CaseLookupError`] when one of them has no status.
     pub fn find_all(&self, predicate: &Predicate) -> Result<Vec<CapturedHit>, CaseLookupError> {
-        self.matching(predicate).map(hit).collect()
+        let found = self.find_exchanges(predicate)?;
+        Ok(found.into_iter().map(hit).collect())
     }
 
-    fn matching<'a>(&'a self, predicate: &'a Predicate) -> impl Iterator<Item = &'a Exchange> {
+    /// The same without a copy: exchanges that have a response.
+    pub(crate) fn find_exchanges(
+        &self,
+        predicate: &Predicate,
+    ) -> Result<Vec<Answered<'_>>, CaseLookupError> {
+        self.matching(predicate).map(answered).collect()
+    }
+
+    fn matching<'a>(&'a self, predicate: &Predicate) -> impl Iterator<Item = &'a Exchange> {
         self.exchanges().iter().filter(|x| predicate.matches(x))
     }
 
@@ -255,10 +362,10 @@ impl Case {
             .iter()
             .filter(|x| x.is_candidate())
             .filter_map(|x| {
-                let checks = predicate.check(x);
-                let held = checks.iter().filter(|(_, holds, _)| *holds).count();
-                let (field, _, has) = checks.into_iter().find(|(_, holds, _)| !holds)?;
-                Some((held, x, format!("{field} is `{has}`")))
+                let mut nearness = Nearness::default();
+                let _ = predicate.check(x.subject(), &mut nearness);
+                let Difference { field, has, .. } = nearness.first?;
+                Some((nearness.held, x, format!("{field} is `{has}`")))
             })
             .collect();
         if near.is_empty() {
@@ -275,12 +382,16 @@ impl Case {
     }
 }
 
-fn hit(exchange: &Exchange) -> Result<CapturedHit, CaseLookupError> {
+/// A captured exchange with its response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'c> {
+    pub(crate) exchange: &'c Exchange,
+    pub(crate) response: &'c CapturedResponse,
+}
+
+fn answered(exchange: &Exchange) -> Result<Answered<'_>, CaseLookupError> {
     match exchange.response() {
-        Ok(response) => Ok(CapturedHit {
-            response: response.clone(),
-            exchange: exchange.clone(),
-        }),
+        Ok(response) => Ok(Answered { exchange, response }),
         Err(message) => Err(CaseLookupError {
             matches: vec![exchange.summary()],
             message,
@@ -288,9 +399,16 @@ fn hit(exchange: &Exchange) -> Result<CapturedHit, CaseLookupError> {
     }
 }
 
+fn hit(Answered { exchange, response }: Answered<'_>) -> CapturedHit {
+    CapturedHit {
+        response: response.clone(),
+        exchange: exchange.clone(),
+    }
+}
+
 impl CapturedHit {
     /// The raw span as it stands in the case document.
     pub fn span(&self) -> &Value {
-        &self.exchange.span
+        self.exchange.span()
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Direction, Headers, Request, Response};
-use crate::otlp::json::encode_base64;
+use crate::base::encoding::encode_base64;
+use crate::base::http::{Direction, Headers, Request, Response};
 
 /// What a span is for: `sp.span.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,16 @@ pub(crate) struct Recording<'a> {
 impl Recording<'_> {
     /// The trace document of this one span.
     pub(crate) fn document(&self) -> Value {
+        document_of(self.span())
+    }
+
+    /// The scope that recorded spans stand in.
+    pub(crate) fn scope() -> Value {
+        json!({"name": "softprobe"})
+    }
+
+    /// The span.
+    pub(crate) fn span(&self) -> Value {
         let Self {
             purpose,
             session,
@@ -82,13 +92,13 @@ impl Recording<'_> {
         if let Some(parent) = parent_span_id {
             span["parentSpanId"] = parent.as_str().into();
         }
-        document_of(span)
+        span
     }
 }
 
 /// A trace document of one span.
 pub(crate) fn document_of(span: Value) -> Value {
-    json!({"resourceSpans": [{"scopeSpans": [{"scope": {"name": "softprobe"}, "spans": [span]}]}]})
+    json!({"resourceSpans": [{"scopeSpans": [{"scope": Recording::scope(), "spans": [span]}]}]})
 }
 
 /// An attribute whose value is text.

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Exit, Failed};
 use super::files;
+use super::output::{Exit, Failed, Output};
+use crate::base::decode::decoded;
+use crate::base::http::{self, Direction, Response};
 use crate::case::{Case, Exchange};
 use crate::compare::{
-    Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, compare, is_volatile,
+    Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, Place, compare, is_volatile,
 };
-use crate::decode::decoded;
-use crate::http::{self, Direction, Response};
+use crate::report;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -34,7 +35,7 @@ pub(super) struct Diff {
 type Cases = BTreeMap<String, Case>;
 
 impl Diff {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         let (baseline, mut current) = (read(&self.baseline)?, read(&self.current)?);
         if let ([old], [new]) = (keys(&baseline).as_slice(), keys(&current).as_slice())
             && old != new
@@ -52,10 +53,10 @@ impl Diff {
         let values: Vec<Value> = changes.iter().map(CaseChange::value).collect();
         if total == 0 {
             let text = format!("{text}nothing differs\n");
-            return Ok(Answer::fine(text).field("cases", values));
+            return Ok(Output::fine(text).field("cases", values));
         }
         let message = format!("{total} differences between the captures");
-        let answer = Answer::failed(Exit::Failure, "captures_differ", message);
+        let answer = Output::failed(Exit::Failure, "captures_differ", message);
         Err(Box::new(answer.text(text).field("cases", values)))
     }
 }
@@ -83,7 +84,7 @@ enum CaseChange {
 struct ExchangeChange {
     kind: Kind,
     exchange: String,
-    differences: Vec<Mismatch>,
+    differences: Vec<Difference>,
 }
 
 #[derive(Clone, Copy)]
@@ -144,7 +145,7 @@ impl CaseChange {
                     } = change;
                     text.push_str(&format!("  {} {exchange}\n", kind.sign()));
                     for difference in differences {
-                        text.push_str(&difference_text(difference));
+                        text.push_str(&difference.text());
                     }
                 }
                 text
@@ -167,7 +168,7 @@ impl CaseChange {
                     json!({
                         "change": change.kind.name(),
                         "exchange": change.exchange,
-                        "differences": differences.map(difference_value).collect::<Vec<_>>(),
+                        "differences": differences.map(Difference::value).collect::<Vec<_>>(),
                     })
                 });
                 json!({"name": name, "change": word, "exchanges": exchanges.collect::<Vec<_>>()})
@@ -176,35 +177,74 @@ impl CaseChange {
     }
 }
 
-fn difference_text(difference: &Mismatch) -> String {
-    let Mismatch {
-        path,
-        expected,
-        actual,
-        reason,
-        diff,
-    } = difference;
-    let mut text = format!("      {path}\n");
-    if let Some(diff) = diff {
-        text.extend(diff.lines().map(|line| format!("        {line}\n")));
-    } else if expected.is_some() || actual.is_some() {
-        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        text.push_str(&format!("        was  {}\n", side(expected)));
-        text.push_str(&format!("        is   {}\n", side(actual)));
-    }
-    text.extend(reason.iter().map(|reason| format!("        {reason}\n")));
-    text
+/// What differs between two captures of an exchange, worded.
+struct Difference {
+    place: String,
+    was: Option<String>,
+    is: Option<String>,
+    why: Option<String>,
+    diff: Option<String>,
 }
 
-fn difference_value(difference: &Mismatch) -> Value {
-    let Mismatch {
-        path,
-        expected,
-        actual,
-        reason,
-        diff: _,
-    } = difference;
-    json!({"path": path, "baseline": expected, "current": actual, "reason": reason})
+impl Difference {
+    fn new(place: impl Into<String>, was: impl Into<String>, is: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            was: Some(was.into()),
+            is: Some(is.into()),
+            why: None,
+            diff: None,
+        }
+    }
+
+    /// What a comparison found on one side of an exchange.
+    fn of(side: &str, mismatch: Mismatch) -> Self {
+        let Mismatch {
+            place,
+            expected,
+            actual,
+            why,
+            diff,
+        } = mismatch;
+        Self {
+            place: format!("{side} {place}"),
+            was: expected.as_ref().map(report::side),
+            is: actual.as_ref().map(report::side),
+            why: why.as_ref().map(report::why),
+            diff,
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            place,
+            was,
+            is,
+            why,
+            diff,
+        } = self;
+        let mut text = format!("      {place}\n");
+        if let Some(diff) = diff {
+            text.extend(diff.lines().map(|line| format!("        {line}\n")));
+        } else if was.is_some() || is.is_some() {
+            let side = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
+            text.push_str(&format!("        was  {}\n", side(was)));
+            text.push_str(&format!("        is   {}\n", side(is)));
+        }
+        text.extend(why.iter().map(|why| format!("        {why}\n")));
+        text
+    }
+
+    fn value(&self) -> Value {
+        let Self {
+            place,
+            was,
+            is,
+            why,
+            diff: _,
+        } = self;
+        json!({"path": place, "baseline": was, "current": is, "reason": why})
+    }
 }
 
 /// What pairs exchanges: direction, method, host, path, and which of the equal ones it is.
@@ -270,15 +310,15 @@ fn exchanges(baseline: &Case, current: &Case) -> Vec<ExchangeChange> {
     changes
 }
 
-fn differences(was: &Exchange, is: &Exchange) -> Vec<Mismatch> {
+fn differences(was: &Exchange, is: &Exchange) -> Vec<Difference> {
     let mut found = Vec::new();
     let query = |x: &Exchange| x.request.query.clone().unwrap_or_default();
     if query(was) != query(is) {
-        found.push(Mismatch::new("request query", query(was), query(is)));
+        found.push(Difference::new("request query", query(was), query(is)));
     }
     if was.request.scheme != is.request.scheme {
         let (was, is) = (was.request.scheme.as_str(), is.request.scheme.as_str());
-        found.push(Mismatch::new("request scheme", was, is));
+        found.push(Difference::new("request scheme", was, is));
     }
     found.extend(side("request", &request_side(was), &request_side(is)));
     match (response_side(was), response_side(is)) {
@@ -288,14 +328,14 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Mismatch> {
         (was, _) => {
             let word = |there: bool| if there { "captured" } else { "not captured" };
             let there = was.is_some();
-            found.push(Mismatch::new("response", word(there), word(!there)));
+            found.push(Difference::new("response", word(there), word(!there)));
         }
     }
     found
 }
 
 /// Whether two spans that have no readable response say other things of one.
-fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Mismatch> {
+fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Difference> {
     let raw = |exchange: &Exchange| {
         let mut attributes = exchange.attributes();
         attributes.retain(|(name, _)| name.starts_with("http.response."));
@@ -304,38 +344,41 @@ fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Mismatch> {
     let (was, is) = (raw(was), raw(is));
     (was != is).then(|| {
         let shown = |attributes: &[(String, Value)]| format!("{} attributes", attributes.len());
-        Mismatch::new("response", shown(&was), shown(&is)).because("neither has a status")
+        Difference {
+            why: Some("neither has a status".to_owned()),
+            ..Difference::new("response", shown(&was), shown(&is))
+        }
     })
 }
 
 /// A request in the shape that answers are compared in.
-fn request_side(exchange: &Exchange) -> Expected {
+fn request_side(exchange: &Exchange) -> Expected<'_> {
     let request = &exchange.request;
     let body = exchange.request_body_captured.then_some(&request.body);
     Expected {
         status: 200,
-        headers: request.headers.clone(),
+        headers: &request.headers,
         body: body.map(|body| decoded(&request.headers, body).0),
     }
 }
 
-fn response_side(exchange: &Exchange) -> Option<Expected> {
+fn response_side(exchange: &Exchange) -> Option<Expected<'_>> {
     let response = exchange.captured_response().ok().flatten()?;
     let body = response
         .body
         .as_ref()
         .map(|body| match response.body_is_bytes {
             true => decoded(&response.headers, body).0,
-            false => body.clone(),
+            false => body.as_slice().into(),
         });
     Some(Expected {
         status: response.status,
-        headers: response.headers.clone(),
+        headers: &response.headers,
         body,
     })
 }
 
-fn side(name: &str, was: &Expected, is: &Expected) -> Vec<Mismatch> {
+fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Difference> {
     let strict = Assertions {
         headers: HeaderRules {
             captured: true,
@@ -350,30 +393,29 @@ fn side(name: &str, was: &Expected, is: &Expected) -> Vec<Mismatch> {
     let actual = Response {
         status: is.status,
         headers: is.headers.clone(),
-        body: is.body.clone().unwrap_or_default(),
+        body: is.body.as_deref().unwrap_or_default().to_vec(),
     };
-    let mut found = compare(Some(was), &actual, &strict).mismatches;
-    if was.body.is_some() != is.body.is_some() {
-        let word = |body: &Option<Vec<u8>>| match body {
-            Some(_) => "captured",
-            None => "not captured",
-        };
-        found.retain(|mismatch| mismatch.path == "status" || mismatch.path.starts_with("headers."));
-        found.push(Mismatch::new("body", word(&was.body), word(&is.body)));
+    let both = was.body.is_some() == is.body.is_some();
+    let found = compare(Some(was), &actual, &strict).into_iter();
+    let mut found: Vec<Difference> = found
+        .filter(|mismatch| both || matches!(mismatch.place, Place::Status | Place::Header(_)))
+        .map(|mismatch| Difference::of(name, mismatch))
+        .collect();
+    if !both {
+        let word = |there: bool| if there { "captured" } else { "not captured" };
+        let (was, is) = (was.body.is_some(), is.body.is_some());
+        found.push(Difference::new(format!("{name} body"), word(was), word(is)));
     }
     // The comparison asks for what was there: what there is more of now is a change as well.
     for header in is.headers.names() {
         if !is_volatile(&header) && !was.headers.contains(&header) {
             let value = is.headers.text(&header).unwrap_or_default();
             let value = http::shown(&header, value.as_bytes()).into_owned();
-            found.push(Mismatch {
-                expected: None,
-                ..Mismatch::new(format!("headers.{header}"), "", value)
+            found.push(Difference {
+                was: None,
+                ..Difference::new(format!("{name} headers.{header}"), "", value)
             });
         }
-    }
-    for mismatch in &mut found {
-        mismatch.path = format!("{name} {}", mismatch.path);
     }
     found
 }

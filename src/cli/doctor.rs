@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Exit, Failed, arguments};
+use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global};
-use crate::client::{Timeouts, agent};
-use crate::control::{Call, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
+use crate::base::http::{Headers, Request, SESSION_HEADER, split_target};
+use crate::case::Recording;
+use crate::control::{Backend, Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
-use crate::http::{Headers, Request, SESSION_HEADER, split_target};
+use crate::net::{Client, ClientError, Timeouts, address};
 use crate::proxy::{GREETING, Idle, Proxy};
-use crate::rule::Answer as Reply;
-use crate::runner::{address, unless_blank};
-use crate::runtime::{Oracle, Verdict};
+use crate::rule::Answer;
+use crate::runner::unless_blank;
 use crate::suite::{is_base_url, request_url};
 
 /// The ids of the probe. Nobody else has them, so that what carries one got it from the probe.
@@ -72,7 +72,7 @@ impl Health {
 }
 
 impl Doctor {
-    pub(super) fn run(mut self, global: &Global) -> Result<Answer, Failed> {
+    pub(super) fn run(mut self, global: &Global) -> Result<Output, Failed> {
         let probe = self.probe_request()?;
         self.app_url = unless_blank(self.app_url);
         if self.proxy_listen.trim().is_empty() {
@@ -115,10 +115,10 @@ impl Doctor {
         let faults = checks.iter().filter(|c| c.verdict == Health::Fault);
         let faults: Vec<&str> = faults.map(|check| check.name).collect();
         if faults.is_empty() {
-            return Ok(Answer::fine(text).field("checks", told));
+            return Ok(Output::fine(text).field("checks", told));
         }
         let message = format!("at fault: {}", faults.join(", "));
-        let answer = Answer::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
+        let answer = Output::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
         Err(Box::new(answer.text(text).field("checks", told)))
     }
 
@@ -171,21 +171,21 @@ impl Doctor {
 
     /// Whether a proxy of this project listens where the doctor's would.
     fn is_own_proxy(&self) -> bool {
-        let agent = agent(Timeouts::Whole(Duration::from_secs(2)));
-        let asked = agent.get(format!("http://{}/", self.proxy_listen)).call();
-        let text = asked.and_then(|mut answer| answer.body_mut().read_to_string());
-        text.is_ok_and(|text| text.contains(GREETING))
+        let client = Client::new(Timeouts::Whole(Duration::from_secs(2)));
+        let request = ureq::http::Request::get(format!("http://{}/", self.proxy_listen));
+        let Ok(request) = request.body(Vec::new()) else {
+            return false;
+        };
+        let answer = client.send(request);
+        answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.body).contains(GREETING))
     }
 
     /// Sends the probe and says what came of it.
     fn application(&self, url: &str, probe: Request) -> Vec<Check> {
         let seen = Arc::new(Seen::default());
         // Where the port is taken, what the application calls goes elsewhere: still worth its answer.
-        let proxy = Proxy::serve(
-            Arc::clone(&seen) as Arc<dyn Oracle>,
-            &self.proxy_listen,
-            Idle::Refuse,
-        );
+        let oracle = Backend(Arc::clone(&seen) as Arc<dyn Oracle>);
+        let proxy = Proxy::start(oracle, &self.proxy_listen, Idle::Refuse);
         let sent = self.send(url, &probe);
         let calls = seen.calls();
         let (verdict, message) = match &sent {
@@ -231,12 +231,13 @@ impl Doctor {
             request = request.header(name, value);
         }
         let request = request.body(Vec::<u8>::new()).map_err(|e| e.to_string())?;
-        let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
-        let answer = agent.run(request).map_err(|error| match error {
-            ureq::Error::Timeout(_) => format!("it took longer than {} seconds", self.timeout),
+        let limit = Duration::from_secs(self.timeout.max(1));
+        let answer = Client::new(Timeouts::Whole(limit)).send(request);
+        let answer = answer.map_err(|error| match error {
+            ClientError::Timeout => format!("it took longer than {} seconds", self.timeout),
             other => other.to_string(),
         })?;
-        Ok(answer.status().as_u16())
+        Ok(answer.status)
     }
 
     /// What the application's calls carried.
@@ -423,6 +424,10 @@ impl Seen {
 }
 
 impl Oracle for Seen {
+    fn blocks(&self) -> bool {
+        false
+    }
+
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
         // Two, so that no call belongs to the probe for being the only one.
         Ok(vec![SESSION.to_owned(), format!("{SESSION}-other")])
@@ -434,20 +439,20 @@ impl Oracle for Seen {
         (trace_id == TRACE).then(|| SESSION.to_owned())
     }
 
-    fn decide(&self, session: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError> {
+    fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
         if session != SESSION {
             return Ok(None);
         }
         self.note(request);
-        Ok(Some(Verdict {
-            answer: Reply::Miss,
+        Ok(Some(Ruling {
+            answer: Answer::Miss,
             rule: None,
             nearest: None,
             records: false,
         }))
     }
 
-    fn record(&self, _document: &Value) -> Result<(), SoftprobeError> {
+    fn record(&self, _recording: &Recording<'_>) -> Result<(), SoftprobeError> {
         Ok(())
     }
 

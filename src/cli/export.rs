@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::answer::{Answer, Failed, arguments, failure, invalid};
 use super::files;
+use super::output::{Failed, Output, arguments, failure, invalid};
 use super::validate::counted;
+use crate::base::http::Response;
 use crate::case::{Case, read_spans};
-use crate::client::{Timeouts, agent};
+use crate::control::PROTOBUF;
+use crate::net::{Client, Timeouts};
 use crate::otlp::{decode, encode, rejected_spans};
 use crate::runner::unless_blank;
-use crate::runtime::PROTOBUF;
 use crate::suite::is_base_url;
 
 /// Where a collector on this machine listens.
@@ -67,14 +68,14 @@ impl Protocol {
 }
 
 impl Export {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         let Self::Otlp(otlp) = self;
         otlp.run()
     }
 }
 
 impl Otlp {
-    fn run(self) -> Result<Answer, Failed> {
+    fn run(self) -> Result<Output, Failed> {
         let headers = self
             .header
             .iter()
@@ -98,7 +99,7 @@ impl Otlp {
                 bodies.push((path.display().to_string(), body));
             }
         }
-        let agent = agent(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
+        let client = Client::new(Timeouts::Whole(Duration::from_secs(self.timeout.max(1))));
         let (mut spans, mut sent) = (0, Vec::<String>::new());
         for (file, (count, body)) in bodies {
             let content_type = self.protocol.media_type();
@@ -110,9 +111,7 @@ impl Otlp {
                 failure("export_failed", format!("{file}: {url}: {why}"))
             };
             let request = request.body(body).map_err(|e| failed(&e))?;
-            let mut answer = agent.run(request).map_err(|e| failed(&e))?;
-            let status = answer.status().as_u16();
-            let body = answer.body_mut().read_to_vec().map_err(|e| failed(&e))?;
+            let Response { status, body, .. } = client.send(request).map_err(|e| failed(&e))?;
             if !(200..300).contains(&status) {
                 let said: String = String::from_utf8_lossy(&body).chars().take(500).collect();
                 return Err(failed(&format!("the collector answered {status}: {said}")));
@@ -133,7 +132,7 @@ impl Otlp {
             counted(spans, "span"),
             counted(sent.len(), "case file")
         );
-        Ok(Answer::fine(text)
+        Ok(Output::fine(text)
             .field("spans", spans)
             .field("files", sent)
             .field("url", url))
@@ -153,7 +152,7 @@ impl Otlp {
                 Protocol::Json => normal.to_string().into_bytes(),
                 Protocol::Protobuf => protobuf,
             };
-            let spans = read_spans(&normal).map_err(|why| wrong(why.to_string()))?;
+            let spans = read_spans(normal).map_err(|why| wrong(why.to_string()))?;
             bodies.push((spans.len(), body));
         }
         Ok(bodies)

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::answer::{Answer, Exit, Failed, invalid};
+use super::output::{Exit, Failed, Output, invalid};
+use crate::base::encoding::split_mark;
 use crate::case::Case;
 use crate::disk::write_whole;
-use crate::reader::split_mark;
-use crate::runner::{self, Found};
+use crate::disk::{self, Found};
 
 /// The files that paths and globs mean, sorted, each once.
 pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
@@ -23,8 +23,8 @@ pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
 
 /// What one path or glob means.
 pub(super) fn find_one(pattern: &str) -> Result<Found, Failed> {
-    runner::files(pattern, &[Path::new("")])
-        .map_err(|why| Box::new(Answer::failed(Exit::InvalidInput, "invalid_input", why)))
+    disk::files(pattern, &[Path::new("")])
+        .map_err(|why| Box::new(Output::failed(Exit::InvalidInput, "invalid_input", why)))
 }
 
 /// The cases that paths and globs mean; every one that can't be read is told.
@@ -58,7 +58,7 @@ pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
     if faults.is_empty() {
         return Ok(cases);
     }
-    let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", faults);
+    let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", faults);
     Err(Box::new(answer))
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::answer::{Answer, Exit, Failed, arguments, failure};
 use super::files;
+use super::output::{Exit, Failed, Output, arguments, failure};
+use crate::base::http::split_port;
 use crate::case::Case;
-use crate::http::split_port;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
@@ -26,7 +26,7 @@ pub(super) struct Init {
 }
 
 impl Init {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         let stem = self.out.as_deref().and_then(Path::file_name);
         let stem = stem.map(|name| name.to_string_lossy().into_owned());
         let stem = stem.and_then(|name| Some(name.split('.').next()?.to_owned()));
@@ -43,7 +43,7 @@ impl Init {
         });
         let ambiguous: Vec<String> = ambiguous.collect();
         if !ambiguous.is_empty() {
-            let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", ambiguous);
+            let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", ambiguous);
             return Err(Box::new(answer));
         }
         let folder = self
@@ -53,7 +53,7 @@ impl Init {
             .unwrap_or(Path::new(""));
         let suite = write_suite(&name, &cases, folder);
         let Some(out) = self.out else {
-            return Ok(Answer::fine(suite.clone()).field("suite", suite));
+            return Ok(Output::fine(suite.clone()).field("suite", suite));
         };
         if out.exists() && !self.force {
             return Err(failure(
@@ -63,7 +63,7 @@ impl Init {
         }
         files::write(&out, &suite)?;
         let shown = out.display().to_string();
-        Ok(Answer::fine(format!(
+        Ok(Output::fine(format!(
             "wrote {shown}; check it with: softprobe suite validate {shown}\n"
         ))
         .field("path", shown)

@@ -3,14 +3,14 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failed};
+use super::output::{Failed, Output};
 use super::session::Id;
 use super::validate::counted;
 use super::{Global, files};
+use crate::base::http::Direction;
 use crate::case::{Case, Exchange};
 use crate::control::Action;
-use crate::http::Direction;
-use crate::json::mask_secret_headers;
+use crate::rule::mask_secret_headers;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Inspect {
@@ -28,19 +28,19 @@ pub(super) enum Inspect {
 }
 
 impl Inspect {
-    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         match self {
             Self::Case { files } => cases(&files),
             Self::Session { id } => {
                 let mut state = id.call(global, Action::State)?;
                 mask_secret_headers(&mut state);
-                Ok(Answer::fine(session_text(&state)).fields(&state))
+                Ok(Output::fine(session_text(&state)).fields(&state))
             }
         }
     }
 }
 
-fn cases(patterns: &[String]) -> Result<Answer, Failed> {
+fn cases(patterns: &[String]) -> Result<Output, Failed> {
     let mut text = String::new();
     let mut told = Vec::new();
     for (path, case) in files::read_cases(patterns)? {
@@ -56,7 +56,7 @@ fn cases(patterns: &[String]) -> Result<Answer, Failed> {
             "warnings": case.warnings,
         }));
     }
-    Ok(Answer::fine(text).field("cases", told))
+    Ok(Output::fine(text).field("cases", told))
 }
 
 fn is_inbound(case: &Case, exchange: &Exchange) -> bool {

@@ -1,12 +1,12 @@
 //! The `softprobe` command.
 
-mod answer;
 mod diff;
 mod doctor;
 mod export;
 mod files;
 mod init;
 mod inspect;
+mod output;
 mod scrub;
 mod serve;
 mod session;
@@ -18,11 +18,10 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::client::HttpRuntime;
 use crate::runner::unless_blank;
-use crate::session::Softprobe;
+use crate::sdk::{HttpRuntime, Softprobe};
 use crate::suite::is_base_url;
-use answer::{Answer, Exit, Failed};
+use output::{Exit, Failed, Output};
 
 /// Where `softprobe serve` listens, and where the other commands look for a runtime.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -73,13 +72,13 @@ enum Command {
     Proxy(serve::ProxyAlone),
     /// Runs suites, and what belongs to them
     #[command(subcommand)]
-    Suite(suite::Suite),
+    Suite(suite::SuiteCommand),
     /// Finds every error in files, each with its place
     #[command(subcommand)]
     Validate(validate::Validate),
     /// Works on one session of a runtime
     #[command(subcommand)]
-    Session(session::Session),
+    Session(session::SessionCommand),
     /// Shows a case, or a session, as a table
     #[command(subcommand)]
     Inspect(inspect::Inspect),
@@ -112,7 +111,7 @@ impl Global {
     fn runtime_url(&self) -> Result<Option<&str>, Failed> {
         let url = unless_blank(self.runtime_url.as_deref());
         match url {
-            Some(url) if !is_base_url(url.trim()) => Err(answer::arguments(format!(
+            Some(url) if !is_base_url(url.trim()) => Err(output::arguments(format!(
                 "--runtime-url: `{url}` is not a base URL such as http://{DEFAULT_LISTEN}"
             ))),
             url => Ok(url),
@@ -133,7 +132,7 @@ pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) if error.use_stderr() && as_json => {
             let message = error.render().to_string();
             let message = message.trim().trim_start_matches("error: ");
-            return answer::arguments(message).print(true, false);
+            return output::arguments(message).print(true, false);
         }
         Err(error) => {
             let failed = error.use_stderr();
@@ -149,7 +148,7 @@ pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     answer.print(json, quiet)
 }
 
-fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Answer, Failed> {
+fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve(serve) => serve.run(&global),
@@ -165,7 +164,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Answer, Failed> {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "softprobe", &mut out);
             let script = String::from_utf8_lossy(&out).into_owned();
-            Ok(Answer::fine(script.clone()).field("script", script))
+            Ok(Output::fine(script.clone()).field("script", script))
         }
     }
 }

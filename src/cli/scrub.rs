@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Exit, Failed, invalid};
 use super::files::{self, CaseFile};
+use super::output::{Exit, Failed, Output, invalid};
 use super::validate::counted;
 use crate::scrub::{Finding, Findings, Rules, Scrubber, repeated_member, rewrite};
 
@@ -34,7 +34,7 @@ pub(super) struct Scrub {
 }
 
 impl Scrub {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         let rules = match &self.rules {
             None => Rules::default(),
             Some(path) => {
@@ -110,7 +110,7 @@ impl Report {
         }));
     }
 
-    fn answer(self, check: bool) -> Result<Answer, Failed> {
+    fn answer(self, check: bool) -> Result<Output, Failed> {
         let Self {
             mut text,
             files,
@@ -123,7 +123,7 @@ impl Report {
             let bodies = if opaque == 1 { "body is" } else { "bodies are" };
             text.push_str(&format!("{opaque} {bodies} no text, and not looked into\n"));
         }
-        let failed = |code: &str, message: String| Answer::failed(Exit::Failure, code, message);
+        let failed = |code: &str, message: String| Output::failed(Exit::Failure, code, message);
         let failed = if check && dirty > 0 {
             let message =
                 format!("secrets stand in {dirty} of {total}; softprobe scrub removes them");
@@ -143,7 +143,7 @@ impl Report {
         };
         match failed {
             Some(answer) => Err(Box::new(answer.text(text).field("files", files))),
-            None => Ok(Answer::fine(text + &summary).field("files", files)),
+            None => Ok(Output::fine(text + &summary).field("files", files)),
         }
     }
 }

@@ -11,11 +11,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
-use super::answer::{Answer, Failed, failure, invalid};
+use super::output::{Failed, Output, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
+use crate::net::address;
 use crate::proxy::{Idle, Proxy};
-use crate::runner::{address, check_runtime, signal_code};
+use crate::runner::signal_code;
 use crate::runtime::{ControlServer, EmbeddedRuntime, ServerOptions, keep_captures};
 
 /// How long requests that run may take to end.
@@ -80,7 +81,7 @@ impl IdleFlag {
 }
 
 impl Serve {
-    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         let signals = signals()?;
         let token = self.token.unwrap_or_default();
         if token.trim().is_empty() && !is_loopback(&self.listen) {
@@ -111,7 +112,7 @@ impl Serve {
             .proxy
             .map(|address| Proxy::start(&runtime, &address, idle));
         let proxy = proxy.transpose()?;
-        let mut ready = Answer::fine(format!("the runtime listens at {}\n", server.url()))
+        let mut ready = Output::fine(format!("the runtime listens at {}\n", server.url()))
             .field("runtimeUrl", server.url());
         if let Some(proxy) = &proxy {
             ready = ready
@@ -134,19 +135,19 @@ impl Serve {
         let ended = runtime.end_all();
         log::info!("stopped; {} sessions were open", ended.len());
         keep_captures(captures.as_deref(), &ended);
-        Ok(Answer::silent())
+        Ok(Output::silent())
     }
 }
 
 impl ProxyAlone {
-    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         let signals = signals()?;
         let runtime = global.runtime()?;
-        check_runtime(&runtime)?;
+        runtime.check()?;
         warn_of_open_proxy(&self.listen);
-        let proxy = Proxy::start_remote(&runtime, &self.listen, self.idle.idle())?;
+        let proxy = Proxy::start(&runtime, &self.listen, self.idle.idle())?;
         let address = runtime.address();
-        Answer::fine(format!(
+        Output::fine(format!(
             "the proxy listens at {}, in front of {address}\n",
             proxy.url()
         ))
@@ -155,7 +156,7 @@ impl ProxyAlone {
         .print(global.json, global.quiet);
         wait(signals);
         proxy.stop(GRACE);
-        Ok(Answer::silent())
+        Ok(Output::silent())
     }
 }
 

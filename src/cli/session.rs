@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failed, arguments, invalid};
+use super::output::{Failed, Output, arguments, invalid};
 use super::{Global, files};
 use crate::case::Case;
 use crate::control::{Action, Call, Closing, Mode, Runtime as _};
@@ -12,7 +12,7 @@ use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Session {
+pub(super) enum SessionCommand {
     /// Opens a session, and prints its id
     Start {
         /// What it is for
@@ -109,8 +109,8 @@ impl Id {
     }
 }
 
-impl Session {
-    pub(super) fn run(self, global: &Global) -> Result<Answer, Failed> {
+impl SessionCommand {
+    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         match self {
             Self::Start {
                 mode,
@@ -162,7 +162,7 @@ impl Session {
             Self::Stats { id } => {
                 let answer = id.call(global, Action::Stats)?;
                 let text = format!("{:#}\n", answer["stats"]);
-                Ok(Answer::fine(text).fields(&answer))
+                Ok(Output::fine(text).fields(&answer))
             }
             Self::Close {
                 id,
@@ -185,7 +185,7 @@ fn start(
     strict: bool,
     case_id: Option<String>,
     shell: bool,
-) -> Result<Answer, Failed> {
+) -> Result<Output, Failed> {
     let mut body = json!({"mode": mode});
     if strict {
         body["policy"] = Policy::strict().to_value();
@@ -209,12 +209,12 @@ fn start(
     } else {
         format!("{id}\n")
     };
-    Ok(Answer::fine(text).fields(&answer))
+    Ok(Output::fine(text).fields(&answer))
 }
 
-fn changed(verb: &str, what: &str, answer: &Value) -> Answer {
+fn changed(verb: &str, what: &str, answer: &Value) -> Output {
     let revision = &answer["sessionRevision"];
-    Answer::fine(format!(
+    Output::fine(format!(
         "{verb} {what}; the session's revision is {revision}\n"
     ))
     .fields(answer)
@@ -239,7 +239,7 @@ fn close(
     id: &Id,
     out: Option<String>,
     save: Option<&Path>,
-) -> Result<Answer, Failed> {
+) -> Result<Output, Failed> {
     let unrecorded = unrecorded(global, id)?;
     if let Some(path) = save {
         // Written before the session is gone: a full disk loses nothing.
@@ -269,7 +269,7 @@ fn close(
     for note in &notes {
         text.push_str(&format!("warning: {note}\n"));
     }
-    Ok(Answer::fine(text).fields(&answer).field("warnings", notes))
+    Ok(Output::fine(text).fields(&answer).field("warnings", notes))
 }
 
 /// What a capture session answered and did not record: an upstream that failed, TLS, or a call that still runs.

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::Value;
 
-use super::answer::{Answer, Exit, Failed, arguments};
+use super::output::{Exit, Failed, Output, arguments};
 use super::{Global, diff, files, init, validate};
-use crate::outcome::{RunOutcome, Verdict};
-use crate::report::run_value;
+use crate::report::{RunOutcome, Verdict, run_value};
 use crate::runner::{Args, CommandArgs, Ended, Flags, Replay, signal_code};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Suite {
+pub(super) enum SuiteCommand {
     /// Replays the cases of suites, one test a case
     Run(Box<Run>),
     /// Finds every error in suites, each with its place
@@ -55,8 +54,8 @@ fn parallel(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "a number of at least 1 is wanted".to_owned())
 }
 
-impl Suite {
-    pub(super) fn run(self, global: &Global, matches: &ArgMatches) -> Result<Answer, Failed> {
+impl SuiteCommand {
+    pub(super) fn run(self, global: &Global, matches: &ArgMatches) -> Result<Output, Failed> {
         match self {
             Self::Run(run) => run.run(global, matches),
             Self::Validate(suites) => suites.run(),
@@ -64,11 +63,11 @@ impl Suite {
                 let schema = schema();
                 let text = format!("{schema:#}\n");
                 match out {
-                    None => Ok(Answer::fine(text).field("schema", schema)),
+                    None => Ok(Output::fine(text).field("schema", schema)),
                     Some(path) => {
                         files::write(&path, &text)?;
                         let shown = path.display().to_string();
-                        Ok(Answer::fine(format!("wrote {shown}\n")).field("path", shown))
+                        Ok(Output::fine(format!("wrote {shown}\n")).field("path", shown))
                     }
                 }
             }
@@ -79,7 +78,7 @@ impl Suite {
 }
 
 impl Run {
-    fn run(self, global: &Global, matches: &ArgMatches) -> Result<Answer, Failed> {
+    fn run(self, global: &Global, matches: &ArgMatches) -> Result<Output, Failed> {
         let Self {
             suites,
             filter,
@@ -105,28 +104,24 @@ impl Run {
         };
         let args = Args::of_command(given, own);
         match Replay::new().run_with(args)? {
-            Ended::Passed(run) => Ok(told(Answer::fine(""), &run)),
+            Ended::Passed(run) => Ok(told(Output::fine(""), &run)),
             Ended::Failed(run) => {
-                let failed = count(&run, |v| matches!(v, Verdict::Failed | Verdict::Errored(_)));
+                let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
                 let message = format!("{failed} of {} cases failed", run.cases.len());
-                let answer = Answer::failed(Exit::SuiteFailed, "suite_failed", message);
+                let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
                 Err(Box::new(told(answer, &run)))
             }
             Ended::Signal(signal) => {
                 let exit = Exit::Signal(signal_code(signal));
                 let message = format!("interrupted by signal {signal}");
-                Err(Box::new(Answer::failed(exit, "interrupted", message)))
+                Err(Box::new(Output::failed(exit, "interrupted", message)))
             }
         }
     }
 }
 
-fn count(run: &RunOutcome, is: impl Fn(&Verdict) -> bool) -> usize {
-    run.cases.iter().filter(|case| is(&case.verdict)).count()
-}
-
 /// The results for machines; people have had them line by line.
-fn told(answer: Answer, run: &RunOutcome) -> Answer {
+fn told(answer: Output, run: &RunOutcome) -> Output {
     let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
     let value: Value = run_value(run, &[token.trim().to_owned()]);
     answer.fields(&value)

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Exit, Failed};
 use super::files;
+use super::output::{Exit, Failed, Output};
+use crate::base::document::Place;
 use crate::case::Case;
+use crate::disk::{project_root, relative};
 use crate::hook::Hooks;
 use crate::otlp::encode;
-use crate::reader::Place;
 use crate::rule::Rule;
-use crate::runner::{SuiteFlags, check, project_root, relative};
+use crate::runner::{SuiteFlags, check};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Validate {
@@ -44,10 +45,10 @@ pub(super) struct Suites {
 }
 
 impl Validate {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         match self {
             Self::Case(Files { files }) => each(&files, case_faults),
-            Self::Rules(Files { files }) => each(&files, |path| Found {
+            Self::Rules(Files { files }) => each(&files, |path| Findings {
                 errors: rules_faults(path),
                 warnings: Vec::new(),
             }),
@@ -57,20 +58,20 @@ impl Validate {
 }
 
 /// What was found in a file.
-struct Found {
+struct Findings {
     errors: Vec<String>,
     /// What is worth knowing, and no error.
     warnings: Vec<String>,
 }
 
 /// Looks at each file, and tells all that was found.
-fn each(patterns: &[String], find: impl Fn(&Path) -> Found) -> Result<Answer, Failed> {
+fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output, Failed> {
     let paths: Vec<PathBuf> = files::find(patterns)?;
     let mut lines = Vec::new();
     let mut text = String::new();
     let mut told: Vec<Value> = Vec::new();
     for path in &paths {
-        let Found { errors, warnings } = find(path);
+        let Findings { errors, warnings } = find(path);
         let shown = path.display();
         for warning in &warnings {
             text.push_str(&format!("warning: {shown}: {warning}\n"));
@@ -80,9 +81,9 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Found) -> Result<Answer, Fa
     }
     if lines.is_empty() {
         text.push_str(&format!("{}: no error\n", counted(paths.len(), "file")));
-        return Ok(Answer::fine(text).field("files", told));
+        return Ok(Output::fine(text).field("files", told));
     }
-    let answer = Answer::all_failed(Exit::InvalidInput, "invalid_input", lines);
+    let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", lines);
     Err(Box::new(answer.text(text).field("files", told)))
 }
 
@@ -90,8 +91,8 @@ pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-fn case_faults(path: &Path) -> Found {
-    let mut found = Found {
+fn case_faults(path: &Path) -> Findings {
+    let mut found = Findings {
         errors: Vec::new(),
         warnings: Vec::new(),
     };
@@ -174,7 +175,7 @@ fn rules_faults(path: &Path) -> Vec<String> {
 }
 
 impl Suites {
-    pub(super) fn run(self) -> Result<Answer, Failed> {
+    pub(super) fn run(self) -> Result<Output, Failed> {
         let sources = self.flags.sources(self.suites, Hooks::new());
         let (suites, cases) = check(&sources, &project_root())?;
         let (mut errors, mut text) = (Vec::new(), String::new());
@@ -191,9 +192,9 @@ impl Suites {
             counted(cases.len(), "case file")
         );
         let answer = if errors.is_empty() {
-            Answer::fine(text + &summary + ": no error\n")
+            Output::fine(text + &summary + ": no error\n")
         } else {
-            Answer::all_failed(Exit::InvalidInput, "invalid_input", errors).text(text)
+            Output::all_failed(Exit::InvalidInput, "invalid_input", errors).text(text)
         };
         let answer = answer.field("suites", suites).field("cases", cases.len());
         match answer.code() {

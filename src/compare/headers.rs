@@ -1,7 +1,8 @@
 //! Headers: what must be included, and the captured ones where they are compared at all.
 
-use super::{Comparison, Expected, HeaderRules, Mismatch};
-use crate::http::{Headers, Response, is_hop_by_hop, shown};
+use super::assertions::HeaderRules;
+use super::mismatch::{Mismatch, Place, Side};
+use crate::base::http::{Headers, Response, is_hop_by_hop, shown};
 
 const VOLATILE: [&str; 12] = [
     "date",
@@ -18,44 +19,59 @@ const VOLATILE: [&str; 12] = [
     "tracestate",
 ];
 
+/// Whether a header would be looked at under these rules.
+pub(super) fn is_any_compared(captured: Option<&Headers>, rules: &HeaderRules) -> bool {
+    let mut included = rules.include.iter();
+    included.any(|(name, _)| !is_ignored(name, rules)) || compared(captured, rules).next().is_some()
+}
+
+fn is_ignored(name: &str, rules: &HeaderRules) -> bool {
+    let mut ignored = rules.ignore.iter();
+    ignored.any(|ignored| ignored.eq_ignore_ascii_case(name))
+}
+
+/// The names of the captured headers that are compared.
+fn compared<'h>(
+    captured: Option<&'h Headers>,
+    rules: &'h HeaderRules,
+) -> impl Iterator<Item = String> + 'h {
+    let captured = captured.filter(|_| rules.captured);
+    let names = captured.map(Headers::names).unwrap_or_default();
+    names
+        .into_iter()
+        .filter(|name| !is_ignored(name, rules) && !is_volatile(name))
+}
+
 pub(super) fn compare(
-    captured: Option<&Expected>,
+    captured: Option<&Headers>,
     actual: &Response,
     rules: &HeaderRules,
-    found: &mut Comparison,
+    mismatches: &mut Vec<Mismatch>,
 ) {
-    let ignored = |name: &str| rules.ignore.iter().any(|i| i.eq_ignore_ascii_case(name));
-    for (name, pattern) in rules.include.iter().filter(|(name, _)| !ignored(name)) {
-        found.compared += 1;
+    let included = rules.include.iter();
+    for (name, pattern) in included.filter(|(name, _)| !is_ignored(name, rules)) {
         let mut values = actual.headers.all(name);
         if !values.any(|value| pattern.is_match(&String::from_utf8_lossy(value))) {
-            let expected = match pattern.as_str() {
-                "" => "any value".to_owned(),
-                pattern => format!("a value that matches /{}/", shown(name, pattern.as_bytes())),
+            let pattern = match pattern.as_str() {
+                "" => String::new(),
+                pattern => shown(name, pattern.as_bytes()).into_owned(),
             };
-            found.mismatches.push(Mismatch {
-                path: format!("headers.{name}"),
-                expected: Some(expected),
-                actual: text(&actual.headers, name),
-                reason: None,
-                diff: None,
+            mismatches.push(Mismatch {
+                actual: values_of(&actual.headers, name),
+                ..Mismatch::missing(Place::Header(name.clone()), Side::Pattern(pattern))
             });
         }
     }
-    let Some(captured) = captured.filter(|_| rules.captured) else {
+    let Some(captured) = captured else {
         return;
     };
-    for name in captured.headers.names() {
-        if ignored(&name) || is_volatile(&name) {
-            continue;
-        }
-        found.compared += 1;
-        if !captured.headers.all(&name).eq(actual.headers.all(&name)) {
-            found.mismatches.push(Mismatch {
-                path: format!("headers.{name}"),
-                expected: text(&captured.headers, &name),
-                actual: text(&actual.headers, &name),
-                reason: None,
+    for name in compared(Some(captured), rules) {
+        if !captured.all(&name).eq(actual.headers.all(&name)) {
+            mismatches.push(Mismatch {
+                expected: values_of(captured, &name),
+                actual: values_of(&actual.headers, &name),
+                place: Place::Header(name),
+                why: None,
                 diff: None,
             });
         }
@@ -71,7 +87,10 @@ pub(crate) fn is_volatile(name: &str) -> bool {
 }
 
 /// The values as people may read them; `None` for an absent header.
-fn text(headers: &Headers, name: &str) -> Option<String> {
-    let values: Vec<_> = headers.all(name).map(|value| shown(name, value)).collect();
-    (!values.is_empty()).then(|| values.join(" | "))
+fn values_of(headers: &Headers, name: &str) -> Option<Side> {
+    let values = headers
+        .all(name)
+        .map(|value| shown(name, value).into_owned());
+    let values: Vec<String> = values.collect();
+    (!values.is_empty()).then_some(Side::Values(values))
 }

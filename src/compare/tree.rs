@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::Mismatch;
-use super::body::text_diff;
-use crate::json;
-use crate::reader::Step;
+use super::mismatch::{Mismatch, Place, Side, Why};
+use super::text::line_diff;
+use crate::base::document::{Step, Way};
+use crate::base::json;
 
 /// Every element is held against every other: beyond this a comparison would seem to hang.
 const MOST_UNORDERED: usize = 2_000;
@@ -32,67 +32,26 @@ pub(super) fn compare(
     sides: &Sides,
     mismatches: &mut Vec<Mismatch>,
 ) {
-    let root = Spot::default();
+    let root = Spot::ROOT;
     if !sides.removed_expected.contains("") && !sides.removed_actual.contains("") {
         visit(expected, actual, &root, &root, sides, mismatches);
     }
 }
 
 /// A place in one of the trees.
-#[derive(Clone, Default)]
-struct Spot {
-    steps: Vec<Step>,
-    pointer: String,
+type Spot<'a> = Way<'a>;
+
+fn place(at: &Spot<'_>) -> Place {
+    Place::Json(at.place().0)
 }
 
-impl Spot {
-    fn key(&self, key: &str) -> Self {
-        let escaped = key.replace('~', "~0").replace('/', "~1");
-        self.then(Step::Key(key.to_owned()), &escaped)
-    }
-
-    fn index(&self, index: usize) -> Self {
-        self.then(Step::Index(index), &index.to_string())
-    }
-
-    fn then(&self, step: Step, text: &str) -> Self {
-        let mut steps = self.steps.clone();
-        steps.push(step);
-        Self {
-            steps,
-            pointer: format!("{}/{text}", self.pointer),
-        }
-    }
-
-    fn path(&self) -> String {
-        json_path(&self.steps)
-    }
+/// Whether a place is one of these; mostly there are none, and no pointer is made.
+fn is_among(places: &HashSet<String>, at: &Spot<'_>) -> bool {
+    !places.is_empty() && places.contains(&at.pointer())
 }
 
-/// The steps as an RFC 9535 path: `$.items[0]['odd key']`.
-fn json_path(steps: &[Step]) -> String {
-    let mut path = "$".to_owned();
-    for step in steps {
-        match step {
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
-            Step::Key(key) if is_shorthand(key) => path.push_str(&format!(".{key}")),
-            Step::Key(key) => {
-                let escaped = key.replace('\\', "\\\\").replace('\'', "\\'");
-                path.push_str(&format!("['{}']", escaped.replace('\n', "\\n")));
-            }
-        }
-    }
-    path
-}
-
-fn is_shorthand(key: &str) -> bool {
-    let mut chars = key.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_')
-}
-
-/// A JSON pointer into a tree as a path.
-pub(super) fn path_of_pointer(pointer: &str, root: &Value) -> String {
+/// A JSON pointer into a tree as a place.
+pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> Place {
     let mut steps = Vec::new();
     let mut at = Some(root);
     for token in pointer.split('/').skip(1) {
@@ -105,14 +64,14 @@ pub(super) fn path_of_pointer(pointer: &str, root: &Value) -> String {
         steps.push(step);
         at = next;
     }
-    json_path(&steps)
+    Place::Json(steps)
 }
 
 fn visit(
     expected: &Value,
     actual: &Value,
-    at_expected: &Spot,
-    at_actual: &Spot,
+    at_expected: &Spot<'_>,
+    at_actual: &Spot<'_>,
     sides: &Sides,
     mismatches: &mut Vec<Mismatch>,
 ) {
@@ -120,11 +79,11 @@ fn visit(
         (Value::Object(wanted), Value::Object(has)) => {
             for (key, value) in wanted {
                 let (at_expected, at_actual) = (at_expected.key(key), at_actual.key(key));
-                if sides.removed_expected.contains(&at_expected.pointer) {
+                if is_among(&sides.removed_expected, &at_expected) {
                     continue;
                 }
                 match has.get(key) {
-                    Some(other) if !sides.removed_actual.contains(&at_actual.pointer) => {
+                    Some(other) if !is_among(&sides.removed_actual, &at_actual) => {
                         visit(value, other, &at_expected, &at_actual, sides, mismatches);
                     }
                     _ => mismatches.push(missing(&at_expected, value)),
@@ -134,20 +93,18 @@ fn visit(
                 for (key, value) in has {
                     let at_actual = at_actual.key(key);
                     let is_wanted = wanted.contains_key(key)
-                        && !sides
-                            .removed_expected
-                            .contains(&at_expected.key(key).pointer);
-                    if !is_wanted && !sides.removed_actual.contains(&at_actual.pointer) {
+                        && !is_among(&sides.removed_expected, &at_expected.key(key));
+                    if !is_wanted && !is_among(&sides.removed_actual, &at_actual) {
                         mismatches.push(surplus(&at_actual, value));
                     }
                 }
             }
         }
         (Value::Array(wanted), Value::Array(has)) => {
-            let kept = |values: &'_ [Value], at: &Spot, removed: &HashSet<String>| -> Vec<usize> {
-                (0..values.len())
-                    .filter(|&n| !removed.contains(&at.index(n).pointer))
-                    .collect()
+            let kept = |values: &'_ [Value], at: &Spot<'_>, removed: &HashSet<String>| {
+                let all = 0..values.len();
+                all.filter(|&n| !is_among(removed, &at.index(n)))
+                    .collect::<Vec<usize>>()
             };
             let arrays = Arrays {
                 wanted,
@@ -158,7 +115,7 @@ fn visit(
                 at_actual,
                 sides,
             };
-            if sides.unordered.contains(&at_expected.pointer) {
+            if is_among(&sides.unordered, at_expected) {
                 arrays.as_multisets(mismatches);
             } else {
                 arrays.in_order(mismatches);
@@ -166,17 +123,14 @@ fn visit(
         }
         _ if json::scalar_equals(expected, actual) => {}
         _ => {
-            let (a, b) = (json::show(expected), json::show(actual));
-            let mut mismatch = Mismatch::new(at_actual.path(), a, b);
+            let (a, b) = (expected.clone(), actual.clone());
+            let mut mismatch = Mismatch::new(place(at_actual), Side::Json(a), Side::Json(b));
             if let (Some(a), Some(b)) = (expected.as_str(), actual.as_str()) {
-                mismatch.diff = text_diff(a, b);
+                mismatch.diff = line_diff(a, b);
             }
-            if json::kind(expected) != json::kind(actual) {
-                mismatch.reason = Some(format!(
-                    "expected {}, found {}",
-                    json::kind(expected),
-                    json::kind(actual)
-                ));
+            let (expected, actual) = (json::kind(expected), json::kind(actual));
+            if expected != actual {
+                mismatch.why = Some(Why::Kinds { expected, actual });
             }
             mismatches.push(mismatch);
         }
@@ -189,8 +143,8 @@ struct Arrays<'a> {
     has: &'a [Value],
     wanted_kept: Vec<usize>,
     has_kept: Vec<usize>,
-    at_expected: &'a Spot,
-    at_actual: &'a Spot,
+    at_expected: &'a Spot<'a>,
+    at_actual: &'a Spot<'a>,
     sides: &'a Sides,
 }
 
@@ -210,9 +164,9 @@ impl Arrays<'_> {
         let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
         if wanted != has {
             mismatches.push(Mismatch::new(
-                self.at_actual.path(),
-                elements(wanted),
-                elements(has),
+                place(self.at_actual),
+                Side::Elements(wanted),
+                Side::Elements(has),
             ));
         }
     }
@@ -236,11 +190,10 @@ impl Arrays<'_> {
         self.length(mismatches);
         let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
         if wanted.max(has) > MOST_UNORDERED {
+            let place = place(self.at_actual);
             mismatches.push(
-                Mismatch::new(self.at_actual.path(), elements(wanted), elements(has)).because(format!(
-                    "more than {MOST_UNORDERED} elements are not compared in any order; compare \
-                     them in order, or ignore the array"
-                )),
+                Mismatch::new(place, Side::Elements(wanted), Side::Elements(has))
+                    .because(Why::TooMany(MOST_UNORDERED)),
             );
             return;
         }
@@ -264,15 +217,14 @@ impl Arrays<'_> {
                 let w = self.wanted_kept[n];
                 mismatches.push(
                     missing(&self.at_expected.index(w), &self.wanted[w])
-                        .because("no element of the actual array fits, in any order"),
+                        .because(Why::NoElementFits),
                 );
             }
         }
         for (n, &h) in self.has_kept.iter().enumerate() {
             if taken_by[n].is_none() {
                 mismatches.push(
-                    surplus(&self.at_actual.index(h), &self.has[h])
-                        .because("it fits no element of the expected array"),
+                    surplus(&self.at_actual.index(h), &self.has[h]).because(Why::FitsNoElement),
                 );
             }
         }
@@ -298,26 +250,10 @@ fn take(n: usize, fits: &[Vec<usize>], seen: &mut [bool], taken_by: &mut [Option
     false
 }
 
-fn elements(count: usize) -> String {
-    format!("{count} element{}", if count == 1 { "" } else { "s" })
-}
-
 fn missing(at: &Spot, value: &Value) -> Mismatch {
-    Mismatch {
-        path: at.path(),
-        expected: Some(json::show(value)),
-        actual: None,
-        reason: None,
-        diff: None,
-    }
+    Mismatch::missing(place(at), Side::Json(value.clone()))
 }
 
 fn surplus(at: &Spot, value: &Value) -> Mismatch {
-    Mismatch {
-        path: at.path(),
-        expected: None,
-        actual: Some(json::show(value)),
-        reason: None,
-        diff: None,
-    }
+    Mismatch::surplus(place(at), Side::Json(value.clone()))
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{
     BodyView, HookContext, HookFailure, HookKind, Issue, MockContext, RequestChange, ResponseChange,
 };
-use crate::http::{Headers, Request};
-use crate::reader::{Node, Object, Place, Problems};
+use crate::base::document::{Node, Object, Place, Problems};
+use crate::base::http::{Headers, Request};
 use crate::rule::{headers_value, message_value, read_body, read_headers, response_value};
 
 /// A function of another language. What it is asked to do, the kind tells.

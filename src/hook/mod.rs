@@ -11,8 +11,8 @@ use std::path::Path;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::base::http::{Headers, Request, Response};
 use crate::case::Case;
-use crate::http::{Headers, Request, Response};
 
 pub(crate) use foreign::ForeignFunction;
 pub use registry::{Hook, Hooks};
@@ -70,7 +70,7 @@ impl RequestChange {
             request.method = method;
         }
         if let Some(target) = path {
-            let (path, query) = crate::http::split_target(&target);
+            let (path, query) = crate::base::http::split_target(&target);
             request.path = path.to_owned();
             request.query = query.map(str::to_owned);
         }

@@ -9,8 +9,8 @@ use super::{
     BodyView, HookContext, HookError, HookFailure, HookKind, Issue, MockContext, RequestChange,
     ResponseChange,
 };
-use crate::http::{Headers, Request};
-use crate::reader::did_you_mean;
+use crate::base::document::did_you_mean;
+use crate::base::http::{Headers, Request};
 
 type RequestFn =
     dyn Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure> + Send + Sync;

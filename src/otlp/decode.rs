@@ -3,11 +3,12 @@
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use super::json::{encode_base64, field, hex, integer};
+use super::json::{field, integer};
 use super::message::{
     AnyValue, ArrayValue, Event, ExportResponse, InstrumentationScope, KeyValue, KeyValueList,
     Kind, Link, PartialSuccess, Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
 };
+use crate::base::encoding::{encode_base64, hex};
 
 /// The trace document in these bytes, as OTLP's own JSON.
 ///

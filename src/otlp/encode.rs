@@ -3,12 +3,13 @@
 use prost::Message as _;
 use serde_json::Value;
 
-use super::json::{Any, decode_base64, field};
+use super::json::{Any, field};
 use super::message::{
     AnyValue, ArrayValue, Event, InstrumentationScope, KeyValue, KeyValueList, Kind, Link,
     Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
 };
-use crate::reader::{Place, Problem};
+use crate::base::document::{Place, Problem};
+use crate::base::encoding::decode_base64;
 
 /// The trace document as protobuf, from JSON in any of its dialects.
 ///
@@ -240,9 +241,9 @@ const KINDS: [&str; 6] = [
     "SPAN_KIND_CONSUMER",
 ];
 
-fn from_any(any: Any) -> AnyValue {
+fn from_any(any: Any<'_>) -> AnyValue {
     let value = match any {
-        Any::Text(text) => Some(Kind::Text(text)),
+        Any::Text(text) => Some(Kind::Text(text.to_owned())),
         Any::Int(number) => Some(Kind::Int(number)),
         Any::Double(number) => Some(Kind::Double(number)),
         Any::Bool(flag) => Some(Kind::Bool(flag)),
@@ -254,7 +255,7 @@ fn from_any(any: Any) -> AnyValue {
             values: members
                 .into_iter()
                 .map(|(key, value)| KeyValue {
-                    key,
+                    key: key.to_owned(),
                     value: Some(from_any(value)),
                 })
                 .collect(),

@@ -1,8 +1,8 @@
 //! OTLP JSON as it is met: both spellings of field names, numbers as text, ids in hex or base64.
 
-use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
+
+use crate::base::encoding::{decode_base64, encode_base64, hex};
 
 /// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
 pub(crate) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
@@ -23,26 +23,26 @@ fn snake(camel: &str) -> String {
 
 /// An attribute's value, `AnyValue`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Any {
-    Text(String),
+pub(crate) enum Any<'a> {
+    Text(&'a str),
     Int(i64),
     Double(f64),
     Bool(bool),
     Bytes(Vec<u8>),
-    List(Vec<Any>),
-    Map(Vec<(String, Any)>),
+    List(Vec<Any<'a>>),
+    Map(Vec<(&'a str, Any<'a>)>),
     None,
 }
 
-impl Any {
+impl<'a> Any<'a> {
     /// Reads an `AnyValue`; the error says what is wrong with it.
-    pub(crate) fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &'a Value) -> Result<Self, String> {
         let Some(object) = value.as_object() else {
             return Err("expected an OTLP value such as {\"stringValue\": …}".to_owned());
         };
         if let Some(v) = field(value, "stringValue") {
             let text = v.as_str().ok_or("stringValue is not a string")?;
-            return Ok(Self::Text(text.to_owned()));
+            return Ok(Self::Text(text));
         }
         if let Some(v) = field(value, "intValue") {
             return integer(v)
@@ -85,7 +85,7 @@ impl Any {
                         .and_then(Value::as_str)
                         .unwrap_or_default();
                     let value = field(member, "value").map_or(Ok(Self::None), Self::read);
-                    Ok((key.to_owned(), value?))
+                    Ok((key, value?))
                 })
                 .collect::<Result<_, _>>()
                 .map(Self::Map);
@@ -102,7 +102,7 @@ impl Any {
     /// The value as text, where it has one form.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
-            Self::Text(text) => Some(text.clone()),
+            Self::Text(text) => Some((*text).to_owned()),
             Self::Int(number) => Some(number.to_string()),
             Self::Double(number) => Some(number.to_string()),
             Self::Bool(flag) => Some(flag.to_string()),
@@ -114,7 +114,7 @@ impl Any {
     /// The value as plain JSON; bytes are base64.
     pub(crate) fn to_json(&self) -> Value {
         match self {
-            Self::Text(text) => text.as_str().into(),
+            Self::Text(text) => (*text).into(),
             Self::Int(number) => (*number).into(),
             Self::Double(number) => (*number).into(),
             Self::Bool(flag) => (*flag).into(),
@@ -122,7 +122,7 @@ impl Any {
             Self::List(values) => values.iter().map(Self::to_json).collect(),
             Self::Map(members) => members
                 .iter()
-                .map(|(key, value)| (key.clone(), value.to_json()))
+                .map(|(key, value)| ((*key).to_owned(), value.to_json()))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
             Self::None => Value::Null,
@@ -150,26 +150,6 @@ pub(crate) fn unsigned(value: &Value) -> Option<u64> {
     value
         .as_u64()
         .or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-/// Base64 in either alphabet, with or without padding.
-pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    let standard = text.replace('-', "+").replace('_', "/");
-    LENIENT.decode(standard.trim()).ok()
-}
-
-/// Base64 as OTLP's JSON has it.
-pub(crate) fn encode_base64(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(bytes)
-}
-
-/// Bytes as lower-case hex, the way OTLP's JSON has ids.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A trace or span id of `len` bytes as lower-case hex, whether it was written in hex or base64.

@@ -2,6 +2,7 @@
 //! Plain HTTP is answered like any other call. TLS is opaque here: it passes where the session's
 //! rules and policy forward it, and is a miss everywhere else.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Act, Outcome, Shared, answer, decide, note_unread};
-use crate::http::Response;
-use crate::serve::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
+use super::decide::{Act, Core, Handling, decide, note_unread};
+use crate::base::http::Response;
+use crate::net::{
+    HyperRequest, HyperResponse, connection, describe, plain, to_hyper, without_default_port,
+};
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -26,8 +29,12 @@ pub(super) struct Tunnel {
     pub(super) credentials: Option<Vec<u8>>,
 }
 
+/// What answers a request inside a tunnel.
+pub(super) type Inside =
+    fn(Arc<Core>, Arc<Tunnel>, HyperRequest) -> Pin<Box<dyn Future<Output = HyperResponse> + Send>>;
+
 /// Accepts the tunnel and looks after it in a task of its own.
-pub(super) fn open(shared: Arc<Shared>, request: HyperRequest) -> HyperResponse {
+pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> HyperResponse {
     let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
         return to_hyper(plain(400, "CONNECT needs host:port"));
     };
@@ -36,7 +43,7 @@ pub(super) fn open(shared: Arc<Shared>, request: HyperRequest) -> HyperResponse 
         .get("proxy-authorization")
         .map(|value| value.as_bytes().to_vec());
     tokio::spawn(async move {
-        if let Err(error) = tunnel(shared, authority, credentials, request).await {
+        if let Err(error) = tunnel(core, authority, credentials, request, inside).await {
             log::debug!("tunnel ended: {error}");
         }
     });
@@ -47,10 +54,11 @@ pub(super) fn open(shared: Arc<Shared>, request: HyperRequest) -> HyperResponse 
 }
 
 async fn tunnel(
-    shared: Arc<Shared>,
+    core: Arc<Core>,
     authority: String,
     credentials: Option<Vec<u8>>,
     mut request: HyperRequest,
+    inside: Inside,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let upgraded = hyper::upgrade::on(&mut request);
     let mut stream = TokioIo::new(tokio::time::timeout(SLOWEST_START, upgraded).await??);
@@ -65,18 +73,17 @@ async fn tunnel(
             authority,
             credentials,
         });
-        let unread = note_unread(&shared);
-        let handle =
-            move |request| answer_inside(Arc::clone(&shared), Arc::clone(&tunnel), request);
+        let unread = note_unread(&core);
+        let handle = move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request);
         connection(stream, Arc::new(handle), unread, None).await;
         return Ok(());
     }
     let (parts, _) = request.into_parts();
     let mut asked = describe(&parts, Vec::new());
     asked.scheme = "https".to_owned();
-    asked.host = crate::serve::without_default_port("https", &authority).to_owned();
+    asked.host = without_default_port("https", &authority).to_owned();
     asked.path = String::new();
-    let Outcome { act, records } = decide(&shared, asked).await;
+    let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
     if let (Act::Forward, Some(session)) = (&act, records) {
         log::warn!(
             "CONNECT {authority}: TLS passes unseen; the capture of session {session} lacks its calls"
@@ -94,13 +101,4 @@ async fn tunnel(
         ),
     }
     Ok(())
-}
-
-/// Boxed, since a request inside a tunnel may itself be a `CONNECT`.
-fn answer_inside(
-    shared: Arc<Shared>,
-    tunnel: Arc<Tunnel>,
-    request: HyperRequest,
-) -> std::pin::Pin<Box<dyn Future<Output = HyperResponse> + Send>> {
-    Box::pin(answer(shared, Some(tunnel), request))
 }

@@ -1,10 +1,9 @@
 //! Which session a call belongs to: the contract's five ways, in their order.
 
-use base64::Engine as _;
-
+use crate::base::encoding::decode_strict_base64;
+use crate::base::http::{Headers, SESSION_HEADER, Trace};
+use crate::control::Oracle;
 use crate::error::SoftprobeError;
-use crate::http::{Headers, SESSION_HEADER};
-use crate::runtime::Oracle;
 
 /// What a call's headers say about its session.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub(super) fn correlate(
     let named = from_header(headers)
         .or_else(|| from_tracestate(headers))
         .or_else(|| from_credentials(headers))
-        .or_else(|| oracle.session_of_trace(&trace_id(headers)?));
+        .or_else(|| oracle.session_of_trace(&Trace::of(headers)?.trace_id));
     if let Some(session) = named {
         return Ok(Correlation::Session(session));
     }
@@ -53,23 +52,20 @@ fn from_header(headers: &Headers) -> Option<String> {
 }
 
 fn from_tracestate(headers: &Headers) -> Option<String> {
-    let entries: Vec<(String, String)> = headers
+    let values: Vec<_> = headers
         .all("tracestate")
-        .flat_map(|value| {
-            let text = String::from_utf8_lossy(value).into_owned();
-            text.split(',')
-                .filter_map(|entry| {
-                    let (key, value) = entry.trim().split_once('=')?;
-                    Some((key.trim().to_owned(), value.trim().to_owned()))
-                })
-                .collect::<Vec<_>>()
-        })
-        .filter(|(_, value)| !value.is_empty())
+        .map(String::from_utf8_lossy)
         .collect();
+    let entries = || {
+        let all = values.iter().flat_map(|value| value.split(','));
+        all.filter_map(|entry| entry.trim().split_once('='))
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .filter(|(_, value)| !value.is_empty())
+    };
     // `sp=<id>,<revision>` of old captures needs no care: the comma ends the entry.
     [SESSION_HEADER, "sp"].iter().find_map(|wanted| {
-        let (_, session) = entries.iter().find(|(key, _)| key == wanted)?;
-        Some(session.clone())
+        let (_, session) = entries().find(|(key, _)| key == wanted)?;
+        Some(session.to_owned())
     })
 }
 
@@ -79,31 +75,16 @@ fn from_credentials(headers: &Headers) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = base64::engine::general_purpose::STANDARD
-        .decode(encoded.trim())
-        .ok()?;
+    let decoded = decode_strict_base64(encoded.trim()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let user = text.split_once(':').map_or(text.as_str(), |(user, _)| user);
     (!user.is_empty()).then(|| user.to_owned())
 }
 
-fn trace_id(headers: &Headers) -> Option<String> {
-    parse_traceparent(headers).map(|(trace_id, _)| trace_id)
-}
-
-/// Trace id and parent span id of `traceparent`, lower-case hex.
-pub(super) fn parse_traceparent(headers: &Headers) -> Option<(String, String)> {
-    let value = headers.text("traceparent")?.trim().to_ascii_lowercase();
-    let mut parts = value.split('-').skip(1);
-    let (trace_id, span_id) = (parts.next()?, parts.next()?);
-    let is_hex = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());
-    (is_hex(trace_id, 32) && is_hex(span_id, 16)).then(|| (trace_id.to_owned(), span_id.to_owned()))
-}
-
 /// The request with its session in `tracestate` too, where only the header names it: the hop that
 /// Envoy's ingress listener makes elsewhere, so that the application has something to pass on. A
-/// request without `traceparent` starts a trace of these ids.
-pub(super) fn with_trace(headers: &mut Headers, trace_id: &str, span_id: &str) {
+/// request without `traceparent` starts this trace.
+pub(super) fn with_trace(headers: &mut Headers, own: &Trace) {
     let Some(session) = from_header(headers) else {
         return;
     };
@@ -116,7 +97,7 @@ pub(super) fn with_trace(headers: &mut Headers, trace_id: &str, span_id: &str) {
         let all: Vec<String> = std::iter::once(entry).chain(others).collect();
         headers.set("tracestate", all.join(","));
     }
-    if parse_traceparent(headers).is_none() {
-        headers.set("traceparent", format!("00-{trace_id}-{span_id}-01"));
+    if Trace::of(headers).is_none() {
+        headers.set("traceparent", own.to_string());
     }
 }

@@ -8,16 +8,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::client::{Timeouts, agent, headers_of};
-use crate::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
-use crate::serve::{Body, HyperResponse, LARGEST_BODY, append_headers, plain, to_hyper};
+use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
+use crate::net::{
+    Body, Client as BlockingClient, ClientError, HyperResponse, LARGEST_BODY, Timeouts,
+    append_headers, headers_of, plain, to_hyper,
+};
 
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
 
 pub(super) struct Forwarder {
     plain: Client<HttpConnector, Full<Bytes>>,
-    tls: ureq::Agent,
+    tls: BlockingClient,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -33,7 +35,7 @@ impl Forwarder {
         connector.set_nodelay(true);
         Self {
             plain: Client::builder(TokioExecutor::new()).build(connector),
-            tls: agent(Timeouts::Whole(SLOWEST_UPSTREAM)),
+            tls: BlockingClient::new(Timeouts::Whole(SLOWEST_UPSTREAM)),
         }
     }
 
@@ -53,7 +55,8 @@ impl Forwarder {
         match tokio::time::timeout(SLOWEST_UPSTREAM, self.plain.request(request)).await {
             Ok(Ok(response)) => {
                 let (mut parts, body) = response.into_parts();
-                let kept = kept_headers(&parts.headers);
+                let mut kept = headers_of(&parts.headers);
+                drop_hop_by_hop(&mut kept);
                 parts.headers.clear();
                 // The upstream's version is of that hop alone.
                 parts.version = hyper::Version::HTTP_11;
@@ -91,23 +94,14 @@ impl Forwarder {
         request: hyper::Request<Vec<u8>>,
         shown: &str,
     ) -> Result<Response, Response> {
-        let agent = self.tls.clone();
-        let sent = tokio::task::spawn_blocking(move || {
-            let mut response = agent.run(request)?;
-            let status = response.status().as_u16();
-            let headers = kept_headers(response.headers());
-            let body = response.body_mut().with_config();
-            let body = body.limit(LARGEST_BODY as u64).read_to_vec()?;
-            Ok::<_, ureq::Error>(Response {
-                status,
-                headers,
-                body,
-            })
-        })
-        .await;
+        let client = self.tls.clone();
+        let sent = tokio::task::spawn_blocking(move || client.send(request)).await;
         match sent {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(ureq::Error::Timeout(_))) => Err(plain(504, &format!("{shown} took too long"))),
+            Ok(Ok(mut response)) => {
+                drop_hop_by_hop(&mut response.headers);
+                Ok(response)
+            }
+            Ok(Err(ClientError::Timeout)) => Err(plain(504, &format!("{shown} took too long"))),
             Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {error}"))),
             Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
         }
@@ -156,13 +150,10 @@ fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper:
     out.body(request.body.clone())
 }
 
-/// The headers that go on to the client; the body's framing is hyper's.
-fn kept_headers(headers: &hyper::HeaderMap) -> Headers {
-    let headers = headers_of(headers);
-    let dropped = connection_names(&headers);
-    let mut kept = headers;
-    kept.retain(|name| !is_hop_by_hop(name) && !dropped.contains(&name.to_ascii_lowercase()));
-    kept
+/// Leaves the headers that go on to the client; the body's framing is hyper's.
+fn drop_hop_by_hop(headers: &mut Headers) {
+    let dropped = connection_names(headers);
+    headers.retain(|name| !is_hop_by_hop(name) && !dropped.contains(&name.to_ascii_lowercase()));
 }
 
 /// The header names that a `Connection` header declares to be of this hop alone.

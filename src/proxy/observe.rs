@@ -1,21 +1,19 @@
 //! An exchange as the proxy saw it, for a session that captures.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Shared;
-use super::correlate::{parse_traceparent, with_trace};
+use super::correlate::with_trace;
+use super::decide::Core;
 use super::target::Form;
+use crate::base::http::{Direction, Request, Response, SESSION_HEADER, Trace};
 use crate::case::{Recording, SpanPurpose};
-use crate::http::{Direction, Request, Response, SESSION_HEADER};
-use crate::otlp::json::hex;
-use crate::serve::plain;
+use crate::net::{now_ns, plain, random_trace};
 
 /// A request with what ties it to a trace.
 #[derive(Debug)]
 pub(super) struct Observed {
     /// As it is sent on.
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     direction: Direction,
     trace_id: String,
     span_id: String,
@@ -24,26 +22,23 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(mut request: Request, form: Form) -> Self {
-        let (trace_id, span_id) = random_ids();
-        let named = parse_traceparent(&request.headers);
-        // Whoever calls the application through the proxy is its first hop: a header names the session,
-        // which later hops carry in `tracestate`. What the application sends by itself stays as it is.
-        let direction = if form == Form::Reverse && request.headers.contains(SESSION_HEADER) {
-            with_trace(&mut request.headers, &trace_id, &span_id);
-            Direction::Inbound
-        } else {
-            Direction::Outbound
+    pub(super) fn new(request: Arc<Request>, form: Form) -> Self {
+        let own = random_trace();
+        let named = Trace::of(&request.headers);
+        let direction = match is_first_hop(&request, form) {
+            true => Direction::Inbound,
+            false => Direction::Outbound,
         };
+        let request = with_own_trace(request, form, &own);
         let (trace_id, parent_span_id) = match named {
-            Some((trace_id, parent)) => (trace_id, Some(parent)),
-            None => (trace_id, None),
+            Some(named) => (named.trace_id, Some(named.span_id)),
+            None => (own.trace_id, None),
         };
         Self {
             request,
             direction,
             trace_id,
-            span_id,
+            span_id: own.span_id,
             parent_span_id,
             start_ns: now_ns(),
         }
@@ -53,10 +48,10 @@ impl Observed {
     /// is told so: a capture that lacks a call would be a case that can't be replayed.
     pub(super) async fn record(
         self,
-        shared: Arc<Shared>,
+        core: Arc<Core>,
         session: String,
-        response: Response,
-    ) -> Response {
+        response: Arc<Response>,
+    ) -> Arc<Response> {
         let task = tokio::task::spawn_blocking(move || {
             let recording = Recording {
                 purpose: SpanPurpose::Extract,
@@ -70,35 +65,40 @@ impl Observed {
                 response: Some(&response),
                 more: Vec::new(),
             };
-            match shared.oracle.record(&recording.document()) {
+            match core.oracle.record(&recording) {
                 Ok(()) => response,
                 Err(error) => {
                     let message = format!("{} can't be recorded: {error}", self.request);
                     log::error!("{message}");
-                    plain(502, &message)
+                    plain(502, &message).into()
                 }
             }
         });
-        task.await
-            .unwrap_or_else(|error| plain(502, &format!("the exchange can't be recorded: {error}")))
+        task.await.unwrap_or_else(|error| {
+            plain(502, &format!("the exchange can't be recorded: {error}")).into()
+        })
     }
 }
 
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    })
+/// Whoever calls the application through the proxy is its first hop: a header names the session, which later hops
+/// carry in `tracestate`. What the application sends by itself stays as it is.
+fn is_first_hop(request: &Request, form: Form) -> bool {
+    form == Form::Reverse && request.headers.contains(SESSION_HEADER)
 }
 
-/// A fresh trace id and span id, hex. They need to be distinct, not secret: where the machine has no
-/// randomness the clock gives them.
-pub(crate) fn random_ids() -> (String, String) {
-    let mut bytes = [0_u8; 24];
-    if getrandom::fill(&mut bytes).is_err() {
-        for (byte, source) in bytes.iter_mut().zip(now_ns().to_le_bytes().iter().cycle()) {
-            *byte = *source;
-        }
+/// The request as it is sent on: that of a first hop with what its application passes on.
+pub(super) fn traced(request: Arc<Request>, form: Form) -> Arc<Request> {
+    match is_first_hop(&request, form) {
+        true => with_own_trace(request, form, &random_trace()),
+        false => request,
     }
-    (hex(&bytes[..16]), hex(&bytes[16..]))
+}
+
+fn with_own_trace(request: Arc<Request>, form: Form, own: &Trace) -> Arc<Request> {
+    if !is_first_hop(&request, form) {
+        return request;
+    }
+    let mut request = Arc::unwrap_or_clone(request);
+    with_trace(&mut request.headers, own);
+    Arc::new(request)
 }

@@ -1,8 +1,7 @@
 //! Where a request at the proxy wants to go, in each of the forms that clients use.
 
-use super::connect::Tunnel;
-use crate::http::{Request, Response, split_url};
-use crate::serve::{plain, without_default_port};
+use crate::base::http::{Request, Response, split_url};
+use crate::net::{plain, without_default_port};
 
 /// What stands before scheme and host in the reverse form.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
@@ -28,10 +27,10 @@ pub(super) enum Form {
 pub(super) fn of(
     request: &mut Request,
     absolute: bool,
-    tunnel: Option<&Tunnel>,
+    tunnel: Option<&str>,
 ) -> Result<Form, Response> {
-    if let Some(tunnel) = tunnel {
-        request.host = without_default_port("http", &tunnel.authority).to_owned();
+    if let Some(authority) = tunnel {
+        request.host = without_default_port("http", authority).to_owned();
         return Ok(Form::Forward);
     }
     if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {

@@ -4,35 +4,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::mask;
-use crate::compare::Mismatch;
-use crate::outcome::{CaseOutcome, RunOutcome, SentRequest, UnusedMock, Verdict};
-use crate::stats::{Miss, OutboundCall, UncorrelatedCall};
+use super::outcome::{CaseOutcome, End, RunOutcome, SentRequest, Verdict};
+use super::words;
+use crate::compare::{Mismatch, Side};
+use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// `{"passed", "failed", "ignored", "tookMs", "cases": […]}`, every secret replaced.
 pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
-    let RunOutcome { cases, took } = run;
-    let count = |wanted: &[&str]| {
-        let words = cases.iter().map(|case| word(&case.verdict));
-        words.filter(|word| wanted.contains(word)).count()
-    };
     let mut value = json!({
-        "passed": count(&["passed"]),
-        "failed": count(&["failed", "errored"]),
-        "ignored": count(&["ignored"]),
-        "tookMs": millis(*took),
-        "cases": cases.iter().map(case_value).collect::<Vec<_>>(),
+        "passed": run.count(&[Verdict::Passed]),
+        "failed": run.count(&[Verdict::Failed, Verdict::Errored]),
+        "ignored": run.count(&[Verdict::Skipped]),
+        "tookMs": millis(run.took),
+        "cases": run.cases.iter().map(case_value).collect::<Vec<_>>(),
     });
     mask_all(&mut value, secrets);
     value
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::Failed => "failed",
-        Verdict::Errored(_) => "errored",
-        Verdict::Skipped(_) => "ignored",
+        Verdict::Errored => "errored",
+        Verdict::Skipped => "ignored",
     }
 }
 
@@ -40,43 +35,45 @@ fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn list<T>(items: impl Iterator<Item = T>, to_value: impl Fn(T) -> Value) -> Value {
+    items.map(to_value).collect()
+}
+
 fn case_value(outcome: &CaseOutcome) -> Value {
     let CaseOutcome {
         trial,
         suite,
         file,
-        verdict,
+        end,
+        findings: _,
+        notes,
         request,
-        mismatches,
-        misses,
-        uncorrelated,
         calls,
-        unused,
-        warnings,
-        rerun,
+        rerun: _,
         took,
     } = outcome;
+    let verdict = outcome.verdict();
     let mut value = json!({
         "name": trial,
-        "suite": suite,
+        "suite": **suite,
         "file": file.display().to_string(),
         "result": word(verdict),
         "tookMs": millis(*took),
-        "differences": mismatches.iter().map(mismatch_value).collect::<Vec<_>>(),
-        "misses": misses.iter().map(miss_value).collect::<Vec<_>>(),
-        "uncorrelated": uncorrelated.iter().map(uncorrelated_value).collect::<Vec<_>>(),
-        "calls": calls.iter().map(call_value).collect::<Vec<_>>(),
-        "unused": unused.iter().map(unused_value).collect::<Vec<_>>(),
-        "warnings": warnings,
+        "differences": list(outcome.mismatches(), mismatch_value),
+        "misses": list(outcome.misses(), miss_value),
+        "uncorrelated": list(outcome.uncorrelated(), |(call, _)| uncorrelated_value(call)),
+        "calls": list(calls.iter(), call_value),
+        "unused": list(outcome.unused(), |(name, fails)| json!({"name": name, "fails": fails})),
+        "warnings": list(notes.iter(), |note| words::note(note).into()),
     });
-    match verdict {
-        Verdict::Passed => {}
+    match end {
         // The summary is the message's first line; a machine has room for all of it.
-        Verdict::Errored(message) => value["message"] = message.as_str().into(),
-        Verdict::Failed | Verdict::Skipped(_) => value["message"] = outcome.summary().into(),
+        End::Errored(error) => value["message"] = error.to_string().into(),
+        _ if verdict == Verdict::Passed => {}
+        _ => value["message"] = words::summary(outcome).into(),
     }
-    if !matches!(verdict, Verdict::Skipped(_)) {
-        value["rerun"] = rerun.as_str().into();
+    if verdict != Verdict::Skipped {
+        value["rerun"] = words::rerun(outcome).into();
     }
     if let Some(request) = request {
         value["request"] = request_value(request);
@@ -96,14 +93,16 @@ fn request_value(request: &SentRequest) -> Value {
 
 fn mismatch_value(mismatch: &Mismatch) -> Value {
     let Mismatch {
-        path,
+        place,
         expected,
         actual,
-        reason,
+        why,
         diff,
     } = mismatch;
+    let side = |side: &Option<Side>| side.as_ref().map(words::side);
     json!({
-        "path": path, "expected": expected, "actual": actual, "reason": reason, "diff": diff,
+        "path": place.to_string(), "expected": side(expected), "actual": side(actual),
+        "reason": why.as_ref().map(words::why), "diff": diff,
     })
 }
 
@@ -145,15 +144,10 @@ fn call_value(call: &OutboundCall) -> Value {
     json!({"method": method, "host": host, "path": path, "answer": answer, "rule": rule})
 }
 
-fn unused_value(mock: &UnusedMock) -> Value {
-    let UnusedMock { name, fails } = mock;
-    json!({"name": name, "fails": fails})
-}
-
 /// Masks in each text by itself: inside the finished document a secret may be escaped.
 fn mask_all(value: &mut Value, secrets: &[String]) {
     match value {
-        Value::String(text) => *text = mask(std::mem::take(text), secrets),
+        Value::String(text) => *text = words::mask(std::mem::take(text), secrets),
         Value::Array(elements) => elements.iter_mut().for_each(|e| mask_all(e, secrets)),
         Value::Object(members) => members.values_mut().for_each(|m| mask_all(m, secrets)),
         _ => {}

@@ -1,9 +1,12 @@
 //! JUnit XML, for CI.
 
+use std::collections::HashMap;
+
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Palette, mask, text};
-use crate::outcome::{CaseOutcome, RunOutcome, Verdict};
+use super::outcome::{CaseOutcome, RunOutcome, Verdict};
+use super::text::{Palette, text};
+use super::words::{mask, note, summary};
 
 /// The run as JUnit XML: a testsuite per suite, whatever bytes the bodies hold.
 ///
@@ -16,15 +19,17 @@ pub(crate) fn junit(
 ) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("softprobe");
     report.set_time(run.took);
-    let mut suites: Vec<&str> = Vec::new();
+    let mut suites: Vec<(&str, Vec<&CaseOutcome>)> = Vec::new();
+    let mut by_name: HashMap<&str, usize> = HashMap::new();
     for outcome in &run.cases {
-        if !suites.contains(&outcome.suite.as_str()) {
-            suites.push(&outcome.suite);
+        let at = *by_name.entry(&outcome.suite).or_insert(suites.len());
+        if at == suites.len() {
+            suites.push((&outcome.suite, Vec::new()));
         }
+        suites[at].1.push(outcome);
     }
-    for name in suites {
+    for (name, cases) in suites {
         let mut suite = TestSuite::new(name);
-        let cases: Vec<&CaseOutcome> = run.cases.iter().filter(|c| c.suite == name).collect();
         suite.set_time(cases.iter().map(|case| case.took).sum());
         suite.add_test_cases(cases.into_iter().map(|case| test_case(case, secrets)));
         report.add_test_suite(suite);
@@ -33,16 +38,17 @@ pub(crate) fn junit(
 }
 
 fn test_case(outcome: &CaseOutcome, secrets: &[String]) -> TestCase {
-    let mut status = match &outcome.verdict {
+    let verdict = outcome.verdict();
+    let mut status = match verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Verdict::Errored(_) => TestCaseStatus::non_success(NonSuccessKind::Error),
-        Verdict::Skipped(_) => TestCaseStatus::skipped(),
+        Verdict::Errored => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Skipped => TestCaseStatus::skipped(),
     };
-    if outcome.verdict != Verdict::Passed {
-        status.set_message(mask(outcome.summary(), secrets));
+    if verdict != Verdict::Passed {
+        status.set_message(mask(summary(outcome), secrets));
     }
-    if let Verdict::Failed | Verdict::Errored(_) = outcome.verdict {
+    if outcome.is_bad() {
         status.set_description(mask(text(outcome, Palette::default()), secrets));
     }
     let name = outcome
@@ -50,12 +56,13 @@ fn test_case(outcome: &CaseOutcome, secrets: &[String]) -> TestCase {
         .strip_prefix(&format!("{}::", outcome.suite))
         .unwrap_or(&outcome.trial);
     let mut case = TestCase::new(name, status);
-    case.set_classname(outcome.suite.clone());
+    case.set_classname(&*outcome.suite);
     case.set_time(outcome.took);
     case.extra
         .insert("file".into(), outcome.file.display().to_string().into());
-    if outcome.verdict == Verdict::Passed && !outcome.warnings.is_empty() {
-        case.set_system_err(mask(outcome.warnings.join("\n"), secrets));
+    if verdict == Verdict::Passed && !outcome.notes.is_empty() {
+        let notes: Vec<String> = outcome.notes.iter().map(note).collect();
+        case.set_system_err(mask(notes.join("\n"), secrets));
     }
     case
 }

@@ -1,21 +1,24 @@
-//! Reports: outcomes as people and machines read them.
+//! Reports: outcomes as people and machines read them. They read outcomes and nothing else.
 
 #[cfg(feature = "cli")]
 mod json;
 mod junit;
+mod libtest;
+mod outcome;
 mod text;
+mod words;
 
 #[cfg(feature = "cli")]
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
-pub(crate) use text::{NO_CALL, Palette, text};
+pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
+pub(crate) use outcome::{
+    CaseOutcome, End, Fault, Finding, Note, RunOutcome, SentRequest, Skip, Verdict,
+};
+pub(crate) use text::Palette;
+pub(crate) use words::{HIDDEN, mask, summary, warnings};
+#[cfg(feature = "cli")]
+pub(crate) use words::{side, why};
 
-/// The text with every secret in it replaced.
-pub(crate) fn mask(text: String, secrets: &[String]) -> String {
-    secrets
-        .iter()
-        .filter(|secret| !secret.is_empty())
-        .fold(text, |text, secret| {
-            text.replace(secret.as_str(), "[masked]")
-        })
-}
+#[cfg(test)]
+mod tests;

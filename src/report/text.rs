@@ -4,16 +4,13 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::compare::Mismatch;
-use crate::outcome::{CaseOutcome, SentRequest, UnusedMock, Verdict};
-use crate::stats::{Miss, OutboundCall, UncorrelatedCall};
+use super::outcome::{CaseOutcome, SentRequest};
+use super::words;
+use crate::compare::{Mismatch, Side};
+use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// A value is cut after this many characters; the reports of machines have it whole.
 const LONGEST_VALUE: usize = 1_000;
-
-/// What to look at where mocks stood ready and no call came.
-pub(crate) const NO_CALL: &str = "no outbound call came by the proxy: does the application's HTTP_PROXY name it, and does its HTTP client \
-     look there? Node's own clients do with NODE_USE_ENV_PROXY=1; `softprobe doctor` tells what it sees";
 
 /// The colours of a report, or none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +22,11 @@ pub(crate) struct Palette {
 }
 
 impl Palette {
+    /// Whether there is no colour.
+    pub(super) fn is_plain(self) -> bool {
+        self.bold.is_plain()
+    }
+
     /// Colours for a terminal.
     pub(crate) fn coloured() -> Self {
         Self {
@@ -44,72 +46,56 @@ fn paint(style: Style, text: &str) -> String {
 /// case again.
 pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     let CaseOutcome {
-        trial,
+        trial: _,
         suite: _,
         file,
-        verdict,
+        end: _,
+        findings: _,
+        notes,
         request,
-        mismatches,
-        misses,
-        uncorrelated,
         calls,
-        unused,
-        warnings,
-        rerun,
+        rerun: _,
         took: _,
     } = outcome;
     let mut page = Page {
         out: String::new(),
         palette,
     };
-    let headline = match verdict {
-        Verdict::Errored(message) => format!("{trial}: can't be judged: {message}"),
-        Verdict::Failed => format!("{trial}: {}", outcome.faults().join(", ")),
-        Verdict::Passed => format!("{trial}: passed"),
-        Verdict::Skipped(reason) => format!("{trial}: skipped: {reason}"),
-    };
-    page.line(0, &paint(palette.bold, &headline));
+    page.line(0, &paint(palette.bold, &words::headline(outcome)));
     page.line(1, &format!("case     {}", file.display()));
     if let Some(request) = request {
         page.request(request);
     }
-    if !mismatches.is_empty() {
-        page.heading("differences");
-        for mismatch in mismatches {
-            page.mismatch(mismatch);
-        }
-    }
-    if !misses.is_empty() {
-        page.heading("missed: no mock answers these calls, and the policy is strict");
-        for miss in misses {
-            page.miss(miss);
-        }
-    }
+    page.section("differences", outcome.mismatches(), Page::mismatch);
+    page.section(
+        "missed: no mock answers these calls, and the policy is strict",
+        outcome.misses(),
+        Page::miss,
+    );
+    let uncorrelated: Vec<_> = outcome.uncorrelated().collect();
     if !uncorrelated.is_empty() {
-        page.uncorrelated(uncorrelated);
+        page.uncorrelated(&uncorrelated);
     }
     if !calls.is_empty() {
         page.heading("outbound calls");
         page.calls(calls);
     }
+    let unused: Vec<_> = outcome.unused().collect();
     if !unused.is_empty() {
         page.heading("mocks nobody used");
-        for UnusedMock { name, fails } in unused {
-            let verdict = if *fails { " (unused: fail)" } else { "" };
+        for (name, fails) in unused {
+            let verdict = if fails { " (unused: fail)" } else { "" };
             page.line(1, &format!("{name}{verdict}"));
         }
         if calls.is_empty() && uncorrelated.is_empty() {
-            page.line(1, NO_CALL);
+            page.line(1, words::NO_CALL);
         }
     }
-    if !warnings.is_empty() {
-        page.heading("notes");
-        for warning in warnings {
-            page.block(1, warning);
-        }
-    }
+    page.section("notes", notes.iter(), |page, note| {
+        page.block(1, &words::note(note));
+    });
     page.heading("run just this case");
-    page.line(1, rerun);
+    page.line(1, &words::rerun(outcome));
     page.out
 }
 
@@ -137,6 +123,20 @@ impl Page {
         self.line(0, &text);
     }
 
+    /// A heading and what stands below it; neither where there is nothing.
+    fn section<T>(
+        &mut self,
+        title: &str,
+        items: impl Iterator<Item = T>,
+        mut show: impl FnMut(&mut Self, T),
+    ) {
+        let mut items = items.peekable();
+        if items.peek().is_some() {
+            self.heading(title);
+            items.for_each(|item| show(self, item));
+        }
+    }
+
     fn request(&mut self, request: &SentRequest) {
         let SentRequest {
             method,
@@ -156,13 +156,13 @@ impl Page {
 
     fn mismatch(&mut self, mismatch: &Mismatch) {
         let Mismatch {
-            path,
+            place,
             expected,
             actual,
-            reason,
+            why,
             diff,
         } = mismatch;
-        self.line(1, path);
+        self.line(1, &place.to_string());
         if let Some(diff) = diff {
             for line in cut(diff).lines() {
                 let style = match line.as_bytes().first() {
@@ -176,8 +176,8 @@ impl Page {
             let legend = paint(self.palette.dim, "(- expected, + actual)");
             self.line(2, &legend);
         } else if expected.is_some() || actual.is_some() {
-            let side = |text: &Option<String>, style: Style| match text {
-                Some(text) => paint(style, &cut(text)),
+            let side = |side: &Option<Side>, style: Style| match side {
+                Some(side) => paint(style, &cut(&words::side(side))),
                 None => "nothing".to_owned(),
             };
             let expected = side(expected, self.palette.good);
@@ -185,8 +185,8 @@ impl Page {
             self.line(2, &format!("expected  {expected}"));
             self.line(2, &format!("actual    {actual}"));
         }
-        if let Some(reason) = reason {
-            self.line(2, reason);
+        if let Some(why) = why {
+            self.line(2, &words::why(why));
         }
     }
 
@@ -210,13 +210,13 @@ impl Page {
         }
     }
 
-    fn uncorrelated(&mut self, calls: &[UncorrelatedCall]) {
-        self.heading(if calls.iter().any(|call| call.distrusted) {
+    fn uncorrelated(&mut self, calls: &[(&UncorrelatedCall, bool)]) {
+        self.heading(if calls.iter().any(|(_, fails)| *fails) {
             "outbound calls that belong to no session, so that this verdict can't be trusted"
         } else {
             "outbound calls that belong to no session"
         });
-        for call in calls {
+        for (call, _) in calls {
             let UncorrelatedCall {
                 method,
                 host,
@@ -232,7 +232,7 @@ impl Page {
             1,
             "the application has to pass `tracestate` or `traceparent` on to the calls it makes",
         );
-        if calls.iter().any(|call| call.open_sessions > 1) {
+        if calls.iter().any(|(call, _)| call.open_sessions > 1) {
             self.line(
                 1,
                 "one that can't is replayed one case at a time: --one-at-a-time, or \

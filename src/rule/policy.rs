@@ -1,10 +1,13 @@
 //! What happens to an outbound request that no rule matched.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::{Answer, RESPONSE, read_response};
-use crate::http::{Response, host_is_internal, host_within, split_port};
-use crate::reader::{Field, Fields, Node, Problems, Shape, names};
+use super::answer::Answer;
+use super::message::{RESPONSE, read_response, response_value};
+use crate::base::document::{Field, Fields, Node, Problems, Shape, names};
+use crate::base::http::{Response, host_is_internal, host_within, split_port};
 
 /// A session's policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub enum OnMiss {
     /// Answers it as a strict miss.
     Error,
     /// Answers it with this response.
-    Mock(Response),
+    Mock(Arc<Response>),
 }
 
 #[derive(Clone, Copy)]
@@ -116,7 +119,7 @@ impl Policy {
     }
 
     /// Reads a policy; unknown fields are problems where `closed`.
-    pub fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
         let object = if closed {
             node.fields(&POLICY, problems)?
         } else {
@@ -148,7 +151,7 @@ impl Policy {
             OnMissWord::Mock => {
                 let node = object.require("mock", problems)?;
                 let mock = node.fields(&RESPONSE, problems)?;
-                OnMiss::Mock(read_response(&mock, 200, problems)?)
+                OnMiss::Mock(Arc::new(read_response(&mock, 200, problems)?))
             }
         };
         if let (Some(node), OnMissWord::Passthrough | OnMissWord::Error) =
@@ -188,7 +191,7 @@ impl Policy {
             OnMiss::Error => value["defaultOnMiss"] = "error".into(),
             OnMiss::Mock(response) => {
                 value["defaultOnMiss"] = "mock".into();
-                value["mock"] = super::response_value(response);
+                value["mock"] = response_value(response);
             }
         }
         value
@@ -217,7 +220,7 @@ impl Policy {
             (PolicyMode::Strict, _) | (PolicyMode::Allow, OnMiss::Error) => Some(Answer::Miss),
             (PolicyMode::Allow, OnMiss::Passthrough) => None,
             (PolicyMode::Allow, OnMiss::Mock(response)) => Some(Answer::Mock {
-                response: response.clone(),
+                response: Arc::clone(response),
                 latency: std::time::Duration::ZERO,
             }),
         }

@@ -1,26 +1,22 @@
-//! The predicates of a rule, and the request they are asked about.
+//! The predicates of a rule.
 
-use std::cell::OnceCell;
+use std::ops::ControlFlow;
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Difference;
-use crate::http::{Direction, Request, host_ends_with, host_equals, path_equals, shown};
-use crate::json::{self, Query};
-use crate::reader::{Field, Fields, Node, Problems, Shape, names};
+use super::question::{Question, query_pairs};
+use crate::base::document::{Field, Fields, Node, Problems, Shape, names};
+use crate::base::http::{Direction, Request, host_ends_with, shown};
+use crate::base::json::{self, Query};
+use crate::case::{AllHold, Difference, Nearness, Predicate, Tally};
 
 /// What a request must be; every given predicate must hold, none given matches everything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct When {
-    direction: Option<Direction>,
-    service: Option<String>,
-    method: Option<String>,
-    host: Option<String>,
-    host_suffix: Option<String>,
+    /// The predicates that a lookup in a case has as well.
+    pub(crate) lookup: Predicate,
     not_host_suffix: Vec<String>,
-    path: Option<String>,
-    path_prefix: Option<String>,
     query: Vec<(String, String)>,
     headers: Vec<(String, Vec<String>)>,
     header_match: Vec<(String, Regex)>,
@@ -28,6 +24,15 @@ pub(crate) struct When {
     body_json_path_equals: Vec<(Query, Value)>,
     trace_tags: Vec<(String, Value)>,
     trace_tag_equals: Vec<(String, Value)>,
+}
+
+impl From<Predicate> for When {
+    fn from(lookup: Predicate) -> Self {
+        Self {
+            lookup,
+            ..Self::default()
+        }
+    }
 }
 
 const DIRECTIONS: [(&str, Direction); 2] = [
@@ -105,89 +110,23 @@ pub(crate) const WHEN: Fields = Fields {
     ],
 };
 
-/// A request that wants an answer, with what is known about it.
-#[derive(Debug)]
-pub(crate) struct Question<'a> {
-    /// The request.
-    pub request: &'a Request,
-    /// Which way it crosses the application.
-    pub direction: Direction,
-    /// The service it belongs to, where that is known.
-    pub service: Option<&'a str>,
-    /// The session it belongs to.
-    pub session: &'a str,
-    /// The attributes of the inject span, where there is one.
-    pub attributes: &'a [(String, Value)],
-    body: OnceCell<Option<Value>>,
-}
-
-impl<'a> Question<'a> {
-    /// A request of a session.
-    pub(crate) fn new(
-        request: &'a Request,
-        direction: Direction,
-        session: &'a str,
-        service: Option<&'a str>,
-        attributes: &'a [(String, Value)],
-    ) -> Self {
-        Self {
-            request,
-            direction,
-            service,
-            session,
-            attributes,
-            body: OnceCell::new(),
-        }
-    }
-
-    fn body_json(&self) -> Option<&Value> {
-        self.body
-            .get_or_init(|| json::parse(&self.request.body))
-            .as_ref()
-    }
-
-    /// An attribute of the inject span, by the vocabulary of case files.
-    fn attribute(&self, name: &str) -> Option<Value> {
-        let text = |text: &str| Some(Value::from(text));
-        if let Some((_, value)) = self.attributes.iter().find(|(n, _)| n == name) {
-            return Some(value.clone());
-        }
-        if let Some(header) = name.strip_prefix("http.request.header.") {
-            return text(&self.request.headers.text(header)?);
-        }
-        match name {
-            "sp.traffic.direction" => text(self.direction.name()),
-            "sp.span.type" => text("inject"),
-            "sp.session.id" => text(self.session),
-            "sp.service.name" => text(self.service?),
-            "http.request.method" => text(&self.request.method),
-            "url.scheme" => text(&self.request.scheme),
-            "url.host" => text(&self.request.host),
-            "url.path" => text(&self.request.path),
-            "url.query" => text(self.request.query.as_deref()?),
-            "http.request.body" => text(&String::from_utf8_lossy(&self.request.body)),
-            _ => None,
-        }
-    }
-}
-
 impl When {
     /// Reads a `when`; expressions are compiled, so that none can fail later.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.fields(&WHEN, problems)?;
         let before = problems.0.len();
         let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
-        let mut when = Self {
+        let mut when = Self::from(Predicate {
+            direction: None,
             service: text("service"),
-            method: text("method"),
             host: text("host"),
             host_suffix: text("hostSuffix"),
+            method: text("method"),
             path: text("path"),
             path_prefix: text("pathPrefix"),
-            ..Self::default()
-        };
+        });
         if let Some(node) = object.get("direction") {
-            when.direction = node.choice(&DIRECTIONS, problems);
+            when.lookup.direction = node.choice(&DIRECTIONS, problems);
         }
         if let Some(node) = object.get("notHostSuffix") {
             when.not_host_suffix = node.strings(problems).unwrap_or_default();
@@ -219,153 +158,187 @@ impl When {
         (problems.0.len() == before).then_some(when)
     }
 
+    /// Whether every predicate holds.
+    pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
+        self.check(question, &mut AllHold).is_continue()
+    }
+
     /// How many predicates hold, and the first that does not.
-    pub(super) fn check(&self, question: &Question<'_>) -> (usize, Option<Difference>) {
-        let mut tally = Tally::default();
-        self.check_address(question, &mut tally);
-        self.check_content(question, &mut tally);
-        (tally.held, tally.first)
+    pub(super) fn nearness(&self, question: &Question<'_>) -> Nearness {
+        let mut nearness = Nearness::default();
+        let _ = self.check(question, &mut nearness);
+        nearness
     }
 
-    fn check_address(&self, question: &Question<'_>, tally: &mut Tally) {
+    fn check(&self, question: &Question<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
+        let Self {
+            lookup,
+            not_host_suffix,
+            query,
+            headers,
+            header_match,
+            body_json_path,
+            body_json_path_equals,
+            trace_tags,
+            trace_tag_equals,
+        } = self;
         let request = question.request;
-        if let Some(wanted) = self.direction {
-            let has = question.direction;
-            tally.note(wanted == has, "direction", wanted.name(), has.name());
+        lookup.check(question.subject(), tally)?;
+        if !not_host_suffix.is_empty() {
+            let mut suffixes = not_host_suffix.iter();
+            let ends = suffixes.any(|suffix| host_ends_with(suffix, &request.host));
+            tally.note(!ends, || {
+                let wanted = format!("none of {}", not_host_suffix.join(", "));
+                Difference::new("notHostSuffix", wanted, &request.host)
+            })?;
         }
-        if let Some(wanted) = &self.service {
-            let has = question.service.unwrap_or_default();
-            tally.note(wanted == has, "service", wanted, has);
-        }
-        if let Some(wanted) = &self.host {
-            let holds = host_equals(wanted, &request.host);
-            tally.note(holds, "host", wanted, &request.host);
-        }
-        if let Some(wanted) = &self.host_suffix {
-            let holds = host_ends_with(wanted, &request.host);
-            tally.note(holds, "hostSuffix", wanted, &request.host);
-        }
-        if !self.not_host_suffix.is_empty() {
-            let holds = !self
-                .not_host_suffix
-                .iter()
-                .any(|suffix| host_ends_with(suffix, &request.host));
-            let wanted = format!("none of {}", self.not_host_suffix.join(", "));
-            tally.note(holds, "notHostSuffix", &wanted, &request.host);
-        }
-        if let Some(wanted) = &self.method {
-            let holds = wanted.eq_ignore_ascii_case(&request.method);
-            tally.note(holds, "method", wanted, &request.method);
-        }
-        if let Some(wanted) = &self.path {
-            let holds = path_equals(wanted, &request.path, request.query.as_deref());
-            tally.note(holds, "path", wanted, &request.target());
-        }
-        if let Some(wanted) = &self.path_prefix {
-            let holds = request.path.starts_with(wanted.as_str());
-            tally.note(holds, "pathPrefix", wanted, &request.path);
-        }
-    }
-
-    fn check_content(&self, question: &Question<'_>, tally: &mut Tally) {
-        let request = question.request;
-        for (name, wanted) in &self.query {
-            let pairs = query_pairs(request.query.as_deref().unwrap_or_default());
+        let pairs = match query.is_empty() {
+            true => Vec::new(),
+            false => query_pairs(request.query.as_deref().unwrap_or_default()),
+        };
+        for (name, wanted) in query {
             let holds = pairs.iter().any(|(n, v)| n == name && v == wanted);
-            let has = request.query.as_deref().unwrap_or("no query");
-            tally.note(holds, "query", &format!("{name}={wanted}"), has);
+            tally.note(holds, || {
+                let has = request.query.as_deref().unwrap_or("no query");
+                Difference::new("query", format!("{name}={wanted}"), has)
+            })?;
         }
-        for (name, wanted) in &self.headers {
-            let holds = wanted.iter().all(|wanted| {
-                request
-                    .headers
-                    .all(name)
-                    .any(|has| has == wanted.as_bytes())
-            });
-            let wanted = shown(name, wanted.join(", ").as_bytes()).into_owned();
-            tally.note(
-                holds,
-                &format!("headers.{name}"),
-                &wanted,
-                &header_text(request, name),
-            );
+        for (name, wanted) in headers {
+            let has = |wanted: &String| request.headers.all(name).any(|h| h == wanted.as_bytes());
+            tally.note(wanted.iter().all(has), || Difference {
+                field: format!("headers.{name}"),
+                wanted: shown(name, wanted.join(", ").as_bytes()).into_owned(),
+                has: header_text(request, name),
+            })?;
         }
-        for (name, pattern) in &self.header_match {
-            let holds = request
-                .headers
-                .all(name)
-                .any(|has| pattern.is_match(&String::from_utf8_lossy(has)));
-            let field = format!("headerMatch.{name}");
-            let wanted = shown(name, pattern.as_str().as_bytes());
-            tally.note(holds, &field, &wanted, &header_text(request, name));
+        for (name, pattern) in header_match {
+            let fits = |has: &[u8]| pattern.is_match(&String::from_utf8_lossy(has));
+            tally.note(request.headers.all(name).any(fits), || Difference {
+                field: format!("headerMatch.{name}"),
+                wanted: shown(name, pattern.as_str().as_bytes()).into_owned(),
+                has: header_text(request, name),
+            })?;
         }
-        if let Some(query) = &self.body_json_path {
-            let holds = question
-                .body_json()
-                .is_some_and(|body| !query.select(body).is_empty());
-            tally.note(
-                holds,
-                "bodyJsonPath",
-                query.text(),
-                "no such node in the body",
-            );
+        let selected = |query: &Query| match question.body_json() {
+            Some(body) => query.select(body),
+            None => Vec::new(),
+        };
+        if let Some(query) = body_json_path {
+            tally.note(!selected(query).is_empty(), || {
+                Difference::new("bodyJsonPath", query.text(), NO_NODE)
+            })?;
         }
-        for (query, wanted) in &self.body_json_path_equals {
-            let selected = question
-                .body_json()
-                .map(|body| query.select(body))
-                .unwrap_or_default();
-            let holds = selected.iter().any(|node| json::equals(node, wanted));
-            let has = match selected.as_slice() {
-                [] => "no such node in the body".to_owned(),
-                nodes => nodes
-                    .iter()
-                    .map(|n| json::show(n))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            };
-            let field = format!("bodyJsonPathEquals.{}", query.text());
-            tally.note(holds, &field, &json::show(wanted), &has);
+        for (query, wanted) in body_json_path_equals {
+            let nodes = selected(query);
+            let holds = nodes.iter().any(|node| json::equals(node, wanted));
+            tally.note(holds, || {
+                let has: Vec<String> = nodes.iter().map(|node| json::show(node)).collect();
+                let field = format!("bodyJsonPathEquals.{}", query.text());
+                let has = match has.is_empty() {
+                    true => NO_NODE.to_owned(),
+                    false => has.join(", "),
+                };
+                Difference::new(field, json::show(wanted), has)
+            })?;
         }
-        for (key, tags) in [
-            ("traceTags", &self.trace_tags),
-            ("traceTagEquals", &self.trace_tag_equals),
-        ] {
-            for (name, wanted) in tags {
-                let has = question.attribute(name);
-                let holds = has.as_ref().is_some_and(|has| tag_equals(wanted, has));
-                let has = has.map_or("no such attribute".to_owned(), |has| json::show(&has));
-                let header = name.strip_prefix("http.request.header.").unwrap_or(name);
-                let wanted = json::show(wanted);
-                tally.note(
-                    holds,
-                    &format!("{key}.{name}"),
-                    &shown(header, wanted.as_bytes()),
-                    &shown(header, has.as_bytes()),
-                );
+        check_tags("traceTags", trace_tags, question, tally)?;
+        check_tags("traceTagEquals", trace_tag_equals, question, tally)
+    }
+}
+
+/// What is said of a body in which a path selects nothing.
+const NO_NODE: &str = "no such node in the body";
+
+fn check_tags(
+    key: &str,
+    tags: &[(String, Value)],
+    question: &Question<'_>,
+    tally: &mut impl Tally,
+) -> ControlFlow<()> {
+    for (name, wanted) in tags {
+        let has = question.attribute(name);
+        let holds = has.as_ref().is_some_and(|has| tag_equals(wanted, has));
+        tally.note(holds, || {
+            let has = has.map_or("no such attribute".to_owned(), |has| json::show(&has));
+            let header = name.strip_prefix("http.request.header.").unwrap_or(name);
+            let wanted = json::show(wanted);
+            Difference::new(
+                format!("{key}.{name}"),
+                shown(header, wanted.as_bytes()),
+                shown(header, has.as_bytes()),
+            )
+        })?;
+    }
+    ControlFlow::Continue(())
+}
+
+impl When {
+    /// The predicates as the control API takes them.
+    pub(crate) fn to_value(&self) -> Value {
+        let Self {
+            lookup,
+            not_host_suffix,
+            query,
+            headers,
+            header_match,
+            body_json_path,
+            body_json_path_equals,
+            trace_tags,
+            trace_tag_equals,
+        } = self;
+        let mut when = Map::new();
+        let mut put = |key: &str, value: Value, given: bool| {
+            if given {
+                when.insert(key.to_owned(), value);
             }
+        };
+        for (key, value) in lookup.fields() {
+            put(key, value.into(), value.is_some());
         }
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    held: usize,
-    first: Option<Difference>,
-}
-
-impl Tally {
-    fn note(&mut self, holds: bool, field: &str, wanted: &str, has: &str) {
-        if holds {
-            self.held += 1;
-        } else if self.first.is_none() {
-            self.first = Some(Difference {
-                field: field.to_owned(),
-                wanted: wanted.to_owned(),
-                has: has.to_owned(),
+        put(
+            "notHostSuffix",
+            not_host_suffix.clone().into(),
+            !not_host_suffix.is_empty(),
+        );
+        let texts = query
+            .iter()
+            .map(|(name, value)| (name, value.as_str().into()));
+        put("query", object(texts), !query.is_empty());
+        let values = headers
+            .iter()
+            .map(|(name, values)| match values.as_slice() {
+                [one] => (name, one.as_str().into()),
+                several => (name, several.to_vec().into()),
             });
+        put("headers", object(values), !headers.is_empty());
+        let patterns = header_match
+            .iter()
+            .map(|(name, p)| (name, p.as_str().into()));
+        put("headerMatch", object(patterns), !header_match.is_empty());
+        let path = body_json_path.as_ref().map(Query::text);
+        put("bodyJsonPath", path.into(), path.is_some());
+        let equals = body_json_path_equals
+            .iter()
+            .map(|(q, v)| (q.text(), v.clone()));
+        put(
+            "bodyJsonPathEquals",
+            object(equals),
+            !body_json_path_equals.is_empty(),
+        );
+        for (key, tags) in [
+            ("traceTags", trace_tags),
+            ("traceTagEquals", trace_tag_equals),
+        ] {
+            let values = tags.iter().map(|(name, value)| (name, value.clone()));
+            put(key, object(values), !tags.is_empty());
         }
+        when.into()
     }
+}
+
+fn object<N: ToString>(members: impl Iterator<Item = (N, Value)>) -> Value {
+    let members = members.map(|(name, value)| (name.to_string(), value));
+    members.collect::<Map<_, _>>().into()
 }
 
 /// An attribute equals a tag by value, and a number or a boolean also by its text.
@@ -389,25 +362,6 @@ fn header_text(request: &Request, name: &str) -> String {
     } else {
         values.join(", ")
     }
-}
-
-/// Names and values of a query, `%XX` and `+` decoded.
-fn query_pairs(query: &str) -> Vec<(String, String)> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
-}
-
-fn decode(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced)
-        .decode_utf8_lossy()
-        .into_owned()
 }
 
 fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
@@ -477,11 +431,4 @@ fn read_tags(node: Option<Node<'_>>, problems: &mut Problems) -> Vec<(String, Va
         .members()
         .map(|(name, node)| (name.to_owned(), node.value.clone()))
         .collect()
-}
-
-impl When {
-    /// Whether every predicate holds.
-    pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
-        self.check(question).1.is_none()
-    }
 }

@@ -8,9 +8,11 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
-use super::Refusal;
-use super::load::Sources;
+use super::refusal::Refusal;
+use super::sources::Sources;
+use crate::base::encoding::shell_word;
 use crate::hook::Hooks;
+use crate::net::address;
 
 /// Replays captured cases against an application.
 #[derive(Debug, Clone, Parser)]
@@ -291,7 +293,7 @@ fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
 
 /// Words as a line for a shell.
 fn line(words: impl IntoIterator<Item = String>) -> String {
-    let words: Vec<String> = words.into_iter().map(|word| quoted(&word)).collect();
+    let words: Vec<String> = words.into_iter().map(|word| shell_word(&word)).collect();
     words.join(" ")
 }
 
@@ -364,6 +366,11 @@ impl Args {
         }
     }
 
+    /// Whether a trial is registered as ignored and will not run.
+    pub(crate) fn leaves_out(&self, ignored: bool) -> bool {
+        ignored && !self.flags.ignored && !self.flags.include_ignored
+    }
+
     /// Whether a trial's name is asked for.
     pub(crate) fn selects(&self, name: &str) -> bool {
         let fits = |filter: &String| {
@@ -377,29 +384,36 @@ impl Args {
             && !self.flags.skip.iter().any(fits)
     }
 
-    /// How many cases run at the same time; `None` leaves it to the machine.
+    /// How many cases run at the same time.
     ///
     /// # Errors
     ///
     /// A message for 0 and for what is no number.
-    pub(crate) fn threads(&self) -> Result<Option<usize>, Refusal> {
+    pub(crate) fn threads(&self) -> Result<usize, Refusal> {
         if self.flags.one_at_a_time {
-            return Ok(Some(1));
+            return Ok(1);
         }
         let (name, threads) = match self.flags.test_threads {
             Some(threads) => ("--test-threads", Some(threads)),
             None => match std::env::var("RUST_TEST_THREADS") {
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(default_threads()),
                 Ok(text) => ("RUST_TEST_THREADS", text.trim().parse().ok()),
             },
         };
         match threads {
-            Some(threads) if threads > 0 => Ok(Some(threads)),
+            Some(threads) if threads > 0 => Ok(threads),
             _ => Err(Refusal::arguments(format!(
                 "{name} must be a number of at least 1"
             ))),
         }
     }
+}
+
+/// How many cases run at the same time where nobody says so. A case mostly waits for the application, so that there are
+/// more than cores; an application is a single process all the same, and is not to be overrun.
+fn default_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (4 * cores).clamp(8, 32)
 }
 
 /// The name of the test target whose program this is: without the hash that cargo gives it.
@@ -411,25 +425,5 @@ fn target_name(program: &OsString) -> String {
             name.to_owned()
         }
         _ => stem.into_owned(),
-    }
-}
-
-/// An address to listen on: host and port. A blank variable is an unset one.
-pub(crate) fn address(text: &str) -> Result<String, String> {
-    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-    match port {
-        _ if text.trim().is_empty() => Ok(String::new()),
-        Some(Ok(_)) => Ok(text.to_owned()),
-        _ => Err("an address is a host and a port, such as 127.0.0.1:4100".to_owned()),
-    }
-}
-
-/// The text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

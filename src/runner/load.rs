@@ -1,32 +1,15 @@
-//! Loading suites: their files, their environment, their hooks, their cases.
+//! Loading suites: their files, their hooks.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::args::Args;
-use super::discover::{self, Case};
-use super::{Refusal, relative};
+use super::refusal::Refusal;
+#[cfg(feature = "cli")]
+use super::select::trials;
+use super::sources::{Sources, context};
+use crate::disk::{files, looked_in, relative};
+use crate::foreign::{HookFiles, check_name};
 use crate::hook::Hooks;
-use crate::hookfile::{HookFiles, check_name};
 use crate::suite::{self, Draft, Suite, SuiteContext};
-
-/// What suites are loaded from.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sources {
-    /// Suite files and globs of them.
-    pub(crate) patterns: Vec<String>,
-    /// A file of `NAME=value` lines.
-    pub(crate) env_file: Option<String>,
-    /// The hooks that are registered in code.
-    pub(crate) hooks: Hooks,
-    /// Files of hooks in other languages, for every suite.
-    pub(crate) hook_files: Vec<String>,
-    /// How long a call of such a hook may take.
-    pub(crate) hook_timeout: Duration,
-    /// Whether `only` is allowed on CI.
-    pub(crate) allow_only: bool,
-}
 
 /// Suites that were loaded, with the processes of their hook files.
 #[derive(Debug)]
@@ -98,15 +81,15 @@ fn drafts(
     root: &Path,
     faults: &mut Vec<String>,
 ) -> Vec<SuiteDraft> {
-    let mut files: Vec<PathBuf> = Vec::new();
+    let mut found_files: Vec<PathBuf> = Vec::new();
     for pattern in &sources.patterns {
-        match discover::files(pattern, &[root]) {
-            Ok(found) => files.extend(found.files),
+        match files(pattern, &[root]) {
+            Ok(found) => found_files.extend(found.files),
             Err(message) => faults.push(format!("suite {message}")),
         }
     }
     let mut drafts: Vec<SuiteDraft> = Vec::new();
-    for file in files {
+    for file in found_files {
         if drafts.iter().any(|named| named.file == file) {
             continue;
         }
@@ -144,10 +127,7 @@ fn hook_file(name: &str, folders: &[&Path]) -> Result<PathBuf, String> {
     let found = folders.iter().map(|folder| folder.join(name));
     let mut found = found.filter(|path| path.is_file());
     let Some(path) = found.next() else {
-        return Err(format!(
-            "`{name}` is not there{}",
-            discover::looked_in(folders)
-        ));
+        return Err(format!("`{name}` is not there{}", looked_in(folders)));
     };
     path.canonicalize()
         .map_err(|error| format!("`{name}`: {error}"))
@@ -199,121 +179,20 @@ fn finish(
 fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
     let folder = file.parent().unwrap_or(root);
     let faults = suite.entries.iter().filter_map(|entry| {
-        let why = discover::files(&entry.path, &[folder, root]).err()?;
+        let why = files(&entry.path, &[folder, root]).err()?;
         let at = suite.at(&entry.place);
         Some(format!("{}:{at}: {why}", suite.file.display()))
     });
     faults.collect()
 }
 
-/// The cases that the arguments ask for.
-pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<Case>, Refusal> {
-    let flags = &args.flags;
-    let (filters, skip) = (args.filters.as_slice(), flags.skip.as_slice());
-    if let (true, [name], []) = (flags.exact, filters, skip) {
-        let mut found = suites
-            .iter()
-            .filter_map(|suite| discover::case_by_name(suite, root, name));
-        if let Some(case) = found.next() {
-            return Ok(if flags.ignored && case.ignored.is_none() {
-                Vec::new()
-            } else {
-                vec![case]
-            });
-        }
-    }
-    let mut cases = cases(suites, root)?;
-    let known = cases.len();
-    cases.retain(|case| args.selects(&case.trial));
-    if flags.exact && cases.is_empty() && !filters.is_empty() {
-        return Err(Refusal::invalid(vec![format!(
-            "no case is called {}; {known} cases are known, --list shows them",
-            filters.join(" or ")
-        )]));
-    }
-    if args.wants_cases && cases.is_empty() {
-        return Err(Refusal::invalid(vec![format!(
-            "no case's name fits the filters; {known} cases are known, --list shows them"
-        )]));
-    }
-    if flags.ignored {
-        cases.retain(|case| case.ignored.is_some());
-    }
-    Ok(cases)
-}
-
-/// Every case of the suites.
-fn cases(suites: &[Suite], root: &Path) -> Result<Vec<Case>, Refusal> {
-    let (mut cases, mut faults) = (Vec::new(), Vec::new());
-    for suite in suites {
-        match discover::cases(suite, root) {
-            Ok(found) => cases.extend(found),
-            Err(lines) => faults.extend(lines),
-        }
-    }
-    faults.extend(same_names(&cases));
-    if faults.is_empty() {
-        Ok(cases)
-    } else {
-        Err(Refusal::invalid(faults))
-    }
-}
-
 /// Loads the suites and finds their cases, as a run would; how many suites there are, and their case files.
+#[cfg(feature = "cli")]
 pub(crate) fn check(sources: &Sources, root: &Path) -> Result<(usize, Vec<PathBuf>), Refusal> {
     let loaded = load(sources, root)?;
-    let cases = cases(&loaded.suites, root)?;
-    let mut files: Vec<PathBuf> = cases.into_iter().map(|case| case.file).collect();
+    let trials = trials(&loaded.suites, root)?;
+    let mut files: Vec<PathBuf> = trials.into_iter().map(|trial| trial.file).collect();
     files.sort();
     files.dedup();
     Ok((loaded.suites.len(), files))
-}
-
-fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Refusal> {
-    let on_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
-    let process: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let env_file = sources.env_file.as_ref().map(|file| root.join(file));
-    Ok(SuiteContext {
-        env: environment(&process, env_file.as_deref())?,
-        process,
-        forbid_only: on_ci && !sources.allow_only,
-    })
-}
-
-/// Two suites may not have a trial of the same name.
-fn same_names(cases: &[Case]) -> Vec<String> {
-    let mut by_name: HashMap<&str, &Case> = HashMap::new();
-    let mut faults = Vec::new();
-    for case in cases {
-        if let Some(other) = by_name.insert(&case.trial, case) {
-            faults.push(format!(
-                "two cases are called {}: {} and {}; give the suites different names",
-                case.trial,
-                other.file.display(),
-                case.file.display()
-            ));
-        }
-    }
-    faults
-}
-
-/// The process's environment over the env file's.
-fn environment(
-    process: &BTreeMap<String, String>,
-    file: Option<&Path>,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut env = process.clone();
-    let Some(file) = file else {
-        return Ok(env);
-    };
-    let refuse = |error: dotenvy::Error| {
-        Refusal::invalid(vec![format!("{}: {error}", relative(file).display())])
-    };
-    for pair in dotenvy::from_path_iter(file).map_err(refuse)? {
-        let (name, value) = pair.map_err(refuse)?;
-        env.entry(name).or_insert(value);
-    }
-    Ok(env)
 }

@@ -1,60 +1,20 @@
-//! A plan's mocks as rules of a session: lookup, hooks, sequences.
+//! A plan's mocks as those of a session: lookup, hooks, sequences.
 
 use std::collections::HashSet;
+use std::ptr;
 
-use serde_json::Map;
-
-use crate::case::{Case, CaseLookupError, Exchange};
-use crate::hook::{HookContext, MockContext};
-use crate::http::{Direction, Response};
-use crate::mock::{Mock, MockResponse};
-use crate::reader::{Node, Problems};
+use crate::base::http::{Direction, Response};
+use crate::case::{Answered, Case, CaseLookupError, Exchange};
+use crate::hook::{HookContext, HookError, MockContext};
 use crate::rule::{Consume, Question, When};
+use crate::sdk::{Mock, MockResponse};
 use crate::suite::{Expect, MockAction, MockPlan, MockSource, Unused};
 
-/// A rule, with what it means when no request uses it.
+/// A rule of the session, and what it means when no request uses it.
 #[derive(Debug)]
-pub(super) struct Registered {
+pub(super) struct Watched {
     pub(super) name: String,
     pub(super) unused: Unused,
-    pub(super) mock: Mock,
-}
-
-/// The rules of all mocks, in their order.
-///
-/// # Errors
-///
-/// A message that names the mock whose lookup or hook failed.
-pub(super) fn register(
-    plans: &[MockPlan],
-    case: &Case,
-    hooks: &HookContext<'_>,
-) -> Result<Vec<Registered>, MockError> {
-    let mut rules = Vec::new();
-    for plan in plans {
-        let exchanges = exchanges(plan, plans, case).map_err(|source| MockError::Lookup {
-            mock: plan.name.clone(),
-            source: Box::new(source),
-        })?;
-        match &plan.action {
-            MockAction::Respond(MockSource::Case(expect)) => {
-                let sequence = matches!(expect, Expect::All | Expect::Any);
-                rules.extend(from_exchanges(plan, &exchanges, sequence, hooks)?);
-            }
-            MockAction::Respond(MockSource::Inline(response)) => {
-                let response = changed(plan, response.clone(), None, hooks)?;
-                rules.push(plan.rule(plan.base().response(MockResponse::from(response))));
-            }
-            MockAction::Error(response) => {
-                let response = MockResponse::from(response.clone());
-                rules.push(plan.rule(plan.base().error(response)));
-            }
-            MockAction::Passthrough | MockAction::CaptureOnly => {
-                rules.push(plan.rule(plan.base().passthrough()));
-            }
-        }
-    }
-    Ok(rules)
 }
 
 /// Why a case's mocks can't be registered.
@@ -66,66 +26,124 @@ pub(super) enum MockError {
         source: Box<CaseLookupError>,
     },
     #[error("mock `{mock}`: {source}")]
-    Hook {
-        mock: String,
-        source: crate::hook::HookError,
-    },
+    Hook { mock: String, source: HookError },
 }
 
-/// The captured exchanges that a mock replays; none for one that does not look any up.
-fn exchanges(
-    plan: &MockPlan,
-    all: &[MockPlan],
+/// The mocks of all plans in their order, each with how it is watched.
+///
+/// # Errors
+///
+/// A message that names the mock whose lookup or hook failed.
+pub(super) fn register(
+    plans: &[MockPlan],
     case: &Case,
-) -> Result<Vec<Exchange>, CaseLookupError> {
-    let MockAction::Respond(MockSource::Case(expect)) = &plan.action else {
-        return Ok(Vec::new());
-    };
-    let hits = match expect {
-        Expect::One => vec![case.find(&plan.predicate)?],
-        Expect::Optional => match case.find(&plan.predicate) {
-            Ok(hit) => vec![hit],
+    hooks: &HookContext<'_>,
+) -> Result<(Vec<Mock>, Vec<Watched>), MockError> {
+    let mut list = List::default();
+    for plan in plans {
+        match &plan.action {
+            MockAction::Respond(MockSource::Case(expect)) => {
+                let found = exchanges(plan, *expect, plans, case);
+                let found = found.map_err(|source| MockError::Lookup {
+                    mock: plan.name.clone(),
+                    source: Box::new(source),
+                })?;
+                let sequence = matches!(expect, Expect::All | Expect::Any);
+                from_exchanges(plan, &found, sequence, hooks, &mut list)?;
+            }
+            MockAction::Respond(MockSource::Inline(response)) => {
+                let response = changed(plan, response.clone(), None, hooks)?;
+                list.add(plan, base(plan).response(MockResponse::from(response)));
+            }
+            MockAction::Error(response) => {
+                let response = MockResponse::from(response.clone());
+                list.add(plan, base(plan).error(response));
+            }
+            MockAction::Passthrough | MockAction::CaptureOnly => {
+                list.add(plan, base(plan).passthrough());
+            }
+        }
+    }
+    Ok((list.mocks, list.watched))
+}
+
+#[derive(Default)]
+struct List {
+    mocks: Vec<Mock>,
+    watched: Vec<Watched>,
+}
+
+impl List {
+    fn add(&mut self, plan: &MockPlan, mock: Mock) {
+        self.add_as(plan, plan.name.clone(), mock);
+    }
+
+    fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock) {
+        self.mocks.push(mock.name(name.clone()));
+        self.watched.push(Watched {
+            name,
+            unused: plan.unused.unwrap_or_default(),
+        });
+    }
+}
+
+/// A plan's mock before its response is known.
+fn base(plan: &MockPlan) -> Mock {
+    with_when(plan, (*plan.when).clone())
+}
+
+fn with_when(plan: &MockPlan, when: When) -> Mock {
+    let mock = Mock::read(when)
+        .priority(plan.priority)
+        .latency(plan.latency);
+    match plan.consume {
+        Consume::Once => mock.once(),
+        Consume::Many => mock,
+    }
+}
+
+/// The captured exchanges that a mock replays.
+fn exchanges<'c>(
+    plan: &MockPlan,
+    expect: Expect,
+    all: &[MockPlan],
+    case: &'c Case,
+) -> Result<Vec<Answered<'c>>, CaseLookupError> {
+    let predicate = &plan.when.lookup;
+    let mut found = match expect {
+        Expect::One => vec![case.find_exchange(predicate)?],
+        Expect::Optional => match case.find_exchange(predicate) {
+            Ok(found) => vec![found],
             Err(none) if none.matches.is_empty() => Vec::new(),
             Err(several) => return Err(several),
         },
         Expect::All | Expect::Any => {
-            let hits = case.find_all(&plan.predicate)?;
-            if hits.is_empty() && *expect == Expect::All {
+            let found = case.find_exchanges(predicate)?;
+            if found.is_empty() && expect == Expect::All {
                 // For its message alone: it names the nearest spans.
-                case.find(&plan.predicate)?;
+                case.find_exchange(predicate)?;
             }
-            hits
+            found
         }
     };
-    let mut exchanges: Vec<Exchange> = hits.into_iter().map(|hit| hit.exchange).collect();
     if plan.auto {
         let taken = taken_by_others(all, case);
-        exchanges.retain(|exchange| !taken.contains(&key(exchange)));
+        found.retain(|found| !taken.contains(&ptr::from_ref(found.exchange)));
     }
-    Ok(exchanges)
-}
-
-fn key(exchange: &Exchange) -> (String, u64, String) {
-    let request = &exchange.request;
-    (
-        exchange.span_id.clone(),
-        exchange.start_ns,
-        request.to_string(),
-    )
+    Ok(found)
 }
 
 /// The exchanges that entries beside `mocks: auto` answer.
-fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<(String, u64, String)> {
+fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<*const Exchange> {
     let mut taken = HashSet::new();
     for plan in plans.iter().filter(|plan| !plan.auto) {
         let looks_up = matches!(plan.action, MockAction::Respond(MockSource::Case(_)));
-        let when = plan.compiled();
         for exchange in case.outbound() {
             let service = exchange.service.as_deref();
             let question = Question::new(&exchange.request, Direction::Outbound, "", service, &[]);
-            let answers = when.as_ref().is_some_and(|when| when.matches(&question));
-            if answers && (!looks_up || plan.predicate.matches(exchange)) {
-                taken.insert(key(exchange));
+            let answers = plan.when.matches(&question);
+            if answers && (!looks_up || plan.when.lookup.matches(exchange)) {
+                taken.insert(ptr::from_ref(exchange));
             }
         }
     }
@@ -136,57 +154,51 @@ fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<(String, u64, Str
 /// wins a tie, so that the first exchange comes last.
 fn from_exchanges(
     plan: &MockPlan,
-    exchanges: &[Exchange],
+    found: &[Answered<'_>],
     sequence: bool,
     hooks: &HookContext<'_>,
-) -> Result<Vec<Registered>, MockError> {
-    let mut rules = Vec::new();
-    for (n, exchange) in exchanges.iter().enumerate().rev() {
-        // The lookup has made sure that there is a response.
-        let Ok(captured) = exchange.response() else {
+    list: &mut List,
+) -> Result<(), MockError> {
+    for (n, Answered { exchange, response }) in found.iter().enumerate().rev() {
+        let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
+        let response = MockResponse::from(response);
+        if !sequence {
+            list.add(plan, base(plan).response(response));
             continue;
-        };
-        let response = changed(plan, captured.replayable(), Some(exchange), hooks)?;
-        let mut mock = plan.base().response(MockResponse::from(response));
-        let mut name = plan.name.clone();
-        if sequence {
-            mock = narrowed(mock, exchange);
-            let repeats = exchanges[n + 1..]
-                .iter()
-                .any(|later| same_call(exchange, later));
-            if repeats {
-                mock = mock.once();
-            }
-            name = format!("{name}[{}] {}", n + 1, exchange.request);
         }
-        rules.push(Registered {
-            mock: mock.name(name.clone()),
-            name,
-            unused: plan.unused.unwrap_or_default(),
-        });
+        let mut mock = with_when(plan, narrowed(&plan.when, exchange)).response(response);
+        let mut later = found[n + 1..].iter();
+        if later.any(|later| same_call(exchange, later.exchange)) {
+            mock = mock.once();
+        }
+        let name = format!("{}[{}] {}", plan.name, n + 1, exchange.request);
+        list.add_as(plan, name, mock);
     }
-    Ok(rules)
+    Ok(())
 }
 
 fn same_call(a: &Exchange, b: &Exchange) -> bool {
     let (a, b) = (&a.request, &b.request);
     a.method.eq_ignore_ascii_case(&b.method)
         && a.host.eq_ignore_ascii_case(&b.host)
-        && a.target() == b.target()
+        && a.path == b.path
+        && a.query == b.query
 }
 
-/// The mock for this very call: a path that ends in a bare `?` wants no query.
-fn narrowed(mock: Mock, exchange: &Exchange) -> Mock {
+/// The predicates for this very call: a path that ends in a bare `?` wants no query.
+fn narrowed(when: &When, exchange: &Exchange) -> When {
     let request = &exchange.request;
     let query = request.query.as_deref().unwrap_or_default();
-    let mut mock = mock.when("path", format!("{}?{query}", request.path));
+    let mut narrowed = when.clone();
+    let lookup = &mut narrowed.lookup;
+    lookup.path = Some(format!("{}?{query}", request.path));
     if !request.method.is_empty() {
-        mock = mock.when("method", request.method.clone());
+        lookup.method = Some(request.method.clone());
     }
     if !request.host.is_empty() {
-        mock = mock.when("host", request.host.clone());
+        lookup.host = Some(request.host.clone());
     }
-    mock
+    narrowed
 }
 
 fn changed(
@@ -200,7 +212,7 @@ fn changed(
     };
     let context = MockContext {
         captured_response: &response,
-        captured_span: exchange.map(|exchange| &exchange.span),
+        captured_span: exchange.map(Exchange::span),
         mock_name: &plan.name,
     };
     let change = hook
@@ -210,31 +222,4 @@ fn changed(
             source,
         })?;
     Ok(change.apply(response))
-}
-
-impl MockPlan {
-    fn base(&self) -> Mock {
-        let mut mock = Mock::when_object(self.when.clone())
-            .name(self.name.clone())
-            .priority(self.priority)
-            .latency(self.latency);
-        if self.consume == Consume::Once {
-            mock = mock.once();
-        }
-        mock
-    }
-
-    fn rule(&self, mock: Mock) -> Registered {
-        Registered {
-            name: self.name.clone(),
-            unused: self.unused.unwrap_or_default(),
-            mock,
-        }
-    }
-
-    /// The `when` ready to match; it was checked when the suite was read.
-    fn compiled(&self) -> Option<When> {
-        let when = serde_json::Value::Object(Map::clone(&self.when));
-        When::read(&Node::root(&when).lenient(), &mut Problems::default())
-    }
 }

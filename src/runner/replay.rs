@@ -1,315 +1,311 @@
-//! The main loop of one case, in the contract's order.
+//! The runner as its author's program holds it: what is replayed, and against what.
 
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
-use serde_json::Value;
-
-use super::discover::Case as Trial;
-use super::mocks::{MockError, Registered, register};
-use super::world::World;
-use crate::case::{CapturedResponse, Case, replayable_request};
-use crate::compare::{Comparison, Expected, HIDDEN, Mismatch, compare, redact};
-use crate::decode::decoded;
+use super::app::{App, wait_until_listening};
+use super::args::Args;
+use super::discover::Trial;
+use super::environment::{Environment, Started};
+use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
+use super::select::select;
+use super::sources::Sources;
+use super::{load, pool};
+use crate::control::Backend;
+use crate::disk::project_root;
 use crate::error::SoftprobeError;
-use crate::hook::{Hook, HookContext, HookError, Issue};
-use crate::http::{Headers, Request, Response};
-use crate::json;
-use crate::outcome::{CaseOutcome, UnusedMock, Verdict};
-use crate::session::read_case;
-use crate::stats::SessionStats;
-use crate::suite::{AssertionPlan, Plan, RequestSource, Unused};
+use crate::foreign::HookFiles;
+use crate::hook::Hooks;
+use crate::proxy::{Idle, Proxy};
+use crate::report::RunOutcome;
+use crate::rule::Policy;
+use crate::runtime::EmbeddedRuntime;
+use crate::sdk::Softprobe;
+use crate::suite::is_base_url;
 
-/// Why a case can't be judged.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Unjudged(pub(super) String);
+/// The exit code for failures, and for everything that keeps a run from starting.
+const FAILED: u8 = 101;
 
-impl From<SoftprobeError> for Unjudged {
-    fn from(error: SoftprobeError) -> Self {
-        Self(error.to_string())
+type StartApp = dyn FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>>;
+
+/// Replays suites as libtest trials: the whole of a `tests/replay.rs`.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use softprobe::{Hooks, Replay};
+///
+/// fn main() -> ExitCode {
+///     Replay::new()
+///         .suites("suites/*.suite.yaml")
+///         .hooks(Hooks::new())
+///         .app_url("http://127.0.0.1:3000")
+///         .main()
+/// }
+/// ```
+///
+/// `Cargo.toml` needs `[[test]] name = "replay"` with `harness = false` beside it.
+pub struct Replay {
+    suites: Vec<String>,
+    hooks: Hooks,
+    app_url: Option<String>,
+    start_app: Option<Box<StartApp>>,
+    proxy_listen: Option<String>,
+    env_file: Option<String>,
+    one_at_a_time: bool,
+    idle: Idle,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-impl From<MockError> for Unjudged {
-    fn from(error: MockError) -> Self {
-        Self(error.to_string())
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("suites", &self.suites)
+            .field("app_url", &self.app_url)
+            .finish_non_exhaustive()
     }
 }
 
-impl From<HookError> for Unjudged {
-    fn from(error: HookError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// Replays one case and says what became of it.
-pub(super) fn replay(trial: &Trial, world: &World) -> CaseOutcome {
-    let start = Instant::now();
-    let mut outcome = world.outcome(trial);
-    outcome.verdict = match judge(trial, world, &mut outcome) {
-        Err(Unjudged(message)) => Verdict::Errored(message),
-        Ok(()) if outcome.faults().is_empty() => Verdict::Passed,
-        Ok(()) => Verdict::Failed,
-    };
-    outcome.took = start.elapsed();
-    outcome
-}
-
-fn judge(trial: &Trial, world: &World, outcome: &mut CaseOutcome) -> Result<(), Unjudged> {
-    let plan = &trial.plan;
-    let file = super::relative(&trial.file);
-    let in_file = |why: &dyn std::fmt::Display| Unjudged(format!("{}: {why}", file.display()));
-    let case = Arc::new(read_case(&trial.file).map_err(|e| in_file(&e.source))?);
-    outcome.warnings.extend(case.warnings.iter().cloned());
-    let hooks = HookContext {
-        case: &case,
-        case_file: &trial.file,
-        env: &trial.env,
-    };
-    let captured = captured_response(&case)?;
-    let request = request(plan, &case)?;
-    let base = world.app_url(plan)?;
-    refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
-
-    let session = world.open_session(&plan.policy)?;
-    session.load(Arc::clone(&case)).map_err(|e| in_file(&e))?;
-    let rules = register(&plan.mocks, &case, &hooks)?;
-    session.mock_all(rules.iter().map(|rule| rule.mock.clone()).collect())?;
-
-    let request = match &plan.request.transform {
-        Some(hook) => hook.change_request(&request, &hooks)?.apply(request),
-        None => request,
-    };
-    let (sent, answer) = world.send(&session, base, request, plan.request.timeout);
-    outcome.request = Some(sent);
-    let judged = answer.map_err(Unjudged).and_then(|answer| {
-        let (comparison, hooks_ran) = judge_answer(answer, captured, plan, &hooks);
-        outcome.mismatches = comparison.mismatches;
-        outcome.warnings.extend(comparison.notes);
-        Ok(hooks_ran?)
-    });
-
-    let stats = session.stats()?;
-    world.close(session)?;
-    note_stats(stats, &rules, outcome)?;
-    judged
-}
-
-fn captured_response(case: &Case) -> Result<Option<CapturedResponse>, Unjudged> {
-    let inbound = case.inbound().map_err(|e| Unjudged(e.to_string()))?;
-    let Some(inbound) = inbound else {
-        return Ok(None);
-    };
-    let response = inbound.captured_response().map_err(Unjudged)?;
-    Ok(response.cloned())
-}
-
-fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
-    let base = match &plan.request.source {
-        RequestSource::Inline(request) => request.clone(),
-        RequestSource::Captured => {
-            let inbound = case.inbound().map_err(|e| Unjudged(e.to_string()))?;
-            let inbound = inbound.ok_or_else(|| {
-                Unjudged(
-                    "the case has no inbound exchange, so that there is no request to send; mark \
-                     one with sp.traffic.direction = inbound, or give `request: {source: inline, …}`"
-                        .to_owned(),
-                )
-            })?;
-            let request = replayable_request(inbound);
-            if request.method.is_empty() {
-                return Err(Unjudged(format!(
-                    "{}: no http.request.method",
-                    inbound.summary()
-                )));
-            }
-            request
+impl Replay {
+    /// A runner without suites.
+    pub fn new() -> Self {
+        Self {
+            suites: Vec::new(),
+            hooks: Hooks::new(),
+            app_url: None,
+            start_app: None,
+            proxy_listen: None,
+            env_file: None,
+            one_at_a_time: false,
+            idle: Idle::Refuse,
         }
-    };
-    Ok(plan.request.apply(base))
-}
-
-/// A case that compares nothing would pass whatever the application answers.
-fn refuse_nothing_to_compare(
-    captured: Option<&CapturedResponse>,
-    assertions: &AssertionPlan,
-) -> Result<(), Unjudged> {
-    let hooked = assertions.body_hook.is_some() || assertions.headers_hook.is_some();
-    let expected = captured.map(expected);
-    let probe = compare(expected.as_ref(), &Response::default(), &assertions.rules);
-    if hooked || probe.compared > 0 {
-        return Ok(());
     }
-    Err(Unjudged(
-        "nothing would be compared: the case has no captured response, and the suite asserts nothing; \
-         give `assertions: {status: …}` or a body to expect"
-            .to_owned(),
-    ))
-}
 
-fn expected(captured: &CapturedResponse) -> Expected {
-    let CapturedResponse {
-        status,
-        headers,
-        body,
-        body_is_bytes,
-    } = captured;
-    // A body captured as bytes may still be encoded; one captured as text never is.
-    let body = match body {
-        Some(body) if *body_is_bytes => Some(decoded(headers, body).0),
-        other => other.clone(),
-    };
-    Expected {
-        status: *status,
-        headers: headers.clone(),
-        body,
+    /// Adds a suite file or a glob of them, relative to the package's root. `--suite` replaces them.
+    #[must_use]
+    pub fn suites(mut self, path: impl Into<String>) -> Self {
+        self.suites.push(path.into());
+        self
     }
-}
 
-/// What the comparison found, and whether the hooks behind it ran: a hook that fails must not hide what
-/// was found before it.
-fn judge_answer(
-    mut answer: Response,
-    captured: Option<CapturedResponse>,
-    plan: &Plan,
-    hooks: &HookContext<'_>,
-) -> (Comparison, Result<(), HookError>) {
-    let (body, note) = decoded(&answer.headers, &answer.body);
-    answer.body = body;
-    let expected = captured.as_ref().map(expected);
-    let mut comparison = compare(expected.as_ref(), &answer, &plan.assertions.rules);
-    comparison.notes.extend(note);
-    comparison
-        .notes
-        .extend(answer_of_wrong_status(&comparison, &answer, plan));
-    let hooks_ran = run_hooks(&answer, expected.as_ref(), plan, hooks, &mut comparison);
-    (comparison, hooks_ran)
-}
+    /// The hooks that the suites may name.
+    #[must_use]
+    pub fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = self.hooks.merge(hooks);
+        self
+    }
 
-/// The beginning of an answer whose status is wrong: it mostly says why. Redactions were not made in it.
-fn answer_of_wrong_status(
-    comparison: &Comparison,
-    answer: &Response,
-    plan: &Plan,
-) -> Option<String> {
-    const MOST: usize = 500;
-    let wrong = comparison.mismatches.iter().any(|m| m.path == "status");
-    let text = std::str::from_utf8(&answer.body).ok()?;
-    let redacted = !plan.assertions.rules.body.redactions.is_empty();
-    let shown: String = text.chars().take(MOST).collect();
-    (wrong && !redacted && !shown.is_empty()).then(|| format!("the answer's body: {shown}"))
-}
+    /// The base URL of an application that runs already. `--app-url` and `APP_URL` replace it.
+    #[must_use]
+    pub fn app_url(mut self, url: impl Into<String>) -> Self {
+        self.app_url = Some(url.into());
+        self
+    }
 
-fn run_hooks(
-    answer: &Response,
-    expected: Option<&Expected>,
-    plan: &Plan,
-    hooks: &HookContext<'_>,
-    comparison: &mut Comparison,
-) -> Result<(), HookError> {
-    let AssertionPlan {
-        rules,
-        body_hook,
-        headers_hook,
-    } = &plan.assertions;
-    if let Some(hook) = body_hook {
-        let view = |body: &[u8]| match serde_json::from_slice(body) {
-            Ok(mut view) => {
-                redact(&mut view, &rules.body.redactions);
-                view
+    /// How to start the application: the closure is given the proxy, starts the application with
+    /// [`Proxy::variables`], and returns its URL with a guard whose drop stops it. It is called once,
+    /// and not at all for `--list`, when nothing is selected, or when a URL is given.
+    #[must_use]
+    pub fn app<F>(mut self, start: F) -> Self
+    where
+        F: FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>> + 'static,
+    {
+        self.start_app = Some(Box::new(start));
+        self
+    }
+
+    /// Where the proxy listens, for an application that was started by hand.
+    #[must_use]
+    pub fn proxy_listen(mut self, address: impl Into<String>) -> Self {
+        self.proxy_listen = Some(address.into());
+        self
+    }
+
+    /// A file of `NAME=value` lines for the variables in suites.
+    #[must_use]
+    pub fn env_file(mut self, path: impl Into<String>) -> Self {
+        self.env_file = Some(path.into());
+        self
+    }
+
+    /// Runs one case at a time, for an application that does not pass trace headers on.
+    #[must_use]
+    pub fn one_at_a_time(mut self, on: bool) -> Self {
+        self.one_at_a_time = on;
+        self
+    }
+
+    /// What the proxy does with calls while no case runs.
+    #[must_use]
+    pub fn idle(mut self, idle: Idle) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Runs with the process's arguments; the exit code is for `main` to return.
+    pub fn main(self) -> ExitCode {
+        self.run(std::env::args_os())
+    }
+
+    /// Runs with these arguments, the program's name first.
+    pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+        crate::logging::init();
+        let args = match Args::read(args) {
+            Ok(args) => args,
+            Err(error) => {
+                let failed = error.use_stderr();
+                let _ = error.print();
+                return ExitCode::from(if failed { FAILED } else { 0 });
             }
-            Err(_) if !rules.body.redactions.is_empty() => Value::from(HIDDEN),
-            Err(_) => Value::from(String::from_utf8_lossy(body)),
         };
-        let captured = expected.and_then(|e| e.body.as_deref());
-        let captured = captured.map_or(Value::Null, view);
-        let issues = hook.assert_body(&view(&answer.body), &captured, hooks)?;
-        add_issues(issues, hook, comparison);
+        match self.run_with(args) {
+            Ok(Ended::Passed(_)) => ExitCode::SUCCESS,
+            Ok(Ended::Failed(_)) => ExitCode::from(FAILED),
+            Ok(Ended::Signal(signal)) => ExitCode::from(signal_code(signal)),
+            Err(refusal) => {
+                for line in refusal.lines {
+                    // Standard output belongs to the list and the results.
+                    let _ = writeln!(std::io::stderr(), "error: {line}");
+                }
+                ExitCode::from(FAILED)
+            }
+        }
     }
-    if let Some(hook) = headers_hook {
-        let view = |headers: &Headers| {
-            let mut headers = headers.clone();
-            let ignored = |name: &str| {
-                let mut list = rules.headers.ignore.iter();
-                list.any(|ignored| ignored.eq_ignore_ascii_case(name))
-            };
-            headers.retain(|name| !ignored(name));
-            headers
+
+    /// Runs as it is told to.
+    pub(crate) fn run_with(self, mut args: Args) -> Result<Ended, Refusal> {
+        args.flags.one_at_a_time |= self.one_at_a_time;
+        let threads = args.threads()?;
+        let root = project_root();
+        let loaded = load::load(&self.sources(&args), &root)?;
+        let trials = select(&loaded.suites, &args, &root)?;
+        if args.flags.list {
+            return pool::list(&args, &trials).map(|()| Ended::Passed(RunOutcome::default()));
+        }
+        let runs = trials
+            .iter()
+            .any(|trial| !args.leaves_out(trial.ignored.is_some()));
+        if !runs {
+            return pool::run(&args, threads, trials, None);
+        }
+        let started = self.start(&args, loaded.hooks)?;
+        if !started.has_proxy() && args.runtime_url.is_none() && started.has_app() {
+            refuse_without_proxy(&trials)?;
+        }
+        pool::run(&args, threads, trials, Some(started))
+    }
+
+    /// What suites are loaded from: the arguments' word before the code's.
+    fn sources(&self, args: &Args) -> Sources {
+        let patterns = if args.suite.is_empty() {
+            &self.suites
+        } else {
+            &args.suite
         };
-        let captured = expected.map(|e| view(&e.headers)).unwrap_or_default();
-        let issues = hook.assert_headers(&view(&answer.headers), &captured, hooks)?;
-        add_issues(issues, hook, comparison);
+        let mut sources = args
+            .flags
+            .suites
+            .sources(patterns.clone(), self.hooks.clone());
+        sources.env_file = sources.env_file.or_else(|| self.env_file.clone());
+        sources
     }
-    Ok(())
-}
 
-fn add_issues(issues: Vec<Issue>, hook: &Hook, comparison: &mut Comparison) {
-    for issue in issues {
-        let Issue {
-            path,
-            expected,
-            actual,
-            reason,
-        } = issue;
-        let by = format!("hook `{}`", hook.name());
-        comparison.mismatches.push(Mismatch {
-            path,
-            expected: expected.as_ref().map(json::show),
-            actual: actual.as_ref().map(json::show),
-            reason: Some(match reason {
-                Some(reason) => format!("{by}: {reason}"),
-                None => by,
-            }),
-            diff: None,
-        });
-    }
-}
-
-fn note_stats(
-    stats: SessionStats,
-    rules: &[Registered],
-    outcome: &mut CaseOutcome,
-) -> Result<(), Unjudged> {
-    let SessionStats {
-        injected_spans: _,
-        extracted_spans: _,
-        strict_misses,
-        misses,
-        calls,
-        uncorrelated,
-        rule_uses,
-    } = stats;
-    outcome.misses = misses;
-    if outcome.misses.is_empty() && strict_misses > 0 {
-        // Another runtime counts its misses and does not list them.
-        outcome.misses.push(crate::stats::Miss {
-            method: "an outbound call".to_owned(),
-            count: strict_misses,
-            ..crate::stats::Miss::default()
-        });
-    }
-    outcome.calls = calls;
-    outcome.uncorrelated = uncorrelated;
-    let Some(uses) = rule_uses else {
-        if let Some(rule) = rules.iter().find(|rule| rule.unused == Unused::Fail) {
-            return Err(Unjudged(format!(
-                "mock `{}` has `unused: fail`, and this runtime does not say which mocks were used",
-                rule.name
+    /// Starts what the cases need: the runtime, the proxy, the application.
+    fn start(mut self, args: &Args, hooks: HookFiles) -> Result<Started, Refusal> {
+        let flags = &args.flags;
+        let (softprobe, backend) = connect(args)?;
+        let app_url = flags.app_url.clone().or_else(|| self.app_url.take());
+        let listen = flags
+            .proxy_listen
+            .clone()
+            .or_else(|| self.proxy_listen.take());
+        let starts = app_url.is_none() && self.start_app.is_some();
+        let idle = if flags.forward_idle {
+            Idle::Forward
+        } else {
+            self.idle
+        };
+        let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
+        let proxy = listen.map(|address| Proxy::start(backend.clone(), &address, idle));
+        let mut started = Started::new(proxy.transpose().map_err(|e| e.to_string())?, hooks);
+        if let (Some(proxy), false, false) = (started.proxy(), starts, args.quiet) {
+            // The application is somebody else's to point here, and the port may be 0.
+            let _ = writeln!(
+                std::io::stderr(),
+                "softprobe: the proxy listens at {}",
+                proxy.url()
+            );
+        }
+        let app = match (app_url, started.proxy(), self.start_app.take()) {
+            (Some(url), ..) => Some(url),
+            (None, Some(proxy), Some(start)) => {
+                let app =
+                    start(proxy).map_err(|e| format!("the application can't be started: {e}"))?;
+                wait_until_listening(&app.url)
+                    .map_err(|e| format!("the application did not start: {e}"))?;
+                let url = app.url.clone();
+                started.keep(app);
+                Some(url)
+            }
+            _ => None,
+        };
+        if let Some(url) = &app
+            && !is_base_url(url)
+        {
+            return Err(Refusal::arguments(format!(
+                "the application's URL `{url}` is not a base URL such as `http://127.0.0.1:3000`"
             )));
         }
+        let backend = started.has_proxy().then_some(backend);
+        started.environment = Some(Arc::new(Environment::new(softprobe, backend, app)));
+        Ok(started)
+    }
+}
+
+/// The runtime that sessions are opened in, and what a proxy asks of it.
+fn connect(args: &Args) -> Result<(Softprobe, Backend), Refusal> {
+    let address = args.runtime_url.as_deref().unwrap_or("embedded");
+    if !(args.silent || args.quiet) {
+        let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
+    }
+    let Some(url) = &args.runtime_url else {
+        let runtime = EmbeddedRuntime::new();
+        return Ok((Softprobe::embedded(&runtime), Backend::from(&runtime)));
+    };
+    let runtime = Softprobe::builder().base_url(url).runtime();
+    // Once, and loudly: without a runtime every case would say the same.
+    runtime.check().map_err(|error| Refusal {
+        kind: match error {
+            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
+                RefusalKind::Unreachable
+            }
+            _ => RefusalKind::Failure,
+        },
+        lines: vec![error.to_string()],
+    })?;
+    let backend = Backend::from(&runtime);
+    Ok((Softprobe::with_runtime(Arc::new(runtime)), backend))
+}
+
+/// Mocks and policies that no call can reach would let a case pass that proves nothing.
+fn refuse_without_proxy(trials: &[Trial]) -> Result<(), Refusal> {
+    let needs =
+        |trial: &&Trial| !trial.plan.mocks.is_empty() || trial.plan.policy != Policy::default();
+    let Some(trial) = trials.iter().find(needs) else {
         return Ok(());
     };
-    let unused = rules
-        .iter()
-        .zip(uses)
-        .filter(|(rule, uses)| *uses == 0 && rule.unused != Unused::Ignore);
-    // Sequences are registered last first; reports have the order of the suite.
-    outcome.unused = unused
-        .map(|(rule, _)| UnusedMock {
-            name: rule.name.clone(),
-            fails: rule.unused == Unused::Fail,
-        })
-        .collect();
-    Ok(())
+    Err(Refusal::arguments(format!(
+        "{} has mocks or a policy, and the application's calls do not come by here; give \
+         --proxy-listen ADDR, and start the application with HTTP_PROXY=http://ADDR",
+        trial.name
+    )))
 }

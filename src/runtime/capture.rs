@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::case::ScopedSpan;
+use crate::case::{Recording, ScopedSpan};
 use crate::control::ControlError;
 
 /// A session records no more spans than this,
@@ -13,10 +13,48 @@ const MOST_SPANS: usize = 10_000;
 /// and no more bytes.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
+/// A recorded span with what it stands under, which others may share.
+#[derive(Debug, Clone)]
+pub(super) struct Captured {
+    /// `resource`; `null` where there is none.
+    pub(super) resource: Arc<Value>,
+    /// `scope`; `null` where there is none.
+    pub(super) scope: Arc<Value>,
+    pub(super) start_ns: u64,
+    pub(super) span: Value,
+}
+
+impl From<ScopedSpan> for Captured {
+    fn from(scoped: ScopedSpan) -> Self {
+        let ScopedSpan {
+            resource,
+            scope,
+            exchange,
+        } = scoped;
+        Self {
+            resource,
+            scope,
+            start_ns: exchange.start_ns,
+            span: exchange.span().clone(),
+        }
+    }
+}
+
+impl From<&Recording<'_>> for Captured {
+    fn from(recording: &Recording<'_>) -> Self {
+        Self {
+            resource: Arc::default(),
+            scope: Arc::new(Recording::scope()),
+            start_ns: recording.times_ns.0,
+            span: recording.span(),
+        }
+    }
+}
+
 /// The spans of a capture session, in the order they came.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
-    spans: Vec<ScopedSpan>,
+    spans: Vec<Captured>,
     bytes: usize,
 }
 
@@ -30,8 +68,8 @@ impl Capture {
     /// # Errors
     ///
     /// 413 when the session has recorded all that it may.
-    pub(super) fn add(&mut self, id: &str, span: ScopedSpan) -> Result<(), ControlError> {
-        let mut size = span.exchange.span.to_string().len();
+    pub(super) fn add(&mut self, id: &str, span: Captured) -> Result<(), ControlError> {
+        let mut size = span.span.to_string().len();
         let last = self.spans.last();
         if !last.is_some_and(|last| Arc::ptr_eq(&last.resource, &span.resource)) {
             size += span.resource.to_string().len() + span.scope.to_string().len();
@@ -56,17 +94,17 @@ impl Capture {
     /// The case document: the spans in the order of their start times, those of one resource and
     /// scope together.
     pub(super) fn case(&self, case_id: &str, now: SystemTime) -> Value {
-        let mut spans: Vec<&ScopedSpan> = self.spans.iter().collect();
-        spans.sort_by_key(|span| span.exchange.start_ns);
+        let mut spans: Vec<&Captured> = self.spans.iter().collect();
+        spans.sort_by_key(|span| span.start_ns);
         let mut groups: Vec<(&Value, &Value, Vec<&Value>)> = Vec::new();
         for span in spans {
             match groups.last_mut() {
                 Some((resource, scope, members))
                     if **resource == *span.resource && **scope == *span.scope =>
                 {
-                    members.push(&span.exchange.span);
+                    members.push(&span.span);
                 }
-                _ => groups.push((&span.resource, &span.scope, vec![&span.exchange.span])),
+                _ => groups.push((&span.resource, &span.scope, vec![&span.span])),
             }
         }
         let resource_spans: Vec<Value> = groups

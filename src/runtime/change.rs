@@ -1,19 +1,22 @@
 //! The documents that a session is given: read and checked before anything is changed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::base::document::{Node, Place, Problems};
 use crate::case::Case;
 use crate::control::{Action, ControlError, Mode};
-use crate::reader::{Node, Place, Problems};
 use crate::rule::{Policy, Rule, RuleState};
 
 /// A document that has been read and checked, ready to be stored.
 pub(super) enum Change {
     Case(LoadedCase),
-    Rules(Vec<Rule>, Value),
-    Policy(Policy, Value),
+    /// With the document that they stand in, where they came over a wire.
+    Rules(Vec<Arc<Rule>>, Option<Value>),
+    /// Likewise.
+    Policy(Policy, Option<Value>),
     AuthFixtures(Value),
 }
 
@@ -29,7 +32,8 @@ pub(super) struct LoadedCase {
 pub(super) struct Start {
     pub(super) mode: Mode,
     pub(super) policy: Policy,
-    pub(super) policy_document: Value,
+    /// The policy as it was posted, where it came over a wire.
+    pub(super) policy_document: Option<Value>,
     /// The id of the case that a capture session records.
     pub(super) case_id: Option<String>,
 }
@@ -38,34 +42,42 @@ impl Change {
     /// The change that an action makes; `None` for one that makes none.
     pub(super) fn read(action: &Action) -> Result<Option<Self>, ControlError> {
         Ok(Some(match action {
-            Action::LoadCase(document) => Self::Case(read_case(document)?),
+            Action::LoadCase(document) => {
+                let case = Case::from_document(document.clone());
+                let case = case.map_err(|error| ControlError::invalid(error.to_string()))?;
+                Self::case(&case)?
+            }
             Action::SetRules(document) => {
                 let rules = Rule::read_document(document).map_err(invalid)?;
-                Self::Rules(rules, document.clone())
+                let rules = rules.into_iter().map(Arc::new).collect();
+                Self::Rules(rules, Some(document.clone()))
             }
             Action::SetPolicy(document) => {
                 let policy = Policy::from_value(document).map_err(invalid)?;
-                Self::Policy(policy, document.clone())
+                Self::Policy(policy, Some(document.clone()))
             }
-            Action::SetAuthFixtures(document) => {
-                check_auth_fixtures(document)?;
-                Self::AuthFixtures(document.clone())
-            }
+            Action::SetAuthFixtures(document) => Self::auth_fixtures(document)?,
             Action::Stats | Action::State | Action::Case | Action::Close(_) => return Ok(None),
         }))
     }
-}
 
-fn read_case(document: &Value) -> Result<LoadedCase, ControlError> {
-    let case = Case::from_document(document.clone())
-        .map_err(|error| ControlError::invalid(error.to_string()))?;
-    let rules = Rule::read_list(&case.rules, &Place::root().key("rules")).map_err(invalid)?;
-    Ok(LoadedCase {
-        id: case.id.clone(),
-        traces: document["traces"].as_array().map_or(0, Vec::len),
-        service: case.service().map(str::to_owned),
-        rules: rules.into_iter().map(RuleState::new).collect(),
-    })
+    /// The change that loading a case makes.
+    pub(super) fn case(case: &Case) -> Result<Self, ControlError> {
+        let rules = Rule::read_list(&case.rules, &Place::root().key("rules")).map_err(invalid)?;
+        let rules = rules.into_iter().map(Arc::new);
+        Ok(Self::Case(LoadedCase {
+            id: case.id.clone(),
+            traces: case.document()["traces"].as_array().map_or(0, Vec::len),
+            service: case.service().map(str::to_owned),
+            rules: rules.map(RuleState::new).collect(),
+        }))
+    }
+
+    /// The change that setting auth fixtures makes.
+    pub(super) fn auth_fixtures(document: &Value) -> Result<Self, ControlError> {
+        check_auth_fixtures(document)?;
+        Ok(Self::AuthFixtures(document.clone()))
+    }
 }
 
 impl Start {
@@ -86,7 +98,7 @@ impl Start {
                 None => Policy::default(),
                 Some(node) => Policy::read(node, false, problems)?,
             },
-            policy_document: policy.map_or_else(|| json!({}), |node| node.value.clone()),
+            policy_document: Some(policy.map_or_else(|| json!({}), |node| node.value.clone())),
             case_id: match case_id {
                 None => None,
                 Some(node) => Some(node.string(problems)?),

@@ -1,27 +1,20 @@
 //! The proxy side: `/v1/inject` and `/v1/traces`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::session::Asked;
-use super::{EmbeddedRuntime, Verdict};
+use super::state::EmbeddedRuntime;
+use crate::base::http::{Direction, Headers, Response};
 use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
-use crate::control::ControlError;
+use crate::control::{ControlError, NO_MATCH, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED};
 use crate::error::UNKNOWN_SESSION;
-use crate::http::{Direction, Headers, REFUSAL_HEADER, Response};
 use crate::otlp::{decode, encode};
 use crate::rule::{Answer, strict_miss};
-
-/// Protobuf's media type.
-pub(crate) const PROTOBUF: &str = "application/x-protobuf";
-/// The attribute by which a proxy of ours says why a call fits no session. A span that has it needs no
-/// `sp.session.id`: the call is listed in every session that is open.
-pub(crate) const UNCORRELATED: &str = "sp.uncorrelated.reason";
-/// What the body says where nothing answers a call, so that the proxy forwards it.
-pub(crate) const NO_MATCH: &str = "no inject match";
 
 /// How a trace document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,20 +63,20 @@ fn parse(format: WireFormat, body: &[u8]) -> Result<Vec<ScopedSpan>, ControlErro
         WireFormat::Json => serde_json::from_slice(body)
             .map_err(|error| ControlError::invalid(format!("the body is not JSON: {error}")))?,
     };
-    read_spans(&document).map_err(|e| ControlError::invalid(e.to_string()))
+    read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))
 }
 
 /// An answer to `/v1/inject`, to be given after a while.
 #[derive(Debug)]
 pub(super) struct Injected {
-    pub(super) response: Response,
+    pub(super) response: Arc<Response>,
     pub(super) latency: Duration,
 }
 
 impl Injected {
-    fn at_once(response: Response) -> Self {
+    fn at_once(response: impl Into<Arc<Response>>) -> Self {
         Self {
-            response,
+            response: response.into(),
             latency: Duration::ZERO,
         }
     }
@@ -125,17 +118,17 @@ pub(super) fn inject(
         service: question.service.as_deref(),
         attributes: &attributes,
     };
-    let Verdict { answer, .. } = runtime.ask(session, &asked)?;
+    let Ruling { answer, .. } = runtime.ask(session, &asked)?;
     log::debug!("session {session}: inject {request} -> {}", answer.word());
     Ok(match answer {
         Answer::Mock { response, latency } => Injected {
-            response: as_mock(question, &response, wanted)?,
+            response: as_mock(question, &response, wanted)?.into(),
             latency,
         },
         Answer::Forward => Injected::at_once(no_match()),
         Answer::Error(response) => Injected::at_once(as_error(question, response, wanted)?),
         Answer::Miss => {
-            let miss = strict_miss(request, session);
+            let miss = strict_miss(request, session).into();
             Injected::at_once(as_error(question, miss, wanted)?)
         }
     })
@@ -152,11 +145,11 @@ fn no_match() -> Response {
 /// An error goes out as it is, unless a proxy would take its status for that of a mock or of no match.
 fn as_error(
     question: &Exchange,
-    response: Response,
+    response: Arc<Response>,
     wanted: WireFormat,
-) -> Result<Response, ControlError> {
+) -> Result<Arc<Response>, ControlError> {
     if (200..300).contains(&response.status) || response.status == 404 {
-        return as_mock(question, &response, wanted);
+        return as_mock(question, &response, wanted).map(Arc::new);
     }
     Ok(response)
 }
@@ -216,22 +209,12 @@ pub(super) fn traces(
     Ok(response)
 }
 
-/// The same for a document that is at hand.
-///
-/// # Errors
-///
-/// Also when a span's session is not open.
-pub(super) fn take_traces(runtime: &EmbeddedRuntime, document: &Value) -> Result<(), ControlError> {
-    let spans = read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))?;
-    keep(runtime, spans)
-}
-
 /// Hands each span to its session; the first refusal, after all of them.
 fn keep(runtime: &EmbeddedRuntime, spans: Vec<ScopedSpan>) -> Result<(), ControlError> {
     let mut kept = Ok(());
     for span in spans.into_iter().filter(|span| span.exchange.is_extract()) {
         if let Some(session) = span.exchange.session_id.clone() {
-            kept = kept.and(runtime.extract(&session, span));
+            kept = kept.and(runtime.extract(&session, span.into()));
         }
     }
     kept

@@ -3,9 +3,9 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::base::document::{Node, Problems};
+use crate::base::http::Request;
 use crate::control::{Action, Call, Closing, ControlError};
-use crate::http::Request;
-use crate::reader::{Node, Problems};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq)]

@@ -4,20 +4,20 @@ use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::Verdict;
-use super::capture::Capture;
+use super::capture::{Capture, Captured};
 use super::change::{Change, LoadedCase, Start};
-use crate::case::ScopedSpan;
-use crate::control::{ControlError, Mode};
-use crate::http::{Direction, Request};
-use crate::rule::{
-    Answer, Decision, Difference, Layer, Nearest, Policy, Question, RuleState, resolve,
+use crate::base::http::{Direction, Request};
+use crate::case::Difference;
+use crate::control::{
+    ControlError, Miss, Mode, NearestRule, OutboundCall, Ruling, SessionStats, UncorrelatedCall,
 };
+use crate::rule::{Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve};
 
 /// Calls and misses that a session lists; the counters go on.
 const MOST_LISTED: usize = 1_000;
 
-pub(super) struct Session {
+/// An open session.
+pub(super) struct OpenSession {
     id: String,
     /// The order in which sessions were started.
     pub(super) number: u64,
@@ -26,12 +26,17 @@ pub(super) struct Session {
     mode: Mode,
     revision: u64,
     policy: Policy,
-    policy_document: Value,
+    /// The policy as it was posted, where it came over a wire.
+    policy_document: Option<Value>,
     case: Option<LoadedCase>,
     rules: Vec<RuleState>,
-    rules_document: Value,
+    /// The rules as they were posted, where they came over a wire.
+    rules_document: Option<Value>,
     auth_fixtures: Value,
-    record: Record,
+    /// What has happened; how often each rule was used stands in `rules`.
+    stats: SessionStats,
+    /// Set when it closes: somebody who was on the way here finds nothing any more.
+    closed: bool,
     capture: Capture,
     case_id: Option<String>,
 }
@@ -47,41 +52,7 @@ pub(super) struct Asked<'a> {
     pub(super) attributes: &'a [(String, Value)],
 }
 
-/// What has happened in a session.
-#[derive(Default)]
-struct Record {
-    injected: u64,
-    extracted: u64,
-    strict_misses: u64,
-    misses: Vec<(Seen, u64, Option<Nearest>)>,
-    calls: Vec<Value>,
-    uncorrelated: Vec<Value>,
-}
-
-/// A call as stats list it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Seen {
-    method: String,
-    host: String,
-    path: String,
-}
-
-impl Seen {
-    fn of(request: &Request) -> Self {
-        Self {
-            method: request.method.clone(),
-            host: request.host.clone(),
-            path: request.target(),
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let Self { method, host, path } = self;
-        json!({"method": method, "host": host, "path": path})
-    }
-}
-
-impl Session {
+impl OpenSession {
     pub(super) fn new(id: String, number: u64, start: Start) -> Self {
         let Start {
             mode,
@@ -99,16 +70,17 @@ impl Session {
             policy_document,
             case: None,
             rules: Vec::new(),
-            rules_document: json!({"version": 1, "rules": []}),
+            rules_document: None,
             auth_fixtures: Value::Null,
-            record: Record::default(),
+            stats: SessionStats::default(),
+            closed: false,
             capture: Capture::default(),
             case_id,
         }
     }
 
-    /// Makes a change; the answer has the new revision.
-    pub(super) fn apply(&mut self, change: Change) -> Value {
+    /// Makes a change; the new revision.
+    pub(super) fn apply(&mut self, change: Change) -> u64 {
         match change {
             Change::Case(case) => self.case = Some(case),
             Change::Rules(rules, document) => {
@@ -122,10 +94,21 @@ impl Session {
             Change::AuthFixtures(fixtures) => self.auth_fixtures = fixtures,
         }
         self.revision += 1;
-        json!({"sessionId": self.id, "sessionRevision": self.revision})
+        self.revision
     }
 
-    pub(super) fn decide(&mut self, asked: &Asked<'_>) -> Verdict {
+    /// Whether it is open, and marks it as used just now.
+    pub(super) fn is_open(&mut self) -> bool {
+        self.used = Instant::now();
+        !self.closed
+    }
+
+    /// Closes it; nothing that comes later has an effect.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn decide(&mut self, asked: &Asked<'_>) -> Ruling {
         let no_rules = &mut Vec::new();
         let (case_service, case_rules) = match &mut self.case {
             Some(case) => (case.service.as_deref(), &mut case.rules),
@@ -155,11 +138,11 @@ impl Session {
                 Layer::Session => format!("rules[{n}]"),
             })
         });
-        self.record.note(request, &decision.answer, rule.as_deref());
+        note(&mut self.stats, request, &decision.answer, rule.clone());
         if decision.answer == Answer::Miss {
-            self.record.miss(request, decision.nearest.clone());
+            note_miss(&mut self.stats, request, decision.nearest.as_ref());
         }
-        Verdict {
+        Ruling {
             answer: decision.answer,
             rule,
             nearest: decision.nearest,
@@ -168,11 +151,11 @@ impl Session {
     }
 
     /// Takes a recorded exchange: kept by a capture session, counted by any other.
-    pub(super) fn extract(&mut self, span: ScopedSpan) -> Result<(), ControlError> {
+    pub(super) fn extract(&mut self, span: Captured) -> Result<(), ControlError> {
         if self.mode == Mode::Capture {
             self.capture.add(&self.id, span)?;
         }
-        self.record.extracted += 1;
+        self.stats.extracted_spans += 1;
         Ok(())
     }
 
@@ -184,11 +167,14 @@ impl Session {
         open: usize,
     ) -> bool {
         let distrusts = self.policy.distrusts_uncorrelated(&request.host);
-        let mut call = Seen::of(request).to_value();
-        call["reason"] = reason.into();
-        call["openSessions"] = open.into();
-        call["distrusted"] = distrusts.into();
-        push_limited(&mut self.record.uncorrelated, call);
+        push_limited(&mut self.stats.uncorrelated, || UncorrelatedCall {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: request.target(),
+            reason: reason.to_owned(),
+            open_sessions: open as u64,
+            distrusted: distrusts,
+        });
         !distrusts
     }
 
@@ -217,40 +203,32 @@ impl Session {
         })
     }
 
-    pub(super) fn stats(&self) -> Value {
-        let Record {
-            injected,
-            extracted,
-            strict_misses,
-            misses,
-            calls,
-            uncorrelated,
-        } = &self.record;
-        let misses = misses.iter().map(|(seen, count, nearest)| {
-            let mut miss = seen.to_value();
-            miss["count"] = (*count).into();
-            if let Some(nearest) = nearest {
-                miss["nearest"] = nearest.to_value();
-            }
-            miss
-        });
+    pub(super) fn stats(&self) -> SessionStats {
+        SessionStats {
+            rule_uses: Some(self.rules.iter().map(|state| state.uses).collect()),
+            ..self.stats.clone()
+        }
+    }
+
+    pub(super) fn stats_value(&self) -> Value {
         let mut stats = self.head();
-        stats["stats"] = json!({
-            "injectedSpans": injected,
-            "extractedSpans": extracted,
-            "strictMisses": strict_misses,
-            "misses": misses.collect::<Vec<_>>(),
-            "calls": calls,
-            "uncorrelated": uncorrelated,
-            "ruleUses": self.rules.iter().map(|state| state.uses).collect::<Vec<_>>(),
-        });
+        // Numbers, texts and lists of them: none of it can fail.
+        stats["stats"] = serde_json::to_value(self.stats()).unwrap_or_default();
         stats
     }
 
     pub(super) fn state(&self) -> Value {
-        let mut state = self.stats();
-        state["policy"] = self.policy_document.clone();
-        state["rules"] = self.rules_document["rules"].clone();
+        let mut state = self.stats_value();
+        let policy = self.policy_document.clone();
+        state["policy"] = policy.unwrap_or_else(|| self.policy.to_value());
+        state["rules"] = match &self.rules_document {
+            Some(document) => document["rules"].clone(),
+            None => self
+                .rules
+                .iter()
+                .map(|state| state.rule.to_value())
+                .collect(),
+        };
         state["authFixtures"] = fixture_names(&self.auth_fixtures);
         state["caseSummary"] = match &self.case {
             Some(case) => json!({"caseId": case.id, "traceCount": case.traces}),
@@ -272,27 +250,49 @@ fn fixture_names(fixtures: &Value) -> Value {
     })
 }
 
-impl Record {
-    fn note(&mut self, request: &Request, answer: &Answer, rule: Option<&str>) {
-        if matches!(answer, Answer::Mock { .. } | Answer::Error(_)) {
-            self.injected += 1;
-        }
-        let mut call = Seen::of(request).to_value();
-        call["answer"] = answer.word().into();
-        if let Some(rule) = rule {
-            call["rule"] = rule.into();
-        }
-        push_limited(&mut self.calls, call);
+/// Counts and lists a call.
+fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Option<String>) {
+    if matches!(answer, Answer::Mock { .. } | Answer::Error(_)) {
+        stats.injected_spans += 1;
     }
+    push_limited(&mut stats.calls, || OutboundCall {
+        method: request.method.clone(),
+        host: request.host.clone(),
+        path: request.target(),
+        answer: answer.word().to_owned(),
+        rule,
+    });
+}
 
-    fn miss(&mut self, request: &Request, nearest: Option<Nearest>) {
-        self.strict_misses += 1;
-        let seen = Seen::of(request);
-        if let Some((_, count, _)) = self.misses.iter_mut().find(|(known, ..)| *known == seen) {
-            *count += 1;
-        } else if self.misses.len() < MOST_LISTED {
-            self.misses.push((seen, 1, nearest));
-        }
+/// Counts and lists a miss, equal ones together.
+fn note_miss(stats: &mut SessionStats, request: &Request, nearest: Option<&Nearest>) {
+    stats.strict_misses += 1;
+    let path = request.target();
+    let known = stats.misses.iter_mut().find(|known| {
+        known.method == request.method && known.host == request.host && known.path == path
+    });
+    match known {
+        Some(known) => known.count += 1,
+        None => push_limited(&mut stats.misses, || Miss {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path,
+            count: 1,
+            nearest: nearest.map(nearest_rule),
+        }),
+    }
+}
+
+fn nearest_rule(nearest: &Nearest) -> NearestRule {
+    let Nearest {
+        rule,
+        difference: Difference { field, wanted, has },
+    } = nearest.clone();
+    NearestRule {
+        rule,
+        field,
+        wanted,
+        has,
     }
 }
 
@@ -305,11 +305,11 @@ fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -
         };
         Nearest {
             rule: rules[n].rule.name.clone().unwrap_or_default(),
-            difference: Difference {
-                field: "scheme".to_owned(),
-                wanted: "http".to_owned(),
-                has: "https, which this proxy can't look into; call the host by http".to_owned(),
-            },
+            difference: Difference::new(
+                "scheme",
+                "http",
+                "https, which this proxy can't look into; call the host by http",
+            ),
         }
     });
     Decision {
@@ -319,8 +319,8 @@ fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -
     }
 }
 
-fn push_limited(list: &mut Vec<Value>, value: Value) {
+fn push_limited<T>(list: &mut Vec<T>, item: impl FnOnce() -> T) {
     if list.len() < MOST_LISTED {
-        list.push(value);
+        list.push(item());
     }
 }

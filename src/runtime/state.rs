@@ -1,22 +1,25 @@
-//! The sessions of a runtime, and what each call of the control API does to them.
+//! The sessions of a runtime, and what is asked and told of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use base64::Engine as _;
 use serde_json::{Value, json};
 
+use super::capture::Captured;
 use super::change::{Change, Start};
 use super::metrics::Metrics;
-use super::otlp;
-use super::session::{Asked, Session};
-use super::{Oracle, Verdict};
-use crate::case::ScopedSpan;
-use crate::control::{Action, Call, ControlError, Runtime, SCHEMA_VERSION, SPEC_VERSION};
-use crate::error::{RuntimeError, SoftprobeError};
-use crate::http::{Direction, Request};
+use super::session::{Asked, OpenSession};
+use crate::base::encoding::encode_base64url;
+use crate::base::http::{Direction, Request};
+use crate::case::{Case, Recording};
+use crate::control::{
+    Action, Backend, Call, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
+    SPEC_VERSION, SessionStats,
+};
+use crate::error::SoftprobeError;
+use crate::rule::{Policy, Rule};
 
 const MOST_SESSIONS: usize = 10_000;
 const MOST_TRACES: usize = 100_000;
@@ -24,7 +27,7 @@ const MOST_TRACES: usize = 100_000;
 /// A runtime inside this process. Clones share their sessions.
 #[derive(Clone)]
 pub struct EmbeddedRuntime {
-    state: Arc<Mutex<State>>,
+    sessions: Arc<Mutex<Sessions>>,
     most_sessions: usize,
     pub(super) metrics: Metrics,
 }
@@ -32,7 +35,7 @@ pub struct EmbeddedRuntime {
 impl fmt::Debug for EmbeddedRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedRuntime")
-            .field("sessions", &self.lock().sessions.len())
+            .field("sessions", &self.lock().open.len())
             .finish_non_exhaustive()
     }
 }
@@ -52,21 +55,13 @@ pub(crate) struct Ended {
     pub(crate) capture: Option<Value>,
 }
 
+/// Where sessions are found. Its lock is held to look one up and no longer: a session has a lock of its own, under
+/// which rules are evaluated.
 #[derive(Default)]
-struct State {
-    sessions: HashMap<String, Session>,
+struct Sessions {
+    open: HashMap<String, Arc<Mutex<OpenSession>>>,
     started: u64,
     traces: HashMap<String, String>,
-}
-
-impl State {
-    /// The session, marked as used just now.
-    fn session(&mut self, id: &str) -> Result<&mut Session, ControlError> {
-        let unknown = || ControlError::unknown_session(id);
-        let session = self.sessions.get_mut(id).ok_or_else(unknown)?;
-        session.used = Instant::now();
-        Ok(session)
-    }
 }
 
 impl EmbeddedRuntime {
@@ -78,7 +73,7 @@ impl EmbeddedRuntime {
     /// A runtime that holds this many sessions at the most at one time.
     pub fn with_most_sessions(most_sessions: usize) -> Self {
         Self {
-            state: Arc::default(),
+            sessions: Arc::default(),
             most_sessions,
             metrics: Metrics::default(),
         }
@@ -89,14 +84,20 @@ impl EmbeddedRuntime {
     /// It stays so when the session is closed, for a late call must not fall to another one; beyond
     /// 100,000 traces those of closed sessions are forgotten.
     pub fn issue_trace(&self, trace_id: &str, session: &str) {
-        let state = &mut *self.lock();
-        if state.traces.len() >= MOST_TRACES {
-            let sessions = &state.sessions;
-            state
-                .traces
-                .retain(|_, session| sessions.contains_key(session));
+        let Sessions { open, traces, .. } = &mut *self.lock();
+        if traces.len() >= MOST_TRACES {
+            traces.retain(|_, session| open.contains_key(session));
         }
-        state.traces.insert(trace_id.to_owned(), session.to_owned());
+        traces.insert(trace_id.to_owned(), session.to_owned());
+    }
+
+    /// The ids of the open sessions, in the order they were started.
+    pub fn open_sessions(&self) -> Vec<String> {
+        let all = self.all().into_iter();
+        let mut open: Vec<(u64, String)> =
+            all.map(|(id, shared)| (lock(&shared).number, id)).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Closes every session that is open, and says how many there were.
@@ -122,45 +123,110 @@ impl EmbeddedRuntime {
         self.end(|_| true)
     }
 
-    fn end(&self, ends: impl Fn(&Session) -> bool) -> Vec<Ended> {
-        let mut state = self.lock();
-        let ids: Vec<String> = state
-            .sessions
-            .iter()
-            .filter(|(_, session)| ends(session))
-            .map(|(id, _)| id.clone())
-            .collect();
-        let mut ended: Vec<Ended> = ids
-            .into_iter()
-            .map(|id| Ended {
-                capture: state
-                    .sessions
-                    .remove(&id)
-                    .and_then(|session| session.recorded()),
+    fn end(&self, ends: impl Fn(&OpenSession) -> bool) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for (id, shared) in self.all() {
+            let mut session = lock(&shared);
+            if !ends(&session) {
+                continue;
+            }
+            let capture = session.recorded();
+            session.close();
+            drop(session);
+            self.forget(&id);
+            ended.push(Ended {
                 session: id,
-            })
-            .collect();
+                capture,
+            });
+        }
         ended.sort_by(|a, b| a.session.cmp(&b.session));
-        self.note_open(&state);
         ended
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change under this lock is complete before anything in it can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        lock(&self.sessions)
     }
 
-    fn note_open(&self, state: &State) {
-        let open = i64::try_from(state.sessions.len()).unwrap_or(i64::MAX);
+    /// The open sessions with their ids.
+    fn all(&self) -> Vec<(String, Arc<Mutex<OpenSession>>)> {
+        let sessions = self.lock();
+        let open = sessions.open.iter();
+        open.map(|(id, session)| (id.clone(), Arc::clone(session)))
+            .collect()
+    }
+
+    fn forget(&self, id: &str) {
+        let mut sessions = self.lock();
+        sessions.open.remove(id);
+        self.note_open(&sessions);
+    }
+
+    fn note_open(&self, sessions: &Sessions) {
+        let open = i64::try_from(sessions.open.len()).unwrap_or(i64::MAX);
         self.metrics.open.set(open);
     }
 
-    /// Carries a call out.
+    /// Works on an open session, alone.
+    fn with<T>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&mut OpenSession) -> Result<T, ControlError>,
+    ) -> Result<T, ControlError> {
+        let unknown = || ControlError::unknown_session(id);
+        let shared = self
+            .lock()
+            .open
+            .get(id)
+            .map(Arc::clone)
+            .ok_or_else(unknown)?;
+        let mut session = lock(&shared);
+        if !session.is_open() {
+            return Err(unknown());
+        }
+        work(&mut session)
+    }
+
+    /// Opens a session; its id.
+    fn open(&self, start: Start) -> Result<String, ControlError> {
+        let id = new_session_id()?;
+        let mut sessions = self.lock();
+        if sessions.open.len() >= self.most_sessions {
+            return Err(ControlError::new(
+                503,
+                "too_many_sessions",
+                format!("{} sessions are open; close some", self.most_sessions),
+            ));
+        }
+        sessions.started += 1;
+        let session = OpenSession::new(id.clone(), sessions.started, start);
+        let shared = Arc::new(Mutex::new(session));
+        sessions.open.insert(id.clone(), shared);
+        self.metrics.started.inc();
+        self.note_open(&sessions);
+        Ok(id)
+    }
+
+    /// Closes a session; what `last` makes of it before it is gone.
+    fn shut<T>(
+        &self,
+        id: &str,
+        last: impl FnOnce(&OpenSession) -> Result<T, ControlError>,
+    ) -> Result<T, ControlError> {
+        let kept = self.with(id, |session| {
+            let kept = last(session)?;
+            session.close();
+            Ok(kept)
+        })?;
+        self.forget(id);
+        Ok(kept)
+    }
+
+    /// Carries a call out that came over a wire; the JSON of its answer.
     ///
     /// # Errors
     ///
     /// As the contract's table of errors has them.
-    pub fn handle(&self, call: &Call) -> Result<Value, ControlError> {
+    pub(crate) fn handle(&self, call: &Call) -> Result<Value, ControlError> {
         match call {
             Call::Health => Ok(json!({
                 "status": "ok",
@@ -172,82 +238,69 @@ impl EmbeddedRuntime {
                 "specVersion": SPEC_VERSION,
                 "schemaVersion": SCHEMA_VERSION,
             })),
-            Call::Start { body } => self.start(body),
+            Call::Start { body } => {
+                let id = self.open(Start::read(body)?)?;
+                Ok(json!({"sessionId": id, "sessionRevision": 0}))
+            }
             Call::Sessions => Ok(self.list()),
             Call::Session { id, action } => self.act(id, action),
         }
     }
 
-    fn start(&self, body: &Value) -> Result<Value, ControlError> {
-        let start = Start::read(body)?;
-        let id = new_session_id()?;
-        let mut state = self.lock();
-        if state.sessions.len() >= self.most_sessions {
-            return Err(ControlError::new(
-                503,
-                "too_many_sessions",
-                format!("{} sessions are open; close some", self.most_sessions),
-            ));
-        }
-        state.started += 1;
-        let session = Session::new(id.clone(), state.started, start);
-        state.sessions.insert(id.clone(), session);
-        self.metrics.started.inc();
-        self.note_open(&state);
-        Ok(json!({"sessionId": id, "sessionRevision": 0}))
-    }
-
     fn list(&self) -> Value {
-        let state = self.lock();
-        let sessions: BTreeMap<u64, Value> = state
-            .sessions
-            .values()
-            .map(|session| (session.number, session.head()))
+        let sessions: BTreeMap<u64, Value> = self
+            .all()
+            .iter()
+            .map(|(_, shared)| {
+                let session = lock(shared);
+                (session.number, session.head())
+            })
             .collect();
         json!({"sessions": sessions.into_values().collect::<Vec<_>>()})
     }
 
     fn act(&self, id: &str, action: &Action) -> Result<Value, ControlError> {
-        // Documents are read before the lock is taken: a large one must not hold up a proxy.
-        let change = Change::read(action)?;
-        let mut state = self.lock();
-        let session = state.session(id)?;
-        match (change, action) {
-            (Some(change), _) => Ok(session.apply(change)),
-            (None, Action::State) => Ok(session.state()),
-            (None, Action::Case) => session.captured(),
-            (None, Action::Close(closing)) => {
-                if closing.out.is_some() {
-                    return Err(ControlError::invalid(
-                        "out: only a server that was started with a folder for captures writes \
-                         files; ask for the case with include=case, or GET its /case",
-                    ));
-                }
+        // Documents are read before a lock is taken: a large one must not hold up a proxy.
+        if let Some(change) = Change::read(action)? {
+            let revision = self.with(id, |session| Ok(session.apply(change)))?;
+            return Ok(json!({"sessionId": id, "sessionRevision": revision}));
+        }
+        match action {
+            Action::State => self.with(id, |session| Ok(session.state())),
+            Action::Case => self.with(id, |session| session.captured()),
+            Action::Close(closing) => {
                 let mut answer = json!({"sessionId": id, "closed": true});
-                if closing.include_case {
-                    answer["case"] = session.captured()?;
+                let case = self.shut(id, |session| {
+                    if closing.out.is_some() {
+                        return Err(ControlError::invalid(
+                            "out: only a server that was started with a folder for captures writes \
+                             files; ask for the case with include=case, or GET its /case",
+                        ));
+                    }
+                    closing.include_case.then(|| session.captured()).transpose()
+                })?;
+                if let Some(case) = case {
+                    answer["case"] = case;
                 }
-                state.sessions.remove(id);
-                self.note_open(&state);
                 Ok(answer)
             }
-            (None, _) => Ok(session.stats()),
+            _ => self.with(id, |session| Ok(session.stats_value())),
         }
     }
 
-    /// What answers a call of a session.
-    pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Verdict, ControlError> {
-        // Decision and counting are one step under the lock: that makes `consume: once` atomic.
-        let verdict = self.lock().session(id)?.decide(asked);
-        let answer = verdict.answer.word();
+    /// What a call of a session gets.
+    pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
+        // Decision and counting are one step under the session's lock: that makes `consume: once` atomic.
+        let ruling = self.with(id, |session| Ok(session.decide(asked)))?;
+        let answer = ruling.answer.word();
         self.metrics.calls.with_label_values(&[answer]).inc();
-        Ok(verdict)
+        Ok(ruling)
     }
 
     /// Takes a recorded exchange.
-    pub(super) fn extract(&self, id: &str, span: ScopedSpan) -> Result<(), ControlError> {
+    pub(super) fn extract(&self, id: &str, span: Captured) -> Result<(), ControlError> {
         self.metrics.extracted.inc();
-        self.lock().session(id)?.extract(span)
+        self.with(id, |session| session.extract(span))
     }
 
     /// Lists a call that fits no session in all that are open, and says whether it may pass.
@@ -256,20 +309,89 @@ impl EmbeddedRuntime {
             .calls
             .with_label_values(&["uncorrelated"])
             .inc();
-        let mut state = self.lock();
-        let open = state.sessions.len();
+        let all = self.all();
         let mut passes = false;
-        for session in state.sessions.values_mut() {
-            passes |= session.note_uncorrelated(request, reason, open);
+        for (_, shared) in &all {
+            passes |= lock(shared).note_uncorrelated(request, reason, all.len());
         }
         passes
     }
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is complete before anything in it can panic.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A refusal as a caller in this process is told of it.
+fn refused(path: &str) -> impl Fn(ControlError) -> SoftprobeError {
+    move |error| error.at(format!("embedded:{path}")).into()
+}
+
+fn refused_on(session: &str, step: &str) -> impl Fn(ControlError) -> SoftprobeError {
+    move |error| {
+        let url = format!("embedded:/v1/sessions/{session}/{step}");
+        error.at(url).into()
+    }
+}
+
 impl Runtime for EmbeddedRuntime {
-    fn call(&self, call: &Call) -> Result<Value, SoftprobeError> {
-        self.handle(call)
-            .map_err(|error| refused(&error, &call.route().path))
+    fn start(&self, mode: Mode, policy: Option<&Policy>) -> Result<String, SoftprobeError> {
+        let start = Start {
+            mode,
+            policy: policy.cloned().unwrap_or_default(),
+            policy_document: None,
+            case_id: None,
+        };
+        self.open(start).map_err(refused("/v1/sessions"))
+    }
+
+    fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError> {
+        Change::case(case)
+            .and_then(|change| self.with(session, |session| Ok(session.apply(change))))
+            .map(drop)
+            .map_err(refused_on(session, "load-case"))
+    }
+
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError> {
+        let change = Change::Rules(rules.to_vec(), None);
+        self.with(session, |session| Ok(session.apply(change)))
+            .map(drop)
+            .map_err(refused_on(session, "rules"))
+    }
+
+    fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError> {
+        let change = Change::Policy(policy.clone(), None);
+        self.with(session, |session| Ok(session.apply(change)))
+            .map(drop)
+            .map_err(refused_on(session, "policy"))
+    }
+
+    fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError> {
+        Change::auth_fixtures(fixtures)
+            .and_then(|change| self.with(session, |session| Ok(session.apply(change))))
+            .map(drop)
+            .map_err(refused_on(session, "fixtures/auth"))
+    }
+
+    fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError> {
+        self.with(session, |session| Ok(session.stats()))
+            .map_err(refused_on(session, "stats"))
+    }
+
+    fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        self.with(session, |session| session.captured())
+            .map_err(refused_on(session, "case"))
+    }
+
+    fn close(&self, session: &str) -> Result<(), SoftprobeError> {
+        self.shut(session, |_| Ok(()))
+            .map_err(refused_on(session, "close"))
+    }
+
+    fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        self.shut(session, OpenSession::captured)
+            .map_err(refused_on(session, "close"))
     }
 
     fn address(&self) -> &str {
@@ -277,21 +399,19 @@ impl Runtime for EmbeddedRuntime {
     }
 }
 
-fn refused(error: &ControlError, path: &str) -> SoftprobeError {
-    RuntimeError {
-        status: error.status,
-        body: error.to_value().to_string(),
-        url: format!("embedded:{path}"),
+impl From<&EmbeddedRuntime> for Backend {
+    fn from(runtime: &EmbeddedRuntime) -> Self {
+        Self(Arc::new(runtime.clone()))
     }
-    .into()
 }
 
 impl Oracle for EmbeddedRuntime {
+    fn blocks(&self) -> bool {
+        false
+    }
+
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
-        let state = self.lock();
-        let mut open: Vec<_> = state.sessions.iter().collect();
-        open.sort_by_key(|(_, session)| session.number);
-        Ok(open.into_iter().map(|(id, _)| id.clone()).collect())
+        Ok(Self::open_sessions(self))
     }
 
     fn issue_trace(&self, trace_id: &str, session: &str) {
@@ -302,7 +422,7 @@ impl Oracle for EmbeddedRuntime {
         self.lock().traces.get(trace_id).cloned()
     }
 
-    fn decide(&self, id: &str, request: &Request) -> Result<Option<Verdict>, SoftprobeError> {
+    fn decide(&self, id: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
         let asked = Asked {
             request,
             direction: Direction::Outbound,
@@ -313,8 +433,12 @@ impl Oracle for EmbeddedRuntime {
         Ok(self.ask(id, &asked).ok())
     }
 
-    fn record(&self, document: &Value) -> Result<(), SoftprobeError> {
-        otlp::take_traces(self, document).map_err(|error| refused(&error, "/v1/traces"))
+    fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {
+        let Some(session) = recording.session else {
+            return Ok(());
+        };
+        self.extract(session, Captured::from(recording))
+            .map_err(refused("/v1/traces"))
     }
 
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
@@ -331,6 +455,5 @@ fn new_session_id() -> Result<String, ControlError> {
             format!("no random numbers to be had: {error}"),
         )
     })?;
-    let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
-    Ok(format!("sess_{text}"))
+    Ok(format!("sess_{}", encode_base64url(&bytes)))
 }

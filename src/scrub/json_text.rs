@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::cursor::Cursor;
 use super::secrets::{Secrets, is_secret_name};
 use super::text;
-use crate::json::Query;
+use crate::base::encoding::split_mark;
+use crate::base::json::Query;
 use crate::otlp::json::field;
-use crate::reader::split_mark;
 
 /// What a value is that the user's rules select.
 const BY_RULE: &str = "JSONPath of the rules";

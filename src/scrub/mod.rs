@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::decode::decoded;
-use crate::http::Headers;
-use crate::json::Query;
-use crate::otlp::json::{Any, decode_base64, field};
-use crate::reader::{Node, Problems};
+use crate::base::decode::decoded;
+use crate::base::document::{Node, Problems};
+use crate::base::encoding::decode_base64;
+use crate::base::http::Headers;
+use crate::base::json::Query;
+use crate::otlp::json::{Any, field};
 pub(crate) use rewrite::{repeated_member, rewrite};
 use secrets::Secrets;
 
@@ -300,7 +301,7 @@ impl Pass<'_> {
         }
         let bytes = match Any::read(value) {
             Ok(Any::Bytes(bytes)) => bytes,
-            Ok(Any::Text(text)) => decode_base64(&text).unwrap_or_default(),
+            Ok(Any::Text(text)) => decode_base64(text).unwrap_or_default(),
             _ => return false,
         };
         let (plain, undecodable) = decoded(&encoding.headers, &bytes);
@@ -308,7 +309,7 @@ impl Pass<'_> {
             self.found.unread.push(self.place.clone());
             return false;
         }
-        let Ok(mut text) = String::from_utf8(plain) else {
+        let Ok(mut text) = String::from_utf8(plain.into_owned()) else {
             self.found.opaque.push(self.place.clone());
             return false;
         };

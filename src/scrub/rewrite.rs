@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use crate::reader::split_mark;
+use crate::base::encoding::split_mark;
 
 /// The text of `old`, changed to be that of `new`. The text has to be JSON.
 pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {

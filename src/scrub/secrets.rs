@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use regex::{Captures, Regex};
 use sha2::Sha256;
 
-use crate::otlp::json::hex;
+use crate::base::encoding::hex;
 
 /// What every placeholder of a token starts with.
 const MARK: &str = "scrubbed-";

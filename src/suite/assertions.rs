@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::request::read_hook;
+use crate::base::document::{Field, Fields, Node, Problems, Shape, names};
+use crate::base::json::Query;
 use crate::compare::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 use crate::hook::{Hook, HookKind, Hooks};
-use crate::json::Query;
-use crate::reader::{Field, Fields, Node, Problems, Shape, names};
-use crate::rule::when::{compile_query, compile_regex, read_header_match};
+use crate::rule::{compile_query, compile_regex, read_header_match};
 
 /// What is asserted, hooks included.
 #[derive(Debug, Clone, Default)]

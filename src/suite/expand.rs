@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::reader::{Place, Problems};
+use crate::base::document::{Place, Problems};
 
 /// Name to value.
 pub(super) type Variables = BTreeMap<String, String>;

@@ -3,7 +3,7 @@
 use super::assertions::ASSERTIONS;
 use super::mocks::{MOCKS, UNUSED};
 use super::request::REQUEST;
-use crate::reader::{Field, Fields, Shape};
+use crate::base::document::{Field, Fields, Shape};
 use crate::rule::POLICY;
 
 const REQUEST_FIELD: Field = Field::new(

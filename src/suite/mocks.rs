@@ -1,14 +1,15 @@
 //! `mocks`: what answers the outbound calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::request::read_hook;
+use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape, names};
+use crate::base::http::{Direction, Response};
 use crate::case::Predicate;
 use crate::hook::{Hook, HookKind, Hooks};
-use crate::http::{Direction, Response};
-use crate::reader::{Field, Fields, Node, Object, Place, Problems, Shape, names};
 use crate::rule::{
     CONSUMES, Consume, LONGEST_DELAY_MS, RESPONSE, WHEN, When, read_consume, read_error,
     read_latency, read_response,
@@ -19,10 +20,8 @@ use crate::rule::{
 pub(crate) struct MockPlan {
     /// Its name in reports and for merging.
     pub name: String,
-    /// The rule's `when`, `direction` filled in.
-    pub when: Map<String, Value>,
-    /// The lookup fields of `when`.
-    pub predicate: Predicate,
+    /// Which calls it answers, and which exchanges it looks up; its direction is filled in.
+    pub when: Arc<When>,
     /// What it does.
     pub action: MockAction,
     /// The hook that changes its response.
@@ -262,12 +261,9 @@ pub(super) fn read(
 impl MockPlan {
     /// `mocks: auto`
     fn auto() -> Self {
-        let mut when = Map::new();
-        when.insert("direction".to_owned(), "outbound".into());
         Self {
             name: "auto".to_owned(),
-            when,
-            predicate: Predicate::outbound(),
+            when: Arc::new(Predicate::outbound().into()),
             action: MockAction::Respond(MockSource::Case(Expect::Any)),
             hook: None,
             priority: 0,
@@ -291,7 +287,7 @@ impl MockPlan {
             None => fallback.to_owned(),
         };
         // Everything is read before anything is given up, so that every fault is reported.
-        let matched = read_match(object.get("match"), problems);
+        let when = read_match(object.get("match"), problems);
         let action = read_action(&object, problems);
         let hook = object
             .get("hook")
@@ -308,11 +304,9 @@ impl MockPlan {
         let unused = object
             .get("unused")
             .and_then(|node| read_unused(&node, problems));
-        let (when, predicate) = matched?;
         let mock = Self {
             name,
-            when,
-            predicate,
+            when: Arc::new(when?),
             action: action?,
             hook,
             priority: priority.unwrap_or_default(),
@@ -325,30 +319,13 @@ impl MockPlan {
     }
 }
 
-fn read_match(
-    node: Option<Node<'_>>,
-    problems: &mut Problems,
-) -> Option<(Map<String, Value>, Predicate)> {
-    let mut when = Map::new();
-    let mut predicate = Predicate::new();
-    if let Some(node) = node {
-        When::read(&node, problems)?;
-        let text = |name: &str| Some(node.value.get(name)?.as_str()?.to_owned());
-        predicate = Predicate {
-            direction: text("direction").and_then(|name| Direction::from_name(&name)),
-            service: text("service"),
-            host: text("host"),
-            host_suffix: text("hostSuffix"),
-            method: text("method"),
-            path: text("path"),
-            path_prefix: text("pathPrefix"),
-        };
-        when.extend(node.value.as_object().cloned().unwrap_or_default());
-    }
-    let direction = predicate.direction.unwrap_or(Direction::Outbound);
-    predicate.direction = Some(direction);
-    when.insert("direction".to_owned(), direction.name().into());
-    Some((when, predicate))
+fn read_match(node: Option<Node<'_>>, problems: &mut Problems) -> Option<When> {
+    let mut when = match node {
+        Some(node) => When::read(&node, problems)?,
+        None => When::default(),
+    };
+    when.lookup.direction.get_or_insert(Direction::Outbound);
+    Some(when)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -22,8 +22,8 @@ pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
 
+use crate::base::document::{Node, Object, Place, Problems};
 use crate::hook::Hooks;
-use crate::reader::{Node, Object, Place, Problems};
 use crate::rule::Policy;
 use fields::{ENTRY, SETTINGS, SUITE};
 

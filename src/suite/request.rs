@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::document::{Field, Fields, Node, Object, Problems, Shape, names};
+use crate::base::http::{Headers, Request, join_target, split_target, split_url};
 use crate::hook::{Hook, HookKind, Hooks};
-use crate::http::{Headers, Request, join_target, split_target, split_url};
-use crate::reader::{Field, Fields, Node, Object, Problems, Shape, names};
-use crate::rule::{body_bytes, is_header_name};
+use crate::rule::{NO_HEADER_NAME, NO_HEADER_VALUE, body_bytes, is_header_name, is_header_value};
 
 /// What is sent to the application.
 #[derive(Debug, Clone)]
@@ -202,7 +202,7 @@ impl Overrides {
         if let Some(headers) = object.get("headers").and_then(|n| n.map(problems)) {
             for (name, node) in headers.members() {
                 if !is_header_name(name) {
-                    problems.add(&node.place, "not a header name");
+                    problems.add(&node.place, NO_HEADER_NAME);
                 }
                 let values = match node.value {
                     Value::Null => None,
@@ -212,9 +212,9 @@ impl Overrides {
                 if values
                     .iter()
                     .flatten()
-                    .any(|v| v.contains(['\r', '\n', '\0']))
+                    .any(|v| !is_header_value(v.as_bytes()))
                 {
-                    problems.add(&node.place, "a header value has no line breaks and no NUL");
+                    problems.add(&node.place, NO_HEADER_VALUE);
                 }
                 fields.headers.push((name.to_owned(), values));
             }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::SUITE;
-use crate::reader::{Fields, Shape};
+use crate::base::document::{Fields, Shape};
 
 /// The JSON Schema (draft 7, which editors know) of a suite's YAML.
 pub(crate) fn schema() -> Value {

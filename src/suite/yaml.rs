@@ -7,7 +7,7 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
-use crate::reader::{Place, Problem, Problems, Step};
+use crate::base::document::{Place, Problem, Problems, Step};
 
 /// A suite file larger than this is refused.
 const LARGEST_FILE: usize = 1024 * 1024;

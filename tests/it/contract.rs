@@ -47,7 +47,7 @@ fn over_all(test: impl Fn(&Way)) {
         server: Some(served.address()),
     });
     let remote = at(&served.url()).runtime();
-    let proxy = Proxy::start_remote(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+    let proxy = Proxy::start(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
     test(&Way {
         name: "a proxy elsewhere",
         softprobe: at(&served.url()).build(),
@@ -485,7 +485,7 @@ fn a_rules_delay_works_behind_every_proxy() {
     let remote = at(&served.url())
         .timeout(std::time::Duration::from_secs(2))
         .runtime();
-    let proxy = Proxy::start_remote(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+    let proxy = Proxy::start(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
     let session = at(&served.url())
         .build()
         .start_session(Mode::Replay)

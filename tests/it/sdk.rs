@@ -43,10 +43,11 @@ fn a_refusal_has_status_body_and_url() {
         panic!();
     };
     assert_eq!(
-        (error.status, error.url),
+        (error.status, error.url.clone()),
         (500, format!("{}/v1/sessions", stub.url()))
     );
-    assert!(error.body.contains("internal_error"));
+    assert!(error.body().contains("internal_error"));
+    assert_eq!(error.code.as_deref(), Some("internal_error"));
 }
 
 #[test]

@@ -1,0 +1,300 @@
+//! A value at its place: what may stand there, read strictly.
+
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::problem::Problems;
+
+/// A value at its place. Every reading function returns `None` after it has added to `problems`.
+#[derive(Debug, Clone)]
+pub(crate) struct Node<'a> {
+    /// What stands there.
+    pub(crate) value: &'a Value,
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// Whether a string that reads as a number or a boolean is one (suites, after `${VAR}`).
+    lenient: bool,
+}
+
+impl<'a> Node<'a> {
+    /// The root of a document.
+    pub(crate) fn root(value: &'a Value) -> Self {
+        Self::at(value, Place::root())
+    }
+
+    /// A value that stands somewhere inside a larger document.
+    pub(crate) fn at(value: &'a Value, place: Place) -> Self {
+        Self {
+            value,
+            place,
+            lenient: false,
+        }
+    }
+
+    /// The same, where text that reads as a number or a boolean counts as one.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// The members, when this is an object that has none but the `known` ones.
+    pub(crate) fn object(&self, known: &[&str], problems: &mut Problems) -> Option<Object<'a>> {
+        let object = self.map(problems)?;
+        for key in object.members.keys() {
+            if !known.contains(&key.as_str()) {
+                problems.add(&self.place.key(key), unknown_field(key, known));
+            }
+        }
+        Some(object)
+    }
+
+    /// The members, when this is an object, whatever they are called.
+    pub(crate) fn map(&self, problems: &mut Problems) -> Option<Object<'a>> {
+        match self.value {
+            Value::Object(members) => Some(Object {
+                members,
+                place: self.place.clone(),
+                lenient: self.lenient,
+            }),
+            _ => self.wrong("an object", problems),
+        }
+    }
+
+    /// The elements, when this is a list.
+    pub(crate) fn list(&self, problems: &mut Problems) -> Option<Vec<Node<'a>>> {
+        match self.value {
+            Value::Array(elements) => Some(
+                elements
+                    .iter()
+                    .enumerate()
+                    .map(|(n, value)| Node {
+                        value,
+                        place: self.place.index(n),
+                        lenient: self.lenient,
+                    })
+                    .collect(),
+            ),
+            _ => self.wrong("a list", problems),
+        }
+    }
+
+    /// The text, when this is a string.
+    pub(crate) fn string(&self, problems: &mut Problems) -> Option<String> {
+        match self.value {
+            Value::String(text) => Some(text.clone()),
+            _ => self.wrong("a string", problems),
+        }
+    }
+
+    /// The texts, when this is a list of strings.
+    pub(crate) fn strings(&self, problems: &mut Problems) -> Option<Vec<String>> {
+        let nodes = self.list(problems)?;
+        let texts: Vec<_> = nodes.iter().filter_map(|n| n.string(problems)).collect();
+        (texts.len() == nodes.len()).then_some(texts)
+    }
+
+    /// Name to text, in order, when this is an object of strings; numbers and booleans count as text.
+    pub(crate) fn string_map(&self, problems: &mut Problems) -> Option<Vec<(String, String)>> {
+        let object = self.map(problems)?;
+        Some(
+            object
+                .members()
+                .filter_map(|(name, node)| Some((name.to_owned(), node.scalar_text(problems)?)))
+                .collect(),
+        )
+    }
+
+    /// The text of a string, a number or a boolean.
+    pub(crate) fn scalar_text(&self, problems: &mut Problems) -> Option<String> {
+        match self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => self.wrong("a string", problems),
+        }
+    }
+
+    /// The number, when this is an integer between the two.
+    pub(crate) fn integer(&self, min: i64, max: i64, problems: &mut Problems) -> Option<i64> {
+        let number = match self.value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) if self.lenient => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (min..=max).contains(&number) => Some(number),
+            _ if max == i64::MAX && min == i64::MIN => self.wrong("an integer", problems),
+            _ if max == i64::MAX => self.wrong(&format!("an integer of at least {min}"), problems),
+            _ => self.wrong(&format!("an integer from {min} to {max}"), problems),
+        }
+    }
+
+    /// The number, when this is one.
+    pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
+        let number = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) if self.lenient => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if number.is_finite() => Some(number),
+            _ => self.wrong("a number", problems),
+        }
+    }
+
+    /// An HTTP status, 100 to 599 (and 600 to 999, which some send).
+    pub(crate) fn status(&self, problems: &mut Problems) -> Option<u16> {
+        let status = self.integer(100, 999, problems)?;
+        u16::try_from(status).ok()
+    }
+
+    /// The flag, when this is a boolean.
+    pub(crate) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
+        match self.value {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if self.lenient && text == "true" => Some(true),
+            Value::String(text) if self.lenient && text == "false" => Some(false),
+            _ => self.wrong("true or false", problems),
+        }
+    }
+
+    /// What stands beside the name in `choices`, when this is one of the names.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        choices: &[(&str, T)],
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let Value::String(text) = self.value else {
+            return self.wrong(&format!("one of {}", names.join(", ")), problems);
+        };
+        let found = choices.iter().find(|(name, _)| name == text);
+        if found.is_none() {
+            problems.add(
+                &self.place,
+                format!(
+                    "`{text}` is not one of {}{}",
+                    names.join(", "),
+                    did_you_mean(text, names.iter().copied())
+                ),
+            );
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
+    /// Adds that something else was wanted here.
+    pub(crate) fn wrong<T>(&self, wanted: &str, problems: &mut Problems) -> Option<T> {
+        problems.add(
+            &self.place,
+            format!("expected {wanted}, found {}", describe(self.value)),
+        );
+        None
+    }
+}
+
+/// The members of an object at its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Object<'a> {
+    members: &'a Map<String, Value>,
+    /// Where the object stands.
+    pub(crate) place: Place,
+    lenient: bool,
+}
+
+impl<'a> Object<'a> {
+    /// The member of that name, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Option<Node<'a>> {
+        self.members.get(name).map(|value| self.node(name, value))
+    }
+
+    /// The member of that name; a problem when it is not there.
+    pub(crate) fn require(&self, name: &str, problems: &mut Problems) -> Option<Node<'a>> {
+        let node = self.get(name);
+        if node.is_none() {
+            problems.add(&self.place, format!("`{name}` is missing"));
+        }
+        node
+    }
+
+    /// All members in order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> + '_ {
+        self.members
+            .iter()
+            .map(|(name, value)| (name.as_str(), self.node(name, value)))
+    }
+
+    fn node(&self, name: &str, value: &'a Value) -> Node<'a> {
+        Node {
+            value,
+            place: self.place.key(name),
+            lenient: self.lenient,
+        }
+    }
+}
+
+pub(super) fn unknown_field(key: &str, known: &[&str]) -> String {
+    let nearest = did_you_mean(key, known.iter().copied());
+    if known.is_empty() {
+        "unknown field; none is known here".to_owned()
+    } else if nearest.is_empty() {
+        format!("unknown field; known: {}", known.join(", "))
+    } else {
+        format!("unknown field{nearest}")
+    }
+}
+
+/// `; did you mean X?` for the nearest candidate, nothing where none is near.
+pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> String {
+    candidates
+        .map(|candidate| {
+            let distance =
+                strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
+            (distance, candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 3)
+        .min()
+        .map_or(String::new(), |(_, candidate)| {
+            format!("; did you mean {candidate}?")
+        })
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(flag) => format!("{flag}"),
+        Value::Number(number) => format!("{number}"),
+        Value::String(text) if text.chars().count() <= 40 => format!("the string `{text}`"),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_nearest_neighbour() {
+        let document = json!({"direciton": "outbound", "zzzzzz": 1});
+        let mut problems = Problems::default();
+        Node::at(&document, Place::root().key("rules").index(2).key("when"))
+            .object(&["direction", "host"], &mut problems);
+        assert_eq!(
+            problems.to_string(),
+            "rules[2].when.direciton: unknown field; did you mean direction?; \
+             rules[2].when.zzzzzz: unknown field; known: direction, host"
+        );
+    }
+
+    #[test]
+    fn text_counts_as_a_number_only_where_it_may() {
+        let value = json!("12");
+        let mut problems = Problems::default();
+        assert_eq!(Node::root(&value).integer(0, 99, &mut problems), None);
+        assert_eq!(problems.0.len(), 1);
+        let lenient = Node::root(&value).lenient();
+        assert_eq!(lenient.integer(0, 99, &mut problems), Some(12));
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests and responses as plain data.
+
+use std::fmt;
+
+use super::headers::Headers;
+
+/// Which way a message crossed the application under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Into the application.
+    Inbound,
+    /// Out of the application, to something it depends on.
+    Outbound,
+}
+
+impl Direction {
+    /// The direction of that name: `inbound` or `outbound`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "inbound" => Some(Self::Inbound),
+            "outbound" => Some(Self::Outbound),
+            _ => None,
+        }
+    }
+
+    /// `inbound` or `outbound`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an application under test sends or receives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// The method, as sent: `POST`.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The host, perhaps with a port: `api.stripe.com`.
+    pub host: String,
+    /// The path without its query: `/v1/payment_intents`.
+    pub path: String,
+    /// The query without its `?`, when there is one.
+    pub query: Option<String>,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body, empty when there is none.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The path with its query, as in a request line.
+    pub fn target(&self) -> String {
+        join_target(&self.path, self.query.as_deref())
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.method, self.host, self.target())
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body, empty when there is none.
+    pub body: Vec<u8>,
+}
+
+/// The path with its query behind it.
+pub(crate) fn join_target(path: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+/// Path and query of a request target.
+pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}

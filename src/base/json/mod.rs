@@ -1,0 +1,7 @@
+//! JSON by value: numbers kept exactly, and JSONPath expressions that are safe to evaluate.
+
+mod number;
+mod query;
+
+pub(crate) use number::{equals, is_integer, kind, number_text, parse, scalar_equals, show};
+pub(crate) use query::Query;

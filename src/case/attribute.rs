@@ -1,0 +1,179 @@
+//! A span's attributes, asked by the vocabulary of case files.
+
+use serde_json::Value;
+
+use super::fault::Faults;
+use crate::base::document::Way;
+use crate::base::encoding::decode_base64;
+use crate::base::http::Headers;
+use crate::otlp::json::{Any, field};
+
+/// An attribute, and which of its owner's it is.
+#[derive(Debug, Clone)]
+struct Attribute<'a> {
+    key: &'a str,
+    value: Any<'a>,
+    index: usize,
+}
+
+/// The attributes of a span or a resource.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attributes<'a>(Vec<Attribute<'a>>);
+
+impl<'a> Attributes<'a> {
+    /// Reads the member `attributes` of a span or a resource.
+    pub(super) fn read(owner: &'a Value, way: &Way<'_>, faults: &mut Faults) -> Self {
+        let mut attributes = Vec::new();
+        each_child(
+            owner,
+            "attributes",
+            way,
+            faults,
+            |attribute, way, index, faults| {
+                let Some(key) = attribute.get("key").and_then(Value::as_str) else {
+                    faults.add(way, "an attribute needs a `key`");
+                    return;
+                };
+                match field(attribute, "value").map_or(Ok(Any::None), Any::read) {
+                    Ok(value) => attributes.push(Attribute { key, value, index }),
+                    Err(why) => faults.add(&way.key("value"), format!("{key}: {why}")),
+                }
+            },
+        );
+        Self(attributes)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those whose value is text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(|attribute| match attribute.value {
+            Any::Text(text) => Some((attribute.key, text)),
+            _ => None,
+        })
+    }
+
+    /// Whether one of them has a name that starts so.
+    pub(super) fn has_prefix(&self, prefix: &str) -> bool {
+        self.0.iter().any(|a| a.key.starts_with(prefix))
+    }
+
+    fn find(&self, key: &str) -> Option<&Attribute<'a>> {
+        self.0.iter().find(|a| a.key == key)
+    }
+
+    /// The value as text, of a list the first.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        match &self.find(key)?.value {
+            Any::List(values) => values.first().and_then(Any::text),
+            other => other.text(),
+        }
+    }
+
+    /// The first of these keys that has a text, and that is not empty.
+    pub(super) fn first(&self, keys: &[&str]) -> Option<String> {
+        keys.iter()
+            .find_map(|key| self.text(key).filter(|text| !text.is_empty()))
+    }
+
+    /// The headers below a prefix, without pseudo-headers.
+    pub(super) fn headers(&self, prefix: &str) -> Headers {
+        let mut headers = Headers::new();
+        for attribute in &self.0 {
+            let Some(name) = attribute.key.strip_prefix(prefix) else {
+                continue;
+            };
+            if name.starts_with(':') || name.is_empty() {
+                continue;
+            }
+            match &attribute.value {
+                Any::List(values) => {
+                    for value in values.iter().filter_map(Any::bytes) {
+                        headers.push(name, value);
+                    }
+                }
+                value => {
+                    if let Some(value) = value.bytes() {
+                        headers.push(name, value);
+                    }
+                }
+            }
+        }
+        headers
+    }
+
+    /// The body, and whether it was captured as bytes; `way` leads to the attributes' owner.
+    pub(super) fn body(
+        &self,
+        key: &str,
+        way: &Way<'_>,
+        faults: &mut Faults,
+    ) -> (Option<Vec<u8>>, bool) {
+        let Some(Attribute { value, index, .. }) = self.find(key) else {
+            return (None, false);
+        };
+        let mut wrong = |message: String| {
+            faults.add(&way.key("attributes").index(*index).key("value"), message);
+        };
+        match value {
+            Any::Bytes(bytes) => (Some(bytes.clone()), true),
+            Any::Text(text) => match self.text(&format!("{key}.encoding")).as_deref() {
+                Some("base64") => {
+                    let bytes = decode_base64(text);
+                    if bytes.is_none() {
+                        wrong(format!(
+                            "{key}: {key}.encoding says base64, which this is not"
+                        ));
+                    }
+                    (bytes, true)
+                }
+                _ => (Some(text.as_bytes().to_vec()), false),
+            },
+            Any::None => (None, false),
+            _ => {
+                wrong(format!("{key}: a body is a stringValue or a bytesValue"));
+                (None, false)
+            }
+        }
+    }
+}
+
+/// Calls `take` with each element of the list that a member is, and with the way to it.
+pub(super) fn each_child<'a>(
+    owner: &'a Value,
+    name: &str,
+    way: &Way<'_>,
+    faults: &mut Faults,
+    mut take: impl FnMut(&'a Value, &Way<'_>, usize, &mut Faults),
+) {
+    let Some(members) = owner.as_object() else {
+        faults.add(way, "expected an object");
+        return;
+    };
+    let Some(value) = field(owner, name) else {
+        return;
+    };
+    // The name as it is spelt there: pointers go by it.
+    let spelt = match members.get(name) {
+        Some(found) if std::ptr::eq(found, value) => None,
+        _ => members.iter().find(|(_, v)| std::ptr::eq(*v, value)),
+    };
+    let way = way.key(spelt.map_or(name, |(spelt, _)| spelt.as_str()));
+    for (n, child) in list(value, &way, faults).iter().enumerate() {
+        take(child, &way.index(n), n, faults);
+    }
+}
+
+/// The elements; a fault where it is no list.
+pub(super) fn list<'a>(value: &'a Value, way: &Way<'_>, faults: &mut Faults) -> &'a [Value] {
+    match value.as_array() {
+        Some(list) => list,
+        None => {
+            faults.add(way, "expected a list");
+            &[]
+        }
+    }
+}

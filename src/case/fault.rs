@@ -1,0 +1,99 @@
+//! Why a document is not a case.
+
+use thiserror::Error;
+
+use crate::base::document::Way;
+
+/// Why a document is not a case.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The text is not JSON.
+    #[error("line {line}, column {column}: not JSON: {message}")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What the parser found.
+        message: String,
+    },
+    /// A required field is not there.
+    #[error("`{field}` is missing; a case needs `version`, `caseId` and `traces`")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// A schema of another major version.
+    #[error("version: `{found}` is not understood; this library reads major version 1")]
+    Version {
+        /// What the document says.
+        found: String,
+    },
+    /// A value of the wrong shape.
+    #[error("{place}: {message}")]
+    Shape {
+        /// Where, as a path into the document.
+        place: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// More than one of these.
+    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
+}
+
+impl CaseError {
+    /// The faults one by one, in the order of the document.
+    pub fn each(&self) -> &[Self] {
+        match self {
+            Self::Several(faults) => faults,
+            one => std::slice::from_ref(one),
+        }
+    }
+}
+
+impl From<serde_json::Error> for CaseError {
+    fn from(error: serde_json::Error) -> Self {
+        let text = error.to_string();
+        // serde_json ends its text with the position, which stands in its own fields here.
+        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        Self::Json {
+            line: error.line(),
+            column: error.column(),
+            message,
+        }
+    }
+}
+
+/// The faults found so far: all of them are told at once.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<CaseError>);
+
+impl Faults {
+    /// Adds a value of the wrong shape.
+    pub(super) fn add(&mut self, way: &Way<'_>, message: impl Into<String>) {
+        let place = way.place();
+        self.0.push(CaseError::Shape {
+            place: match place.0.as_slice() {
+                [] => "$".to_owned(),
+                _ => place.to_string(),
+            },
+            message: message.into(),
+        });
+    }
+
+    /// Adds a fault of another kind.
+    pub(super) fn push(&mut self, fault: CaseError) {
+        self.0.push(fault);
+    }
+
+    /// The value, or what was wrong on the way to it.
+    pub(super) fn into_result<T>(mut self, value: T) -> Result<T, CaseError> {
+        match self.0.len() {
+            0 => Ok(value),
+            1 => Err(self.0.remove(0)),
+            _ => Err(CaseError::Several(self.0)),
+        }
+    }
+}

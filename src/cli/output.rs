@@ -1,0 +1,249 @@
+//! What a command answers: text for people, or one JSON document, and an exit code.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::SoftprobeError;
+use crate::runner::{Refusal, RefusalKind};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// 0
+    Fine,
+    /// 1: it failed, or found a difference.
+    Failure,
+    /// 2: its arguments are wrong.
+    Arguments,
+    /// 3: no runtime answers.
+    Unreachable,
+    /// 4: the session is closed, or was never open.
+    SessionNotFound,
+    /// 5: a file or a document that it was given is wrong.
+    InvalidInput,
+    /// 10
+    DoctorFoundFault,
+    /// 20
+    SuiteFailed,
+    /// 128 and the signal.
+    Signal(u8),
+}
+
+impl Exit {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failure => 1,
+            Self::Arguments => 2,
+            Self::Unreachable => 3,
+            Self::SessionNotFound => 4,
+            Self::InvalidInput => 5,
+            Self::DoctorFoundFault => 10,
+            Self::SuiteFailed => 20,
+            Self::Signal(code) => code,
+        }
+    }
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+pub(super) struct Output {
+    exit: Exit,
+    /// For people, on standard output.
+    text: String,
+    /// For machines, beside `status` and `exitCode`.
+    fields: Map<String, Value>,
+    /// What is wrong: a code, and one message or more; on standard error for people.
+    fault: Option<(String, Vec<String>)>,
+    /// Whether nothing is left to print.
+    said: bool,
+}
+
+/// A command that could not do its work, or found a fault.
+pub(super) type Failed = Box<Output>;
+
+impl Output {
+    /// All is well.
+    pub(super) fn fine(text: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Fine,
+            text: text.into(),
+            fields: Map::new(),
+            fault: None,
+            said: false,
+        }
+    }
+
+    /// All is well, and was said already.
+    pub(super) fn silent() -> Self {
+        Self {
+            said: true,
+            ..Self::fine("")
+        }
+    }
+
+    /// Something is wrong.
+    pub(super) fn failed(exit: Exit, code: &str, message: impl Display) -> Self {
+        Self {
+            exit,
+            text: String::new(),
+            fields: Map::new(),
+            fault: Some((code.to_owned(), vec![message.to_string()])),
+            said: false,
+        }
+    }
+
+    /// Several things are wrong: each is a line for people, and in `errors` for machines.
+    pub(super) fn all_failed(exit: Exit, code: &str, messages: Vec<String>) -> Self {
+        let answer = Self::failed(exit, code, "").field("errors", messages.clone());
+        Self {
+            fault: Some((code.to_owned(), messages)),
+            ..answer
+        }
+    }
+
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        self.exit.code()
+    }
+
+    /// Says this to people, in the place of any text before.
+    #[must_use]
+    pub(super) fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Adds a field for machines.
+    #[must_use]
+    pub(super) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the members of an object for machines.
+    #[must_use]
+    pub(super) fn fields(mut self, value: &Value) -> Self {
+        self.fields
+            .extend(value.as_object().cloned().unwrap_or_default());
+        self
+    }
+
+    /// Prints the answer: one JSON document, or the text, which `quiet` leaves out.
+    pub(super) fn print(&self, as_json: bool, quiet: bool) -> ExitCode {
+        let Self {
+            exit,
+            text,
+            fields,
+            fault,
+            said,
+        } = self;
+        if *said {
+            return ExitCode::from(exit.code());
+        }
+        if as_json {
+            let status = if *exit == Exit::Fine { "ok" } else { "error" };
+            let mut document = json!({"status": status, "exitCode": exit.code()});
+            if let Some((code, messages)) = fault {
+                document["error"] = json!({"code": code, "message": messages.join("\n")});
+            }
+            for (name, value) in fields {
+                document[name] = value.clone();
+            }
+            if let Err(error) = print(&format!("{document:#}\n")) {
+                return unprinted(&error);
+            }
+        } else {
+            if let Err(error) = print(if quiet { "" } else { text }) {
+                return unprinted(&error);
+            }
+            for message in fault.iter().flat_map(|(_, messages)| messages) {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
+        }
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Writes to standard output; whoever closed it wants no more.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.or_else(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
+}
+
+fn unprinted(error: &std::io::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: standard output: {error}");
+    ExitCode::from(Exit::Failure.code())
+}
+
+/// A file that can't be read or written, or is not what it has to be.
+pub(super) fn invalid(path: &Path, why: impl Display) -> Failed {
+    let message = format!("{}: {why}", path.display());
+    Box::new(Output::failed(Exit::InvalidInput, "invalid_input", message))
+}
+
+/// Anything else that went wrong.
+pub(super) fn failure(code: &str, message: impl Display) -> Failed {
+    Box::new(Output::failed(Exit::Failure, code, message))
+}
+
+/// Arguments that do not go together.
+pub(super) fn arguments(message: impl Display) -> Failed {
+    Box::new(Output::failed(
+        Exit::Arguments,
+        "invalid_arguments",
+        message,
+    ))
+}
+
+impl From<SoftprobeError> for Failed {
+    fn from(error: SoftprobeError) -> Self {
+        let (exit, code) = match &error {
+            SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
+                (Exit::Unreachable, "runtime_unreachable".to_owned())
+            }
+            SoftprobeError::Runtime(refused) => (
+                of_refusal(&error, refused.status),
+                refused
+                    .code
+                    .clone()
+                    .unwrap_or_else(|| "runtime_error".to_owned()),
+            ),
+            SoftprobeError::CaseLoad(_) => (Exit::InvalidInput, "invalid_input".to_owned()),
+            SoftprobeError::Listen { .. } => (Exit::Failure, "listen_failed".to_owned()),
+            SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
+            _ => (Exit::Failure, "failure".to_owned()),
+        };
+        Box::new(Output::failed(exit, &code, error))
+    }
+}
+
+/// What a runtime's refusal means for a command.
+fn of_refusal(error: &SoftprobeError, status: u16) -> Exit {
+    match status {
+        _ if error.is_unknown_session() => Exit::SessionNotFound,
+        400 | 413 => Exit::InvalidInput,
+        _ => Exit::Failure,
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { lines, kind } = refusal;
+        let (exit, code) = match kind {
+            RefusalKind::Unreachable => (Exit::Unreachable, "runtime_unreachable"),
+            RefusalKind::Invalid => (Exit::InvalidInput, "invalid_input"),
+            RefusalKind::Arguments => (Exit::Arguments, "invalid_arguments"),
+            RefusalKind::Failure => (Exit::Failure, "failure"),
+        };
+        Box::new(Output::all_failed(exit, code, lines))
+    }
+}

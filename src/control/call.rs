@@ -1,0 +1,161 @@
+//! The control API as it goes over a wire: its calls, and their HTTP form.
+
+use serde_json::{Value, json};
+
+use super::mode::Mode;
+use crate::rule::Policy;
+
+/// One call of the control API.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Call {
+    /// `GET /health`
+    Health,
+    /// `GET /v1/meta`
+    Meta,
+    /// `POST /v1/sessions`
+    Start {
+        /// `{"mode", "policy", "caseId"}`
+        body: Value,
+    },
+    /// `GET /v1/sessions`
+    Sessions,
+    /// A call on one session.
+    Session {
+        /// The session's id.
+        id: String,
+        /// What to do with it.
+        action: Action,
+    },
+}
+
+/// A call on one session, `/v1/sessions/{id}/…`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// `POST …/load-case`: a case document.
+    LoadCase(Value),
+    /// `POST …/rules`: `{"version": 1, "rules": […]}`, replaces.
+    SetRules(Value),
+    /// `POST …/policy`: replaces.
+    SetPolicy(Value),
+    /// `POST …/fixtures/auth`: replaces.
+    SetAuthFixtures(Value),
+    /// `GET …/stats`
+    Stats,
+    /// `GET …/state`
+    State,
+    /// `GET …/case`
+    Case,
+    /// `POST …/close`
+    Close(Closing),
+}
+
+/// What is wanted of a capture when its session closes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Closing {
+    /// `?out=`: where the runtime writes the case, below the folder that it was started with for that.
+    pub(crate) out: Option<String>,
+    /// `?include=case`: whether the answer has the case.
+    pub(crate) include_case: bool,
+}
+
+impl Closing {
+    /// The query, with its `?`; empty where nothing is asked for.
+    fn query(&self) -> String {
+        let Self { out, include_case } = self;
+        let out = out.as_deref().map(|out| {
+            let out =
+                percent_encoding::utf8_percent_encode(out, percent_encoding::NON_ALPHANUMERIC);
+            format!("out={out}")
+        });
+        let include = include_case.then(|| "include=case".to_owned());
+        let asked: Vec<String> = out.into_iter().chain(include).collect();
+        match asked.is_empty() {
+            true => String::new(),
+            false => format!("?{}", asked.join("&")),
+        }
+    }
+}
+
+impl Action {
+    /// The path below the session.
+    pub(crate) fn path(&self) -> &'static str {
+        match self {
+            Self::LoadCase(_) => "load-case",
+            Self::SetRules(_) => "rules",
+            Self::SetPolicy(_) => "policy",
+            Self::SetAuthFixtures(_) => "fixtures/auth",
+            Self::Stats => "stats",
+            Self::State => "state",
+            Self::Case => "case",
+            Self::Close(_) => "close",
+        }
+    }
+}
+
+/// The HTTP form of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Route<'a> {
+    /// `GET` or `POST`.
+    pub(crate) method: &'static str,
+    /// Below the runtime's base URL: `/v1/sessions`.
+    pub(crate) path: String,
+    /// The JSON body of a `POST`.
+    pub(crate) body: Option<&'a Value>,
+}
+
+impl Call {
+    /// Opens a session of this mode, perhaps under a policy.
+    pub(crate) fn start(mode: Mode, policy: Option<&Policy>) -> Self {
+        let mut body = json!({"mode": mode.name()});
+        if let Some(policy) = policy {
+            body["policy"] = policy.to_value();
+        }
+        Self::Start { body }
+    }
+
+    /// The call on that session.
+    pub(crate) fn on(id: &str, action: Action) -> Self {
+        Self::Session {
+            id: id.to_owned(),
+            action,
+        }
+    }
+
+    /// How the call goes over HTTP.
+    pub(crate) fn route(&self) -> Route<'_> {
+        let get = |path: &str| Route {
+            method: "GET",
+            path: path.to_owned(),
+            body: None,
+        };
+        match self {
+            Self::Health => get("/health"),
+            Self::Meta => get("/v1/meta"),
+            Self::Sessions => get("/v1/sessions"),
+            Self::Start { body } => Route {
+                method: "POST",
+                path: "/v1/sessions".to_owned(),
+                body: Some(body),
+            },
+            Self::Session { id, action } => {
+                let path = format!("/v1/sessions/{id}/{}", action.path());
+                match action {
+                    Action::Stats | Action::State | Action::Case => get(&path),
+                    Action::LoadCase(body)
+                    | Action::SetRules(body)
+                    | Action::SetPolicy(body)
+                    | Action::SetAuthFixtures(body) => Route {
+                        method: "POST",
+                        path,
+                        body: Some(body),
+                    },
+                    Action::Close(closing) => Route {
+                        method: "POST",
+                        path: path + &closing.query(),
+                        body: None,
+                    },
+                }
+            }
+        }
+    }
+}

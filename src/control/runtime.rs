@@ -1,0 +1,48 @@
+//! The port between a session and its runtime.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::mode::Mode;
+use super::stats::SessionStats;
+use crate::case::Case;
+use crate::error::SoftprobeError;
+use crate::rule::{Policy, Rule};
+
+/// A runtime that sessions live in, in this process or behind HTTP.
+///
+/// Each call fails with [`SoftprobeError::Runtime`] where the runtime refuses it, and with
+/// [`SoftprobeError::Unreachable`] where none answers.
+pub(crate) trait Runtime: fmt::Debug + Send + Sync {
+    /// Opens a session, under a policy from its first moment where one is given; its id.
+    fn start(&self, mode: Mode, policy: Option<&Policy>) -> Result<String, SoftprobeError>;
+
+    /// Loads a case.
+    fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError>;
+
+    /// Replaces the session's rules.
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError>;
+
+    /// Replaces the session's policy.
+    fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError>;
+
+    /// Replaces the session's auth fixtures.
+    fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError>;
+
+    /// What has happened in the session.
+    fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError>;
+
+    /// The document of the case that a capture session has recorded so far.
+    fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError>;
+
+    /// Closes the session.
+    fn close(&self, session: &str) -> Result<(), SoftprobeError>;
+
+    /// Closes a capture session; the document of the case that it recorded.
+    fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError>;
+
+    /// Where the runtime is, for people: a URL, or `embedded`.
+    fn address(&self) -> &str;
+}

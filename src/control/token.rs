@@ -1,0 +1,32 @@
+//! The runtime's bearer token.
+
+use std::fmt;
+
+/// A bearer token that never shows itself.
+#[derive(Clone)]
+pub(crate) struct Token(String);
+
+impl Token {
+    /// The token, trimmed; `None` when nothing is left.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The token itself.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// The value of `Authorization`.
+    pub(crate) fn header(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[masked]")
+    }
+}

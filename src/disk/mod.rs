@@ -1,0 +1,13 @@
+//! Files and folders: globs, paths as people know them, files that are written whole.
+
+#[cfg(feature = "runner")]
+mod glob;
+#[cfg(feature = "runner")]
+mod path;
+mod write;
+
+#[cfg(feature = "runner")]
+pub(crate) use glob::{Found, Glob, files, looked_in};
+#[cfg(feature = "runner")]
+pub(crate) use path::{project_root, relative};
+pub(crate) use write::write_whole;

@@ -1,0 +1,11 @@
+//! Addresses to listen on.
+
+/// An address to listen on: host and port. A blank variable is an unset one.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    match port {
+        _ if text.trim().is_empty() => Ok(String::new()),
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err("an address is a host and a port, such as 127.0.0.1:4100".to_owned()),
+    }
+}

@@ -1,0 +1,115 @@
+//! The way between hyper's types and ours.
+
+use std::sync::Arc;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+
+use super::client::headers_of;
+use crate::base::http::{Headers, Request, Response, split_port};
+
+pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type HyperRequest = hyper::Request<Incoming>;
+pub(crate) type HyperResponse = hyper::Response<Body>;
+
+/// A request's head as our own type: host from the target, else from the `Host` header.
+pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
+    let headers = headers_of(&parts.headers);
+    let scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
+    let host = match parts.uri.authority() {
+        Some(authority) => {
+            let authority = authority.as_str();
+            authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host)
+                .to_owned()
+        }
+        None => headers
+            .text("host")
+            .map(|host| host.into_owned())
+            .unwrap_or_default(),
+    };
+    Request {
+        method: parts.method.as_str().to_owned(),
+        host: without_default_port(&scheme, &host).to_owned(),
+        scheme,
+        path: match parts.uri.path() {
+            "" => "/".to_owned(),
+            path => path.to_owned(),
+        },
+        query: parts.uri.query().map(str::to_owned),
+        headers,
+        body,
+    }
+}
+
+/// The authority without the port that its scheme implies.
+pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    match (scheme, split_port(authority)) {
+        ("http", (host, Some("80"))) | ("https", (host, Some("443"))) => host,
+        _ => authority,
+    }
+}
+
+/// A short answer in text.
+pub(crate) fn plain(status: u16, message: &str) -> Response {
+    Response {
+        status,
+        headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
+        body: format!("softprobe: {message}\n").into_bytes(),
+    }
+}
+
+/// Our response as hyper sends it. The length is computed anew; where HTTP allows no body there is
+/// none; a header that HTTP can't carry is left out and logged.
+pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
+    let response: Arc<Response> = response.into();
+    let status = hyper::StatusCode::from_u16(response.status);
+    let status = status.unwrap_or(hyper::StatusCode::BAD_GATEWAY);
+    let empty = status.is_informational() || status == 204 || status == 304;
+    let shared = SharedBody(Arc::clone(&response));
+    let body = match empty || response.body.is_empty() {
+        true => Bytes::new(),
+        false => Bytes::from_owner(shared),
+    };
+    let mut out = hyper::Response::new(Full::new(body).map_err(|never| match never {}).boxed());
+    *out.status_mut() = status;
+    // The body's framing is hyper's.
+    let framing = ["content-length", "transfer-encoding"];
+    let fields = response.headers.iter();
+    append_fields(
+        out.headers_mut(),
+        fields.filter(|(name, _)| !framing.iter().any(|f| f.eq_ignore_ascii_case(name))),
+    );
+    out
+}
+
+/// The bytes of a response that others hold as well.
+struct SharedBody(Arc<Response>);
+
+impl AsRef<[u8]> for SharedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
+}
+
+/// Adds header fields; one that HTTP can't carry is left out and logged.
+pub(crate) fn append_headers(map: &mut hyper::HeaderMap, headers: &Headers) {
+    append_fields(map, headers.iter());
+}
+
+fn append_fields<'h>(
+    map: &mut hyper::HeaderMap,
+    fields: impl Iterator<Item = (&'h str, &'h [u8])>,
+) {
+    for (name, value) in fields {
+        match (
+            hyper::header::HeaderName::from_bytes(name.as_bytes()),
+            hyper::header::HeaderValue::from_bytes(value),
+        ) {
+            (Ok(name), Ok(value)) => drop(map.append(name, value)),
+            _ => log::warn!("header {name:?} can't be sent over HTTP and is left out"),
+        }
+    }
+}

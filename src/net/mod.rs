@@ -1,0 +1,29 @@
+//! HTTP on sockets: the one client, the server under the control API and the proxy, and the ways between
+//! their libraries' types and ours.
+
+#[cfg(feature = "runner")]
+mod address;
+mod client;
+#[cfg(feature = "embedded")]
+mod convert;
+#[cfg(feature = "embedded")]
+mod read;
+#[cfg(feature = "embedded")]
+mod server;
+#[cfg(feature = "embedded")]
+mod trace;
+
+#[cfg(feature = "runner")]
+pub(crate) use address::address;
+pub(crate) use client::{Client, ClientError, Timeouts, headers_of};
+#[cfg(feature = "embedded")]
+pub(crate) use convert::{
+    Body, HyperRequest, HyperResponse, append_headers, describe, plain, to_hyper,
+    without_default_port,
+};
+#[cfg(feature = "embedded")]
+pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};
+#[cfg(feature = "embedded")]
+pub(crate) use server::{ListenError, Server, Unread, connection};
+#[cfg(feature = "embedded")]
+pub(crate) use trace::{now_ns, random_trace};

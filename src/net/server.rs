@@ -1,0 +1,227 @@
+//! A small HTTP server on hyper, shared by the control API and the proxy.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use super::convert::{HyperRequest, HyperResponse};
+
+/// How long a client may take to send its headers, and again to send its body.
+pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+/// Why an address can't be had.
+#[derive(Debug)]
+pub(crate) struct ListenError {
+    /// The address.
+    pub(crate) address: String,
+    /// Why not.
+    pub(crate) source: std::io::Error,
+}
+
+/// A listening server with its own threads; dropping it stops it.
+pub(crate) struct Server {
+    address: SocketAddr,
+    threads: Option<tokio::runtime::Runtime>,
+    /// Tells the listener and the connections to stop.
+    stop: watch::Sender<bool>,
+    /// Ends when the listener and every connection are gone.
+    gone: mpsc::Receiver<()>,
+}
+
+/// Told why a request can't be read as one; the client has its 400 already.
+pub(crate) type Unread = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What ties a connection to its server.
+#[derive(Clone)]
+pub(crate) struct Lifeline {
+    stop: watch::Receiver<bool>,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Lifeline {
+    /// Returns when the server is told to stop.
+    async fn cut(&mut self) {
+        // An error is a server that is gone already.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Listens on an address and answers each request with what `handle` returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] when the address can't be had.
+    pub(crate) fn start<H, F>(address: &str, handle: H) -> Result<Self, ListenError>
+    where
+        H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = HyperResponse> + Send + 'static,
+    {
+        Self::start_noting(address, handle, Arc::new(|_| {}))
+    }
+
+    /// The same; `unread` is told of each request that can't be read as one.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(crate) fn start_noting<H, F>(
+        address: &str,
+        handle: H,
+        unread: Unread,
+    ) -> Result<Self, ListenError>
+    where
+        H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+        F: Future<Output = HyperResponse> + Send + 'static,
+    {
+        let failed = |source| ListenError {
+            address: address.to_owned(),
+            source,
+        };
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("softprobe")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let handle = Arc::new(handle);
+        let (stop, stopped) = watch::channel(false);
+        let (alive, gone) = mpsc::channel(1);
+        let lifeline = Lifeline {
+            stop: stopped,
+            _alive: alive,
+        };
+        {
+            let _inside = threads.enter();
+            let listener = TcpListener::from_std(listener).map_err(failed)?;
+            threads.spawn(accept(listener, handle, unread, lifeline));
+        }
+        Ok(Self {
+            address: bound,
+            threads: Some(threads),
+            stop,
+            gone,
+        })
+    }
+
+    /// Runs a task beside the connections, until the server stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(threads) = &self.threads {
+            threads.spawn(task);
+        }
+    }
+
+    /// Takes no further connection, lets requests that run end within the limit, and stops.
+    pub(crate) fn stop(mut self, limit: Duration) {
+        self.stop.send_replace(true);
+        let gone = self.gone.recv();
+        if let Some(threads) = &self.threads
+            && threads
+                .block_on(async { tokio::time::timeout(limit, gone).await })
+                .is_err()
+        {
+            log::warn!("requests still run after {limit:?}; they are cut off");
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            // Not the plain drop: that one blocks, and panics inside another async runtime.
+            threads.shutdown_background();
+        }
+    }
+}
+
+async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, unread: Unread, mut lifeline: Lifeline)
+where
+    H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+    F: Future<Output = HyperResponse> + Send + 'static,
+{
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = lifeline.cut() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Without it a small answer waits for the peer's delayed acknowledgement.
+                let _ = stream.set_nodelay(true);
+                let lifeline = Some(lifeline.clone());
+                let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
+                tokio::spawn(connection(stream, handle, unread, lifeline));
+            }
+            Err(error) => {
+                // Out of file handles, most likely: others have to be closed first.
+                log::warn!("can't accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection until its client is done with it, or until its server stops.
+pub(crate) async fn connection<S, H, F>(
+    stream: S,
+    handle: Arc<H>,
+    unread: Unread,
+    lifeline: Option<Lifeline>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(HyperRequest) -> F + Send + Sync + 'static,
+    F: Future<Output = HyperResponse> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = handle(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut serving = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(SLOWEST_CLIENT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let served = match lifeline {
+        None => serving.await,
+        Some(mut lifeline) => tokio::select! {
+            served = serving.as_mut() => served,
+            () = lifeline.cut() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        },
+    };
+    if let Err(error) = served {
+        log::debug!("connection ended: {error}");
+        if error.is_parse() {
+            unread(&error.to_string());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How a request at the proxy is answered.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::connect::{self, Tunnel};
+use super::decide::{Act, Core, Handling, decide};
+use super::observe::{Observed, traced};
+use super::target;
+use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, plain, read_request, to_hyper};
+
+/// Answers one request; `tunnel` is set for one that came inside a `CONNECT`.
+pub(super) async fn answer(
+    core: Arc<Core>,
+    tunnel: Option<Arc<Tunnel>>,
+    request: HyperRequest,
+) -> HyperResponse {
+    if request.method() == hyper::Method::CONNECT {
+        return connect::open(core, request, answer_inside);
+    }
+    let absolute = request.uri().scheme().is_some();
+    let mut request = match read_request(request, LARGEST_BODY).await {
+        Ok(request) => request,
+        Err(why) => return to_hyper(plain(why.status(), &why.to_string())),
+    };
+    let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
+    let form = match target::of(&mut request, absolute, authority) {
+        Ok(form) => form,
+        Err(refusal) => return to_hyper(refusal),
+    };
+    if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {
+        request.headers.set("proxy-authorization", credentials);
+    }
+    let request = Arc::new(request);
+    let Handling { act, records } = decide(&core, &request).await;
+    match (act, records) {
+        (Act::Respond(response, latency), records) => {
+            // A sleep of nothing would still wait for the timer's next tick.
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            match records {
+                None => to_hyper(response),
+                Some(session) => {
+                    let observed = Observed::new(request, form);
+                    to_hyper(observed.record(core, session, response).await)
+                }
+            }
+        }
+        (Act::Forward, None) => {
+            let request = traced(request, form);
+            let answer = core.forwarder.forward(&request).await;
+            answer.unwrap_or_else(to_hyper)
+        }
+        (Act::Forward, Some(session)) => {
+            let observed = Observed::new(request, form);
+            // What the proxy says of itself is no answer of the upstream, and not recorded.
+            match core.forwarder.forward_whole(&observed.request).await {
+                Ok(response) => to_hyper(observed.record(core, session, response.into()).await),
+                Err(own) => to_hyper(own),
+            }
+        }
+    }
+}
+
+/// Answers a request inside a tunnel; boxed, since it may itself be a `CONNECT`.
+fn answer_inside(
+    core: Arc<Core>,
+    tunnel: Arc<Tunnel>,
+    request: HyperRequest,
+) -> Pin<Box<dyn Future<Output = HyperResponse> + Send>> {
+    Box::pin(answer(core, Some(tunnel), request))
+}

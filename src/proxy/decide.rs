@@ -1,0 +1,168 @@
+//! What becomes of a call: whose it is, and what the runtime says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::correlate::{self, Correlation};
+use super::forward::Forwarder;
+use crate::base::http::{Headers, Request, Response};
+use crate::control::{Oracle, Ruling};
+use crate::error::SoftprobeError;
+use crate::net::{Unread, plain};
+use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
+
+/// What the proxy does with calls while no session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Idle {
+    /// Answers them with status 599, so that nothing leaves the machine.
+    #[default]
+    Refuse,
+    /// Forwards them, for applications that call out while they start.
+    Forward,
+}
+
+/// What every connection of a proxy shares.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) oracle: Arc<dyn Oracle>,
+    pub(super) idle: Idle,
+    pub(super) forwarder: Forwarder,
+}
+
+/// Lists a request that can't be read in every session that is open: nobody knows whose it is, and a case
+/// that passes without it would prove nothing.
+pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
+    let oracle = Arc::clone(&core.oracle);
+    Arc::new(move |why| {
+        let reason = format!("it can't be read as a request: {why}");
+        let request = Request {
+            method: "?".to_owned(),
+            host: "an unreadable request".to_owned(),
+            ..Request::default()
+        };
+        let oracle = Arc::clone(&oracle);
+        tokio::task::spawn_blocking(move || {
+            log::warn!("a request to the proxy belongs to no session: {reason}");
+            if let Err(error) = oracle.note_uncorrelated(&request, &reason) {
+                log::error!("an unreadable request can't be noted: {error}");
+            }
+        });
+    })
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) struct Handling {
+    pub(super) act: Act,
+    /// The session that wants the exchange recorded.
+    pub(super) records: Option<String>,
+}
+
+/// What is done with a call.
+#[derive(Debug)]
+pub(super) enum Act {
+    /// It is answered, after a while.
+    Respond(Arc<Response>, Duration),
+    /// It is sent on.
+    Forward,
+}
+
+impl From<Act> for Handling {
+    fn from(act: Act) -> Self {
+        Self { act, records: None }
+    }
+}
+
+impl Act {
+    fn at_once(response: impl Into<Arc<Response>>) -> Self {
+        Self::Respond(response.into(), Duration::ZERO)
+    }
+}
+
+/// A body of so many bytes is searched in less time than it takes to hand it to another thread.
+const SMALL_BODY: usize = 64 * 1024;
+
+/// Decides what becomes of a call: on this thread where that takes no time, else on one that may wait.
+pub(super) async fn decide(core: &Arc<Core>, request: &Arc<Request>) -> Handling {
+    if !core.oracle.blocks() && request.body.len() <= SMALL_BODY {
+        return decide_now(core, request);
+    }
+    let (core, request) = (Arc::clone(core), Arc::clone(request));
+    let decided = tokio::task::spawn_blocking(move || decide_now(&core, &request)).await;
+    decided.unwrap_or_else(|error| {
+        let message = format!("the decision on this call failed: {error}");
+        Act::at_once(plain(502, &message)).into()
+    })
+}
+
+fn decide_now(core: &Core, request: &Request) -> Handling {
+    try_to_decide(core, request).unwrap_or_else(|error| {
+        log::error!("{request}: {error}");
+        Act::at_once(plain(502, &format!("{request}: {error}"))).into()
+    })
+}
+
+fn try_to_decide(core: &Core, request: &Request) -> Result<Handling, SoftprobeError> {
+    let oracle = core.oracle.as_ref();
+    let misfit = match correlate::correlate(&request.headers, oracle)? {
+        Correlation::Session(session) => match oracle.decide(&session, request)? {
+            Some(ruling) => return Ok(carry_out(ruling, request, session)),
+            None => correlate::closed(&session, oracle)?,
+        },
+        Correlation::Idle => None,
+        Correlation::None(reason) => Some(reason),
+    };
+    let passes = match misfit {
+        Some(reason) => {
+            log::warn!("{request} belongs to no session: {reason}");
+            oracle.note_uncorrelated(request, &reason)?
+        }
+        None if core.idle == Idle::Refuse => {
+            return Ok(Act::at_once(idle(request)).into());
+        }
+        None => true,
+    };
+    let act = match passes {
+        true => Act::Forward,
+        false => Act::at_once(strict_miss(request, "")),
+    };
+    Ok(act.into())
+}
+
+fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
+    let Ruling {
+        answer,
+        rule,
+        nearest,
+        records,
+    } = ruling;
+    if log::log_enabled!(log::Level::Debug) {
+        let by = rule.map_or(String::new(), |rule| format!(" by `{rule}`"));
+        let near = nearest.map_or(String::new(), |near| {
+            format!("; `{}` differs on {}", near.rule, near.difference.field)
+        });
+        let word = answer.word();
+        log::debug!("session {session}: {request} -> {word}{by}{near}");
+    }
+    let records = (records && answer != Answer::Miss).then(|| session.clone());
+    let act = match answer {
+        Answer::Mock { response, latency } => Act::Respond(response, latency),
+        Answer::Error(response) => Act::at_once(response),
+        Answer::Forward => Act::Forward,
+        Answer::Miss => Act::at_once(strict_miss(request, &session)),
+    };
+    Handling { act, records }
+}
+
+/// The answer while no session is open.
+fn idle(request: &Request) -> Response {
+    let body = serde_json::json!({
+        "error": "no session is open, and nothing is forwarded before one is",
+        "request": {"method": request.method, "host": request.host, "path": request.path},
+    });
+    Response {
+        status: STRICT_MISS_STATUS,
+        headers: Headers::from_iter([("content-type", "application/json")]),
+        body: body.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Results in libtest's formats, as they come.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style as Paint};
+use serde_json::{Value, json};
+
+use super::outcome::{CaseOutcome, End, RunOutcome, Verdict};
+use super::text::{Palette, text};
+use super::words;
+
+/// Which of libtest's formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A line a case.
+    Pretty,
+    /// A character a case.
+    Terse,
+    /// A JSON object an event.
+    Json,
+}
+
+/// What is printed while cases end, and behind the last.
+#[derive(Debug)]
+pub(crate) struct Printer<W> {
+    out: W,
+    style: Style,
+    palette: Palette,
+    /// Names are padded to this many characters.
+    width: usize,
+    /// Whether each case's time is shown.
+    times: bool,
+    secrets: Vec<String>,
+}
+
+impl<W: Write> Printer<W> {
+    pub(crate) fn new(
+        out: W,
+        style: Style,
+        palette: Palette,
+        times: bool,
+        secrets: Vec<String>,
+    ) -> Self {
+        Self {
+            out,
+            style,
+            palette,
+            width: 0,
+            times,
+            secrets,
+        }
+    }
+
+    /// Before the first case; `names` are those of all.
+    pub(crate) fn start<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
+        let mut count = 0_usize;
+        for name in names {
+            count += 1;
+            self.width = self.width.max(name.chars().count());
+        }
+        if self.style == Style::Json {
+            let event = json!({"type": "suite", "event": "started", "test_count": count});
+            return write_event(&mut self.out, &event);
+        }
+        let plural = if count == 1 { "" } else { "s" };
+        writeln!(self.out, "\nrunning {count} test{plural}")
+    }
+
+    /// Where one case runs at a time, its name stands there while it does.
+    pub(crate) fn begin(&mut self, name: &str) -> io::Result<()> {
+        match self.style {
+            Style::Pretty => write!(self.out, "test {name:<width$} ... ", width = self.width)?,
+            Style::Terse => return Ok(()),
+            Style::Json => {
+                let event = json!({"type": "test", "event": "started", "name": name});
+                write_event(&mut self.out, &event)?;
+            }
+        }
+        self.out.flush()
+    }
+
+    /// A case that began has ended.
+    pub(crate) fn result(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
+        match self.style {
+            Style::Pretty => {
+                let result = self.pretty_result(outcome);
+                writeln!(self.out, "{result}")
+            }
+            Style::Terse => {
+                let (paint, character) = match outcome.verdict() {
+                    Verdict::Passed => (AnsiColor::Green, '.'),
+                    Verdict::Failed | Verdict::Errored => (AnsiColor::Red, 'F'),
+                    Verdict::Skipped => (AnsiColor::Yellow, 'i'),
+                };
+                let paint = self.paint(paint);
+                write!(self.out, "{paint}{character}{paint:#}")?;
+                self.out.flush()
+            }
+            Style::Json => {
+                let event = self.event(outcome);
+                write_event(&mut self.out, &event)
+            }
+        }
+    }
+
+    /// Behind the last case; `reports_passed` where the reports of those that passed are wanted too.
+    pub(crate) fn end(&mut self, run: &RunOutcome, reports_passed: bool) -> io::Result<()> {
+        let passed = run.count(&[Verdict::Passed]);
+        let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
+        let ignored = run.count(&[Verdict::Skipped]);
+        let seconds = run.took.as_secs_f64();
+        if self.style == Style::Json {
+            let event = json!({
+                "type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
+                "passed": passed, "failed": failed, "ignored": ignored, "measured": 0,
+                "filtered_out": 0, "exec_time": seconds,
+            });
+            write_event(&mut self.out, &event)?;
+            return self.out.flush();
+        }
+        if failed > 0 {
+            self.failures(run)?;
+        }
+        if reports_passed {
+            writeln!(self.out, "\nsuccesses:\n")?;
+            let passed = |case: &&CaseOutcome| case.verdict() == Verdict::Passed;
+            for outcome in run.cases.iter().filter(passed) {
+                self.report(outcome)?;
+            }
+        }
+        let (colour, word) = match failed {
+            0 => (AnsiColor::Green, "ok"),
+            _ => (AnsiColor::Red, "FAILED"),
+        };
+        let paint = self.paint(colour);
+        writeln!(
+            self.out,
+            "\ntest result: {paint}{word}{paint:#}. {passed} passed; {failed} failed; {ignored} ignored; \
+             0 measured; 0 filtered out; finished in {seconds:.2}s\n"
+        )?;
+        self.out.flush()
+    }
+
+    fn failures(&mut self, run: &RunOutcome) -> io::Result<()> {
+        writeln!(self.out, "\nfailures:\n")?;
+        let bad = || run.cases.iter().filter(|case| case.is_bad());
+        for outcome in bad() {
+            self.report(outcome)?;
+        }
+        writeln!(self.out, "\nfailures:")?;
+        for outcome in bad() {
+            writeln!(self.out, "    {}", outcome.trial)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
+        let report = words::mask(text(outcome, self.palette), &self.secrets);
+        writeln!(self.out, "---- {} ----\n{report}", outcome.trial)
+    }
+
+    fn pretty_result(&self, outcome: &CaseOutcome) -> String {
+        let (colour, word) = match &outcome.end {
+            End::Skipped(why) => {
+                let why = words::mask(words::skip(why), &self.secrets);
+                (AnsiColor::Yellow, format!("ignored ({why})"))
+            }
+            _ if outcome.is_bad() => (AnsiColor::Red, "FAILED".to_owned()),
+            _ => (AnsiColor::Green, "ok".to_owned()),
+        };
+        let paint = self.paint(colour);
+        let mut result = format!("{paint}{word}{paint:#}");
+        if self.times && outcome.verdict() != Verdict::Skipped {
+            result.push_str(&format!(" <{:.3}s>", outcome.took.as_secs_f64()));
+        }
+        result
+    }
+
+    fn event(&self, outcome: &CaseOutcome) -> Value {
+        let mut event = json!({"type": "test", "name": outcome.trial});
+        event["event"] = match outcome.verdict() {
+            Verdict::Passed => "ok",
+            Verdict::Failed | Verdict::Errored => "failed",
+            Verdict::Skipped => "ignored",
+        }
+        .into();
+        if outcome.is_bad() {
+            let report = text(outcome, Palette::default());
+            event["stdout"] = words::mask(report, &self.secrets).into();
+        }
+        if self.times && outcome.verdict() != Verdict::Skipped {
+            event["exec_time"] = outcome.took.as_secs_f64().into();
+        }
+        event
+    }
+
+    fn paint(&self, colour: AnsiColor) -> Paint {
+        match self.palette.is_plain() {
+            true => Paint::new(),
+            false => colour.on_default(),
+        }
+    }
+}
+
+/// A line of JSON, with spaces where libtest has them.
+fn write_event(out: &mut impl Write, event: &Value) -> io::Result<()> {
+    let members = event.as_object().into_iter().flatten();
+    let members: Vec<String> = members
+        .map(|(name, value)| format!("{}: {value}", Value::from(name.as_str())))
+        .collect();
+    writeln!(out, "{{ {} }}", members.join(", "))
+}
+
+/// The lines of `--logfile`, as libtest writes them.
+pub(crate) fn log_lines(run: &RunOutcome) -> String {
+    let line = |outcome: &CaseOutcome| {
+        let word = match outcome.verdict() {
+            Verdict::Passed => "ok",
+            Verdict::Failed | Verdict::Errored => "failed",
+            Verdict::Skipped => "ignored",
+        };
+        format!("{word} {}\n", outcome.trial)
+    };
+    run.cases.iter().map(line).collect()
+}
+
+/// A trial of a list.
+#[derive(Debug)]
+pub(crate) struct Listed<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) file: &'a Path,
+    /// Why it is ignored, where it is.
+    pub(crate) ignored: Option<&'a str>,
+}
+
+/// Prints the list of trials as libtest does.
+pub(crate) fn list(out: &mut impl Write, style: Style, trials: &[Listed<'_>]) -> io::Result<()> {
+    if style == Style::Json {
+        return list_json(out, trials);
+    }
+    for trial in trials {
+        writeln!(out, "{}: test", trial.name)?;
+    }
+    if style == Style::Pretty {
+        let plural = if trials.len() == 1 { "" } else { "s" };
+        writeln!(out, "\n{} test{plural}, 0 benchmarks", trials.len())?;
+    }
+    out.flush()
+}
+
+fn list_json(out: &mut impl Write, trials: &[Listed<'_>]) -> io::Result<()> {
+    writeln!(out, "{}", json!({"type": "suite", "event": "discovery"}))?;
+    for trial in trials {
+        let event = json!({
+            "type": "test",
+            "event": "discovered",
+            "name": trial.name,
+            "ignore": trial.ignored.is_some(),
+            "ignore_message": trial.ignored.unwrap_or_default(),
+            "source_path": trial.file.display().to_string(),
+        });
+        writeln!(out, "{event}")?;
+    }
+    let ignored = trials
+        .iter()
+        .filter(|trial| trial.ignored.is_some())
+        .count();
+    let total = trials.len();
+    let event = json!({
+        "type": "suite", "event": "completed", "tests": total, "benchmarks": 0,
+        "total": total, "ignored": ignored,
+    });
+    writeln!(out, "{event}")?;
+    out.flush()
+}

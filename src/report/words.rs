@@ -1,0 +1,236 @@
+//! Every word of a report: what was found, as people read it.
+
+use crate::base::decode::Undecoded;
+use crate::base::encoding::shell_word;
+use crate::base::json;
+use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
+use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
+
+/// What to look at where mocks stood ready and no call came.
+pub(crate) const NO_CALL: &str = "no outbound call came by the proxy: does the application's HTTP_PROXY name it, and does its HTTP client \
+     look there? Node's own clients do with NODE_USE_ENV_PROXY=1; `softprobe doctor` tells what it sees";
+
+/// A redacted place can't be found in text, and must not be printed.
+pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
+
+/// The text with every secret in it replaced.
+pub(crate) fn mask(text: String, secrets: &[String]) -> String {
+    secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text, |text, secret| {
+            text.replace(secret.as_str(), "[masked]")
+        })
+}
+
+/// What fails the case, counted: `2 differences, 1 outbound call missed`.
+pub(super) fn faults(outcome: &CaseOutcome) -> String {
+    let (mut mismatches, mut misses, mut uncorrelated, mut unused) = (0, 0, 0, 0);
+    for finding in outcome.findings.iter().filter(|finding| finding.fails) {
+        *match finding.fault {
+            Fault::Mismatch(_) => &mut mismatches,
+            Fault::Missed(_) => &mut misses,
+            Fault::Uncorrelated(_) => &mut uncorrelated,
+            Fault::Unused(_) => &mut unused,
+        } += 1;
+    }
+    let counted = [
+        (mismatches, "difference", "differences"),
+        (misses, "outbound call missed", "outbound calls missed"),
+        (
+            uncorrelated,
+            "outbound call belongs to no session",
+            "outbound calls belong to no session",
+        ),
+        (unused, "mock was never used", "mocks were never used"),
+    ];
+    let counted = counted.into_iter().filter(|(n, ..)| *n > 0);
+    let counted =
+        counted.map(|(n, one, several)| format!("{n} {}", if n == 1 { one } else { several }));
+    counted.collect::<Vec<_>>().join(", ")
+}
+
+/// The first line of a case's report.
+pub(super) fn headline(outcome: &CaseOutcome) -> String {
+    let trial = &outcome.trial;
+    match &outcome.end {
+        End::Errored(error) => format!("{trial}: can't be judged: {error}"),
+        End::Skipped(why) => format!("{trial}: skipped: {}", skip(why)),
+        End::Judged => match faults(outcome) {
+            none if none.is_empty() => format!("{trial}: passed"),
+            faults => format!("{trial}: {faults}"),
+        },
+    }
+}
+
+/// What happened, in one line.
+pub(crate) fn summary(outcome: &CaseOutcome) -> String {
+    match &outcome.end {
+        End::Skipped(why) => skip(why),
+        End::Errored(error) => {
+            let message = error.to_string();
+            message.lines().next().unwrap_or_default().to_owned()
+        }
+        End::Judged => match (faults(outcome), outcome.mismatches().next()) {
+            (none, _) if none.is_empty() => "passed".to_owned(),
+            (faults, None) => faults,
+            (faults, Some(first)) => {
+                format!("{faults}; first: {} {}", first.place, in_short(first))
+            }
+        },
+    }
+}
+
+fn in_short(mismatch: &Mismatch) -> String {
+    let short = |given: &Option<Side>| match given.as_ref().map(side) {
+        None => "nothing".to_owned(),
+        Some(text) if text.chars().count() > 60 => text.chars().take(60).collect::<String>() + "…",
+        Some(text) => text,
+    };
+    match (&mismatch.expected, &mismatch.actual, &mismatch.why) {
+        (None, None, Some(reason)) => why(reason),
+        (expected, actual, _) => {
+            format!("expected {}, actual {}", short(expected), short(actual))
+        }
+    }
+    .replace('\n', " ")
+}
+
+/// The command that runs just this case again.
+pub(super) fn rerun(outcome: &CaseOutcome) -> String {
+    format!("{} {}", outcome.rerun, shell_word(&outcome.trial))
+}
+
+/// Why a case was not run.
+pub(super) fn skip(why: &Skip) -> String {
+    match why {
+        Skip::Suite(reason) => reason.clone(),
+        Skip::Interrupted => "not run: interrupted".to_owned(),
+        Skip::AnotherFailed => "not run: another case failed".to_owned(),
+        Skip::Broken => "not run: the results can't be written".to_owned(),
+    }
+}
+
+/// What one side of a difference has.
+pub(crate) fn side(side: &Side) -> String {
+    match side {
+        Side::Json(value) => json::show(value),
+        Side::Bytes(excerpt) => excerpt_text(excerpt),
+        Side::Status(status) => status.to_string(),
+        Side::StatusRule(rule) => status_rule(rule),
+        Side::Values(values) => values.join(" | "),
+        Side::Pattern(pattern) if pattern.is_empty() => "any value".to_owned(),
+        Side::Pattern(pattern) => format!("a value that matches /{pattern}/"),
+        Side::Elements(count) => format!("{count} element{}", if *count == 1 { "" } else { "s" }),
+        Side::Fitting(wanted) => matcher(wanted),
+        Side::Text(text) => text.clone(),
+        Side::Hidden => HIDDEN.to_owned(),
+    }
+}
+
+/// The beginning of a body, as people can read it.
+fn excerpt_text(excerpt: &Excerpt) -> String {
+    const MOST: usize = 400;
+    let Excerpt { start, len } = excerpt;
+    // The beginning may end inside a character.
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() && start.len() < *len => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    };
+    match text {
+        Some("") => "an empty body".to_owned(),
+        Some(text) if text.len() == *len && text.chars().count() <= MOST => text.to_owned(),
+        Some(text) => {
+            let start: String = text.chars().take(MOST).collect();
+            format!("{start}… ({len} bytes)")
+        }
+        None => {
+            let shown: Vec<String> = start.iter().take(32).map(|b| format!("{b:02x}")).collect();
+            let more = if *len > 32 { " …" } else { "" };
+            format!("{len} bytes: {}{more}", shown.join(" "))
+        }
+    }
+}
+
+fn status_rule(rule: &StatusRule) -> String {
+    match rule {
+        StatusRule::Captured => "the captured status".to_owned(),
+        StatusRule::OneOf(list) => {
+            let list: Vec<String> = list.iter().map(u16::to_string).collect();
+            list.join(" or ")
+        }
+        StatusRule::Range(min, max) => format!("{min} to {max}"),
+    }
+}
+
+fn matcher(matcher: &Matcher) -> String {
+    match matcher {
+        Matcher::Type(kind) => format!("a value of type {kind}"),
+        Matcher::Regex(pattern) => format!("a string that matches /{pattern}/"),
+        Matcher::Uuid => "a UUID".to_owned(),
+        Matcher::Timestamp => "an RFC 3339 timestamp".to_owned(),
+        Matcher::Near { near, by } => format!("a number within {by} of {near}"),
+    }
+}
+
+/// What the sides of a difference do not say by themselves.
+pub(crate) fn why(why: &Why) -> String {
+    match why {
+        Why::Kinds { expected, actual } => format!("expected {expected}, found {actual}"),
+        Why::ActualIsNoJson => "the expected body is JSON, the actual one is not".to_owned(),
+        Why::ExpectedIsNoJson => "the actual body is JSON, the expected one is not".to_owned(),
+        Why::NoJson => "the actual body is not JSON".to_owned(),
+        Why::SelectsNothing => "the path selects nothing in the actual body".to_owned(),
+        Why::FirstByte(at) => format!("the first difference is at byte {at}"),
+        Why::NoElementFits => "no element of the actual array fits, in any order".to_owned(),
+        Why::FitsNoElement => "it fits no element of the expected array".to_owned(),
+        Why::TooMany(most) => format!(
+            "more than {most} elements are not compared in any order; compare them in order, or ignore the \
+             array"
+        ),
+        Why::Hook { name, reason: None } => format!("hook `{name}`"),
+        Why::Hook {
+            name,
+            reason: Some(reason),
+        } => format!("hook `{name}`: {reason}"),
+    }
+}
+
+/// What people should know of a case.
+pub(super) fn note(note: &Note) -> String {
+    match note {
+        Note::Size(text) => text.clone(),
+        Note::Undecoded(Undecoded { coding, why }) => format!(
+            "the body could not be decoded (content-encoding: {coding}: {why}); it was compared as bytes"
+        ),
+        Note::AnswerOfWrongStatus(start) => format!("the answer's body: {start}"),
+    }
+}
+
+/// What a passing case has to say, a line each.
+pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
+    let mut lines: Vec<String> = outcome.notes.iter().map(note).collect();
+    let unused: Vec<&str> = outcome.unused().map(|(mock, _)| mock).collect();
+    lines.extend(
+        unused
+            .iter()
+            .map(|mock| format!("mock `{mock}` was never used")),
+    );
+    let uncorrelated: Vec<String> = outcome
+        .uncorrelated()
+        .map(|(call, _)| {
+            format!(
+                "{} {}{} belongs to no session: {}",
+                call.method, call.host, call.path, call.reason
+            )
+        })
+        .collect();
+    if !unused.is_empty() && outcome.calls.is_empty() && uncorrelated.is_empty() {
+        lines.push(NO_CALL.to_owned());
+    }
+    lines.extend(uncorrelated);
+    lines
+}

@@ -1,0 +1,220 @@
+//! The JSON of headers, bodies and responses in rules, policies and hooks.
+
+use serde_json::{Value, json};
+
+use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape};
+use crate::base::encoding::{decode_strict_base64, encode_base64};
+use crate::base::http::{Headers, Response};
+
+/// The fields of a response.
+pub(crate) const RESPONSE: Fields = Fields {
+    title: "response",
+    list: &[
+        Field::new("status", Shape::Integer(100, 999), "the HTTP status"),
+        Field::new(
+            "headers",
+            Shape::Map(&Shape::Either(&[
+                Shape::Scalar,
+                Shape::List(&Shape::Scalar),
+                Shape::Map(&Shape::Text),
+            ])),
+            "name to value, or to a list of values for a repeated header",
+        ),
+        Field::new(
+            "body",
+            Shape::Any,
+            "text as it stands; anything else is written as JSON",
+        ),
+        Field::new(
+            "bodyEncoding",
+            Shape::Choice(|| vec!["base64"]),
+            "base64 for a body that is not text",
+        ),
+    ],
+};
+
+/// Reads the fields `status`, `headers` and `body`.
+pub(crate) fn read_response(
+    object: &Object<'_>,
+    default_status: u16,
+    problems: &mut Problems,
+) -> Option<Response> {
+    let status = match object.get("status") {
+        Some(node) => node.status(problems)?,
+        None => default_status,
+    };
+    let mut headers = match object.get("headers") {
+        Some(node) => read_headers(&node, problems)?,
+        None => Headers::new(),
+    };
+    let before = problems.0.len();
+    let body = read_body(object, &mut headers, problems).unwrap_or_default();
+    (problems.0.len() == before).then_some(Response {
+        status,
+        headers,
+        body,
+    })
+}
+
+/// The bytes of the fields `body` and `bodyEncoding`; `None` where there is no body.
+pub(crate) fn read_body(
+    object: &Object<'_>,
+    headers: &mut Headers,
+    problems: &mut Problems,
+) -> Option<Vec<u8>> {
+    let encoding = object.get("bodyEncoding").filter(|n| !n.value.is_null());
+    if let Some(encoding) = &encoding {
+        encoding.choice(&[("base64", ())], problems)?;
+    }
+    let body = object.get("body")?;
+    match encoding {
+        Some(_) => decode_base64(&body, problems),
+        None => Some(body_bytes(body.value, headers)),
+    }
+}
+
+/// The bytes of a body: text as it stands, any other JSON serialized, with a content type when the
+/// headers have none.
+pub(crate) fn body_bytes(value: &Value, headers: &mut Headers) -> Vec<u8> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.clone().into_bytes(),
+        json => {
+            if !headers.contains("content-type") {
+                headers.push("content-type", "application/json");
+            }
+            json.to_string().into_bytes()
+        }
+    }
+}
+
+/// Reads name → text, or name → list of texts for a repeated header.
+pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<Headers> {
+    let mut headers = Headers::new();
+    let before = problems.0.len();
+    for (name, value) in node.map(problems)?.members() {
+        if !is_header_name(name) {
+            problems.add(&value.place, NO_HEADER_NAME);
+            continue;
+        }
+        let values = match value.value {
+            Value::Array(_) => value.list(problems)?,
+            _ => vec![value],
+        };
+        for value in values {
+            if let Some(bytes) = read_header_value(&value, problems) {
+                headers.push(name, bytes);
+            }
+        }
+    }
+    (problems.0.len() == before).then_some(headers)
+}
+
+/// The bytes of a base64 string.
+fn decode_base64(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
+    decode_strict_base64(&node.string(problems)?)
+        .map_err(|error| problems.add(&node.place, format!("not base64: {error}")))
+        .ok()
+}
+
+/// Text, or `{"base64": …}` for a value that is not UTF-8.
+fn read_header_value(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
+    let bytes = match node.value {
+        Value::Object(_) => {
+            let object = node.object(&["base64"], problems)?;
+            decode_base64(&object.require("base64", problems)?, problems)?
+        }
+        _ => node.scalar_text(problems)?.into_bytes(),
+    };
+    if !is_header_value(&bytes) {
+        problems.add(&node.place, NO_HEADER_VALUE);
+        return None;
+    }
+    Some(bytes)
+}
+
+/// What is said of a name that can't be a header field's.
+pub(crate) const NO_HEADER_NAME: &str = "not a header name";
+/// What is said of a value that can't be a header field's.
+pub(crate) const NO_HEADER_VALUE: &str = "a header value has no line breaks and no NUL";
+
+/// Whether this can be the value of a header field.
+pub(crate) fn is_header_value(value: &[u8]) -> bool {
+    !value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
+}
+
+/// Whether this can name a header field.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// A response as `{"status", "headers", "body"}`, with `bodyEncoding: base64` for bytes that are not
+/// text: what [`Rule::read_document`] reads.
+pub(crate) fn response_value(response: &Response) -> Value {
+    let Response {
+        status,
+        headers,
+        body,
+    } = response;
+    let mut value = message_value(headers, body);
+    value["status"] = (*status).into();
+    value
+}
+
+/// Headers and body as `{"headers", "body"}`, perhaps with `bodyEncoding`.
+pub(crate) fn message_value(headers: &Headers, body: &[u8]) -> Value {
+    let mut value = json!({"headers": headers_value(headers)});
+    match std::str::from_utf8(body) {
+        Ok(text) => value["body"] = text.into(),
+        Err(_) => {
+            value["body"] = encode_base64(body).into();
+            value["bodyEncoding"] = "base64".into();
+        }
+    }
+    value
+}
+
+/// Headers as name → text, or → list of texts for a repeated one, with `{"base64"}` for what is no text:
+/// what [`read_headers`] reads.
+pub(crate) fn headers_value(headers: &Headers) -> Value {
+    let members = headers.names().into_iter().map(|name| {
+        let values = headers
+            .all(&name)
+            .map(|value| match std::str::from_utf8(value) {
+                Ok(text) => Value::from(text),
+                Err(_) => json!({"base64": encode_base64(value)}),
+            });
+        let mut values: Vec<Value> = values.collect();
+        let value = if values.len() == 1 {
+            values.remove(0)
+        } else {
+            Value::Array(values)
+        };
+        (name, value)
+    });
+    members.collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Adds what is wrong with a response that was not read from JSON: what reading would have refused.
+pub(crate) fn check_response(response: &Response, place: &Place, problems: &mut Problems) {
+    let Response {
+        status,
+        headers,
+        body: _,
+    } = response;
+    if !(100..=999).contains(status) {
+        Node::at(&(*status).into(), place.key("status")).status(problems);
+    }
+    for (name, value) in headers.iter() {
+        let at = || place.key("headers").key(name);
+        if !is_header_name(name) {
+            problems.add(&at(), NO_HEADER_NAME);
+        }
+        if !is_header_value(value) {
+            problems.add(&at(), NO_HEADER_VALUE);
+        }
+    }
+}

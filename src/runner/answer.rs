@@ -1,0 +1,131 @@
+//! The application's answer against the captured one: the built-in comparison, then the hooks.
+
+use serde_json::Value;
+
+use super::unjudged::Unjudged;
+use crate::base::decode::decoded;
+use crate::base::http::{Headers, Response};
+use crate::case::CapturedResponse;
+use crate::compare::{Expected, Mismatch, Place, Side, Why, compare, redact};
+use crate::hook::{Hook, HookContext, HookError, Issue};
+use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
+use crate::suite::{AssertionPlan, Plan};
+
+/// A captured response as one is compared with it.
+pub(super) fn expected(captured: &CapturedResponse) -> Expected<'_> {
+    let CapturedResponse {
+        status,
+        headers,
+        body,
+        body_is_bytes,
+    } = captured;
+    // A body captured as bytes may still be encoded; one captured as text never is.
+    let body = body.as_deref().map(|body| match body_is_bytes {
+        true => decoded(headers, body).0,
+        false => body.into(),
+    });
+    Expected {
+        status: *status,
+        headers,
+        body,
+    }
+}
+
+/// Compares an answer, and lets the hooks judge it: one that fails must not hide what was found before it.
+pub(super) fn judge_answer(
+    mut answer: Response,
+    captured: Option<&Expected<'_>>,
+    plan: &Plan,
+    hooks: &HookContext<'_>,
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
+    let (body, undecoded) = decoded(&answer.headers, &answer.body);
+    if let std::borrow::Cow::Owned(body) = body {
+        answer.body = body;
+    }
+    let mismatches = compare(captured, &answer, &plan.assertions.rules);
+    outcome.notes.extend(undecoded.map(Note::Undecoded));
+    let wrong_status = mismatches.iter().any(|m| m.place == Place::Status);
+    if wrong_status && let Some(note) = start_of_body(&answer, plan) {
+        outcome.notes.push(note);
+    }
+    let found = |mismatch| Fault::Mismatch(mismatch).fatal();
+    outcome.findings.extend(mismatches.into_iter().map(found));
+    let mut issues = Vec::new();
+    let hooks_ran = run_hooks(&answer, captured, plan, hooks, &mut issues);
+    outcome.findings.extend(issues.into_iter().map(found));
+    Ok(hooks_ran?)
+}
+
+/// The beginning of an answer's body as people can read it; none where redactions would have to be made in it.
+fn start_of_body(answer: &Response, plan: &Plan) -> Option<Note> {
+    const MOST: usize = 500;
+    let text = std::str::from_utf8(&answer.body).ok()?;
+    let redacted = !plan.assertions.rules.body.redactions.is_empty();
+    let shown: String = text.chars().take(MOST).collect();
+    (!redacted && !shown.is_empty()).then_some(Note::AnswerOfWrongStatus(shown))
+}
+
+fn run_hooks(
+    answer: &Response,
+    captured: Option<&Expected<'_>>,
+    plan: &Plan,
+    hooks: &HookContext<'_>,
+    issues: &mut Vec<Mismatch>,
+) -> Result<(), HookError> {
+    let AssertionPlan {
+        rules,
+        body_hook,
+        headers_hook,
+    } = &plan.assertions;
+    if let Some(hook) = body_hook {
+        let view = |body: &[u8]| match serde_json::from_slice(body) {
+            Ok(mut view) => {
+                redact(&mut view, &rules.body.redactions);
+                view
+            }
+            Err(_) if !rules.body.redactions.is_empty() => Value::from(HIDDEN),
+            Err(_) => Value::from(String::from_utf8_lossy(body)),
+        };
+        let captured = captured.and_then(|captured| captured.body.as_deref());
+        let captured = captured.map_or(Value::Null, view);
+        let found = hook.assert_body(&view(&answer.body), &captured, hooks)?;
+        issues.extend(found.into_iter().map(|issue| objection(issue, hook)));
+    }
+    if let Some(hook) = headers_hook {
+        let view = |headers: &Headers| {
+            let mut headers = headers.clone();
+            let ignored = |name: &str| {
+                let mut list = rules.headers.ignore.iter();
+                list.any(|ignored| ignored.eq_ignore_ascii_case(name))
+            };
+            headers.retain(|name| !ignored(name));
+            headers
+        };
+        let captured = captured.map(|captured| view(captured.headers));
+        let captured = captured.unwrap_or_default();
+        let found = hook.assert_headers(&view(&answer.headers), &captured, hooks)?;
+        issues.extend(found.into_iter().map(|issue| objection(issue, hook)));
+    }
+    Ok(())
+}
+
+/// What a hook objects to.
+fn objection(issue: Issue, hook: &Hook) -> Mismatch {
+    let Issue {
+        path,
+        expected,
+        actual,
+        reason,
+    } = issue;
+    Mismatch {
+        place: Place::Written(path),
+        expected: expected.map(Side::Json),
+        actual: actual.map(Side::Json),
+        why: Some(Why::Hook {
+            name: hook.name().to_owned(),
+            reason,
+        }),
+        diff: None,
+    }
+}

@@ -1,0 +1,60 @@
+//! What a session's stats say of the outbound calls.
+
+use super::mocks::Watched;
+use super::unjudged::Unjudged;
+use crate::control::{Miss, SessionStats};
+use crate::report::{CaseOutcome, Fault, Finding};
+use crate::suite::Unused;
+
+/// Takes the calls into the outcome, and finds what is wrong with them.
+///
+/// # Errors
+///
+/// Where the runtime does not say which mocks were used, and a mock has to be.
+pub(super) fn note_calls(
+    stats: SessionStats,
+    watched: &[Watched],
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
+    let SessionStats {
+        injected_spans: _,
+        extracted_spans: _,
+        strict_misses,
+        mut misses,
+        calls,
+        uncorrelated,
+        rule_uses,
+    } = stats;
+    outcome.calls = calls;
+    if misses.is_empty() && strict_misses > 0 {
+        // Another runtime counts its misses and does not list them.
+        misses.push(Miss {
+            method: "an outbound call".to_owned(),
+            count: strict_misses,
+            ..Miss::default()
+        });
+    }
+    let findings = &mut outcome.findings;
+    findings.extend(misses.into_iter().map(|miss| Fault::Missed(miss).fatal()));
+    findings.extend(uncorrelated.into_iter().map(|call| Finding {
+        fails: call.distrusted,
+        fault: Fault::Uncorrelated(call),
+    }));
+    let Some(uses) = rule_uses else {
+        return match watched.iter().find(|rule| rule.unused == Unused::Fail) {
+            None => Ok(()),
+            Some(rule) => Err(Unjudged::UsesUnknown {
+                mock: rule.name.clone(),
+            }),
+        };
+    };
+    let unused = watched
+        .iter()
+        .zip(uses)
+        .filter(|(rule, uses)| *uses == 0 && rule.unused != Unused::Ignore);
+    findings.extend(unused.map(|(rule, _)| Finding {
+        fault: Fault::Unused(rule.name.clone()),
+        fails: rule.unused == Unused::Fail,
+    }));
+    Ok(())
+}

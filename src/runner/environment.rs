@@ -1,0 +1,186 @@
+//! What the cases of a run share: the runtime, the proxy, the application.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::app::App;
+use super::unjudged::Unjudged;
+use crate::base::http::{Request, Response, SESSION_HEADER, shown};
+use crate::control::{Backend, Mode};
+use crate::error::SoftprobeError;
+use crate::foreign::HookFiles;
+use crate::net::{Client, ClientError, Timeouts, random_trace};
+use crate::proxy::Proxy;
+use crate::report::SentRequest;
+use crate::rule::Policy;
+use crate::sdk::{Softprobe, SoftprobeSession};
+use crate::suite::{Plan, request_url};
+
+/// What the cases of a run share.
+#[derive(Debug)]
+pub(super) struct Environment {
+    softprobe: Softprobe,
+    /// Where the traces of sent requests are issued, for a proxy of this process.
+    backend: Option<Backend>,
+    /// The application's base URL.
+    app: Option<String>,
+    client: Client,
+    /// The sessions that are open, for an interrupted run.
+    open: Mutex<HashSet<String>>,
+}
+
+/// What a run started; dropping it stops all of it, the application first.
+#[derive(Debug)]
+pub(super) struct Started {
+    app: Option<App>,
+    proxy: Option<Proxy>,
+    /// The processes of hook files.
+    hooks: HookFiles,
+    pub(super) environment: Option<Arc<Environment>>,
+}
+
+impl Started {
+    pub(super) fn new(proxy: Option<Proxy>, hooks: HookFiles) -> Self {
+        Self {
+            app: None,
+            proxy,
+            hooks,
+            environment: None,
+        }
+    }
+
+    pub(super) fn keep(&mut self, app: App) {
+        self.app = Some(app);
+    }
+
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    pub(super) fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    pub(super) fn has_app(&self) -> bool {
+        self.environment.as_ref().is_some_and(|e| e.app.is_some())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.app.take());
+        drop(self.proxy.take());
+        drop(std::mem::take(&mut self.hooks));
+    }
+}
+
+impl Environment {
+    pub(super) fn new(softprobe: Softprobe, backend: Option<Backend>, app: Option<String>) -> Self {
+        Self {
+            softprobe,
+            backend,
+            app,
+            client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
+            open: Mutex::default(),
+        }
+    }
+
+    pub(super) fn app_url<'p>(&'p self, plan: &'p Plan) -> Result<&'p str, Unjudged> {
+        let url = plan.request.url.as_deref().or(self.app.as_deref());
+        url.ok_or(Unjudged::NoApplication)
+    }
+
+    /// Opens a session under its policy: between two calls it would let everything pass.
+    pub(super) fn open_session(&self, policy: &Policy) -> Result<SoftprobeSession, SoftprobeError> {
+        let session = self.softprobe.start_session_under(Mode::Replay, policy)?;
+        self.open().insert(session.id().to_owned());
+        Ok(session)
+    }
+
+    pub(super) fn close(&self, session: SoftprobeSession) -> Result<(), SoftprobeError> {
+        self.open().remove(session.id());
+        session.close()
+    }
+
+    /// Closes what an interrupted run left open.
+    pub(super) fn close_all(&self) {
+        let open: Vec<String> = self.open().drain().collect();
+        for id in open {
+            // A session whose case ended by itself is closed already.
+            let _ = self.softprobe.attach(&id).close();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request of a session to the application: what was sent, and the answer or why there is
+    /// none.
+    pub(super) fn send(
+        &self,
+        session: &SoftprobeSession,
+        base: &str,
+        mut request: Request,
+        timeout: Duration,
+    ) -> (SentRequest, Result<Response, Unjudged>) {
+        let url = request_url(base, &request);
+        // A hook may have set any of these; they are the runner's.
+        for name in [
+            SESSION_HEADER,
+            "traceparent",
+            "tracestate",
+            "content-length",
+            "host",
+        ] {
+            request.headers.remove(name);
+        }
+        let trace = random_trace();
+        if let Some(Backend(oracle)) = &self.backend {
+            oracle.issue_trace(&trace.trace_id, session.id());
+        }
+        let headers = &mut request.headers;
+        headers.push(SESSION_HEADER, session.id());
+        headers.push("traceparent", trace.to_string());
+        headers.push("tracestate", format!("{SESSION_HEADER}={}", session.id()));
+        let sent = describe(&request, &url);
+        let answer = self
+            .exchange(request, &url, timeout)
+            .map_err(|why| Unjudged::NoAnswer { url, why });
+        (sent, answer)
+    }
+
+    fn exchange(&self, request: Request, url: &str, timeout: Duration) -> Result<Response, String> {
+        let mut builder = ureq::http::Request::builder()
+            .method(request.method.as_str())
+            .uri(url);
+        for (name, value) in request.headers.iter() {
+            builder = builder.header(name, value);
+        }
+        let http = builder.body(request.body).map_err(|e| e.to_string())?;
+        let answer = self.client.send_within(http, timeout);
+        answer.map_err(|error| match error {
+            ClientError::Timeout => format!("it took longer than {} ms", timeout.as_millis()),
+            other => other.to_string(),
+        })
+    }
+}
+
+fn describe(request: &Request, url: &str) -> SentRequest {
+    const MOST: usize = 2_000;
+    let body = match std::str::from_utf8(&request.body) {
+        Ok(text) => text.chars().take(MOST).collect(),
+        Err(_) => format!("({} bytes that are not text)", request.body.len()),
+    };
+    SentRequest {
+        method: request.method.clone(),
+        url: url.to_owned(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_owned(), shown(name, value).into_owned()))
+            .collect(),
+        body,
+    }
+}

@@ -1,0 +1,134 @@
+//! The main loop of one case, in the contract's order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::answer::{expected, judge_answer};
+use super::calls::note_calls;
+use super::discover::Trial;
+use super::environment::Environment;
+use super::mocks::register;
+use super::unjudged::Unjudged;
+use crate::base::http::Request;
+use crate::case::{Case, replayable_request};
+use crate::compare::{Expected, compares_anything};
+use crate::hook::HookContext;
+use crate::report::{CaseOutcome, End, Note};
+use crate::sdk::read_case;
+use crate::suite::{AssertionPlan, Plan, RequestSource};
+
+/// A trial's outcome before anything is known.
+pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
+    CaseOutcome {
+        trial: trial.name.clone(),
+        suite: Arc::clone(&trial.suite),
+        file: trial.shown.clone(),
+        end: End::Judged,
+        findings: Vec::new(),
+        notes: Vec::new(),
+        request: None,
+        calls: Vec::new(),
+        rerun: Arc::clone(rerun),
+        took: Duration::ZERO,
+    }
+}
+
+/// Replays one case and says what became of it.
+pub(super) fn replay(trial: &Trial, environment: &Environment, rerun: &Arc<str>) -> CaseOutcome {
+    let start = Instant::now();
+    let mut outcome = fresh_outcome(trial, rerun);
+    if let Err(error) = judge(trial, environment, &mut outcome) {
+        outcome.end = End::Errored(Arc::new(error));
+    }
+    outcome.took = start.elapsed();
+    outcome
+}
+
+fn judge(
+    trial: &Trial,
+    environment: &Environment,
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
+    let plan = &trial.plan;
+    let file = || trial.shown.display().to_string();
+    let case = read_case(&trial.file).map_err(|error| Unjudged::File {
+        file: file(),
+        error,
+    })?;
+    let case = Arc::new(case);
+    outcome
+        .notes
+        .extend(case.warnings.iter().cloned().map(Note::Size));
+    let hooks = HookContext {
+        case: &case,
+        case_file: &trial.file,
+        env: &trial.env,
+    };
+    let captured = captured_answer(&case)?;
+    let request = request(plan, &case)?;
+    let base = environment.app_url(plan)?;
+    refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
+
+    let session = environment.open_session(&plan.policy)?;
+    session
+        .load(Arc::clone(&case))
+        .map_err(|error| Unjudged::Refused {
+            file: file(),
+            error: Box::new(error),
+        })?;
+    let (mocks, watched) = register(&plan.mocks, &case, &hooks)?;
+    session.mock_all(mocks)?;
+
+    let request = match &plan.request.transform {
+        Some(hook) => hook.change_request(&request, &hooks)?.apply(request),
+        None => request,
+    };
+    let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
+    outcome.request = Some(sent);
+    let judged =
+        answer.and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
+
+    let stats = session.stats()?;
+    environment.close(session)?;
+    note_calls(stats, &watched, outcome)?;
+    judged
+}
+
+/// What was captured of the application's answer.
+fn captured_answer(case: &Case) -> Result<Option<Expected<'_>>, Unjudged> {
+    let Some(inbound) = case.inbound()? else {
+        return Ok(None);
+    };
+    let response = inbound.captured_response().map_err(Unjudged::Exchange)?;
+    Ok(response.map(expected))
+}
+
+fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
+    let base = match &plan.request.source {
+        RequestSource::Inline(request) => request.clone(),
+        RequestSource::Captured => {
+            let inbound = case.inbound()?.ok_or(Unjudged::NoRequest)?;
+            let request = replayable_request(inbound);
+            if request.method.is_empty() {
+                let summary = inbound.summary();
+                return Err(Unjudged::Exchange(format!(
+                    "{summary}: no http.request.method"
+                )));
+            }
+            request
+        }
+    };
+    Ok(plan.request.apply(base))
+}
+
+/// A case that compares nothing would pass whatever the application answers.
+fn refuse_nothing_to_compare(
+    captured: Option<&Expected<'_>>,
+    assertions: &AssertionPlan,
+) -> Result<(), Unjudged> {
+    let hooked = assertions.body_hook.is_some() || assertions.headers_hook.is_some();
+    if hooked || compares_anything(captured, &assertions.rules) {
+        return Ok(());
+    }
+    Err(Unjudged::NothingToCompare)
+}

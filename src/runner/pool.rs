@@ -1,0 +1,336 @@
+//! The cases of a run: libtest-mimic runs them, and what is printed of them is printed here as they end.
+
+use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic};
+
+use super::args::{Args, Color, Format};
+use super::discover::Trial;
+use super::environment::{Environment, Started};
+use super::judge::{fresh_outcome, replay};
+use super::refusal::{Ended, Refusal};
+use super::signals::{Outran, until_signal};
+use super::unjudged::Unjudged;
+use crate::disk::write_whole;
+use crate::report::{
+    CaseOutcome, End, Listed, Palette, Printer, RunOutcome, Skip, Style, Verdict, junit, log_lines,
+    mask, summary, warnings,
+};
+
+/// Prints the list of trials as libtest does.
+pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
+    let style = match args.flags.format {
+        Some(Format::Junit) => {
+            return Err("--list has no junit format".to_owned().into());
+        }
+        Some(Format::Json) => Style::Json,
+        Some(Format::Terse) => Style::Terse,
+        Some(Format::Pretty) | None if !args.quiet => Style::Pretty,
+        Some(Format::Pretty) | None => Style::Terse,
+    };
+    let listed: Vec<Listed<'_>> = trials
+        .iter()
+        .map(|trial| Listed {
+            name: &trial.name,
+            file: &trial.file,
+            ignored: trial.ignored.as_deref(),
+        })
+        .collect();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = crate::report::list(&mut out, style, &listed);
+    written.map_err(|error| Refusal::from(format!("the list can't be written: {error}")))
+}
+
+/// What the trials share while they run.
+struct Board {
+    environment: Option<Arc<Environment>>,
+    /// By the trial's number.
+    outcomes: Mutex<Vec<Option<CaseOutcome>>>,
+    /// Where results are printed as they come.
+    printer: Option<Mutex<Printer<Stdout>>>,
+    /// Whether one case runs at a time.
+    one_by_one: bool,
+    interrupted: AtomicBool,
+    failed: AtomicBool,
+    broken: AtomicBool,
+    fail_fast: bool,
+    /// Whether the details of cases that passed are wanted at the end.
+    keeps_details: bool,
+    /// Whether a failure's summary goes to standard error, where cargo-nextest looks for it.
+    summary_to_stderr: bool,
+    rerun: Arc<str>,
+    secrets: Vec<String>,
+}
+
+/// Runs the trials and reports them.
+pub(super) fn run(
+    args: &Args,
+    threads: usize,
+    mut trials: Vec<Trial>,
+    started: Option<Started>,
+) -> Result<Ended, Refusal> {
+    shuffle(args, &mut trials);
+    let threads = threads.min(trials.len()).max(1);
+    let board = Arc::new(Board::new(args, threads, trials.len(), started.as_ref()));
+    let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
+    let start = Instant::now();
+    let outran = if begun {
+        run_all(args, threads, trials, &board)
+    } else {
+        Outran::Gone
+    };
+    if !matches!(outran, Outran::Done)
+        && let Some(environment) = &board.environment
+    {
+        environment.close_all();
+    }
+    // The application goes before the reports: what it still has to say belongs before them.
+    drop(started);
+    let run = RunOutcome {
+        cases: std::mem::take(&mut *board.outcomes())
+            .into_iter()
+            .flatten()
+            .collect(),
+        took: start.elapsed(),
+    };
+    report(args, &run, &outran, &board)?;
+    Ok(match outran {
+        Outran::Signal { signal, .. } => {
+            let _ = writeln!(io::stderr(), "interrupted; open sessions are closed");
+            Ended::Signal(signal)
+        }
+        _ if board.broken.load(Ordering::SeqCst) || matches!(outran, Outran::Gone) => {
+            return Err("the results can't be written to standard output"
+                .to_owned()
+                .into());
+        }
+        _ if run.cases.iter().any(CaseOutcome::is_bad) => Ended::Failed(run),
+        _ => Ended::Passed(run),
+    })
+}
+
+fn run_all(args: &Args, threads: usize, trials: Vec<Trial>, board: &Arc<Board>) -> Outran {
+    let mimics: Vec<Mimic> = trials
+        .into_iter()
+        .enumerate()
+        .map(|(n, trial)| {
+            let skip = args.leaves_out(trial.ignored.is_some());
+            let skip = skip.then(|| trial.ignored.clone()).flatten();
+            let board = Arc::clone(board);
+            Mimic::ignorable_test(trial.name.clone(), move || {
+                board.run(n, &trial, skip.map(Skip::Suite))
+            })
+        })
+        .collect();
+    let arguments = Arguments {
+        test_threads: Some(threads),
+        // What it would print lacks times, reports and an order; all of that is printed here.
+        logfile: Some(if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned()),
+        color: Some(ColorSetting::Never),
+        ..Arguments::default()
+    };
+    until_signal(
+        // What became of each trial stands on the board.
+        move || drop(libtest_mimic::run(&arguments, mimics)),
+        || board.interrupted.store(true, Ordering::SeqCst),
+    )
+}
+
+/// The reports behind the last case.
+fn report(args: &Args, run: &RunOutcome, outran: &Outran, board: &Board) -> Result<(), Refusal> {
+    if matches!(outran, Outran::Done | Outran::Signal { done: true, .. }) {
+        board.print(|printer| printer.end(run, args.flags.show_output));
+    }
+    if args.flags.format == Some(Format::Junit) && !args.silent {
+        let text = render_junit(run, &board.secrets)?;
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
+    }
+    if let Some(path) = &args.flags.junit {
+        write(path, &render_junit(run, &board.secrets)?)?;
+    }
+    if let Some(path) = &args.flags.logfile {
+        write(path, &log_lines(run))?;
+    }
+    Ok(())
+}
+
+fn write(path: &str, text: &str) -> Result<(), Refusal> {
+    write_whole(Path::new(path), text)
+        .map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
+}
+
+fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal> {
+    let xml = junit(run, secrets);
+    let xml = xml.map_err(|e| Refusal::from(format!("the JUnit report can't be written: {e}")))?;
+    Ok(xml.trim_end().to_owned() + "\n")
+}
+
+impl Board {
+    fn new(args: &Args, threads: usize, trials: usize, started: Option<&Started>) -> Self {
+        let style = match (args.flags.format, args.quiet) {
+            (Some(Format::Junit), _) => None,
+            (Some(Format::Json), _) => Some(Style::Json),
+            (Some(Format::Pretty), _) | (None, false) => Some(Style::Pretty),
+            (Some(Format::Terse), _) | (None, true) => Some(Style::Terse),
+        };
+        let style = style.filter(|_| !args.silent);
+        let coloured = uses_colour(args) && style.is_some_and(|style| style != Style::Json);
+        let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
+        let secrets = vec![token.trim().to_owned()];
+        let palette = if coloured {
+            Palette::coloured()
+        } else {
+            Palette::default()
+        };
+        let times = args.flags.report_time;
+        let printer =
+            style.map(|style| Printer::new(io::stdout(), style, palette, times, secrets.clone()));
+        Self {
+            environment: started.and_then(|started| started.environment.clone()),
+            outcomes: Mutex::new((0..trials).map(|_| None).collect()),
+            printer: printer.map(Mutex::new),
+            one_by_one: threads == 1,
+            interrupted: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            fail_fast: args.flags.fail_fast,
+            keeps_details: args.silent || args.flags.show_output,
+            summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
+            rerun: args.rerun.as_str().into(),
+            secrets,
+        }
+    }
+
+    /// Runs the trial of that number, and says in libtest-mimic's words how it ended.
+    fn run(&self, n: usize, trial: &Trial, skip: Option<Skip>) -> Result<Completion, Failed> {
+        if self.one_by_one {
+            self.print(|printer| printer.begin(&trial.name));
+        }
+        let mut outcome = match (skip.or_else(|| self.stopped()), &self.environment) {
+            (None, Some(environment)) => self.replay(trial, environment),
+            (skip, _) => CaseOutcome {
+                end: End::Skipped(skip.unwrap_or(Skip::Interrupted)),
+                ..fresh_outcome(trial, &self.rerun)
+            },
+        };
+        self.print(|printer| {
+            if !self.one_by_one {
+                printer.begin(&trial.name)?;
+            }
+            printer.result(&outcome)
+        });
+        let verdict = outcome.verdict();
+        match verdict {
+            Verdict::Passed => {
+                self.warn(&outcome);
+                if !self.keeps_details {
+                    outcome.shed();
+                }
+            }
+            Verdict::Failed | Verdict::Errored => self.tell_failure(&outcome),
+            Verdict::Skipped => {}
+        }
+        if let Some(place) = self.outcomes().get_mut(n) {
+            *place = Some(outcome);
+        }
+        match verdict {
+            Verdict::Passed => Ok(Completion::Completed),
+            Verdict::Skipped => Ok(Completion::ignored()),
+            Verdict::Failed | Verdict::Errored => Err(Failed::without_message()),
+        }
+    }
+
+    /// Replays a case; a panic of ours is an outcome as well, or no report would have the case.
+    fn replay(&self, trial: &Trial, environment: &Environment) -> CaseOutcome {
+        let replayed = catch_unwind(AssertUnwindSafe(|| replay(trial, environment, &self.rerun)));
+        replayed.unwrap_or_else(|_| CaseOutcome {
+            end: End::Errored(Arc::new(Unjudged::Panicked)),
+            ..fresh_outcome(trial, &self.rerun)
+        })
+    }
+
+    /// Why no further case starts, when none does.
+    fn stopped(&self) -> Option<Skip> {
+        if self.interrupted.load(Ordering::SeqCst) {
+            return Some(Skip::Interrupted);
+        }
+        if self.broken.load(Ordering::SeqCst) {
+            return Some(Skip::Broken);
+        }
+        let stopped = self.fail_fast && self.failed.load(Ordering::SeqCst);
+        stopped.then_some(Skip::AnotherFailed)
+    }
+
+    /// Prints where results are printed; whether that went well.
+    fn print(&self, what: impl FnOnce(&mut Printer<Stdout>) -> io::Result<()>) -> bool {
+        let Some(printer) = &self.printer else {
+            return true;
+        };
+        let printed = what(&mut printer.lock().unwrap_or_else(PoisonError::into_inner));
+        if printed.is_err() {
+            self.broken.store(true, Ordering::SeqCst);
+        }
+        printed.is_ok()
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_failure(&self, outcome: &CaseOutcome) {
+        self.failed.store(true, Ordering::SeqCst);
+        if self.summary_to_stderr {
+            let summary = mask(summary(outcome), &self.secrets);
+            let _ = writeln!(io::stderr(), "Error: {summary}");
+        }
+    }
+
+    /// What a passing case has to say.
+    fn warn(&self, outcome: &CaseOutcome) {
+        for line in warnings(outcome) {
+            let line = mask(format!("warning: {}: {line}", outcome.trial), &self.secrets);
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+}
+
+fn uses_colour(args: &Args) -> bool {
+    match args.flags.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    }
+}
+
+/// Puts the trials into the order of a seed; the same seed gives the same order.
+fn shuffle(args: &Args, trials: &mut [Trial]) {
+    if !args.flags.shuffle && args.flags.shuffle_seed.is_none() {
+        return;
+    }
+    let seed = args.flags.shuffle_seed.unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        // Without randomness the order is that of seed 0, and the seed is printed all the same.
+        let _ = getrandom::fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    });
+    let _ = writeln!(std::io::stderr(), "shuffle seed: {seed}");
+    let mut state = seed;
+    for n in (1..trials.len()).rev() {
+        // SplitMix64: enough to mix an order, and the same on every machine.
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let other = usize::try_from(z % (n as u64 + 1)).unwrap_or(0);
+        trials.swap(n, other);
+    }
+}

@@ -1,0 +1,85 @@
+//! The trials that a run is asked for.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::args::Args;
+use super::discover::{self, Trial, trial_by_name};
+use super::refusal::Refusal;
+use crate::suite::Suite;
+
+/// The cases that the arguments ask for.
+pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<Trial>, Refusal> {
+    let flags = &args.flags;
+    let (filters, skip) = (args.filters.as_slice(), flags.skip.as_slice());
+    if let (true, [name], []) = (flags.exact, filters, skip) {
+        let mut found = suites
+            .iter()
+            .filter_map(|suite| trial_by_name(suite, root, name));
+        if let Some(trial) = found.next() {
+            return Ok(if flags.ignored && trial.ignored.is_none() {
+                Vec::new()
+            } else {
+                vec![trial]
+            });
+        }
+    }
+    let mut trials = trials(suites, root)?;
+    let known = trials.len();
+    trials.retain(|trial| args.selects(&trial.name));
+    if flags.exact && trials.is_empty() && !filters.is_empty() {
+        return Err(Refusal::invalid(vec![format!(
+            "no case is called {}; {known} cases are known, --list shows them",
+            filters.join(" or ")
+        )]));
+    }
+    if args.wants_cases && trials.is_empty() {
+        return Err(Refusal::invalid(vec![format!(
+            "no case's name fits the filters; {known} cases are known, --list shows them"
+        )]));
+    }
+    if flags.ignored {
+        trials.retain(|trial| trial.ignored.is_some());
+    }
+    Ok(trials)
+}
+
+/// Every trial of the suites.
+///
+/// # Errors
+///
+/// Every glob without a match, and two trials of one name.
+pub(super) fn trials(suites: &[Suite], root: &Path) -> Result<Vec<Trial>, Refusal> {
+    let (mut trials, mut faults) = (Vec::new(), Vec::new());
+    for suite in suites {
+        match discover::trials(suite, root) {
+            Ok(found) => trials.extend(found),
+            Err(lines) => faults.extend(lines),
+        }
+    }
+    if suites.len() > 1 {
+        faults.extend(same_names(&trials));
+    }
+    if faults.is_empty() {
+        Ok(trials)
+    } else {
+        Err(Refusal::invalid(faults))
+    }
+}
+
+/// Two suites may not have a trial of the same name.
+fn same_names(trials: &[Trial]) -> Vec<String> {
+    let mut by_name: HashMap<&str, &Trial> = HashMap::new();
+    let mut faults = Vec::new();
+    for trial in trials {
+        if let Some(other) = by_name.insert(&trial.name, trial) {
+            faults.push(format!(
+                "two cases are called {}: {} and {}; give the suites different names",
+                trial.name,
+                other.file.display(),
+                trial.file.display()
+            ));
+        }
+    }
+    faults
+}

@@ -1,0 +1,67 @@
+//! Work that a signal can end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// How long cases that run may take to end after an interrupt.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What was there first.
+pub(super) enum Outran {
+    /// The work was done.
+    Done,
+    /// This signal.
+    Signal {
+        signal: i32,
+        /// Whether the work ended soon after.
+        done: bool,
+    },
+    /// The work is gone without a word.
+    Gone,
+}
+
+/// Does the work on a thread of its own, so that this one can act on a signal at once: `stop` is called then.
+pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOnce()) -> Outran {
+    enum Told {
+        Ended { well: bool },
+        Signal(i32),
+    }
+    let (sender, receiver) = mpsc::channel();
+    let signals = Signals::new([SIGINT, SIGTERM]);
+    let handle = signals.as_ref().ok().map(Signals::handle);
+    if let Ok(mut signals) = signals {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                if sender.send(Told::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    std::thread::spawn(move || {
+        let well = catch_unwind(AssertUnwindSafe(work)).is_ok();
+        let _ = sender.send(Told::Ended { well });
+    });
+    let outran = match receiver.recv() {
+        Ok(Told::Signal(signal)) => {
+            stop();
+            // Cases that run may end by themselves; a second signal ends the wait.
+            let ended = receiver.recv_timeout(GRACE);
+            Outran::Signal {
+                signal,
+                done: matches!(ended, Ok(Told::Ended { well: true })),
+            }
+        }
+        Ok(Told::Ended { well: true }) => Outran::Done,
+        Ok(Told::Ended { well: false }) | Err(_) => Outran::Gone,
+    };
+    if let Some(handle) = handle {
+        handle.close();
+    }
+    outran
+}

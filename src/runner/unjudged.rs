@@ -1,0 +1,64 @@
+//! Why a case can't be judged.
+
+use super::mocks::MockError;
+use crate::case::AmbiguousInbound;
+use crate::error::{CaseLoadError, SoftprobeError};
+use crate::hook::HookError;
+
+/// Why a case can't be judged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unjudged {
+    /// Its file can't be read.
+    #[error("{file}: {}", .error.source)]
+    File {
+        /// As people know it.
+        file: String,
+        error: CaseLoadError,
+    },
+    /// The runtime refuses it.
+    #[error("{file}: {error}")]
+    Refused {
+        file: String,
+        error: Box<SoftprobeError>,
+    },
+    /// More than one exchange may be the inbound one.
+    #[error(transparent)]
+    Inbound(#[from] AmbiguousInbound),
+    /// An exchange lacks what a replay needs.
+    #[error("{0}")]
+    Exchange(String),
+    #[error(
+        "the case has no inbound exchange, so that there is no request to send; mark one with \
+         sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"
+    )]
+    NoRequest,
+    #[error(
+        "there is no application to send the request to; give --app-url, APP_URL, or `request: {{url: …}}`"
+    )]
+    NoApplication,
+    #[error(
+        "nothing would be compared: the case has no captured response, and the suite asserts nothing; give \
+         `assertions: {{status: …}}` or a body to expect"
+    )]
+    NothingToCompare,
+    #[error("the application gave no answer to {url}: {why}")]
+    NoAnswer { url: String, why: String },
+    #[error(transparent)]
+    Runtime(Box<SoftprobeError>),
+    #[error(transparent)]
+    Mock(#[from] MockError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    #[error(
+        "mock `{mock}` has `unused: fail`, and this runtime does not say which mocks were used"
+    )]
+    UsesUnknown { mock: String },
+    #[error("the runner panicked, which is a fault of softprobe; the panic stands above")]
+    Panicked,
+}
+
+impl From<SoftprobeError> for Unjudged {
+    fn from(error: SoftprobeError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}

@@ -1,0 +1,78 @@
+//! Captures as files, below the folder that a server was given for them.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use super::state::Ended;
+use crate::control::ControlError;
+use crate::disk::write_whole;
+
+/// A step of a path is no longer than this on most file systems.
+const LONGEST_STEP: usize = 240;
+
+/// The file that `out` means: always below the folder, also where links lead elsewhere.
+pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
+    let refused = |why: &str| ControlError::invalid(format!("out: `{out}` {why}"));
+    let failed = |error: std::io::Error| internal(&format!("out: `{out}`: {error}"));
+    let relative = Path::new(out);
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let odd = out.contains(|c: char| c.is_control() || c == '\u{fffd}');
+    let long = relative.iter().any(|step| step.len() > LONGEST_STEP);
+    if odd || long {
+        return Err(refused("is no name for a file"));
+    }
+    if !relative.components().all(plain) || out.ends_with('/') {
+        return Err(refused(
+            "is not a path below the folder for captures; give a relative one without `..`",
+        ));
+    }
+    let path = folder.join(relative);
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let root = folder.canonicalize().map_err(failed)?;
+    // The part that is there already must not lead out, before anything is made below it.
+    let there = parent.ancestors().find(|p| p.exists()).unwrap_or(folder);
+    if !there.canonicalize().map_err(failed)?.starts_with(&root) {
+        return Err(refused("leads out of the folder for captures"));
+    }
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    if path.is_symlink() || path.is_dir() {
+        return Err(refused("is a link or a folder"));
+    }
+    Ok(path)
+}
+
+pub(super) fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
+    let written = write_whole(path, &format!("{case:#}\n"));
+    written.map_err(|error| internal(&format!("{}: can't be written: {error}", path.display())))
+}
+
+/// Looks after the captures of sessions that ended without being closed: each is written below the
+/// folder, or its loss is told.
+pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[Ended]) {
+    for Ended { session, capture } in ended {
+        let Some(case) = capture else {
+            continue;
+        };
+        let Some(folder) = folder else {
+            log::warn!(
+                "session {session}: its capture is lost; `softprobe serve --captures DIR` would keep it"
+            );
+            continue;
+        };
+        match write_case(&folder.join(format!("{session}.case.json")), case) {
+            Ok(()) => log::warn!(
+                "session {session}: its capture is kept in {}",
+                folder.join(format!("{session}.case.json")).display()
+            ),
+            Err(error) => log::error!("session {session}: its capture is lost: {error}"),
+        }
+    }
+}
+
+/// An error of our own, logged.
+pub(super) fn internal(message: &str) -> ControlError {
+    log::error!("{message}");
+    ControlError::new(500, "internal_error", message)
+}

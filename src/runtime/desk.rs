@@ -1,0 +1,227 @@
+//! How a request to the HTTP API is answered: token, body, route, and the call itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use subtle::ConstantTimeEq as _;
+
+use super::OPENAPI;
+use super::captures::{capture_path, internal, write_case};
+use super::options::ServerOptions;
+use super::otlp::{inject, traces};
+use super::routes::{Operation, Refused, route};
+use super::state::EmbeddedRuntime;
+use crate::base::http::{Headers, Request, Response};
+use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
+use crate::net::{HyperRequest, Unreadable, gunzip, read_request};
+
+/// A body of so many bytes is read in less time than it takes to hand it to another thread.
+const SMALL_BODY: usize = 32 * 1024;
+
+/// What every request is answered from.
+pub(super) struct Desk {
+    runtime: EmbeddedRuntime,
+    options: ServerOptions,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+impl Desk {
+    pub(super) fn new(runtime: EmbeddedRuntime, options: ServerOptions) -> Self {
+        Self { runtime, options }
+    }
+
+    pub(super) async fn serve(self: Arc<Self>, request: HyperRequest) -> Arc<Response> {
+        let shown = format!("{} {}", request.method(), request.uri().path());
+        let requests = self.runtime.metrics.requests.clone();
+        let (response, latency) = self
+            .answer(request)
+            .await
+            .unwrap_or_else(|error| (refusal(&error).into(), Duration::ZERO));
+        let status = response.status.to_string();
+        requests.with_label_values(&[status.as_str()]).inc();
+        log::debug!("control: {shown} -> {status}");
+        // A sleep of nothing would still wait for the timer's next tick.
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        response
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: HyperRequest,
+    ) -> Result<(Arc<Response>, Duration), Refused> {
+        if request.uri().path() != "/health" {
+            let given = request.headers().get("authorization");
+            check_token(
+                self.options.token.as_ref(),
+                given.map(|value| value.as_bytes()),
+            )?;
+        }
+        let limit = self.options.largest_body;
+        let request = read_request(request, limit)
+            .await
+            .map_err(|refused| unread(&refused))?;
+        // What is small and writes no file is answered at once; a thread of the connections has time for that.
+        let writes = request.query.is_some();
+        if request.body.len() <= SMALL_BODY && !writes {
+            return self.answer_now(request);
+        }
+        let answered = tokio::task::spawn_blocking(move || self.answer_now(request)).await;
+        answered.unwrap_or_else(|error| Err(internal(&format!("the call failed: {error}")).into()))
+    }
+
+    fn answer_now(&self, mut request: Request) -> Result<(Arc<Response>, Duration), Refused> {
+        let now = |response: Response| Ok((response.into(), Duration::ZERO));
+        match route(&request)? {
+            Operation::Control(call) => now(json(200, &self.control(&call)?)),
+            Operation::Inject => {
+                self.unpack(&mut request)?;
+                let injected = inject(&self.runtime, &request.headers, &request.body)?;
+                Ok((injected.response, injected.latency))
+            }
+            Operation::Traces => {
+                self.unpack(&mut request)?;
+                now(traces(&self.runtime, &request.headers, &request.body)?)
+            }
+            Operation::Metrics => {
+                let version = "text/plain; version=0.0.4; charset=utf-8";
+                now(text(version, self.runtime.metrics.text()))
+            }
+            Operation::OpenApi => now(text("application/json", OPENAPI.to_owned())),
+        }
+    }
+
+    fn unpack(&self, request: &mut Request) -> Result<(), ControlError> {
+        let coding = request.headers.text("content-encoding").unwrap_or_default();
+        match coding.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(()),
+            "gzip" => {
+                let unpacked = gunzip(&request.body, self.options.largest_body);
+                request.body = unpacked.map_err(|refused| unread(&refused))?;
+                Ok(())
+            }
+            other => Err(ControlError::invalid(format!(
+                "content-encoding: `{other}` is not understood; send gzip or none"
+            ))),
+        }
+    }
+
+    /// Carries a call out; a capture that is to be written is written before its session is gone.
+    fn control(&self, call: &Call) -> Result<Value, ControlError> {
+        let Call::Session {
+            id,
+            action:
+                Action::Close(Closing {
+                    out: Some(out),
+                    include_case,
+                }),
+        } = call
+        else {
+            return self.runtime.handle(call);
+        };
+        let Some(folder) = &self.options.captures else {
+            // Whether the session is there at all comes first.
+            self.runtime.handle(&Call::on(id, Action::Stats))?;
+            return Err(ControlError::invalid(
+                "out: this server writes no files; start it with a folder for captures \
+                 (`softprobe serve --captures DIR`), or ask for the case with include=case",
+            ));
+        };
+        let path = capture_path(folder, out)?;
+        let case = self.runtime.handle(&Call::on(id, Action::Case))?;
+        write_case(&path, &case).map_err(|mut error| {
+            error.message.push_str("; the session is still open");
+            error
+        })?;
+        let closing = Closing {
+            out: None,
+            include_case: true,
+        };
+        let mut answer = self.runtime.handle(&Call::on(id, Action::Close(closing)))?;
+        // A span that came between the two is not lost.
+        if answer["case"]["traces"] != case["traces"] {
+            write_case(&path, &answer["case"])?;
+        }
+        if let (false, Some(answer)) = (include_case, answer.as_object_mut()) {
+            answer.shift_remove("case");
+        }
+        answer["capturePath"] = path.display().to_string().into();
+        Ok(answer)
+    }
+}
+
+fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), ControlError> {
+    let Some(token) = token else {
+        return Ok(());
+    };
+    let Some(given) = given else {
+        return Err(ControlError::new(
+            401,
+            "missing_bearer_token",
+            "this runtime wants a token; set SOFTPROBE_API_TOKEN",
+        ));
+    };
+    let given = String::from_utf8_lossy(given);
+    let (scheme, given) = given.split_once(' ').unwrap_or((&given, ""));
+    let same = given.trim().as_bytes().ct_eq(token.secret().as_bytes());
+    if scheme.eq_ignore_ascii_case("bearer") && bool::from(same) {
+        return Ok(());
+    }
+    Err(ControlError::new(
+        403,
+        "invalid_bearer_token",
+        "this is not the runtime's token; correct SOFTPROBE_API_TOKEN",
+    ))
+}
+
+/// A request that could not be read, as the control API says it.
+fn unread(unreadable: &Unreadable) -> ControlError {
+    let code = match unreadable {
+        Unreadable::TooLarge(_) => "payload_too_large",
+        _ => "invalid_request",
+    };
+    ControlError::new(unreadable.status(), code, unreadable.to_string())
+}
+
+fn refusal(refused: &Refused) -> Response {
+    let error = match refused {
+        Refused::Control(error) => error,
+        Refused::Method { used, allowed } => &ControlError::new(
+            405,
+            "method_not_allowed",
+            format!("{used} is not allowed here; allowed: {allowed}"),
+        ),
+    };
+    let mut response = json(error.status, &error.to_value());
+    response.headers.push(REFUSAL_HEADER, error.code);
+    if error.status == 401 {
+        response.headers.push("www-authenticate", "Bearer");
+    }
+    if let Refused::Method { allowed, .. } = refused {
+        response.headers.push("allow", *allowed);
+    }
+    response
+}
+
+fn json(status: u16, body: &Value) -> Response {
+    Response {
+        status,
+        ..text("application/json", body.to_string())
+    }
+}
+
+fn text(content_type: &str, body: String) -> Response {
+    Response {
+        status: 200,
+        headers: Headers::from_iter([("content-type", content_type)]),
+        body: body.into_bytes(),
+    }
+}

@@ -1,0 +1,202 @@
+//! A runtime that is somewhere else: the control API over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::base::http::Response;
+use crate::case::Case;
+use crate::control::{Action, Call, Closing, Mode, Runtime, SessionStats, Token};
+use crate::error::{RuntimeError, SoftprobeError};
+use crate::net::{Client, ClientError, Timeouts};
+use crate::rule::{LONGEST_DELAY, Policy, Rule, rules_document};
+
+/// A runtime behind HTTP. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct HttpRuntime {
+    base: String,
+    token: Option<Token>,
+    client: Client,
+    /// For what a rule may delay.
+    #[cfg_attr(
+        not(feature = "embedded"),
+        expect(dead_code, reason = "only a proxy asks for answers")
+    )]
+    patient: Client,
+}
+
+impl HttpRuntime {
+    /// The runtime at a base URL; nothing is sent yet. `timeout` bounds each phase of a call.
+    pub(crate) fn new(base: &str, token: Option<Token>, timeout: Duration) -> Self {
+        let client = |patience| {
+            Client::new(Timeouts::EachPhase {
+                limit: timeout,
+                patience,
+            })
+        };
+        Self {
+            base: base.trim().trim_end_matches('/').to_owned(),
+            token,
+            client: client(Duration::ZERO),
+            patient: client(LONGEST_DELAY),
+        }
+    }
+
+    /// Sends a request below the base URL: whatever answer comes back, and what was called.
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        content: Option<(&str, Vec<u8>)>,
+        client: &Client,
+    ) -> Result<(Response, String), SoftprobeError> {
+        let url = format!("{}{path}", self.base);
+        let unreachable =
+            |source: Box<dyn std::error::Error + Send + Sync>| SoftprobeError::Unreachable {
+                url: url.clone(),
+                source,
+            };
+        let (content_type, body) = content.unzip();
+        let accept = content_type.unwrap_or("application/json");
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("accept", accept);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.header());
+        }
+        let request = request.body(body.unwrap_or_default());
+        let request = request.map_err(|e| unreachable(e.into()))?;
+        let response = client.send(request).map_err(|error| match error {
+            ClientError::Timeout => SoftprobeError::Timeout { url: url.clone() },
+            other => unreachable(other.into()),
+        })?;
+        log::debug!("{method} {url} -> {}", response.status);
+        Ok((response, url))
+    }
+
+    /// Sends OTLP below the base URL; the answer is asked for in the same format, and may be as late as the
+    /// longest delay of a rule.
+    #[cfg(feature = "embedded")]
+    pub(super) fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<(Response, String), SoftprobeError> {
+        let content = Some((content_type, body));
+        self.exchange("POST", path, content, &self.patient)
+    }
+
+    /// Carries a call of the control API out: the JSON of its answer.
+    ///
+    /// # Errors
+    ///
+    /// As each call of [`Runtime`]; [`SoftprobeError::Protocol`] for an answer that is no JSON.
+    pub(crate) fn call(&self, call: &Call) -> Result<Value, SoftprobeError> {
+        let route = call.route();
+        let content = route
+            .body
+            .map(|body| ("application/json", body.to_string().into_bytes()));
+        let (answer, url) = self.exchange(route.method, &route.path, content, &self.client)?;
+        if !(200..300).contains(&answer.status) {
+            return Err(RuntimeError::read(answer.status, &answer.body, url).into());
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| SoftprobeError::Protocol {
+            url,
+            message: format!("its answer is not JSON ({error})"),
+        })
+    }
+
+    fn on(&self, session: &str, action: Action) -> Result<Value, SoftprobeError> {
+        self.call(&Call::on(session, action))
+    }
+
+    /// What is wrong with an answer of a runtime.
+    pub(super) fn protocol(&self, path: &str, message: impl Into<String>) -> SoftprobeError {
+        SoftprobeError::Protocol {
+            url: format!("{}{path}", self.base),
+            message: message.into(),
+        }
+    }
+
+    /// Whether a runtime answers there, and takes the token.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    #[cfg(feature = "runner")]
+    pub(crate) fn check(&self) -> Result<(), SoftprobeError> {
+        let health = self.call(&Call::Health)?;
+        if health["status"] != "ok" {
+            return Err(self.protocol("", "its /health does not say that it is one"));
+        }
+        self.call(&Call::Meta).map(drop)
+    }
+}
+
+impl Runtime for HttpRuntime {
+    fn start(&self, mode: Mode, policy: Option<&Policy>) -> Result<String, SoftprobeError> {
+        let answer = self.call(&Call::start(mode, policy))?;
+        let id = answer.get("sessionId").and_then(Value::as_str);
+        let id = id.ok_or_else(|| self.protocol("", "the new session has no sessionId"))?;
+        Ok(id.to_owned())
+    }
+
+    fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError> {
+        let document = case.document().clone();
+        self.on(session, Action::LoadCase(document)).map(drop)
+    }
+
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError> {
+        let document = rules_document(rules);
+        self.on(session, Action::SetRules(document)).map(drop)
+    }
+
+    fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError> {
+        let policy = policy.to_value();
+        self.on(session, Action::SetPolicy(policy)).map(drop)
+    }
+
+    fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError> {
+        let fixtures = fixtures.clone();
+        self.on(session, Action::SetAuthFixtures(fixtures))
+            .map(drop)
+    }
+
+    fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError> {
+        let answer = self.on(session, Action::Stats)?;
+        let stats = answer.get("stats").cloned().unwrap_or_default();
+        serde_json::from_value(stats)
+            .map_err(|error| self.protocol("", format!("its stats can't be read ({error})")))
+    }
+
+    fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        self.on(session, Action::Case)
+    }
+
+    fn close(&self, session: &str) -> Result<(), SoftprobeError> {
+        self.on(session, Action::Close(Closing::default()))
+            .map(drop)
+    }
+
+    fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        let closing = Closing {
+            include_case: true,
+            ..Closing::default()
+        };
+        let mut answer = self.on(session, Action::Close(closing))?;
+        match answer.get_mut("case").map(Value::take) {
+            Some(case) => Ok(case),
+            None => Err(self.protocol("", "the closed session has no case")),
+        }
+    }
+
+    fn address(&self) -> &str {
+        &self.base
+    }
+}

@@ -1,0 +1,18 @@
+//! What the author of a test holds: [`Softprobe`] opens sessions, [`SoftprobeSession`] works on one, and both
+//! work against any runtime.
+
+mod case_file;
+mod http_runtime;
+mod mock;
+mod module_session;
+#[cfg(feature = "embedded")]
+mod remote_oracle;
+mod session;
+mod softprobe;
+
+pub use case_file::read_case;
+pub use http_runtime::HttpRuntime;
+pub use mock::{Mock, MockResponse};
+pub use module_session::ModuleSession;
+pub use session::SoftprobeSession;
+pub use softprobe::{Softprobe, SoftprobeBuilder};
