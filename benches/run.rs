@@ -1,0 +1,540 @@
+//! How fast a run is: `cargo bench --bench run`.
+//!
+//! Generates cases, starts a minimal application in a process of its own, and replays the cases with the `softprobe`
+//! command. Beside it stands the *bare loop*: the same requests, sent by a keep-alive client to the same application,
+//! whose calls a fixed local server answers.
+//!
+//! `SOFTPROBE_BASELINE=PATH` measures another build of the command too; `-- --quick` leaves out the large runs. The figures
+//! are printed as a table, and written to `target/bench-run.json`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark that can't go on has nothing better to do than to stop"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::{Value, json};
+use softprobe::{EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some("--app") => return server::run(Some(args[2].parse().unwrap())),
+        Some("--fixed") => return server::run(None),
+        _ => {}
+    }
+    // `cargo test --benches` only wants to know that it runs.
+    let quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
+    let smoke = args.iter().any(|arg| arg == "--test");
+    Bench::new(smoke).run(quick, smoke);
+}
+
+/// The minimal application and the fixed server: the same program, which calls on where it is told a proxy.
+mod server {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use std::sync::{Arc, Mutex};
+
+    use http_body_util::{BodyExt as _, Full};
+    use hyper::body::{Bytes, Incoming};
+    use hyper::client::conn::http1::SendRequest;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+
+    /// Connections to the proxy that nobody uses just now.
+    type Pool = Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>;
+
+    /// Prints where it listens, and serves until it is killed.
+    #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+    pub(super) async fn run(proxy: Option<SocketAddr>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        let pool = Pool::default();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move {
+                let service = service_fn(|request| answer(request, proxy, Arc::clone(&pool)));
+                let serving = hyper::server::conn::http1::Builder::new();
+                let _ = serving
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    }
+
+    async fn answer(
+        request: Request<Incoming>,
+        proxy: Option<SocketAddr>,
+        pool: Pool,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let body = match proxy {
+            None => Bytes::from_static(super::STOCK.as_bytes()),
+            Some(proxy) => {
+                let stock = call(&request, proxy, &pool).await;
+                let stock = String::from_utf8_lossy(&stock).into_owned();
+                super::order(&stock).into()
+            }
+        };
+        let mut response = Response::new(Full::new(body));
+        let json = hyper::header::HeaderValue::from_static("application/json");
+        response.headers_mut().insert("content-type", json);
+        Ok(response)
+    }
+
+    /// The application's one call, its trace headers passed on.
+    async fn call(request: &Request<Incoming>, proxy: SocketAddr, pool: &Pool) -> Bytes {
+        loop {
+            let free = pool.lock().unwrap().pop();
+            let mut sender = match free {
+                Some(sender) => sender,
+                None => connect(proxy).await,
+            };
+            let path = request.uri().path();
+            let mut call = Request::get(format!("http://stock.example{path}"))
+                .header("host", "stock.example");
+            for name in ["traceparent", "tracestate"] {
+                if let Some(value) = request.headers().get(name) {
+                    call = call.header(name, value);
+                }
+            }
+            let call = call.body(Full::new(Bytes::new())).unwrap();
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            let Ok(response) = sender.send_request(call).await else {
+                continue;
+            };
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            pool.lock().unwrap().push(sender);
+            return body;
+        }
+    }
+
+    async fn connect(proxy: SocketAddr) -> SendRequest<Full<Bytes>> {
+        let stream = tokio::net::TcpStream::connect(proxy).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
+        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+/// What the stock service answers.
+const STOCK: &str = r#"{"sku":"tea","available":12,"warehouse":"north","reserved":[{"order":"A-1","quantity":2},{"order":"A-2","quantity":1}]}"#;
+
+/// What the application makes of it.
+fn order(stock: &str) -> String {
+    format!(
+        r#"{{"order":{{"status":"accepted","lines":[{{"sku":"tea","quantity":2,"cents":1000}},{{"sku":"cup","quantity":1,"cents":550}}],"total":2550}},"stock":{stock}}}"#
+    )
+}
+
+const REQUEST_BODY: &str = r#"{"customer":{"name":"Ada","country":"DE"},"items":[{"sku":"tea","quantity":2},{"sku":"cup","quantity":1}],"note":"leave it at the door"}"#;
+
+/// A process that is killed when it is dropped.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        Self {
+            child,
+            address: line.trim().parse().unwrap(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Taken {
+    cases: usize,
+    wall: Duration,
+    /// Our processor time, user and system.
+    cpu: Duration,
+    peak_kb: u64,
+}
+
+impl Taken {
+    fn cpu_us_per_case(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.cases as f64
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "cases": self.cases,
+            "seconds": self.wall.as_secs_f64(),
+            "casesPerSecond": self.cases as f64 / self.wall.as_secs_f64(),
+            "cpuMicrosecondsPerCase": self.cpu_us_per_case(),
+            "peakMegabytes": self.peak_kb as f64 / 1024.0,
+        })
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    fixed: Running,
+    sizes: Vec<usize>,
+}
+
+impl Bench {
+    fn new(smoke: bool) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            fixed: Running::start(&["--fixed"]),
+            sizes: if smoke { vec![20] } else { vec![1_000, 10_000, 100_000] },
+        }
+    }
+
+    fn run(&mut self, quick: bool, smoke: bool) {
+        let mut figures = json!({"cores": std::thread::available_parallelism().unwrap().get()});
+        let mut rows = Vec::new();
+        println!("cases    threads   bare loop        ours   ratio  cases/s  µs cpu/case   peak MB");
+        for size in self.sizes.clone() {
+            if quick && size > 10_000 {
+                continue;
+            }
+            self.generate(size);
+            let threads: &[usize] = if size > 10_000 { &[8] } else { &[1, 8, 32] };
+            for &threads in threads {
+                let bare = self.bare_loop(size, threads);
+                let ours = self.replay(&command(), size, threads);
+                let ratio = ours.wall.as_secs_f64() / bare.as_secs_f64();
+                println!(
+                    "{size:<8} {threads:<7} {:>9.3} s {:>9.3} s {ratio:>7.1} {:>8.0} {:>12.0} {:>9.1}",
+                    bare.as_secs_f64(),
+                    ours.wall.as_secs_f64(),
+                    size as f64 / ours.wall.as_secs_f64(),
+                    ours.cpu_us_per_case(),
+                    ours.peak_kb as f64 / 1024.0,
+                );
+                let mut row = ours.value();
+                row["threads"] = threads.into();
+                row["bareLoopSeconds"] = bare.as_secs_f64().into();
+                row["ratio"] = ratio.into();
+                if let (Some(baseline), true) = (baseline(), size <= 1_000 || threads == 8 && size <= 10_000) {
+                    let theirs = self.replay(&baseline, size, threads);
+                    println!(
+                        "  baseline                     {:>9.3} s         {:>8.0} {:>12.0} {:>9.1}",
+                        theirs.wall.as_secs_f64(),
+                        size as f64 / theirs.wall.as_secs_f64(),
+                        theirs.cpu_us_per_case(),
+                        theirs.peak_kb as f64 / 1024.0,
+                    );
+                    row["baseline"] = theirs.value();
+                }
+                rows.push(row);
+            }
+        }
+        figures["runs"] = rows.into();
+        figures["listing"] = self.listing(quick);
+        figures["proxy"] = self.proxy(if smoke { 50 } else { 5_000 });
+        let path = target().join("bench-run.json");
+        std::fs::write(&path, format!("{figures:#}\n")).unwrap();
+        println!("\nwritten to {}", path.display());
+    }
+
+    fn suite(&self, size: usize) -> PathBuf {
+        self.folder.path().join(format!("{size}/s.suite.yaml"))
+    }
+
+    /// Writes so many cases, and their suite.
+    fn generate(&self, size: usize) {
+        let folder = self.folder.path().join(size.to_string());
+        std::fs::create_dir_all(folder.join("cases")).unwrap();
+        for n in 0..size {
+            let path = folder.join(format!("cases/order-{n:06}.case.json"));
+            std::fs::write(path, format!("{:#}\n", case(n))).unwrap();
+        }
+        let suite = "name: bench\ncases: cases/*.case.json\nmocks: auto\nunused: fail\npolicy: { externalHttp: strict }\n";
+        std::fs::write(self.suite(size), suite).unwrap();
+    }
+
+    fn bare_loop(&self, size: usize, threads: usize) -> Duration {
+        let app = Running::start(&["--app", &self.fixed.address.to_string()]);
+        let next = Arc::new(AtomicUsize::new(0));
+        // Warm, as the application is for us after its first requests.
+        send(&mut TcpStream::connect(app.address).unwrap(), 0);
+        let start = Instant::now();
+        let clients: Vec<_> = (0..threads)
+            .map(|_| {
+                let (next, address) = (Arc::clone(&next), app.address);
+                std::thread::spawn(move || {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    loop {
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        if n >= size {
+                            return;
+                        }
+                        send(&mut stream, n);
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().unwrap();
+        }
+        start.elapsed()
+    }
+
+    fn replay(&self, program: &Path, size: usize, threads: usize) -> Taken {
+        let port = free_port();
+        let proxy = format!("127.0.0.1:{port}");
+        let app = Running::start(&["--app", &proxy]);
+        let mut run = Command::new(program);
+        run.args(["suite", "run"])
+            .arg(self.suite(size))
+            .args(["--app-url", &format!("http://{}", app.address)])
+            .args(["--proxy-listen", &proxy])
+            .args(["--test-threads", &threads.to_string()]);
+        let taken = measure(&mut run, size);
+        drop(app);
+        taken
+    }
+
+    fn listing(&self, quick: bool) -> Value {
+        let mut rows = Vec::new();
+        println!();
+        for size in self.sizes.iter().filter(|size| !quick || **size <= 10_000) {
+            let mut list = Command::new(command());
+            list.args(["suite", "run"]).arg(self.suite(*size)).arg("--list");
+            let listed = measure(&mut list, *size);
+            let app = Running::start(&["--app", &self.fixed.address.to_string()]);
+            let mut exact = Command::new(command());
+            exact.args(["suite", "run"]).arg(self.suite(*size));
+            exact.args(["--app-url", &format!("http://{}", app.address)]);
+            exact.args(["--proxy-listen", "127.0.0.1:0", "--exact", "--filter", "bench::order-000007"]);
+            // Its call goes past the proxy, so that the case fails: it has been found all the same.
+            let found = measure_any(&mut exact, 1).0;
+            println!(
+                "{size:<8} cases listed in {:.3} s, peak {:.1} MB; one of them by --exact in {:.3} s",
+                listed.wall.as_secs_f64(),
+                listed.peak_kb as f64 / 1024.0,
+                found.wall.as_secs_f64()
+            );
+            rows.push(json!({
+                "cases": size, "listSeconds": listed.wall.as_secs_f64(),
+                "exactSeconds": found.wall.as_secs_f64(),
+            }));
+        }
+        rows.into()
+    }
+
+    /// The proxy's latencies over one keep-alive connection.
+    fn proxy(&self, calls: usize) -> Value {
+        let runtime = EmbeddedRuntime::new();
+        let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
+        let session = Softprobe::embedded(&runtime)
+            .start_session(Mode::Replay)
+            .unwrap();
+        let answer = MockResponse::new(200).body(STOCK);
+        session
+            .mock_outbound(Mock::new(Predicate::outbound().host("mocked.example")).response(answer))
+            .unwrap();
+        let fixed = self.fixed.address.to_string();
+        println!();
+        let mut measured = json!({});
+        for (name, host) in [("mocked", "mocked.example"), ("forwarded", fixed.as_str())] {
+            let mut stream = TcpStream::connect(proxy.address()).unwrap();
+            stream.set_nodelay(true).unwrap();
+            let request = format!("GET http://{host}/items/1 HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            let mut times: Vec<Duration> = (0..calls)
+                .map(|_| {
+                    let start = Instant::now();
+                    stream.write_all(request.as_bytes()).unwrap();
+                    receive(&mut stream);
+                    start.elapsed()
+                })
+                .collect();
+            times.sort_unstable();
+            let at = |part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e6;
+            let (p50, p99) = (at(0.5), at(0.99));
+            println!("a {name} call through the proxy: p50 {p50:.0} µs, p99 {p99:.0} µs");
+            measured[name] = json!({"p50Microseconds": p50, "p99Microseconds": p99});
+        }
+        measured
+    }
+}
+
+/// Runs a command that has to pass, and says what it took.
+fn measure(command: &mut Command, cases: usize) -> Taken {
+    let (taken, passed) = measure_any(command, cases);
+    assert!(passed, "{command:?} failed");
+    taken
+}
+
+fn measure_any(command: &mut Command, cases: usize) -> (Taken, bool) {
+    let before = children();
+    let start = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let peak = Arc::new(Mutex::new(0));
+    let watcher = std::thread::spawn({
+        let (peak, status) = (Arc::clone(&peak), format!("/proc/{}/status", child.id()));
+        move || {
+            while let Some(kb) = std::fs::read_to_string(&status).ok().and_then(|s| high_water(&s)) {
+                *peak.lock().unwrap() = kb;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    });
+    let passed = child.wait().unwrap().success();
+    let wall = start.elapsed();
+    watcher.join().unwrap();
+    let taken = Taken {
+        cases,
+        wall,
+        cpu: children() - before,
+        peak_kb: *peak.lock().unwrap(),
+    };
+    (taken, passed)
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The processor time of every child that has ended.
+fn children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let time = |t: nix::sys::time::TimeVal| {
+        Duration::from_micros((t.tv_sec() * 1_000_000 + t.tv_usec()).unsigned_abs())
+    };
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+fn command() -> PathBuf {
+    env!("CARGO_BIN_EXE_softprobe").into()
+}
+
+fn baseline() -> Option<PathBuf> {
+    std::env::var_os("SOFTPROBE_BASELINE").map(PathBuf::from)
+}
+
+fn target() -> PathBuf {
+    let command = command();
+    command.parent().unwrap().parent().unwrap().to_owned()
+}
+
+/// A port that was free just now, for a process that has to be told of it.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Sends the request of that case and reads its answer.
+fn send(stream: &mut TcpStream, n: usize) {
+    let request = format!(
+        "POST /orders/{n} HTTP/1.1\r\nhost: shop.example\r\naccept: */*\r\ncontent-type: application/json\r\n\
+         user-agent: bench/1\r\ntraceparent: 00-5b8efff798038103d269b633813fc60c-00f067aa0ba902b7-01\r\n\
+         content-length: {}\r\n\r\n{REQUEST_BODY}",
+        REQUEST_BODY.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    receive(stream);
+}
+
+/// Reads one answer of a known length.
+fn receive(stream: &mut TcpStream) {
+    let mut buffer = [0; 4096];
+    let mut got = 0;
+    loop {
+        let n = stream.read(&mut buffer[got..]).unwrap();
+        assert!(n > 0, "the connection ended");
+        got += n;
+        let text = String::from_utf8_lossy(&buffer[..got]).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse::<usize>().unwrap())
+        });
+        if body.len() >= length.unwrap_or(0) {
+            return;
+        }
+    }
+}
+
+/// A case of one inbound exchange and the outbound call that it caused.
+fn case(n: usize) -> Value {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let common = |direction: &str, host: &str, path: &str, method: &str| {
+        vec![
+            text("sp.traffic.direction", direction),
+            text("sp.span.type", "extract"),
+            text("sp.session.id", "sess_bench"),
+            text("sp.service.name", "shop"),
+            text("http.request.method", method),
+            text("url.scheme", "http"),
+            text("url.host", host),
+            text("url.path", path),
+            text("http.request.header.accept", "*/*"),
+            text("http.request.header.user-agent", "bench/1"),
+            text("http.response.header.content-type", "application/json"),
+            json!({"key": "http.response.status_code", "value": {"intValue": "200"}}),
+        ]
+    };
+    let path = format!("/orders/{n}");
+    let mut inbound = common("inbound", "shop.example", &path, "POST");
+    inbound.push(text("http.request.header.content-type", "application/json"));
+    inbound.push(text("http.request.body", REQUEST_BODY));
+    inbound.push(text("http.response.body", &order(STOCK)));
+    let mut outbound = common("outbound", "stock.example", &path, "GET");
+    outbound.push(text("http.request.body", ""));
+    outbound.push(text("http.response.body", STOCK));
+    let span = |id: u64, name: &str, attributes: Vec<Value>| {
+        json!({
+            "traceId": format!("{:032x}", n + 1), "spanId": format!("{id:016x}"), "name": name,
+            "kind": id + 1, "startTimeUnixNano": (1_776_000_000_000_000_000 + id).to_string(),
+            "endTimeUnixNano": (1_776_000_000_000_500_000 + id).to_string(), "attributes": attributes,
+        })
+    };
+    json!({
+        "version": "1.0.0", "caseId": format!("order-{n}"), "suite": "bench", "mode": "capture",
+        "createdAt": "2026-04-20T10:00:00Z",
+        "traces": [{"resourceSpans": [{
+            "resource": {"attributes": [text("service.name", "shop")]},
+            "scopeSpans": [{"scope": {"name": "softprobe"}, "spans": [
+                span(1, "POST /orders", inbound), span(2, "GET /orders", outbound),
+            ]}],
+        }]}],
+    })
+}
