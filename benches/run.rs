@@ -103,8 +103,8 @@ mod server {
                 None => connect(proxy).await,
             };
             let path = request.uri().path();
-            let mut call = Request::get(format!("http://stock.example{path}"))
-                .header("host", "stock.example");
+            let mut call =
+                Request::get(format!("http://stock.example{path}")).header("host", "stock.example");
             for name in ["traceparent", "tracestate"] {
                 if let Some(value) = request.headers().get(name) {
                     call = call.header(name, value);
@@ -212,14 +212,20 @@ impl Bench {
         Self {
             folder: tempfile::tempdir().unwrap(),
             fixed: Running::start(&["--fixed"]),
-            sizes: if smoke { vec![20] } else { vec![1_000, 10_000, 100_000] },
+            sizes: if smoke {
+                vec![20]
+            } else {
+                vec![1_000, 10_000, 100_000]
+            },
         }
     }
 
     fn run(&mut self, quick: bool, smoke: bool) {
         let mut figures = json!({"cores": std::thread::available_parallelism().unwrap().get()});
         let mut rows = Vec::new();
-        println!("cases    threads   bare loop        ours   ratio  cases/s  µs cpu/case   peak MB");
+        println!(
+            "cases    threads   bare loop        ours   ratio  cases/s  µs cpu/case   peak MB"
+        );
         for size in self.sizes.clone() {
             if quick && size > 10_000 {
                 continue;
@@ -242,7 +248,9 @@ impl Bench {
                 row["threads"] = threads.into();
                 row["bareLoopSeconds"] = bare.as_secs_f64().into();
                 row["ratio"] = ratio.into();
-                if let (Some(baseline), true) = (baseline(), size <= 1_000 || threads == 8 && size <= 10_000) {
+                if let (Some(baseline), true) =
+                    (baseline(), size <= 1_000 || threads == 8 && size <= 10_000)
+                {
                     let theirs = self.replay(&baseline, size, threads);
                     println!(
                         "  baseline                     {:>9.3} s         {:>8.0} {:>12.0} {:>9.1}",
@@ -328,13 +336,21 @@ impl Bench {
         println!();
         for size in self.sizes.iter().filter(|size| !quick || **size <= 10_000) {
             let mut list = Command::new(command());
-            list.args(["suite", "run"]).arg(self.suite(*size)).arg("--list");
+            list.args(["suite", "run"])
+                .arg(self.suite(*size))
+                .arg("--list");
             let listed = measure(&mut list, *size);
             let app = Running::start(&["--app", &self.fixed.address.to_string()]);
             let mut exact = Command::new(command());
             exact.args(["suite", "run"]).arg(self.suite(*size));
             exact.args(["--app-url", &format!("http://{}", app.address)]);
-            exact.args(["--proxy-listen", "127.0.0.1:0", "--exact", "--filter", "bench::order-000007"]);
+            exact.args([
+                "--proxy-listen",
+                "127.0.0.1:0",
+                "--exact",
+                "--filter",
+                "bench::order-000007",
+            ]);
             // Its call goes past the proxy, so that the case fails: it has been found all the same.
             let found = measure_any(&mut exact, 1).0;
             println!(
@@ -407,7 +423,10 @@ fn measure_any(command: &mut Command, cases: usize) -> (Taken, bool) {
     let watcher = std::thread::spawn({
         let (peak, status) = (Arc::clone(&peak), format!("/proc/{}/status", child.id()));
         move || {
-            while let Some(kb) = std::fs::read_to_string(&status).ok().and_then(|s| high_water(&s)) {
+            while let Some(kb) = std::fs::read_to_string(&status)
+                .ok()
+                .and_then(|s| high_water(&s))
+            {
                 *peak.lock().unwrap() = kb;
                 std::thread::sleep(Duration::from_millis(10));
             }

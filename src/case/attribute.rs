@@ -1,12 +1,11 @@
 //! A span's attributes, asked by the vocabulary of case files.
 
-use serde_json::Value;
-
 use super::fault::Faults;
 use crate::base::document::Way;
 use crate::base::encoding::decode_base64;
 use crate::base::http::Headers;
-use crate::otlp::json::{Any, field};
+use crate::base::json::Json;
+use crate::otlp::json::{Any, field, spelt_field};
 
 /// An attribute, and which of its owner's it is.
 #[derive(Debug, Clone)]
@@ -22,7 +21,7 @@ pub(super) struct Attributes<'a>(Vec<Attribute<'a>>);
 
 impl<'a> Attributes<'a> {
     /// Reads the member `attributes` of a span or a resource.
-    pub(super) fn read(owner: &'a Value, way: &Way<'_>, faults: &mut Faults) -> Self {
+    pub(super) fn read<J: Json<'a>>(owner: J, way: &Way<'_>, faults: &mut Faults) -> Self {
         let mut attributes = Vec::new();
         each_child(
             owner,
@@ -30,7 +29,7 @@ impl<'a> Attributes<'a> {
             way,
             faults,
             |attribute, way, index, faults| {
-                let Some(key) = attribute.get("key").and_then(Value::as_str) else {
+                let Some(key) = attribute.member("key").and_then(Json::text) else {
                     faults.add(way, "an attribute needs a `key`");
                     return;
                 };
@@ -142,38 +141,36 @@ impl<'a> Attributes<'a> {
 }
 
 /// Calls `take` with each element of the list that a member is, and with the way to it.
-pub(super) fn each_child<'a>(
-    owner: &'a Value,
+pub(super) fn each_child<'a, J: Json<'a>>(
+    owner: J,
     name: &str,
     way: &Way<'_>,
     faults: &mut Faults,
-    mut take: impl FnMut(&'a Value, &Way<'_>, usize, &mut Faults),
+    mut take: impl FnMut(J, &Way<'_>, usize, &mut Faults),
 ) {
-    let Some(members) = owner.as_object() else {
+    if !owner.is_members() {
         faults.add(way, "expected an object");
         return;
-    };
-    let Some(value) = field(owner, name) else {
+    }
+    // The name as it is spelt there: pointers go by it.
+    let Some((spelt, value)) = spelt_field(owner, name) else {
         return;
     };
-    // The name as it is spelt there: pointers go by it.
-    let spelt = match members.get(name) {
-        Some(found) if std::ptr::eq(found, value) => None,
-        _ => members.iter().find(|(_, v)| std::ptr::eq(*v, value)),
-    };
-    let way = way.key(spelt.map_or(name, |(spelt, _)| spelt.as_str()));
-    for (n, child) in list(value, &way, faults).iter().enumerate() {
+    let way = way.key(&spelt);
+    for (n, child) in list(value, &way, faults).enumerate() {
         take(child, &way.index(n), n, faults);
     }
 }
 
 /// The elements; a fault where it is no list.
-pub(super) fn list<'a>(value: &'a Value, way: &Way<'_>, faults: &mut Faults) -> &'a [Value] {
-    match value.as_array() {
-        Some(list) => list,
-        None => {
-            faults.add(way, "expected a list");
-            &[]
-        }
+pub(super) fn list<'a, J: Json<'a>>(
+    value: J,
+    way: &Way<'_>,
+    faults: &mut Faults,
+) -> impl Iterator<Item = J> + use<'a, J> {
+    let elements = value.elements();
+    if elements.is_none() {
+        faults.add(way, "expected a list");
     }
+    elements.into_iter().flatten()
 }

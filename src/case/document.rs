@@ -8,9 +8,11 @@ use super::attribute::{Attributes, each_child, list};
 use super::exchange::{Exchange, Span};
 use super::fault::{CaseError, Faults};
 use super::inbound::{self, AmbiguousInbound};
+use super::source::Source;
 use crate::base::document::Way;
 use crate::base::encoding::split_mark;
 use crate::base::http::Direction;
+use crate::base::json::{Json, Tree};
 use crate::otlp::json::field;
 
 const MOST_SPANS: usize = 100;
@@ -35,7 +37,9 @@ pub struct Case {
     pub fixtures: Vec<(String, Value)>,
     /// What exceeds the size guidance: for people, never a failure.
     pub warnings: Vec<String>,
-    document: Arc<Value>,
+    source: Arc<Source>,
+    /// How many traces there are.
+    traces: usize,
     exchanges: Vec<Exchange>,
     inbound: Result<Option<usize>, AmbiguousInbound>,
 }
@@ -48,8 +52,16 @@ impl Case {
     /// [`CaseError`] names the place in the document: the line of a syntax error, the missing field,
     /// the path of a value of the wrong shape.
     pub fn parse(text: &str) -> Result<Self, CaseError> {
-        let (_, json) = split_mark(text);
-        read(serde_json::from_str(json)?, json.len() > LARGEST_TRACE)
+        Self::from_text(text.to_owned())
+    }
+
+    /// The same for a text that nobody else needs.
+    pub(crate) fn from_text(mut text: String) -> Result<Self, CaseError> {
+        let (mark, _) = split_mark(&text);
+        text.drain(..mark.len());
+        let source = Arc::new(Source::of_text(text));
+        let tree = Tree::parse(source.text())?;
+        read(&tree, &source, source.text().len() > LARGEST_TRACE)
     }
 
     /// Reads a case from its parsed JSON document.
@@ -58,17 +70,23 @@ impl Case {
     ///
     /// As [`Case::parse`], without the syntax errors.
     pub fn from_document(document: Value) -> Result<Self, CaseError> {
-        read(document, true)
+        let source = Arc::new(Source::of_document(document));
+        read(source.document(), &source, true)
     }
 
     /// The document as it was read, unknown fields included.
     pub fn document(&self) -> &Value {
-        &self.document
+        self.source.document()
     }
 
     /// Every span of the case, in captured order (start time, then document order).
     pub fn exchanges(&self) -> &[Exchange] {
         &self.exchanges
+    }
+
+    /// How many traces the document has.
+    pub(crate) fn trace_count(&self) -> usize {
+        self.traces
     }
 
     /// The inbound exchange; `None` when the case has none.
@@ -95,22 +113,25 @@ impl Case {
 }
 
 /// Reads a whole document; `large` where one of its traces may be larger than is advised.
-fn read(document: Value, large: bool) -> Result<Case, CaseError> {
+fn read<'a, J: Json<'a>>(
+    document: J,
+    source: &Arc<Source>,
+    large: bool,
+) -> Result<Case, CaseError> {
     let root = Way::ROOT;
-    let document = Arc::new(document);
-    if !document.is_object() {
+    if !document.is_members() {
         return Err(CaseError::Shape {
             place: "$".to_owned(),
             message: "a case is a JSON object".to_owned(),
         });
     }
     let mut faults = Faults::default();
-    let version = required_text(&document, "version", &mut faults);
+    let version = required_text(document, "version", &mut faults);
     if let Some(version) = version {
         check_version(&version, &mut faults);
     }
-    let id = required_text(&document, "caseId", &mut faults);
-    let mode = optional_text(&document, "mode", &mut faults);
+    let id = required_text(document, "caseId", &mut faults);
+    let mode = optional_text(document, "mode", &mut faults);
     if let Some(mode) = &mode
         && !["capture", "replay", "generate"].contains(&mode.as_str())
     {
@@ -120,7 +141,7 @@ fn read(document: Value, large: bool) -> Result<Case, CaseError> {
         );
     }
     let mut warnings = Vec::new();
-    let mut exchanges = read_traces(&document, large, &mut warnings, &mut faults);
+    let (traces, mut exchanges) = read_traces(document, source, large, &mut warnings, &mut faults);
     exchanges.sort_by_key(|x| x.start_ns);
     let inbound = inbound::find(&exchanges);
     if let Ok(Some(n)) = inbound {
@@ -128,21 +149,23 @@ fn read(document: Value, large: bool) -> Result<Case, CaseError> {
     }
     let case = Case {
         id: id.unwrap_or_default(),
-        suite: optional_text(&document, "suite", &mut faults),
+        suite: optional_text(document, "suite", &mut faults),
         mode,
-        created_at: optional_text(&document, "createdAt", &mut faults),
-        rules: optional_list(&document, "rules", &mut faults).to_vec(),
-        fixtures: optional_list(&document, "fixtures", &mut faults)
-            .iter()
+        created_at: optional_text(document, "createdAt", &mut faults),
+        rules: optional_list(document, "rules", &mut faults)
+            .map(Json::copied)
+            .collect(),
+        fixtures: optional_list(document, "fixtures", &mut faults)
             .filter_map(|fixture| {
-                let name = fixture.get("name")?.as_str()?;
-                Some((name.to_owned(), fixture.get("value")?.clone()))
+                let name = fixture.member("name")?.text()?;
+                Some((name.to_owned(), fixture.member("value")?.copied()))
             })
             .collect(),
         warnings,
+        traces,
         exchanges,
         inbound,
-        document,
+        source: Arc::clone(source),
     };
     faults.into_result(case)
 }
@@ -162,28 +185,34 @@ fn check_version(version: &str, faults: &mut Faults) {
     }
 }
 
-fn read_traces(
-    document: &Arc<Value>,
+fn read_traces<'a, J: Json<'a>>(
+    document: J,
+    source: &Arc<Source>,
     large: bool,
     warnings: &mut Vec<String>,
     faults: &mut Faults,
-) -> Vec<Exchange> {
+) -> (usize, Vec<Exchange>) {
     let way = Way::ROOT.key("traces");
     let Some(traces) = field(document, "traces") else {
         faults.push(CaseError::Missing { field: "traces" });
-        return Vec::new();
+        return (0, Vec::new());
     };
-    let mut exchanges = Vec::new();
-    for (t, trace) in list(traces, &way, faults).iter().enumerate() {
+    let (mut count, mut exchanges) = (0, Vec::new());
+    for (t, trace) in list(traces, &way, faults).enumerate() {
+        count += 1;
         let way = way.index(t);
-        let size = if large { trace.to_string().len() } else { 0 };
+        let size = if large {
+            trace.copied().to_string().len()
+        } else {
+            0
+        };
         if size > LARGEST_TRACE {
             warnings.push(format!(
                 "{}: {size} bytes; {LARGEST_TRACE} are advised at the most",
                 way.place()
             ));
         }
-        read_trace(document, trace, &way, warnings, faults, |_, _, exchange| {
+        read_trace(source, trace, &way, warnings, faults, |_, _, exchange| {
             exchanges.push(exchange);
         });
     }
@@ -193,18 +222,18 @@ fn read_traces(
             "{found} spans; {MOST_SPANS} a case are advised at the most"
         ));
     }
-    exchanges
+    (count, exchanges)
 }
 
 /// Reads the spans of one trace of a document, in order; `take` gets each with the `resourceSpans` and the
 /// `scopeSpans` that it stands under.
-fn read_trace<'a>(
-    document: &Arc<Value>,
-    trace: &'a Value,
+fn read_trace<'a, J: Json<'a>>(
+    source: &Arc<Source>,
+    trace: J,
     way: &Way<'_>,
     warnings: &mut Vec<String>,
     faults: &mut Faults,
-    mut take: impl FnMut(&'a Value, &'a Value, Exchange),
+    mut take: impl FnMut(J, J, Exchange),
 ) {
     each_child(
         trace,
@@ -225,8 +254,9 @@ fn read_trace<'a>(
                     each_child(scope_spans, "spans", way, faults, |span, way, _, faults| {
                         let attributes = Attributes::read(span, way, faults);
                         note_sizes(&attributes, way, warnings);
-                        let span = Span::at(document, way);
-                        let exchange = Exchange::read(span, way, &attributes, &resource, faults);
+                        let place = Span::at(source, way);
+                        let exchange =
+                            Exchange::read(span, place, way, &attributes, &resource, faults);
                         take(resource_spans, scope_spans, exchange);
                     });
                 },
@@ -274,7 +304,8 @@ pub(crate) struct ScopedSpan {
 /// Every value of the wrong shape, with its place in the document.
 #[cfg(feature = "embedded")]
 pub(crate) fn read_spans(trace: Value) -> Result<Vec<ScopedSpan>, CaseError> {
-    let trace = Arc::new(trace);
+    let source = Arc::new(Source::of_document(trace));
+    let trace = source.document();
     let mut faults = Faults::default();
     let mut spans: Vec<ScopedSpan> = Vec::new();
     let mut owners: Option<(&Value, &Value)> = None;
@@ -299,8 +330,8 @@ pub(crate) fn read_spans(trace: Value) -> Result<Vec<ScopedSpan>, CaseError> {
         });
     };
     read_trace(
-        &trace,
-        &trace,
+        &source,
+        trace,
         &Way::ROOT,
         &mut Vec::new(),
         &mut faults,
@@ -309,26 +340,31 @@ pub(crate) fn read_spans(trace: Value) -> Result<Vec<ScopedSpan>, CaseError> {
     faults.into_result(spans)
 }
 
-fn required_text(document: &Value, name: &'static str, faults: &mut Faults) -> Option<String> {
+fn required_text<'a>(
+    document: impl Json<'a>,
+    name: &'static str,
+    faults: &mut Faults,
+) -> Option<String> {
     if field(document, name).is_none() {
         faults.push(CaseError::Missing { field: name });
     }
     optional_text(document, name, faults)
 }
 
-fn optional_text(document: &Value, name: &str, faults: &mut Faults) -> Option<String> {
-    match field(document, name)? {
-        Value::String(text) => Some(text.clone()),
-        _ => {
-            faults.add(&Way::ROOT.key(name), "expected a string");
-            None
-        }
+fn optional_text<'a>(document: impl Json<'a>, name: &str, faults: &mut Faults) -> Option<String> {
+    let text = field(document, name)?.text().map(str::to_owned);
+    if text.is_none() {
+        faults.add(&Way::ROOT.key(name), "expected a string");
     }
+    text
 }
 
-fn optional_list<'a>(document: &'a Value, name: &str, faults: &mut Faults) -> &'a [Value] {
-    match field(document, name) {
-        None => &[],
-        Some(value) => list(value, &Way::ROOT.key(name), faults),
-    }
+fn optional_list<'a, J: Json<'a>>(
+    document: J,
+    name: &str,
+    faults: &mut Faults,
+) -> impl Iterator<Item = J> + use<'a, J> {
+    let value = field(document, name);
+    let elements = value.map(|value| list(value, &Way::ROOT.key(name), faults));
+    elements.into_iter().flatten()
 }

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::attribute::Attributes;
 use super::fault::Faults;
+use super::source::Source;
 use crate::base::document::Way;
 use crate::base::http::{
     Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
+use crate::base::json::Json;
 use crate::otlp::json::{Any, field, id, integer, unsigned};
 
 const REQUEST_HEADER: &str = "http.request.header.";
@@ -47,23 +49,26 @@ pub struct Exchange {
 /// A span where it stands in a document that it shares with others.
 #[derive(Clone, PartialEq)]
 pub(super) struct Span {
-    document: Arc<Value>,
+    source: Arc<Source>,
     /// A JSON pointer.
     at: Box<str>,
 }
 
 impl Span {
     /// The span at that place of the document.
-    pub(super) fn at(document: &Arc<Value>, way: &Way<'_>) -> Self {
+    pub(super) fn at(source: &Arc<Source>, way: &Way<'_>) -> Self {
         Self {
-            document: Arc::clone(document),
+            source: Arc::clone(source),
             at: way.pointer().into(),
         }
     }
 
     fn value(&self) -> &Value {
         // The pointer was made while the document was walked, and a shared document does not change.
-        self.document.pointer(&self.at).unwrap_or(&Value::Null)
+        self.source
+            .document()
+            .pointer(&self.at)
+            .unwrap_or(&Value::Null)
     }
 }
 
@@ -252,14 +257,14 @@ impl Exchange {
         }
     }
 
-    pub(super) fn read(
+    pub(super) fn read<'a, J: Json<'a>>(
+        raw: J,
         span: Span,
         way: &Way<'_>,
         words: &Attributes<'_>,
         resource: &Attributes<'_>,
         faults: &mut Faults,
     ) -> Self {
-        let raw = span.value();
         let kind = read_kind(field(raw, "kind"));
         let direction = match words.text("sp.traffic.direction") {
             Some(name) => Direction::from_name(&name),
@@ -329,11 +334,11 @@ impl Exchange {
     }
 }
 
-fn read_kind(value: Option<&Value>) -> Kind {
+fn read_kind<'a>(value: Option<impl Json<'a>>) -> Kind {
     let Some(value) = value else {
         return Kind::Unspecified;
     };
-    match (value.as_str(), integer(value)) {
+    match (value.text(), integer(value)) {
         (Some("SPAN_KIND_SERVER"), _) | (_, Some(2)) => Kind::Server,
         (Some("SPAN_KIND_CLIENT"), _) | (_, Some(3)) => Kind::Client,
         (Some("SPAN_KIND_UNSPECIFIED"), _) | (_, Some(0)) => Kind::Unspecified,

@@ -11,6 +11,7 @@ mod inbound;
 mod lookup;
 #[cfg(feature = "embedded")]
 mod record;
+mod source;
 
 pub use document::Case;
 #[cfg(feature = "embedded")]

@@ -104,12 +104,12 @@ impl Run {
         };
         let args = Args::of_command(given, own);
         match Replay::new().run_with(args)? {
-            Ended::Passed(run) => Ok(told(Output::fine(""), &run)),
+            Ended::Passed(run) => Ok(told(global, Output::fine(""), &run)),
             Ended::Failed(run) => {
                 let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
                 let message = format!("{failed} of {} cases failed", run.cases.len());
                 let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
-                Err(Box::new(told(answer, &run)))
+                Err(Box::new(told(global, answer, &run)))
             }
             Ended::Signal(signal) => {
                 let exit = Exit::Signal(signal_code(signal));
@@ -121,7 +121,10 @@ impl Run {
 }
 
 /// The results for machines; people have had them line by line.
-fn told(answer: Output, run: &RunOutcome) -> Output {
+fn told(global: &Global, answer: Output, run: &RunOutcome) -> Output {
+    if !global.json {
+        return answer;
+    }
     let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
     let value: Value = run_value(run, &[token.trim().to_owned()]);
     answer.fields(&value)

@@ -17,6 +17,9 @@ use crate::base::http::{Headers, Response};
 /// An answer's body is never read beyond this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
+/// How much is read and written at a time.
+const BUFFER: usize = 8 * 1024;
+
 /// How long the addresses of a name are good for.
 const KEPT_ADDRESSES: Duration = Duration::from_secs(30);
 
@@ -86,6 +89,9 @@ impl Client {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .allow_non_standard_methods(true)
+            // Made anew, and zeroed, for each connection; a larger answer is read in several steps.
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .max_response_header_size(256 * 1024)
             .max_idle_connections_per_host(16)
             .max_idle_age(Duration::from_secs(2));

@@ -1,13 +1,32 @@
 //! OTLP JSON as it is met: both spellings of field names, numbers as text, ids in hex or base64.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
 
 use crate::base::encoding::{decode_base64, encode_base64, hex};
+use crate::base::json::Json;
 
 /// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
-pub(crate) fn field<'a>(value: &'a Value, camel: &str) -> Option<&'a Value> {
-    let found = value.get(camel).or_else(|| value.get(snake(camel)));
-    found.filter(|v| !v.is_null())
+pub(crate) fn field<'a, J: Json<'a>>(value: J, camel: &str) -> Option<J> {
+    spelt_field(value, camel).map(|(_, field)| field)
+}
+
+/// The same, with its name as it is spelt there.
+pub(crate) fn spelt_field<'a, 'n, J: Json<'a>>(
+    value: J,
+    camel: &'n str,
+) -> Option<(Cow<'n, str>, J)> {
+    let found = match value.member(camel) {
+        Some(field) => (Cow::Borrowed(camel), field),
+        None if camel.bytes().any(|b| b.is_ascii_uppercase()) => {
+            let snake = snake(camel);
+            let field = value.member(&snake)?;
+            (snake.into(), field)
+        }
+        None => return None,
+    };
+    (!found.1.is_nothing()).then_some(found)
 }
 
 fn snake(camel: &str) -> String {
@@ -36,12 +55,12 @@ pub(crate) enum Any<'a> {
 
 impl<'a> Any<'a> {
     /// Reads an `AnyValue`; the error says what is wrong with it.
-    pub(crate) fn read(value: &'a Value) -> Result<Self, String> {
-        let Some(object) = value.as_object() else {
+    pub(crate) fn read<J: Json<'a>>(value: J) -> Result<Self, String> {
+        if !value.is_members() {
             return Err("expected an OTLP value such as {\"stringValue\": …}".to_owned());
-        };
+        }
         if let Some(v) = field(value, "stringValue") {
-            let text = v.as_str().ok_or("stringValue is not a string")?;
+            let text = v.text().ok_or("stringValue is not a string")?;
             return Ok(Self::Text(text));
         }
         if let Some(v) = field(value, "intValue") {
@@ -50,53 +69,52 @@ impl<'a> Any<'a> {
                 .ok_or_else(|| "intValue is not an integer".to_owned());
         }
         if let Some(v) = field(value, "doubleValue") {
-            let number = v.as_f64().or_else(|| v.as_str()?.parse().ok());
+            let number = v.number().and_then(Number::as_f64);
+            let number = number.or_else(|| v.text()?.parse().ok());
             return number
                 .map(Self::Double)
                 .ok_or_else(|| "doubleValue is not a number".to_owned());
         }
         if let Some(v) = field(value, "boolValue") {
-            let flag = v.as_bool().ok_or("boolValue is not true or false")?;
+            let flag = v.flag().ok_or("boolValue is not true or false")?;
             return Ok(Self::Bool(flag));
         }
         if let Some(v) = field(value, "bytesValue") {
-            let bytes = v.as_str().and_then(decode_base64);
+            let bytes = v.text().and_then(decode_base64);
             return bytes
                 .map(Self::Bytes)
                 .ok_or_else(|| "bytesValue is not base64".to_owned());
         }
+        let values = |v: J| field(v, "values").and_then(Json::elements);
         if let Some(v) = field(value, "arrayValue") {
-            let values = field(v, "values").and_then(Value::as_array);
-            let values = values.map(Vec::as_slice).unwrap_or_default();
+            let values = values(v).into_iter().flatten();
             return values
-                .iter()
                 .map(Self::read)
                 .collect::<Result<_, _>>()
                 .map(Self::List);
         }
         if let Some(v) = field(value, "kvlistValue") {
-            let values = field(v, "values").and_then(Value::as_array);
-            let values = values.map(Vec::as_slice).unwrap_or_default();
-            return values
-                .iter()
-                .map(|member| {
-                    let key = member
-                        .get("key")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default();
-                    let value = field(member, "value").map_or(Ok(Self::None), Self::read);
-                    Ok((key, value?))
-                })
-                .collect::<Result<_, _>>()
-                .map(Self::Map);
+            let members = values(v).into_iter().flatten().map(|member| {
+                let key = member
+                    .member("key")
+                    .and_then(Json::text)
+                    .unwrap_or_default();
+                let value = field(member, "value").map_or(Ok(Self::None), Self::read);
+                Ok::<_, String>((key, value?))
+            });
+            return members.collect::<Result<_, _>>().map(Self::Map);
         }
-        if object.values().all(Value::is_null) {
+        let mut names = value.names().unwrap_or_default();
+        names.retain(|name| {
+            value
+                .member(name)
+                .is_some_and(|member| !member.is_nothing())
+        });
+        if names.is_empty() {
             return Ok(Self::None);
         }
-        Err(format!(
-            "unknown kind of OTLP value: {}",
-            object.keys().cloned().collect::<Vec<_>>().join(", ")
-        ))
+        let all = value.names().unwrap_or_default();
+        Err(format!("unknown kind of OTLP value: {}", all.join(", ")))
     }
 
     /// The value as text, where it has one form.
@@ -139,22 +157,20 @@ impl<'a> Any<'a> {
 }
 
 /// A 64-bit integer that is a number or its text.
-pub(crate) fn integer(value: &Value) -> Option<i64> {
-    value
-        .as_i64()
-        .or_else(|| value.as_str()?.trim().parse().ok())
+pub(crate) fn integer<'a>(value: impl Json<'a>) -> Option<i64> {
+    let number = value.number().and_then(Number::as_i64);
+    number.or_else(|| value.text()?.trim().parse().ok())
 }
 
 /// A 64-bit integer without sign that is a number or its text.
-pub(crate) fn unsigned(value: &Value) -> Option<u64> {
-    value
-        .as_u64()
-        .or_else(|| value.as_str()?.trim().parse().ok())
+pub(crate) fn unsigned<'a>(value: impl Json<'a>) -> Option<u64> {
+    let number = value.number().and_then(Number::as_u64);
+    number.or_else(|| value.text()?.trim().parse().ok())
 }
 
 /// A trace or span id of `len` bytes as lower-case hex, whether it was written in hex or base64.
-pub(crate) fn id(value: Option<&Value>, len: usize) -> Option<String> {
-    let text = value?.as_str()?;
+pub(crate) fn id<'a>(value: Option<impl Json<'a>>, len: usize) -> Option<String> {
+    let text = value?.text()?;
     if text.is_empty() {
         return None;
     }

@@ -88,7 +88,8 @@ fn request_value(request: &SentRequest) -> Value {
         headers,
         body,
     } = request;
-    json!({"method": method, "url": url, "headers": headers, "body": body})
+    let headers: Vec<_> = words::headers(headers).collect();
+    json!({"method": method, "url": url, "headers": headers, "body": words::sent_body(body)})
 }
 
 fn mismatch_value(mismatch: &Mismatch) -> Value {

@@ -61,7 +61,7 @@ impl<W: Write> Printer<W> {
         }
         if self.style == Style::Json {
             let event = json!({"type": "suite", "event": "started", "test_count": count});
-            return write_event(&mut self.out, &event);
+            return self.out.write_all(event_line(&event).as_bytes());
         }
         let plural = if count == 1 { "" } else { "s" };
         writeln!(self.out, "\nrunning {count} test{plural}")
@@ -69,24 +69,43 @@ impl<W: Write> Printer<W> {
 
     /// Where one case runs at a time, its name stands there while it does.
     pub(crate) fn begin(&mut self, name: &str) -> io::Result<()> {
-        match self.style {
-            Style::Pretty => write!(self.out, "test {name:<width$} ... ", width = self.width)?,
-            Style::Terse => return Ok(()),
-            Style::Json => {
-                let event = json!({"type": "test", "event": "started", "name": name});
-                write_event(&mut self.out, &event)?;
-            }
-        }
+        let line = self.name_line(name);
+        self.out.write_all(line.as_bytes())?;
         self.out.flush()
     }
 
     /// A case that began has ended.
     pub(crate) fn result(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
+        let line = self.result_line(outcome);
+        self.out.write_all(line.as_bytes())?;
         match self.style {
-            Style::Pretty => {
-                let result = self.pretty_result(outcome);
-                writeln!(self.out, "{result}")
-            }
+            Style::Terse => self.out.flush(),
+            // A line is written when it ends.
+            Style::Pretty | Style::Json => Ok(()),
+        }
+    }
+
+    /// A case has ended that nothing was printed of before.
+    pub(crate) fn whole(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
+        let line = self.name_line(&outcome.trial) + &self.result_line(outcome);
+        self.out.write_all(line.as_bytes())?;
+        match self.style {
+            Style::Terse => self.out.flush(),
+            Style::Pretty | Style::Json => Ok(()),
+        }
+    }
+
+    fn name_line(&self, name: &str) -> String {
+        match self.style {
+            Style::Pretty => format!("test {name:<width$} ... ", width = self.width),
+            Style::Terse => String::new(),
+            Style::Json => event_line(&json!({"type": "test", "event": "started", "name": name})),
+        }
+    }
+
+    fn result_line(&self, outcome: &CaseOutcome) -> String {
+        match self.style {
+            Style::Pretty => self.pretty_result(outcome) + "\n",
             Style::Terse => {
                 let (paint, character) = match outcome.verdict() {
                     Verdict::Passed => (AnsiColor::Green, '.'),
@@ -94,13 +113,9 @@ impl<W: Write> Printer<W> {
                     Verdict::Skipped => (AnsiColor::Yellow, 'i'),
                 };
                 let paint = self.paint(paint);
-                write!(self.out, "{paint}{character}{paint:#}")?;
-                self.out.flush()
+                format!("{paint}{character}{paint:#}")
             }
-            Style::Json => {
-                let event = self.event(outcome);
-                write_event(&mut self.out, &event)
-            }
+            Style::Json => event_line(&self.event(outcome)),
         }
     }
 
@@ -116,7 +131,7 @@ impl<W: Write> Printer<W> {
                 "passed": passed, "failed": failed, "ignored": ignored, "measured": 0,
                 "filtered_out": 0, "exec_time": seconds,
             });
-            write_event(&mut self.out, &event)?;
+            self.out.write_all(event_line(&event).as_bytes())?;
             return self.out.flush();
         }
         if failed > 0 {
@@ -204,12 +219,12 @@ impl<W: Write> Printer<W> {
 }
 
 /// A line of JSON, with spaces where libtest has them.
-fn write_event(out: &mut impl Write, event: &Value) -> io::Result<()> {
+fn event_line(event: &Value) -> String {
     let members = event.as_object().into_iter().flatten();
     let members: Vec<String> = members
         .map(|(name, value)| format!("{}: {value}", Value::from(name.as_str())))
         .collect();
-    writeln!(out, "{{ {} }}", members.join(", "))
+    format!("{{ {} }}\n", members.join(", "))
 }
 
 /// The lines of `--logfile`, as libtest writes them.

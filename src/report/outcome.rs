@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::decode::Undecoded;
-use crate::compare::Mismatch;
+use crate::base::http::Headers;
+use crate::compare::{Excerpt, Mismatch};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// What became of a case.
@@ -114,7 +115,7 @@ pub(crate) enum Verdict {
     Skipped,
 }
 
-/// The request as it was sent, secrets masked.
+/// The request as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SentRequest {
     /// The method.
@@ -122,9 +123,9 @@ pub(crate) struct SentRequest {
     /// The whole URL.
     pub(crate) url: String,
     /// The headers, in order.
-    pub(crate) headers: Vec<(String, String)>,
-    /// The body as text, its beginning where it is long.
-    pub(crate) body: String,
+    pub(crate) headers: Headers,
+    /// The beginning of the body.
+    pub(crate) body: Excerpt,
 }
 
 /// What became of a run.

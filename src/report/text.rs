@@ -145,11 +145,11 @@ impl Page {
             body,
         } = request;
         self.line(1, &format!("request  {method} {url}"));
-        for (name, value) in headers {
+        for (name, value) in words::headers(headers) {
             let header = paint(self.palette.dim, &format!("{name}: {value}"));
             self.line(1, &format!("         {header}"));
         }
-        for line in cut(body).lines() {
+        for line in cut(&words::sent_body(body)).lines() {
             self.line(1, &format!("         {line}"));
         }
     }

@@ -1,7 +1,10 @@
 //! Every word of a report: what was found, as people read it.
 
+use std::borrow::Cow;
+
 use crate::base::decode::Undecoded;
 use crate::base::encoding::shell_word;
+use crate::base::http::{Headers, shown};
 use crate::base::json;
 use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
 use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
@@ -101,6 +104,22 @@ pub(super) fn rerun(outcome: &CaseOutcome) -> String {
     format!("{} {}", outcome.rerun, shell_word(&outcome.trial))
 }
 
+/// The headers of a request, secrets masked.
+pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name, shown(name, value)))
+}
+
+/// The body of a request that was sent: text, its beginning where it is long.
+pub(super) fn sent_body(body: &Excerpt) -> String {
+    const MOST: usize = 2_000;
+    match beginning(body) {
+        Some(text) => text.chars().take(MOST).collect(),
+        None => format!("({} bytes that are not text)", body.len),
+    }
+}
+
 /// Why a case was not run.
 pub(super) fn skip(why: &Skip) -> String {
     match why {
@@ -128,19 +147,22 @@ pub(crate) fn side(side: &Side) -> String {
     }
 }
 
-/// The beginning of a body, as people can read it.
-fn excerpt_text(excerpt: &Excerpt) -> String {
-    const MOST: usize = 400;
-    let Excerpt { start, len } = excerpt;
-    // The beginning may end inside a character.
-    let text = match std::str::from_utf8(start) {
+/// The beginning of a body as text, where it is text: it may end inside a character.
+fn beginning(Excerpt { start, len }: &Excerpt) -> Option<&str> {
+    match std::str::from_utf8(start) {
         Ok(text) => Some(text),
         Err(error) if error.error_len().is_none() && start.len() < *len => {
             std::str::from_utf8(&start[..error.valid_up_to()]).ok()
         }
         Err(_) => None,
-    };
-    match text {
+    }
+}
+
+/// The beginning of a body, as people can read it.
+fn excerpt_text(excerpt: &Excerpt) -> String {
+    const MOST: usize = 400;
+    let Excerpt { start, len } = excerpt;
+    match beginning(excerpt) {
         Some("") => "an empty body".to_owned(),
         Some(text) if text.len() == *len && text.chars().count() <= MOST => text.to_owned(),
         Some(text) => {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::app::App;
 use super::unjudged::Unjudged;
-use crate::base::http::{Request, Response, SESSION_HEADER, shown};
+use crate::base::http::{Headers, Request, Response, SESSION_HEADER};
+use crate::compare::Excerpt;
 use crate::control::{Backend, Mode};
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
@@ -144,43 +145,44 @@ impl Environment {
         headers.push(SESSION_HEADER, session.id());
         headers.push("traceparent", trace.to_string());
         headers.push("tracestate", format!("{SESSION_HEADER}={}", session.id()));
-        let sent = describe(&request, &url);
-        let answer = self
-            .exchange(request, &url, timeout)
-            .map_err(|why| Unjudged::NoAnswer { url, why });
+        let body = Excerpt::of(&request.body);
+        let answer = self.exchange(
+            &request.method,
+            &request.headers,
+            request.body,
+            &url,
+            timeout,
+        );
+        let sent = SentRequest {
+            method: request.method,
+            url,
+            headers: request.headers,
+            body,
+        };
+        let answer = answer.map_err(|why| Unjudged::NoAnswer {
+            url: sent.url.clone(),
+            why,
+        });
         (sent, answer)
     }
 
-    fn exchange(&self, request: Request, url: &str, timeout: Duration) -> Result<Response, String> {
-        let mut builder = ureq::http::Request::builder()
-            .method(request.method.as_str())
-            .uri(url);
-        for (name, value) in request.headers.iter() {
+    fn exchange(
+        &self,
+        method: &str,
+        headers: &Headers,
+        body: Vec<u8>,
+        url: &str,
+        timeout: Duration,
+    ) -> Result<Response, String> {
+        let mut builder = ureq::http::Request::builder().method(method).uri(url);
+        for (name, value) in headers.iter() {
             builder = builder.header(name, value);
         }
-        let http = builder.body(request.body).map_err(|e| e.to_string())?;
+        let http = builder.body(body).map_err(|e| e.to_string())?;
         let answer = self.client.send_within(http, timeout);
         answer.map_err(|error| match error {
             ClientError::Timeout => format!("it took longer than {} ms", timeout.as_millis()),
             other => other.to_string(),
         })
-    }
-}
-
-fn describe(request: &Request, url: &str) -> SentRequest {
-    const MOST: usize = 2_000;
-    let body = match std::str::from_utf8(&request.body) {
-        Ok(text) => text.chars().take(MOST).collect(),
-        Err(_) => format!("({} bytes that are not text)", request.body.len()),
-    };
-    SentRequest {
-        method: request.method.clone(),
-        url: url.to_owned(),
-        headers: request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_owned(), shown(name, value).into_owned()))
-            .collect(),
-        body,
     }
 }

@@ -221,11 +221,9 @@ impl Board {
                 ..fresh_outcome(trial, &self.rerun)
             },
         };
-        self.print(|printer| {
-            if !self.one_by_one {
-                printer.begin(&trial.name)?;
-            }
-            printer.result(&outcome)
+        self.print(|printer| match self.one_by_one {
+            true => printer.result(&outcome),
+            false => printer.whole(&outcome),
         });
         let verdict = outcome.verdict();
         match verdict {

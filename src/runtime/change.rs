@@ -67,7 +67,7 @@ impl Change {
         let rules = rules.into_iter().map(Arc::new);
         Ok(Self::Case(LoadedCase {
             id: case.id.clone(),
-            traces: case.document()["traces"].as_array().map_or(0, Vec::len),
+            traces: case.trace_count(),
             service: case.service().map(str::to_owned),
             rules: rules.map(RuleState::new).collect(),
         }))

@@ -241,7 +241,7 @@ impl Pass<'_> {
                         _ => {}
                     }
                 }
-                if let Ok(Any::Bytes(bytes)) = Any::read(value) {
+                if let Ok(Any::Bytes(bytes)) = Any::read(&*value) {
                     let mut text = String::from_utf8_lossy(&bytes).into_owned();
                     let before = text.clone();
                     self.attribute_text(key, header, &mut text);
@@ -299,7 +299,7 @@ impl Pass<'_> {
             }
             return false;
         }
-        let bytes = match Any::read(value) {
+        let bytes = match Any::read(&*value) {
             Ok(Any::Bytes(bytes)) => bytes,
             Ok(Any::Text(text)) => decode_base64(text).unwrap_or_default(),
             _ => return false,

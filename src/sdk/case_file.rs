@@ -12,5 +12,5 @@ use crate::error::CaseLoadError;
 /// [`CaseLoadError`] names the file and the place in it.
 pub fn read_case(path: &Path) -> Result<Case, CaseLoadError> {
     let text = std::fs::read_to_string(path).map_err(|e| CaseLoadError::io(path, e))?;
-    Case::parse(&text).map_err(|e| CaseLoadError::content(path, e))
+    Case::from_text(text).map_err(|e| CaseLoadError::content(path, e))
 }

@@ -1,0 +1,270 @@
+//! JSON that is looked at once: a tree that borrows from its text, and what reads it and `serde_json`'s alike.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Number, Value};
+
+/// A JSON value of which nothing is copied that stands in its text as it is. Members keep their order; of those that
+/// stand twice the last counts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Tree<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    List(Vec<Tree<'a>>),
+    Object(Vec<(Cow<'a, str>, Tree<'a>)>),
+}
+
+impl<'a> Tree<'a> {
+    /// Reads a text.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+/// A JSON value as a reader looks at it.
+pub(crate) trait Json<'a>: Copy {
+    /// The member of that name.
+    fn member(self, name: &str) -> Option<Self>;
+    /// The names of the members, where it is an object.
+    fn names(self) -> Option<Vec<&'a str>>;
+    /// The elements, where it is a list.
+    fn elements(self) -> Option<impl Iterator<Item = Self>>;
+    /// The text of a string.
+    fn text(self) -> Option<&'a str>;
+    /// The number, where it is one.
+    fn number(self) -> Option<&'a Number>;
+    /// `true` or `false`.
+    fn flag(self) -> Option<bool>;
+    /// Whether it is `null`.
+    fn is_nothing(self) -> bool;
+    /// Whether it is an object.
+    fn is_members(self) -> bool;
+    /// A copy of it.
+    fn copied(self) -> Value;
+}
+
+impl<'a> Json<'a> for &'a Value {
+    fn member(self, name: &str) -> Option<Self> {
+        self.get(name)
+    }
+
+    fn names(self) -> Option<Vec<&'a str>> {
+        let members = self.as_object()?;
+        Some(members.keys().map(String::as_str).collect())
+    }
+
+    fn elements(self) -> Option<impl Iterator<Item = Self>> {
+        Some(self.as_array()?.iter())
+    }
+
+    fn text(self) -> Option<&'a str> {
+        self.as_str()
+    }
+
+    fn number(self) -> Option<&'a Number> {
+        self.as_number()
+    }
+
+    fn flag(self) -> Option<bool> {
+        self.as_bool()
+    }
+
+    fn is_nothing(self) -> bool {
+        self.is_null()
+    }
+
+    fn is_members(self) -> bool {
+        self.is_object()
+    }
+
+    fn copied(self) -> Value {
+        self.clone()
+    }
+}
+
+impl<'a> Json<'a> for &'a Tree<'a> {
+    fn member(self, name: &str) -> Option<Self> {
+        let Tree::Object(members) = self else {
+            return None;
+        };
+        let mut members = members.iter().rev();
+        members.find(|(known, _)| known == name).map(|(_, v)| v)
+    }
+
+    fn names(self) -> Option<Vec<&'a str>> {
+        match self {
+            Tree::Object(members) => Some(members.iter().map(|(name, _)| &**name).collect()),
+            _ => None,
+        }
+    }
+
+    fn elements(self) -> Option<impl Iterator<Item = Self>> {
+        match self {
+            Tree::List(elements) => Some(elements.iter()),
+            _ => None,
+        }
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match self {
+            Tree::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn number(self) -> Option<&'a Number> {
+        match self {
+            Tree::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn flag(self) -> Option<bool> {
+        match self {
+            Tree::Bool(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    fn is_nothing(self) -> bool {
+        *self == Tree::Null
+    }
+
+    fn is_members(self) -> bool {
+        matches!(self, Tree::Object(_))
+    }
+
+    fn copied(self) -> Value {
+        match self {
+            Tree::Null => Value::Null,
+            Tree::Bool(flag) => (*flag).into(),
+            Tree::Number(number) => Value::Number(number.clone()),
+            Tree::Text(text) => (**text).into(),
+            Tree::List(elements) => elements.iter().map(Json::copied).collect(),
+            Tree::Object(members) => {
+                let members = members
+                    .iter()
+                    .map(|(name, v)| ((**name).to_owned(), v.copied()));
+                members.collect::<serde_json::Map<_, _>>().into()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Tree<'de>, E> {
+        Ok(Tree::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Tree<'de>, E> {
+        Ok(Tree::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Tree<'de>, E> {
+        Ok(Tree::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Tree<'de>, E> {
+        Ok(Number::from_f64(number).map_or(Tree::Null, Tree::Number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Tree<'de>, E> {
+        Ok(Tree::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Tree<'de>, E> {
+        Ok(Tree::Text(text.to_owned().into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree<'de>, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Tree<'de>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = access.next_element()? {
+            elements.push(element);
+        }
+        Ok(Tree::List(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tree<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(name) = access.next_key_seed(Name)? {
+            members.push((name, access.next_value()?));
+        }
+        Ok(Tree::Object(members))
+    }
+}
+
+/// A member's name, borrowed where it can be.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.to_owned().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_what_serde_json_reads() {
+        for text in [
+            r#"{"a": [1, -2, 2.5, true, null, "x\n\u00e9"], "b\"": {"c": 18446744073709551615}}"#,
+            "[]",
+            "\"x\"",
+            r#"{"a": 1, "a": 2}"#,
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            let tree = Tree::parse(text).unwrap();
+            assert_eq!((&tree).copied(), value, "{text}");
+            let (from_tree, from_value) = ((&tree).member("a"), (&value).member("a"));
+            assert_eq!(from_tree.map(Json::copied), from_value.map(Json::copied));
+        }
+        let text = "{\"a\": \"plain\"}";
+        let tree = Tree::parse(text).unwrap();
+        let Tree::Object(members) = &tree else {
+            panic!("{tree:?}");
+        };
+        assert!(matches!(members[0].1, Tree::Text(Cow::Borrowed(_))));
+    }
+}
