@@ -100,6 +100,9 @@ mod foreign;
 #[cfg(feature = "runner")]
 mod hook;
 mod logging;
+#[cfg(feature = "runner")]
+#[doc(hidden)]
+pub mod measured;
 mod net;
 mod otlp;
 #[cfg(feature = "embedded")]

@@ -1,1 +1,387 @@
+//! What each assertion finds: the captured answer, the assertions as a suite has them, the actual answer, and every
+//! difference.
 
+use super::{Expected, Mismatch, compare, compares_anything};
+use crate::base::document::{Node, Problems};
+use crate::base::http::{Headers, Response};
+use crate::hook::Hooks;
+use crate::report::{side, why};
+use crate::suite::{AssertionPlan, parse_yaml};
+
+/// Status, headers and body of an answer.
+type Answer<'a> = (u16, &'a [(&'a str, &'a str)], &'a [u8]);
+
+fn assertions(yaml: &str) -> AssertionPlan {
+    let value = parse_yaml(yaml).unwrap();
+    let mut problems = Problems::default();
+    let node = Node::root(&value).lenient();
+    let plan = AssertionPlan::read(&node, &Hooks::new(), &mut problems);
+    problems.into_result(plan).unwrap()
+}
+
+fn shown(mismatch: &Mismatch) -> String {
+    let Mismatch {
+        place,
+        expected,
+        actual,
+        why: reason,
+        diff,
+    } = mismatch;
+    let word = |given: &Option<_>| given.as_ref().map_or("nothing".to_owned(), side);
+    let mut text = format!("{place}: {} / {}", word(expected), word(actual));
+    if let Some(reason) = reason {
+        text.push_str(&format!(" ({})", why(reason)));
+    }
+    if let Some(diff) = diff {
+        let changed = diff.lines().skip(1).filter(|l| l.starts_with(['-', '+']));
+        text.push_str(&format!(" [{}]", changed.collect::<Vec<_>>().join(" ")));
+    }
+    text
+}
+
+#[track_caller]
+fn check(captured: Answer<'_>, yaml: &str, actual: Answer<'_>, wanted: &[&str]) {
+    let headers = |fields: &[(&str, &str)]| -> Headers { fields.iter().copied().collect() };
+    let captured_headers = headers(captured.1);
+    let expected = Expected {
+        status: captured.0,
+        headers: &captured_headers,
+        body: Some(captured.2.into()),
+    };
+    let actual = Response {
+        status: actual.0,
+        headers: headers(actual.1),
+        body: actual.2.to_vec(),
+    };
+    let plan = assertions(yaml);
+    let found = compare(Some(&expected), &actual, &plan.rules);
+    let found: Vec<String> = found.iter().map(shown).collect();
+    assert_eq!(found, wanted, "{yaml}");
+    assert!(compares_anything(Some(&expected), &plan.rules), "{yaml}");
+}
+
+/// Two bodies under an assertion about bodies.
+#[track_caller]
+fn check_body(captured: &str, yaml: &str, actual: &str, wanted: &[&str]) {
+    let (captured, actual) = (captured.as_bytes(), actual.as_bytes());
+    check((200, &[], captured), yaml, (200, &[], actual), wanted);
+}
+
+#[test]
+fn a_subset_is_the_default() {
+    for (captured, actual, wanted) in [
+        (r#"{"a":1}"#, r#"{"b":2,"a":1.0}"#, &[][..]),
+        (r#"{"a":1}"#, r#"{"a":2}"#, &["$.a: 1 / 2"]),
+        ("[1,2]", "[1,2]", &[]),
+        ("[1,2]", "[2,1]", &["$[0]: 1 / 2", "$[1]: 2 / 1"]),
+        (
+            "[1]",
+            "[1,2]",
+            &["$: 1 element / 2 elements", "$[1]: nothing / 2"],
+        ),
+        (r#"{"a":null}"#, "{}", &["$.a: null / nothing"]),
+        (r#"{"a":null}"#, r#"{"a":null}"#, &[]),
+        (
+            r#"{"a":"1"}"#,
+            r#"{"a":1}"#,
+            &["$.a: \"1\" / 1 (expected string, found number)"],
+        ),
+        (
+            r#"{"id":9007199254740993}"#,
+            r#"{"id":9007199254740993}"#,
+            &[],
+        ),
+        (
+            r#"{"id":9007199254740993}"#,
+            r#"{"id":9007199254740992}"#,
+            &["$.id: 9007199254740993 / 9007199254740992"],
+        ),
+        (
+            r#"{"odd key":{"x":1}}"#,
+            r#"{"odd key":{"x":2}}"#,
+            &["$['odd key'].x: 1 / 2"],
+        ),
+        ("plain", "plain", &[]),
+        ("plain", "other", &["body: plain / other"]),
+        ("a\nb\nc", "a\nx\nc", &["body: a\nb\nc / a\nx\nc [-b +x]"]),
+        (
+            "{}",
+            "<html>",
+            &["body: {} / <html> (the expected body is JSON, the actual one is not)"],
+        ),
+        (
+            "<html>",
+            "{}",
+            &["body: <html> / {} (the actual body is JSON, the expected one is not)"],
+        ),
+        ("", "", &[]),
+        ("x", "", &["body: x / an empty body"]),
+        (
+            r#"{"text":"a\nb"}"#,
+            r#"{"text":"a\nc"}"#,
+            &["$.text: \"a\\nb\" / \"a\\nc\" [-b +c]"],
+        ),
+    ] {
+        check_body(captured, "{}", actual, wanted);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_differ_at_a_byte() {
+    check(
+        (200, &[], &[0xff, 0, 1]),
+        "{}",
+        (200, &[], &[0xff, 0, 2]),
+        &["body: 3 bytes: ff 00 01 / 3 bytes: ff 00 02 (the first difference is at byte 2)"],
+    );
+}
+
+#[test]
+fn the_other_modes_compare_as_they_say() {
+    let exact = "body: { mode: exact }";
+    check_body(r#"{"a":1}"#, exact, r#"{ "a": 1.0 }"#, &[]);
+    check_body(
+        r#"{"a":1}"#,
+        exact,
+        r#"{"a":1,"b":2}"#,
+        &["$.b: nothing / 2"],
+    );
+    let string = "body: { mode: string }";
+    check_body(r#"{"a":1}"#, string, r#"{"a":1}"#, &[]);
+    check_body(
+        r#"{"a":1}"#,
+        string,
+        r#"{ "a": 1 }"#,
+        &["body: {\"a\":1} / { \"a\": 1 }"],
+    );
+    check_body("{}", "body: { mode: ignore }", "x", &[]);
+    let expected = "body: { expected: { n: 2 } }";
+    check_body(r#"{"n":1}"#, expected, r#"{"n":2}"#, &[]);
+    check_body(r#"{"n":1}"#, expected, r#"{"n":1}"#, &["$.n: 2 / 1"]);
+}
+
+#[test]
+fn ignored_and_redacted_places_take_no_part() {
+    let ignore = "body: { ignore: [ \"$..at\" ] }";
+    check_body(r#"{"at":1,"n":1}"#, ignore, r#"{"at":2,"n":1}"#, &[]);
+    check_body(
+        r#"{"at":1,"n":1}"#,
+        ignore,
+        r#"{"at":2,"n":2}"#,
+        &["$.n: 1 / 2"],
+    );
+    // What is removed on one side is still missing on the other.
+    let nulls = "body: { ignore: [ \"$[?@ == null]\" ] }";
+    check_body(r#"{"a":5}"#, nulls, r#"{"a":5,"b":null}"#, &[]);
+    check_body(r#"{"a":5}"#, nulls, r#"{"a":null}"#, &["$.a: 5 / nothing"]);
+    let exact = "body: { mode: exact, ignore: [ \"$[?@ == null]\" ] }";
+    check_body(r#"{"a":null}"#, exact, "{}", &[]);
+    check_body(r#"{"a":null}"#, exact, r#"{"a":5}"#, &["$.a: nothing / 5"]);
+
+    let redact = "body: { redactions: [ { path: $.pan, replacement: xxxx } ] }";
+    check_body(
+        r#"{"pan":"4111","n":1}"#,
+        redact,
+        r#"{"pan":"4222","n":1}"#,
+        &[],
+    );
+    check_body(
+        r#"{"pan":"4111","n":1}"#,
+        redact,
+        r#"{"n":2}"#,
+        &["$.pan: \"xxxx\" / nothing", "$.n: 1 / 2"],
+    );
+    let hidden = "(not shown: body.redactions is set, and this is not JSON)";
+    check_body(
+        r#"{"pan":"4111"}"#,
+        redact,
+        "pan=4222",
+        &[&format!(
+            "body: {hidden} / {hidden} (the expected body is JSON, the actual one is not)"
+        )],
+    );
+}
+
+#[test]
+fn unordered_arrays_pair_each_element_once() {
+    let unordered = "body: { unordered: [ $.list ] }";
+    check_body(
+        r#"{"list":[{"a":1},{"a":1,"b":2}]}"#,
+        unordered,
+        r#"{"list":[{"a":1,"b":2},{"a":1}]}"#,
+        &[],
+    );
+    check_body(
+        r#"{"list":[{"a":1},{"a":1,"b":2}]}"#,
+        unordered,
+        r#"{"list":[{"a":1},{"a":1}]}"#,
+        &[
+            "$.list[1]: {\"a\":1,\"b\":2} / nothing (no element of the actual array fits, in any order)",
+            "$.list[1]: nothing / {\"a\":1} (it fits no element of the expected array)",
+        ],
+    );
+    let many = format!("{{\"list\":[{}0]}}", "0,".repeat(2_000));
+    check_body(
+        &many,
+        unordered,
+        &many.replace("[0,", "[1,"),
+        &[
+            "$.list: 2001 elements / 2001 elements (more than 2000 elements are not compared in any order; \
+           compare them in order, or ignore the array)",
+        ],
+    );
+}
+
+#[test]
+fn matchers_judge_whatever_was_captured() {
+    let body = |value: &str| format!("{{\"v\":{value}}}");
+    for (matcher, words, good, bad) in [
+        (
+            "uuid",
+            "a UUID",
+            "\"67e55044-10b1-426f-9247-bb680e5fe0c8\"",
+            "\"x\"",
+        ),
+        (
+            "timestamp",
+            "an RFC 3339 timestamp",
+            "\"2026-04-20T10:00:00Z\"",
+            "\"today\"",
+        ),
+        ("{ type: string }", "a value of type string", "\"x\"", "1"),
+        (
+            "{ regex: ^a }",
+            "a string that matches /^a/",
+            "\"ab\"",
+            "\"b\"",
+        ),
+        (
+            "{ near: 9.5, by: 0.01 }",
+            "a number within 0.01 of 9.5",
+            "9.505",
+            "9.6",
+        ),
+    ] {
+        let yaml = format!("body: {{ match: {{ $.v: {matcher} }} }}");
+        check_body(&body("0"), &yaml, &body(good), &[]);
+        let wanted = format!("$.v: {words} / {bad}");
+        check_body(&body("0"), &yaml, &body(bad), &[&wanted]);
+        let none = format!("$.v: {words} / nothing (the path selects nothing in the actual body)");
+        check_body("{}", &yaml, "{}", &[&none]);
+        let text = format!("$.v: {words} / text (the actual body is not JSON)");
+        check_body("text", &yaml, "text", &[&text]);
+    }
+    // An array's length is still to be compared.
+    let elements = "body: { match: { \"$.tags[*]\": { type: string } } }";
+    check_body(
+        r#"{"tags":["x","y"]}"#,
+        elements,
+        r#"{"tags":["p","q"]}"#,
+        &[],
+    );
+    check_body(
+        r#"{"tags":["x","y"]}"#,
+        elements,
+        r#"{"tags":["x"]}"#,
+        &[
+            "$.tags: 2 elements / 1 element",
+            "$.tags[1]: null / nothing",
+        ],
+    );
+}
+
+#[test]
+fn statuses_are_the_captured_or_the_stated() {
+    for (yaml, actual, wanted) in [
+        ("{}", 201, &["status: 200 / 201"][..]),
+        ("status: 201", 201, &[]),
+        ("status: \"201\"", 201, &[]),
+        ("status: [200, 202]", 202, &[]),
+        ("status: [200, 202]", 201, &["status: 200 or 202 / 201"]),
+        ("status: { min: 200, max: 299 }", 299, &[]),
+        (
+            "status: { min: 200, max: 299 }",
+            300,
+            &["status: 200 to 299 / 300"],
+        ),
+    ] {
+        check((200, &[], b""), yaml, (actual, &[], b""), wanted);
+    }
+    // What the author states beats what was captured.
+    let captured = (200, &[][..], &b"{\"a\":1}"[..]);
+    check(captured, "status: 404", (404, &[], b"gone"), &[]);
+    check(
+        captured,
+        "{ status: 404, body: { mode: exact } }",
+        (404, &[], b"gone"),
+        &["body: {\"a\":1} / gone (the expected body is JSON, the actual one is not)"],
+    );
+}
+
+#[test]
+fn headers_are_included_compared_or_ignored() {
+    let captured = [("x-kept", "1"), ("date", "then")];
+    let include = "headers: { include: { x-a: ^b, x-any: \"\" } }";
+    for (yaml, actual, wanted) in [
+        ("{}", &[][..], &[][..]),
+        (include, &[("x-a", "c"), ("x-a", "b1"), ("x-any", "")], &[]),
+        (
+            include,
+            &[("x-a", "ab")],
+            &[
+                "headers.x-a: a value that matches /^b/ / ab",
+                "headers.x-any: any value / nothing",
+            ],
+        ),
+        (
+            "headers: { mode: captured }",
+            &[("x-kept", "1"), ("date", "now")],
+            &[],
+        ),
+        (
+            "headers: { mode: captured }",
+            &[("x-kept", "2"), ("X-Kept", "3")],
+            &["headers.x-kept: 1 / 2 | 3"],
+        ),
+        (
+            "headers: { mode: captured, ignore: [ X-Kept ] }",
+            &[("x-kept", "2")],
+            &[],
+        ),
+        (
+            "headers: { include: { set-cookie: hidden } }",
+            &[],
+            &["headers.set-cookie: a value that matches /[masked]/ / nothing"],
+        ),
+    ] {
+        check((200, &captured, b""), yaml, (200, actual, b""), wanted);
+    }
+}
+
+#[test]
+fn a_comparison_of_nothing_is_known_beforehand() {
+    let headers = Headers::from_iter([("x-kept", "1"), ("date", "then")]);
+    let captured = |body: Option<&'static [u8]>| Expected {
+        status: 200,
+        headers: &headers,
+        body: body.map(Into::into),
+    };
+    let anything = |captured: Option<&Expected<'_>>, yaml: &str| {
+        compares_anything(captured, &assertions(yaml).rules)
+    };
+    // A captured response has a status at the least.
+    assert!(anything(Some(&captured(None)), "{}"));
+    for (yaml, wanted) in [
+        ("{}", false),
+        ("body: { mode: ignore }", false),
+        ("headers: { mode: captured }", false),
+        ("headers: { include: { a: b }, ignore: [ A ] }", false),
+        ("headers: { include: { a: b } }", true),
+        ("status: 200", true),
+        ("body: { expected: 1 }", true),
+        ("body: { match: { $.a: uuid } }", true),
+        ("body: { match: { $.a: uuid }, mode: exact }", true),
+    ] {
+        assert_eq!(anything(None, yaml), wanted, "{yaml}");
+    }
+}

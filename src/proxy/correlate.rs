@@ -101,3 +101,130 @@ pub(super) fn with_trace(headers: &mut Headers, own: &Trace) {
         headers.set("traceparent", own.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::http::Request;
+    use crate::case::Recording;
+    use crate::control::Ruling;
+
+    /// A runtime with these sessions open, which issued the trace of all `a`s to `traced`.
+    #[derive(Debug)]
+    struct Open(&'static [&'static str]);
+
+    impl Oracle for Open {
+        fn blocks(&self) -> bool {
+            false
+        }
+
+        fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
+            Ok(self.0.iter().map(|id| (*id).to_owned()).collect())
+        }
+
+        fn issue_trace(&self, _: &str, _: &str) {}
+
+        fn session_of_trace(&self, trace_id: &str) -> Option<String> {
+            (trace_id == "a".repeat(32)).then(|| "traced".to_owned())
+        }
+
+        fn decide(&self, _: &str, _: &Request) -> Result<Option<Ruling>, SoftprobeError> {
+            Ok(None)
+        }
+
+        fn record(&self, _: &Recording<'_>) -> Result<(), SoftprobeError> {
+            Ok(())
+        }
+
+        fn note_uncorrelated(&self, _: &Request, _: &str) -> Result<bool, SoftprobeError> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn the_first_way_that_names_a_session_decides() {
+        let issued = format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16));
+        let foreign = format!("00-{}-{}-01", "c".repeat(32), "b".repeat(16));
+        let basic = "Basic dXNlcjp4"; // user:x
+        let session = |id: &str| Correlation::Session(id.to_owned());
+        for (headers, open, wanted) in [
+            (
+                &[("x-softprobe-session-id", " s1 "), ("tracestate", "sp=s2")][..],
+                &[][..],
+                session("s1"),
+            ),
+            (
+                &[("tracestate", "v=1, x-softprobe-session-id=s2 ,sp=s3")],
+                &[],
+                session("s2"),
+            ),
+            (
+                &[("tracestate", "a=b"), ("tracestate", "sp=s3,7")],
+                &[],
+                session("s3"),
+            ),
+            (
+                &[("tracestate", "sp="), ("traceparent", issued.as_str())],
+                &[],
+                session("traced"),
+            ),
+            (
+                &[
+                    ("proxy-authorization", basic),
+                    ("traceparent", issued.as_str()),
+                ],
+                &[],
+                session("user"),
+            ),
+            (
+                &[("proxy-authorization", "Bearer dXNlcjp4")],
+                &["only"],
+                session("only"),
+            ),
+            (
+                &[("traceparent", foreign.as_str())],
+                &["only"],
+                session("only"),
+            ),
+            (&[("traceparent", "00-short-b-01")], &[], Correlation::Idle),
+            (&[], &["only"], session("only")),
+            (&[], &[], Correlation::Idle),
+        ] {
+            let headers: Headers = headers.iter().copied().collect();
+            assert_eq!(
+                correlate(&headers, &Open(open)).unwrap(),
+                wanted,
+                "{headers:?}"
+            );
+        }
+        let several = correlate(&Headers::new(), &Open(&["a", "b"])).unwrap();
+        let Correlation::None(reason) = several else {
+            panic!("{several:?}");
+        };
+        assert!(reason.contains("2 sessions were open"), "{reason}");
+    }
+
+    #[test]
+    fn a_first_hop_is_given_what_an_application_passes_on() {
+        let own = Trace {
+            trace_id: "1".repeat(32),
+            span_id: "2".repeat(16),
+        };
+        let traced = |fields: &[(&str, &str)]| {
+            let mut headers: Headers = fields.iter().copied().collect();
+            with_trace(&mut headers, &own);
+            (
+                headers.text("tracestate").map(|t| t.into_owned()),
+                headers.text("traceparent").map(|t| t.into_owned()),
+            )
+        };
+        let fresh = own.to_string();
+        let (state, parent) = traced(&[("x-softprobe-session-id", "s1"), ("tracestate", "a=b")]);
+        assert_eq!(state.as_deref(), Some("x-softprobe-session-id=s1,a=b"));
+        assert_eq!(parent.as_deref(), Some(fresh.as_str()));
+        assert_eq!(
+            traced(&[("tracestate", "a=b")]),
+            (Some("a=b".to_owned()), None)
+        );
+    }
+}

@@ -1,1 +1,300 @@
+//! Every format of the same run, which holds a case of every kind.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::base::decode::Undecoded;
+use crate::base::document::Step;
+use crate::base::http::Headers;
+use crate::compare::{Excerpt, Mismatch, Place, Side, Why};
+use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
+
+fn case(trial: &str) -> CaseOutcome {
+    CaseOutcome {
+        trial: format!("shop::{trial}"),
+        suite: "shop".into(),
+        file: format!("cases/{trial}.case.json").into(),
+        end: End::Judged,
+        findings: Vec::new(),
+        notes: Vec::new(),
+        request: None,
+        calls: Vec::new(),
+        rerun: "softprobe suite run s.yaml --exact --filter".into(),
+        took: Duration::from_millis(12),
+    }
+}
+
+fn call(path: &str, answer: &str, rule: Option<&str>) -> OutboundCall {
+    OutboundCall {
+        method: "GET".to_owned(),
+        host: "stock.example".to_owned(),
+        path: path.to_owned(),
+        answer: answer.to_owned(),
+        rule: rule.map(str::to_owned),
+    }
+}
+
+fn sent() -> SentRequest {
+    SentRequest {
+        method: "POST".to_owned(),
+        url: "http://127.0.0.1:3000/orders?q=1".to_owned(),
+        headers: Headers::from_iter([
+            ("content-type", "application/json"),
+            ("cookie", "id=s3cret"),
+        ]),
+        body: Excerpt::of("{\"note\":\"tür\",\"token\":\"s3cret-token\"}".as_bytes()),
+    }
+}
+
+fn mismatched() -> CaseOutcome {
+    let place =
+        |steps: &[&str]| Place::Json(steps.iter().map(|s| Step::Key((*s).to_owned())).collect());
+    let bytes = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
+    let found = [
+        Mismatch::new(Place::Status, Side::Status(200), Side::Status(500)),
+        Mismatch::new(
+            Place::Header("set-cookie".to_owned()),
+            Side::Values(vec!["[masked]".to_owned()]),
+            Side::Values(vec!["[masked]".to_owned(), "[masked]".to_owned()]),
+        ),
+        Mismatch::new(
+            place(&["order", "odd key", "total"]),
+            Side::Json(json!("3040")),
+            Side::Json(json!(3043)),
+        )
+        .because(Why::Kinds {
+            expected: "string",
+            actual: "number",
+        }),
+        Mismatch::missing(place(&["order", "id"]), Side::Json(json!({"a": [1, 2]}))),
+        Mismatch {
+            diff: Some("@@ -1,2 +1,2 @@\n one\n-two\n+three\n".to_owned()),
+            ..Mismatch::new(Place::Body, bytes("one\ntwo"), bytes("one\nthree"))
+        },
+        Mismatch {
+            place: Place::Written("$.total".to_owned()),
+            expected: None,
+            actual: None,
+            why: Some(Why::Hook {
+                name: "shop.total".to_owned(),
+                reason: Some("the total is not that of the items".to_owned()),
+            }),
+            diff: None,
+        },
+    ];
+    CaseOutcome {
+        findings: found.map(|found| Fault::Mismatch(found).fatal()).into(),
+        notes: vec![Note::AnswerOfWrongStatus("broken <&> \u{7}".to_owned())],
+        request: Some(sent()),
+        calls: vec![
+            call("/items/1", "mock", Some("stock")),
+            call("/items/2", "forwarded", None),
+        ],
+        ..case("mismatched")
+    }
+}
+
+fn missed() -> CaseOutcome {
+    let miss = |path: &str, nearest: Option<NearestRule>| Miss {
+        method: "GET".to_owned(),
+        host: "stock.example".to_owned(),
+        path: path.to_owned(),
+        count: 2,
+        nearest,
+    };
+    let nearest = NearestRule {
+        rule: "stock".to_owned(),
+        field: "path".to_owned(),
+        wanted: "/items/1".to_owned(),
+        has: "/items/9".to_owned(),
+    };
+    let unused = |name: &str, fails: bool| Finding {
+        fault: Fault::Unused(name.to_owned()),
+        fails,
+    };
+    CaseOutcome {
+        findings: vec![
+            Fault::Missed(miss("/items/9", Some(nearest))).fatal(),
+            Fault::Missed(miss("/other", None)).fatal(),
+            unused("stock", true),
+            unused("spare", false),
+        ],
+        calls: vec![call("/items/9", "missed", None)],
+        ..case("missed")
+    }
+}
+
+fn uncorrelated() -> CaseOutcome {
+    let lost = |distrusted: bool| Finding {
+        fails: distrusted,
+        fault: Fault::Uncorrelated(UncorrelatedCall {
+            method: "GET".to_owned(),
+            host: "stock.example".to_owned(),
+            path: "/items/1".to_owned(),
+            reason: "it carries no session".to_owned(),
+            open_sessions: 2,
+            distrusted,
+        }),
+    };
+    CaseOutcome {
+        findings: vec![lost(true), lost(false)],
+        ..case("uncorrelated")
+    }
+}
+
+fn run() -> RunOutcome {
+    let errored = CaseOutcome {
+        end: End::Errored(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+            "cases/errored.case.json: line 1, column 1: not JSON\n  a second line",
+        ))),
+        ..case("errored")
+    };
+    let warned = CaseOutcome {
+        findings: vec![Finding {
+            fault: Fault::Unused("spare".to_owned()),
+            fails: false,
+        }],
+        notes: vec![
+            Note::Size("traces[0]: 2000000 bytes; 1048576 are advised at the most".to_owned()),
+            Note::Undecoded(Undecoded {
+                coding: "lzma".to_owned(),
+                why: "`lzma` is not known".to_owned(),
+            }),
+        ],
+        ..case("warned")
+    };
+    let skipped = |name: &str, why: Skip| CaseOutcome {
+        end: End::Skipped(why),
+        ..case(name)
+    };
+    RunOutcome {
+        cases: vec![
+            case("passed"),
+            mismatched(),
+            missed(),
+            uncorrelated(),
+            errored,
+            warned,
+            skipped("odd ' name", Skip::Suite("too slow & odd".to_owned())),
+            skipped("interrupted", Skip::Interrupted),
+            skipped("behind", Skip::AnotherFailed),
+        ],
+        took: Duration::from_millis(345),
+    }
+}
+
+fn secrets() -> Vec<String> {
+    vec!["s3cret-token".to_owned()]
+}
+
+fn printed(style: Style, times: bool, reports_passed: bool) -> String {
+    let run = run();
+    let mut out = Vec::new();
+    let mut printer = Printer::new(&mut out, style, Palette::default(), times, secrets());
+    let names = run.cases.iter().map(|case| case.trial.as_str());
+    printer.start(names).unwrap();
+    for (n, case) in run.cases.iter().enumerate() {
+        if n % 2 == 0 {
+            printer.begin(&case.trial).unwrap();
+            printer.result(case).unwrap();
+        } else {
+            printer.whole(case).unwrap();
+        }
+    }
+    printer.end(&run, reports_passed).unwrap();
+    drop(printer);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_lines_of_libtest() {
+    insta::assert_snapshot!(printed(Style::Pretty, false, false));
+}
+
+#[test]
+fn characters_times_and_the_reports_of_those_that_passed() {
+    let terse = printed(Style::Terse, false, false);
+    let shown: String = terse.lines().take(3).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(shown);
+    let timed = printed(Style::Pretty, true, true);
+    assert!(
+        timed.contains("test shop::passed       ... ok <0.012s>\n"),
+        "{timed}"
+    );
+    assert!(
+        timed.contains("successes:\n\n---- shop::passed ----\n"),
+        "{timed}"
+    );
+}
+
+#[test]
+fn the_events_of_libtest() {
+    insta::assert_snapshot!(printed(Style::Json, true, false));
+}
+
+#[test]
+fn json_for_machines() {
+    insta::assert_snapshot!(format!("{:#}", run_value(&run(), &secrets())));
+}
+
+#[test]
+fn junit_for_ci() {
+    insta::assert_snapshot!(junit(&run(), &secrets()).unwrap());
+}
+
+#[test]
+fn summaries_and_warnings_are_lines() {
+    let lines: Vec<String> = run()
+        .cases
+        .iter()
+        .map(|case| {
+            let warnings = warnings(case);
+            format!("{}: {} {warnings:?}", case.trial, summary(case))
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn the_log_and_the_list() {
+    insta::assert_snapshot!(log_lines(&run()));
+    let trials = [
+        Listed {
+            name: "s::a",
+            file: std::path::Path::new("a.case.json"),
+            ignored: None,
+        },
+        Listed {
+            name: "s::b",
+            file: std::path::Path::new("b.case.json"),
+            ignored: Some("slow"),
+        },
+    ];
+    let listed = [Style::Pretty, Style::Terse, Style::Json].map(|style| {
+        let mut out = Vec::new();
+        list(&mut out, style, &trials).unwrap();
+        String::from_utf8(out).unwrap()
+    });
+    insta::assert_snapshot!(listed.join("--\n"));
+}
+
+#[test]
+fn long_texts_are_cut_and_secrets_masked() {
+    let long = "x".repeat(10_000_000);
+    let mut outcome = case("long");
+    let side = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
+    let found = Mismatch::new(Place::Body, side(&long), Side::Json(long.clone().into()));
+    outcome.findings.push(Fault::Mismatch(found).fatal());
+    let run = RunOutcome {
+        cases: vec![outcome],
+        ..RunOutcome::default()
+    };
+    let xml = junit(&run, &[]).unwrap();
+    assert!(xml.len() < 10_000, "{}", xml.len());
+    assert!(xml.contains("… (10000000 bytes)"));
+    let text = printed(Style::Pretty, false, false);
+    assert!(!text.contains("s3cret"), "{text}");
+}

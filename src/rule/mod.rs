@@ -39,3 +39,6 @@ pub(crate) use policy::POLICY;
 pub(crate) use then::{LONGEST_DELAY_MS, read_error, read_latency};
 #[cfg(feature = "runner")]
 pub(crate) use when::{WHEN, compile_query, compile_regex, read_header_match};
+
+#[cfg(test)]
+mod tests;

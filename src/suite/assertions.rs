@@ -144,7 +144,7 @@ pub(super) const ASSERTIONS: Fields = Fields {
 };
 
 impl AssertionPlan {
-    pub(super) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, hooks: &Hooks, problems: &mut Problems) -> Option<Self> {
         let object = node.fields(&ASSERTIONS, problems)?;
         let before = problems.0.len();
         let mut plan = Self::default();

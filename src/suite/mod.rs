@@ -21,6 +21,8 @@ pub(crate) use names::{CaseFile, case_names, printable};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
+#[cfg(test)]
+pub(crate) use yaml::parse as parse_yaml;
 
 use crate::base::document::{Node, Object, Place, Problems};
 use crate::hook::Hooks;
@@ -428,3 +430,6 @@ impl Settings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ const LARGEST_FILE: usize = 1024 * 1024;
 /// # Errors
 ///
 /// Every fault as `line:column: place: message`.
-pub(super) fn parse(text: &str) -> Result<Value, Vec<String>> {
+pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
     if text.len() > LARGEST_FILE {
         return Err(vec![format!(
             "1:1: {} bytes; a suite of more than {LARGEST_FILE} bytes is refused",

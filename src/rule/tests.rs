@@ -1,0 +1,392 @@
+//! Which request a predicate fits, which rule answers, and what a policy says.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Layer, Policy, Question, Rule, RuleState, resolve, rules_document};
+use crate::base::http::{Direction, Headers, Request};
+
+fn request(line: &str) -> Request {
+    let (method, url) = line.split_once(' ').unwrap();
+    let (host, target) = url.split_at(url.find('/').unwrap());
+    let (path, query) = target
+        .split_once('?')
+        .map_or((target, None), |(p, q)| (p, Some(q)));
+    Request {
+        method: method.to_owned(),
+        scheme: "http".to_owned(),
+        host: host.to_owned(),
+        path: path.to_owned(),
+        query: query.map(str::to_owned),
+        headers: Headers::from_iter([("x-a", "one"), ("X-A", "two"), ("authorization", "s3cret")]),
+        body: b"{\"k\":{\"n\":1.0}}".to_vec(),
+    }
+}
+
+fn rules(list: &Value) -> Vec<RuleState> {
+    let rules = Rule::read_document(&json!({"rules": list})).unwrap();
+    let rules = rules.into_iter().map(Arc::new);
+    rules.map(RuleState::new).collect()
+}
+
+/// What a request gets under these rules and this policy: the answer's body or its word, and for a miss what comes
+/// nearest.
+fn ruling(line: &str, case: &[RuleState], session: &[RuleState], policy: &Value) -> String {
+    let request = request(line);
+    let question = Question::new(&request, Direction::Outbound, "s", Some("shop"), &[]);
+    let decision = resolve(
+        &question,
+        &Policy::from_value(policy).unwrap(),
+        case,
+        session,
+    );
+    let mut text = match &decision.answer {
+        Answer::Mock { response, .. } => String::from_utf8_lossy(&response.body).into_owned(),
+        other => other.word().to_owned(),
+    };
+    if let Some(nearest) = decision.nearest {
+        let difference = nearest.difference;
+        text.push_str(&format!(
+            "; {} wants {} {}, has {}",
+            nearest.rule, difference.field, difference.wanted, difference.has
+        ));
+    }
+    text
+}
+
+fn mock(name: &str, when: Value) -> Value {
+    json!({"name": name, "when": when, "then": {"action": "mock", "response": {"body": name}}})
+}
+
+#[test]
+fn every_predicate_decides() {
+    const CALL: &str = "POST api.example:80/v1/pay?a=1&b=x%20y";
+    let strict = json!({"externalHttp": "strict"});
+    for (fits, misfits, has) in [
+        (
+            json!({"direction": "outbound"}),
+            json!({"direction": "inbound"}),
+            "direction inbound, has outbound",
+        ),
+        (
+            json!({"service": "shop"}),
+            json!({"service": "other"}),
+            "service other, has shop",
+        ),
+        (
+            json!({"method": "post"}),
+            json!({"method": "GET"}),
+            "method GET, has POST",
+        ),
+        (
+            json!({"host": "API.example"}),
+            json!({"host": "api.exampl"}),
+            "host api.exampl, has api.example:80",
+        ),
+        (
+            json!({"hostSuffix": "example"}),
+            json!({"hostSuffix": "example.org"}),
+            "hostSuffix example.org, has api.example:80",
+        ),
+        (
+            json!({"notHostSuffix": ["org"]}),
+            json!({"notHostSuffix": ["org", "example"]}),
+            "notHostSuffix none of org, example, has api.example:80",
+        ),
+        (
+            json!({"path": "/v1/pay"}),
+            json!({"path": "/v1"}),
+            "path /v1, has /v1/pay?a=1&b=x%20y",
+        ),
+        (
+            json!({"path": "/v1/pay?a=1&b=x%20y"}),
+            json!({"path": "/v1/pay?a=1"}),
+            "path /v1/pay?a=1, has /v1/pay?a=1&b=x%20y",
+        ),
+        (
+            json!({"pathPrefix": "/v1"}),
+            json!({"pathPrefix": "/v2"}),
+            "pathPrefix /v2, has /v1/pay",
+        ),
+        (
+            json!({"query": {"b": "x y", "a": 1}}),
+            json!({"query": {"a": 2}}),
+            "query a=2, has a=1&b=x%20y",
+        ),
+        (
+            json!({"headers": {"X-A": "two"}}),
+            json!({"headers": {"x-a": ["two", "three"]}}),
+            "headers.x-a two, three, has one, two",
+        ),
+        (
+            json!({"headers": {"x-a": ["two", "one"]}}),
+            json!({"headers": {"x-b": "on"}}),
+            "headers.x-b on, has no such header",
+        ),
+        (
+            json!({"headerMatch": {"x-a": "^t"}}),
+            json!({"headerMatch": {"x-a": "^$"}}),
+            "headerMatch.x-a ^$, has one, two",
+        ),
+        (
+            json!({"headerMatch": {"authorization": "^s"}}),
+            json!({"headerMatch": {"authorization": "^x"}}),
+            "headerMatch.authorization [masked], has [masked]",
+        ),
+        (
+            json!({"bodyJsonPath": "$.k.n"}),
+            json!({"bodyJsonPath": "$.k.m"}),
+            "bodyJsonPath $.k.m, has no such node in the body",
+        ),
+        (
+            json!({"bodyJsonPathEquals": {"$.k.n": 1}}),
+            json!({"bodyJsonPathEquals": {"$.k.n": 2}}),
+            "bodyJsonPathEquals.$.k.n 2, has 1.0",
+        ),
+        (
+            json!({"traceTags": {"http.request.method": "POST"}}),
+            json!({"traceTags": {"http.request.method": "GET"}}),
+            "traceTags.http.request.method \"GET\", has \"POST\"",
+        ),
+        (
+            json!({"traceTagEquals": {"url.path": "/v1/pay"}}),
+            json!({"traceTagEquals": {"gone": 1}}),
+            "traceTagEquals.gone 1, has no such attribute",
+        ),
+        (
+            json!({"traceTags": {"http.request.header.authorization": "s3cret"}}),
+            json!({"traceTags": {"http.request.header.authorization": "x"}}),
+            "traceTags.http.request.header.authorization [masked], has [masked]",
+        ),
+    ] {
+        let found = ruling(
+            CALL,
+            &[],
+            &rules(&json!([mock("m", fits.clone())])),
+            &strict,
+        );
+        assert_eq!(found, "m", "{fits}");
+        let missed = ruling(
+            CALL,
+            &[],
+            &rules(&json!([mock("m", misfits.clone())])),
+            &strict,
+        );
+        assert_eq!(missed, format!("missed; m wants {has}"), "{misfits}");
+        // A rule is written as it is read.
+        let list = rules(&json!([
+            mock("m", fits.clone()),
+            mock("n", misfits.clone())
+        ]));
+        let list: Vec<Arc<Rule>> = list.iter().map(|state| Arc::clone(&state.rule)).collect();
+        let document = rules_document(&list);
+        let again = Rule::read_document(&document).unwrap();
+        let again: Vec<Arc<Rule>> = again.into_iter().map(Arc::new).collect();
+        assert_eq!(rules_document(&again), document);
+        assert_eq!(
+            ruling(CALL, &[], &rules(&document["rules"]), &strict),
+            "m",
+            "{fits}"
+        );
+    }
+}
+
+#[test]
+fn priority_then_layer_then_order_decide() {
+    let call = "GET up.example/x";
+    let with = |name: &str, priority: i64| {
+        let mut rule = mock(name, json!({}));
+        rule["priority"] = priority.into();
+        rule
+    };
+    let strict = json!({"externalHttp": "strict"});
+    let allow = json!({});
+    for (case, session, policy, wanted) in [
+        (json!([]), json!([with("a", 0), with("b", 0)]), &strict, "b"),
+        (json!([]), json!([with("a", 1), with("b", 0)]), &strict, "a"),
+        (
+            json!([with("case", 0)]),
+            json!([with("mine", 0)]),
+            &strict,
+            "mine",
+        ),
+        (
+            json!([with("case", 1)]),
+            json!([with("mine", 0)]),
+            &strict,
+            "case",
+        ),
+        (
+            json!([with("case", 0)]),
+            json!([with("mine", -1)]),
+            &strict,
+            "case",
+        ),
+        // The policy's own word has priority 0, and a policy that merely lets pass has none.
+        (json!([with("case", -1)]), json!([]), &strict, "missed"),
+        (json!([with("case", -1)]), json!([]), &allow, "case"),
+        (json!([]), json!([]), &allow, "forwarded"),
+        (json!([]), json!([]), &strict, "missed"),
+    ] {
+        assert_eq!(
+            ruling(call, &rules(&case), &rules(&session), policy),
+            wanted
+        );
+    }
+}
+
+#[test]
+fn a_spent_rule_matches_no_more() {
+    let mut once = mock("once", json!({"host": "up.example"}));
+    once["consume"] = "once".into();
+    let mut session = rules(&json!([mock("many", json!({"path": "/x"})), once]));
+    let strict = json!({"externalHttp": "strict"});
+    assert_eq!(ruling("GET up.example/x", &[], &session, &strict), "once");
+    session[1].uses = 1;
+    assert_eq!(ruling("GET up.example/x", &[], &session, &strict), "many");
+    assert_eq!(
+        ruling("GET up.example/y", &[], &session, &strict),
+        "missed; once wants consume once, has already spent"
+    );
+}
+
+#[test]
+fn every_field_of_a_policy_decides() {
+    let here = "GET 127.0.0.1:1/x";
+    for (call, policy, wanted) in [
+        (here, json!({"externalHttp": "allow"}), "forwarded"),
+        (here, json!({"externalHttp": "strict"}), "missed"),
+        (
+            here,
+            json!({"externalHttp": "strict", "internalHttp": "allow"}),
+            "forwarded",
+        ),
+        (
+            here,
+            json!({"externalHttp": "allow", "internalHttp": "strict"}),
+            "missed",
+        ),
+        (
+            "GET payments/x",
+            json!({"internalHttp": "strict"}),
+            "missed",
+        ),
+        (
+            "GET api.stripe.com/x",
+            json!({"internalHttp": "strict"}),
+            "forwarded",
+        ),
+        (
+            here,
+            json!({"externalHttp": "strict", "allowHosts": ["127.0.0.1"]}),
+            "forwarded",
+        ),
+        (
+            here,
+            json!({"externalHttp": "strict", "externalAllowlist": ["127.0.0.1:1"]}),
+            "forwarded",
+        ),
+        (
+            here,
+            json!({"externalHttp": "strict", "externalAllowlist": ["127.0.0.1:2"]}),
+            "missed",
+        ),
+        (
+            "GET api.stripe.com/x",
+            json!({"externalHttp": "strict", "allowHosts": [".stripe.com"]}),
+            "forwarded",
+        ),
+        (
+            "GET evilstripe.com/x",
+            json!({"externalHttp": "strict", "allowHosts": ["stripe.com"]}),
+            "missed",
+        ),
+        (
+            here,
+            json!({"allowHosts": ["127.0.0.1"], "blockHosts": ["127.0.0.1"]}),
+            "missed",
+        ),
+        (
+            "GET a.example/x",
+            json!({"defaultOnMiss": "error"}),
+            "missed",
+        ),
+        (
+            "GET a.example/x",
+            json!({"defaultOnMiss": "mock", "mock": {"body": "m"}}),
+            "m",
+        ),
+        ("GET a.example/x", json!({"unknown": 1}), "forwarded"),
+    ] {
+        assert_eq!(ruling(call, &[], &[], &policy), wanted, "{call} {policy}");
+        let read = Policy::from_value(&policy).unwrap();
+        assert_eq!(Policy::from_value(&read.to_value()), Ok(read), "{policy}");
+    }
+}
+
+#[test]
+fn the_layer_and_the_index_of_a_rule_are_known() {
+    let request = request("GET up.example/x");
+    let question = Question::new(&request, Direction::Outbound, "s", None, &[]);
+    let case = rules(&json!([
+        mock("a", json!({"host": "no"})),
+        mock("b", json!({}))
+    ]));
+    let decision = resolve(&question, &Policy::strict(), &case, &[]);
+    assert_eq!(decision.rule, Some((Layer::Case, 1)));
+}
+
+#[test]
+fn what_does_not_read_says_where_and_why() {
+    let then = json!({"action": "passthrough"});
+    for (rule, wanted) in [
+        (
+            json!({"then": then, "wen": {}}),
+            "rules[0].wen: unknown field; did you mean when?",
+        ),
+        (json!({"when": {}}), "rules[0]: `then` is missing"),
+        (
+            json!({"when": {"direciton": "x"}, "then": then}),
+            "rules[0].when.direciton: unknown field; did you mean direction?",
+        ),
+        (
+            json!({"when": {"headerMatch": {"a": "("}}, "then": then}),
+            "rules[0].when.headerMatch.a: `(` is not a regular expression",
+        ),
+        (
+            json!({"when": {"bodyJsonPath": "x["}, "then": then}),
+            "rules[0].when.bodyJsonPath: `x[` is not a JSONPath",
+        ),
+        (
+            json!({"then": {"action": "replay"}}),
+            "rules[0].then.action: `replay` is gone",
+        ),
+        (
+            json!({"then": {"action": "mock", "response": {"status": 42}}}),
+            "rules[0].then.response.status: expected an integer from 100 to 999",
+        ),
+        (
+            json!({"then": {"action": "mock", "response": {"headers": {"a b": "c"}}}}),
+            "not a header name",
+        ),
+        (
+            json!({"then": {"action": "error", "response": {}, "error": {}}}),
+            "`response` does not go with this action",
+        ),
+        (
+            json!({"priority": "high", "then": then}),
+            "rules[0].priority: expected an integer",
+        ),
+        (
+            json!({"consume": "twice", "then": then}),
+            "rules[0].consume: `twice` is not one of many, once",
+        ),
+    ] {
+        let problems = Rule::read_document(&json!({"rules": [rule]})).unwrap_err();
+        assert!(
+            problems.to_string().contains(wanted),
+            "{problems}: {wanted}"
+        );
+    }
+}
