@@ -2,7 +2,8 @@
 //!
 //! Generates cases, starts a minimal application in a process of its own, and replays the cases with the `softprobe`
 //! command. Beside it stands the *bare loop*: the same requests, sent by a keep-alive client to the same application,
-//! whose calls a fixed local server answers.
+//! whose calls a fixed local server answers; and the *fresh loop*, which is the same with a connection a request, as
+//! a replay has one a case. What is compared is measured in turns, and the medians are told.
 //!
 //! `SOFTPROBE_BASELINE=PATH` measures another build of the command too; `-- --quick` leaves out the large runs. The figures
 //! are printed as a table, and written to `target/bench-run.json`.
@@ -186,6 +187,25 @@ struct Taken {
 }
 
 impl Taken {
+    /// The medians of several runs of the same.
+    fn median(runs: &[Self]) -> Self {
+        Self {
+            cases: runs[0].cases,
+            wall: median(runs.iter().map(|run| run.wall)),
+            cpu: median(runs.iter().map(|run| run.cpu)),
+            peak_kb: median(runs.iter().map(|run| run.peak_kb)),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!(
+            "{:>8.0} {:>12.0} {:>8.1}",
+            self.cases as f64 / self.wall.as_secs_f64(),
+            self.cpu_us_per_case(),
+            self.peak_kb as f64 / 1024.0
+        )
+    }
+
     fn cpu_us_per_case(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.cases as f64
     }
@@ -199,6 +219,12 @@ impl Taken {
             "peakMegabytes": self.peak_kb as f64 / 1024.0,
         })
     }
+}
+
+fn median<T: Ord + Copy>(of: impl IntoIterator<Item = T>) -> T {
+    let mut sorted: Vec<T> = of.into_iter().collect();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 struct Bench {
@@ -224,7 +250,7 @@ impl Bench {
         let mut figures = json!({"cores": std::thread::available_parallelism().unwrap().get()});
         let mut rows = Vec::new();
         println!(
-            "cases    threads   bare loop        ours   ratio  cases/s  µs cpu/case   peak MB"
+            "cases    threads   bare loop  fresh loop        ours  ours/bare  cases/s  µs cpu/case  peak MB"
         );
         for size in self.sizes.clone() {
             if quick && size > 10_000 {
@@ -233,35 +259,7 @@ impl Bench {
             self.generate(size);
             let threads: &[usize] = if size > 10_000 { &[8] } else { &[1, 8, 32] };
             for &threads in threads {
-                let bare = self.bare_loop(size, threads);
-                let ours = self.replay(&command(), size, threads);
-                let ratio = ours.wall.as_secs_f64() / bare.as_secs_f64();
-                println!(
-                    "{size:<8} {threads:<7} {:>9.3} s {:>9.3} s {ratio:>7.1} {:>8.0} {:>12.0} {:>9.1}",
-                    bare.as_secs_f64(),
-                    ours.wall.as_secs_f64(),
-                    size as f64 / ours.wall.as_secs_f64(),
-                    ours.cpu_us_per_case(),
-                    ours.peak_kb as f64 / 1024.0,
-                );
-                let mut row = ours.value();
-                row["threads"] = threads.into();
-                row["bareLoopSeconds"] = bare.as_secs_f64().into();
-                row["ratio"] = ratio.into();
-                if let (Some(baseline), true) =
-                    (baseline(), size <= 1_000 || threads == 8 && size <= 10_000)
-                {
-                    let theirs = self.replay(&baseline, size, threads);
-                    println!(
-                        "  baseline                     {:>9.3} s         {:>8.0} {:>12.0} {:>9.1}",
-                        theirs.wall.as_secs_f64(),
-                        size as f64 / theirs.wall.as_secs_f64(),
-                        theirs.cpu_us_per_case(),
-                        theirs.peak_kb as f64 / 1024.0,
-                    );
-                    row["baseline"] = theirs.value();
-                }
-                rows.push(row);
+                rows.push(self.row(size, threads));
             }
         }
         figures["runs"] = rows.into();
@@ -270,6 +268,51 @@ impl Bench {
         let path = target().join("bench-run.json");
         std::fs::write(&path, format!("{figures:#}\n")).unwrap();
         println!("\nwritten to {}", path.display());
+    }
+
+    /// Measures in turns what is compared.
+    fn row(&self, size: usize, threads: usize) -> Value {
+        let rounds = match size {
+            0..=100 => 1,
+            101..=1_000 => 9,
+            1_001..=10_000 => 3,
+            _ => 1,
+        };
+        let baseline = baseline().filter(|_| size <= 1_000 || threads == 8 && size <= 10_000);
+        let (mut bare, mut fresh) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            bare.push(self.loops(size, threads, false));
+            fresh.push(self.loops(size, threads, true));
+            ours.push(self.replay(&command(), size, threads));
+            if let Some(baseline) = &baseline {
+                theirs.push(self.replay(baseline, size, threads));
+            }
+        }
+        let (bare, fresh) = (median(bare).as_secs_f64(), median(fresh).as_secs_f64());
+        let ours = Taken::median(&ours);
+        let ratio = ours.wall.as_secs_f64() / bare;
+        println!(
+            "{size:<8} {threads:<7} {bare:>9.3} s {fresh:>9.3} s {:>9.3} s {ratio:>10.1} {}",
+            ours.wall.as_secs_f64(),
+            ours.shown(),
+        );
+        let mut row = ours.value();
+        row["threads"] = threads.into();
+        row["bareLoopSeconds"] = bare.into();
+        row["freshLoopSeconds"] = fresh.into();
+        row["ratio"] = ratio.into();
+        if baseline.is_some() {
+            let theirs = Taken::median(&theirs);
+            println!(
+                "  baseline {:>37.3} s {:>10.1} {}",
+                theirs.wall.as_secs_f64(),
+                theirs.wall.as_secs_f64() / bare,
+                theirs.shown(),
+            );
+            row["baseline"] = theirs.value();
+        }
+        row
     }
 
     fn suite(&self, size: usize) -> PathBuf {
@@ -288,24 +331,27 @@ impl Bench {
         std::fs::write(self.suite(size), suite).unwrap();
     }
 
-    fn bare_loop(&self, size: usize, threads: usize) -> Duration {
+    /// The requests without a replay around them; `fresh` opens a connection for each.
+    fn loops(&self, size: usize, threads: usize, fresh: bool) -> Duration {
         let app = Running::start(&["--app", &self.fixed.address.to_string()]);
         let next = Arc::new(AtomicUsize::new(0));
         // Warm, as the application is for us after its first requests.
-        send(&mut TcpStream::connect(app.address).unwrap(), 0);
+        send(&mut connect(app.address), 0);
         let start = Instant::now();
         let clients: Vec<_> = (0..threads)
             .map(|_| {
                 let (next, address) = (Arc::clone(&next), app.address);
                 std::thread::spawn(move || {
-                    let mut stream = TcpStream::connect(address).unwrap();
-                    stream.set_nodelay(true).unwrap();
+                    let mut stream = connect(address);
                     loop {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         if n >= size {
                             return;
                         }
                         send(&mut stream, n);
+                        if fresh {
+                            stream = connect(address);
+                        }
                     }
                 })
             })
@@ -382,8 +428,7 @@ impl Bench {
         println!();
         let mut measured = json!({});
         for (name, host) in [("mocked", "mocked.example"), ("forwarded", fixed.as_str())] {
-            let mut stream = TcpStream::connect(proxy.address()).unwrap();
-            stream.set_nodelay(true).unwrap();
+            let mut stream = connect(proxy.address());
             let request = format!("GET http://{host}/items/1 HTTP/1.1\r\nhost: {host}\r\n\r\n");
             let mut times: Vec<Duration> = (0..calls)
                 .map(|_| {
@@ -475,6 +520,12 @@ fn target() -> PathBuf {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 /// Sends the request of that case and reads its answer.

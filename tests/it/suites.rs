@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use softprobe::{Headers, Hooks, Issue, RequestChange, ResponseChange};
 
-use crate::support::{Project, Run, Stub, attribute, document, http, response_body, span};
+use crate::support::{Project, Run, Stub, Table, attribute, document, http, response_body, span};
 
 /// The hooks that the tests' own suites name.
 pub(crate) fn hooks() -> Hooks {
@@ -58,61 +58,102 @@ fn judged(captured: (u16, &str), suite: &str, actual: (u16, &[(&str, &str)], &st
     project.against(&app, &[])
 }
 
-/// Fails unless the suite passes one answer and fails another with these words.
-#[track_caller]
-fn tells_apart(captured: &str, suite: &str, good: &str, bad: &str, words: &[&str]) {
-    judged((200, captured), suite, (200, &[], good)).passes();
-    judged((200, captured), suite, (200, &[], bad)).fails(words);
+impl Table {
+    /// A row of a captured answer under a suite, against an application that answers with this.
+    fn judged(
+        &mut self,
+        captured: (u16, &str),
+        suite: &str,
+        actual: (u16, &[(&str, &str)], &str),
+        words: &[&str],
+    ) {
+        let call = format!("GET shop.example{}", self.path());
+        let inbound = span(
+            1,
+            "inbound",
+            &call,
+            Some(captured.0),
+            &[response_body(captured.1)],
+        );
+        let answer = http(actual.0, actual.1, actual.2);
+        self.row(&[inbound], suite, answer, words);
+    }
+
+    /// Two rows of a suite that passes one answer and fails another with these words.
+    fn tells_apart(&mut self, captured: &str, suite: &str, good: &str, bad: &str, words: &[&str]) {
+        self.judged((200, captured), suite, (200, &[], good), &[]);
+        self.judged((200, captured), suite, (200, &[], bad), words);
+    }
+
+    /// A row whose application makes calls; the case's answer is what they should be answered with.
+    fn relayed(
+        &mut self,
+        calls: &Value,
+        outbound: &[Value],
+        suite: &str,
+        answers: &Value,
+        words: &[&str],
+    ) {
+        let call = format!("POST shop.example{}", self.path());
+        let exchanged = [
+            attribute("http.request.body", &calls.to_string()),
+            response_body(&answers.to_string()),
+        ];
+        let mut spans = vec![span(1, "inbound", &call, Some(200), &exchanged)];
+        spans.extend(outbound.iter().cloned());
+        self.row(&spans, suite, Vec::new(), words);
+    }
 }
 
 #[test]
 fn body_modes_differ_as_they_say() {
+    let mut table = Table::new();
     let subset = "";
-    tells_apart(
+    table.tells_apart(
         "{\"a\":1}",
         subset,
         "{\"b\":2,\"a\":1.0}",
         "{\"a\":2}",
         &["$.a\n    expected  1\n    actual    2"],
     );
-    tells_apart("[1,2]", subset, "[1,2]", "[2,1]", &["$[0]", "$[1]"]);
-    tells_apart(
+    table.tells_apart("[1,2]", subset, "[1,2]", "[2,1]", &["$[0]", "$[1]"]);
+    table.tells_apart(
         "[1]",
         subset,
         "[1]",
         "[1,2]",
         &["expected  1 element\n    actual    2 elements", "$[1]"],
     );
-    tells_apart(
+    table.tells_apart(
         "{\"a\":null}",
         subset,
         "{\"a\":null}",
         "{}",
         &["$.a\n    expected  null\n    actual    nothing"],
     );
-    tells_apart(
+    table.tells_apart(
         "{\"id\":9007199254740993}",
         subset,
         "{\"id\":9007199254740993}",
         "{\"id\":9007199254740992}",
         &["$.id"],
     );
-    tells_apart(
+    table.tells_apart(
         "plain",
         subset,
         "plain",
         "other",
         &["body\n    expected  plain\n    actual    other"],
     );
-    tells_apart("a\nb\nc", subset, "a\nb\nc", "a\nx\nc", &["-b", "+x"]);
-    tells_apart(
+    table.tells_apart("a\nb\nc", subset, "a\nb\nc", "a\nx\nc", &["-b", "+x"]);
+    table.tells_apart(
         "{\"odd key\":{\"x\":1}}",
         subset,
         "{\"odd key\":{\"x\":1}}",
         "{\"odd key\":{\"x\":2}}",
         &["$['odd key'].x"],
     );
-    tells_apart(
+    table.tells_apart(
         "{}",
         subset,
         "{}",
@@ -120,7 +161,7 @@ fn body_modes_differ_as_they_say() {
         &["the expected body is JSON, the actual one is not"],
     );
     let exact = "assertions: { body: { mode: exact } }";
-    tells_apart(
+    table.tells_apart(
         "{\"a\":1}",
         exact,
         "{ \"a\": 1 }",
@@ -128,19 +169,21 @@ fn body_modes_differ_as_they_say() {
         &["$.b\n    expected  nothing\n    actual    2"],
     );
     let string = "assertions: { body: { mode: string } }";
-    tells_apart("{\"a\":1}", string, "{\"a\":1}", "{ \"a\": 1 }", &["body"]);
-    judged(
+    table.tells_apart("{\"a\":1}", string, "{\"a\":1}", "{ \"a\": 1 }", &["body"]);
+    table.judged(
         (200, "{}"),
         "assertions: { body: { mode: ignore } }",
         (200, &[], "x"),
-    )
-    .passes();
+        &[],
+    );
+    table.check();
 }
 
 #[test]
 fn body_rules_each_have_their_effect() {
+    let mut table = Table::new();
     let ignore = "assertions: { body: { ignore: [ \"$..at\" ] } }";
-    tells_apart(
+    table.tells_apart(
         "{\"at\":1,\"n\":1}",
         ignore,
         "{\"at\":2,\"n\":1}",
@@ -148,7 +191,7 @@ fn body_rules_each_have_their_effect() {
         &["$.n"],
     );
     let redact = "assertions: { body: { redactions: [ { path: $.pan, replacement: xxxx } ] } }";
-    tells_apart(
+    table.tells_apart(
         "{\"pan\":\"4111\",\"n\":1}",
         redact,
         "{\"pan\":\"4222\",\"n\":1}",
@@ -158,7 +201,7 @@ fn body_rules_each_have_their_effect() {
     let hidden = judged((200, "{\"pan\":\"4111\"}"), redact, (200, &[], "pan=4222"));
     assert!(!hidden.fails(&["not shown"]).all().contains("4222"));
     let unordered = "assertions: { body: { unordered: [ $.list ] } }";
-    tells_apart(
+    table.tells_apart(
         "{\"list\":[{\"a\":1},{\"a\":1,\"b\":2}]}",
         unordered,
         "{\"list\":[{\"a\":1,\"b\":2},{\"a\":1}]}",
@@ -166,7 +209,7 @@ fn body_rules_each_have_their_effect() {
         &["$.list[1]", "in any order"],
     );
     let expected = "assertions: { body: { expected: { n: 2 } } }";
-    tells_apart(
+    table.tells_apart(
         "{\"n\":1}",
         expected,
         "{\"n\":2}",
@@ -182,85 +225,87 @@ fn body_rules_each_have_their_effect() {
     ] {
         let suite = format!("assertions: {{ body: {{ match: {{ $.v: {matcher} }} }} }}");
         let body = |v: &str| format!("{{\"v\":{v}}}");
-        tells_apart(&body("0"), &suite, &body(good), &body(bad), &["$.v"]);
-        judged((200, "{}"), &suite, (200, &[], "{}")).fails(&["selects nothing"]);
+        table.tells_apart(&body("0"), &suite, &body(good), &body(bad), &["$.v"]);
+        table.judged((200, "{}"), &suite, (200, &[], "{}"), &["selects nothing"]);
     }
     let hook = "assertions: { body: { mode: ignore, custom: t.body } }";
-    judged((200, "{\"n\":0}"), hook, (200, &[], "{}")).passes();
-    judged((200, "{\"n\":1}"), hook, (200, &[], "{\"n\":1}"))
-        .fails(&["$.n\n    expected  2\n    actual    1\n    hook `t.body`: too small"]);
+    table.judged((200, "{\"n\":0}"), hook, (200, &[], "{}"), &[]);
+    table.judged(
+        (200, "{\"n\":1}"),
+        hook,
+        (200, &[], "{\"n\":1}"),
+        &["$.n\n    expected  2\n    actual    1\n    hook `t.body`: too small"],
+    );
+    table.check();
 }
 
 #[test]
 fn status_and_header_rules_each_have_their_effect() {
-    let status = |rule: &str, captured: u16, actual: u16| {
-        judged((captured, "{}"), rule, (actual, &[], "{}"))
+    let mut table = Table::new();
+    let mut status = |rule: &str, captured: u16, actual: u16, words: &[&str]| {
+        table.judged((captured, "{}"), rule, (actual, &[], "{}"), words);
     };
-    status("", 200, 201).fails(&["status\n    expected  200\n    actual    201"]);
-    status("assertions: { status: 201 }", 200, 201).passes();
-    status("assertions: { status: \"${GONE:-201}\" }", 200, 201).passes();
-    status("assertions: { status: [200, 202] }", 200, 202).passes();
-    status("assertions: { status: [200, 202] }", 200, 201).fails(&["200 or 202"]);
-    status("assertions: { status: { min: 200, max: 299 } }", 200, 299).passes();
-    status("assertions: { status: { min: 200, max: 299 } }", 200, 300).fails(&["200 to 299"]);
+    status(
+        "",
+        200,
+        201,
+        &["status\n    expected  200\n    actual    201"],
+    );
+    status("assertions: { status: 201 }", 200, 201, &[]);
+    status("assertions: { status: \"${GONE:-201}\" }", 200, 201, &[]);
+    let either = "assertions: { status: [200, 202] }";
+    status(either, 200, 202, &[]);
+    status(either, 200, 201, &["200 or 202"]);
+    let range = "assertions: { status: { min: 200, max: 299 } }";
+    status(range, 200, 299, &[]);
+    status(range, 200, 300, &["200 to 299"]);
 
-    let headers = |rule: &str, actual: &[(&str, &str)]| {
-        let inbound = span(
-            1,
-            "inbound",
-            "GET shop.example/a",
-            Some(200),
-            &[
-                attribute("http.response.header.x-kept", "1"),
-                attribute("http.response.header.date", "then"),
-            ],
-        );
-        let project = Project::new();
-        project.write("a.case.json", document(&[inbound]).to_string());
-        project.write(
-            "s.suite.yaml",
-            format!("name: s\ncases: a.case.json\nassertions: {{ {rule} }}"),
-        );
-        let answer = http(200, actual, "");
-        project.against(&Stub::start(move |_| answer.clone()), &[])
+    let mut headers = |rule: &str, actual: &[(&str, &str)], words: &[&str]| {
+        let call = format!("GET shop.example{}", table.path());
+        let captured = [
+            attribute("http.response.header.x-kept", "1"),
+            attribute("http.response.header.date", "then"),
+        ];
+        let inbound = span(1, "inbound", &call, Some(200), &captured);
+        let suite = format!("assertions: {{ {rule} }}");
+        table.row(&[inbound], &suite, http(200, actual, ""), words);
     };
-    headers("", &[]).passes();
+    headers("", &[], &[]);
     let include = "headers: { include: { x-a: ^b, x-any: \"\" } }";
-    headers(include, &[("x-a", "c"), ("x-a", "b1"), ("x-any", "")]).passes();
-    headers(include, &[("x-a", "ab")]).fails(&[
-        "headers.x-a",
-        "/^b/",
-        "headers.x-any",
-        "any value",
-    ]);
-    let captured = "headers: { mode: captured }";
-    headers(captured, &[("x-kept", "1"), ("date", "now")]).passes();
-    headers(captured, &[("x-kept", "2")])
-        .fails(&["headers.x-kept\n    expected  1\n    actual    2"]);
+    headers(include, &[("x-a", "c"), ("x-a", "b1"), ("x-any", "")], &[]);
     headers(
-        "headers: { mode: captured, ignore: [ X-Kept ] }",
+        include,
+        &[("x-a", "ab")],
+        &["headers.x-a", "/^b/", "headers.x-any", "any value"],
+    );
+    let captured = "headers: { mode: captured }";
+    headers(captured, &[("x-kept", "1"), ("date", "now")], &[]);
+    headers(
+        captured,
         &[("x-kept", "2")],
-    )
-    .passes();
+        &["headers.x-kept\n    expected  1\n    actual    2"],
+    );
+    let ignored = "headers: { mode: captured, ignore: [ X-Kept ] }";
+    headers(ignored, &[("x-kept", "2")], &[]);
     for key in [
         "headers: { custom: t.headers }",
         "custom-headers: t.headers",
     ] {
-        headers(key, &[("x-bad", "1")]).fails(&["hook `t.headers`: it is bad"]);
+        headers(key, &[("x-bad", "1")], &["hook `t.headers`: it is bad"]);
     }
-    headers(
-        "headers: { custom: t.headers, ignore: [ x-bad ] }",
-        &[("x-bad", "1")],
-    )
-    .passes();
+    let ignored = "headers: { custom: t.headers, ignore: [ x-bad ] }";
+    headers(ignored, &[("x-bad", "1")], &[]);
+    table.check();
 }
 
 #[test]
 fn what_the_author_states_beats_what_was_captured() {
+    let mut table = Table::new();
     let stated = "assertions: { status: 404 }";
-    judged((200, "{\"a\":1}"), stated, (404, &[], "gone")).passes();
+    table.judged((200, "{\"a\":1}"), stated, (404, &[], "gone"), &[]);
     let body = "assertions: { status: 404, body: { mode: exact } }";
-    judged((200, "{\"a\":1}"), body, (404, &[], "gone")).fails(&["body"]);
+    table.judged((200, "{\"a\":1}"), body, (404, &[], "gone"), &["body"]);
+    table.check();
 }
 
 #[test]
@@ -429,6 +474,7 @@ fn every_predicate_of_a_match_decides() {
         headers,
         "{\"k\":{\"n\":1.0}}"
     ]]);
+    let mut table = Table::new();
     for (holds, fails) in [
         ("direction: outbound", "direction: inbound"),
         ("service: shop", "service: other"),
@@ -463,13 +509,15 @@ fn every_predicate_of_a_match_decides() {
             )
         };
         let answers = json!(["200 yes!"]);
-        relayed(&call, &[], &suite(holds), &answers).passes();
+        table.relayed(&call, &[], &suite(holds), &answers, &[]);
         let field = fails.split(':').next().unwrap();
-        relayed(&call, &[], &suite(fails), &answers).fails(&[
+        let words = [
             "1 outbound call missed",
             &format!("nearest rule `m` differs on {field}"),
-        ]);
+        ];
+        table.relayed(&call, &[], &suite(fails), &answers, &words);
     }
+    table.check_relayed();
 }
 
 #[test]
@@ -483,83 +531,54 @@ fn mock_fields_each_have_their_effect() {
         Some(200),
         &[response_body("captured")],
     )];
-    let run = |calls: &Value, mocks: &str, answers: Value| {
-        relayed(
-            calls,
-            &captured,
-            &format!("{STRICT}\nmocks: {mocks}"),
-            &answers,
-        )
+    let mut table = Table::new();
+    let mut run = |calls: &Value, mocks: &str, answers: Value, words: &[&str]| {
+        let suite = format!("{STRICT}\nmocks: {mocks}");
+        table.relayed(calls, &captured, &suite, &answers, words);
     };
-    run(&one, "[ {} ]", json!(["200 captured"])).passes();
-    run(
-        &one,
-        "[ { source: inline, response: { status: 418, body: { a: 1 } } } ]",
-        json!(["418 {\"a\":1}"]),
-    )
-    .passes();
-    run(
-        &one,
-        "[ { hook: t.response } ]",
-        json!(["203 captured/mock-1/case"]),
-    )
-    .passes();
-    run(
-        &one,
-        "[ { name: n, hook: t.response, response: { body: b } } ]",
-        json!(["203 b/n/inline"]),
-    )
-    .passes();
-    run(
-        &one,
-        "[ { error: { status: 503, body: busy } } ]",
-        json!(["503 busy"]),
-    )
-    .passes();
-    run(
-        &one,
-        "[ { priority: 1, response: { body: a } }, { response: { body: b } } ]",
-        json!(["200 a"]),
-    )
-    .passes()
-    .all();
-    run(
-        &one,
-        "[ { response: { body: a } }, { response: { body: b } } ]",
-        json!(["200 b"]),
-    )
-    .passes();
+    for (mocks, answer) in [
+        ("[ {} ]", "200 captured"),
+        (
+            "[ { source: inline, response: { status: 418, body: { a: 1 } } } ]",
+            "418 {\"a\":1}",
+        ),
+        ("[ { hook: t.response } ]", "203 captured/mock-1/case"),
+        (
+            "[ { name: n, hook: t.response, response: { body: b } } ]",
+            "203 b/n/inline",
+        ),
+        ("[ { error: { status: 503, body: busy } } ]", "503 busy"),
+        (
+            "[ { priority: 1, response: { body: a } }, { response: { body: b } } ]",
+            "200 a",
+        ),
+        (
+            "[ { response: { body: a } }, { response: { body: b } } ]",
+            "200 b",
+        ),
+        ("[ { action: mock, source: case } ]", "200 captured"),
+        ("[ { action: error, error: { status: 500 } } ]", "500 "),
+    ] {
+        run(&one, mocks, json!([answer]), &[]);
+    }
     let twice = json!([call("/x"), call("/x")]);
-    run(
-        &twice,
-        "[ { response: { body: a } }, { consume: once, response: { body: b } } ]",
-        json!(["200 b", "200 a"]),
-    )
-    .passes();
-    run(&one, "[ { latencyMs: 600001 } ]", json!([])).fails(&["from 0 to 600000"]);
-    let slow =
-        format!("{STRICT}\nrequest: {{ timeoutMs: 300 }}\nmocks: [ {{ latencyMs: 600000 }} ]");
-    relayed(&one, &captured, &slow, &json!([])).fails(&["it took longer than 300 ms"]);
+    let once = "[ { response: { body: a } }, { consume: once, response: { body: b } } ]";
+    run(&twice, once, json!(["200 b", "200 a"]), &[]);
     // Passing through leads to a closed port on this machine, whatever the mocks below it say.
     let dead = json!([["GET 127.0.0.1:1/x", "", ""]]);
     for action in ["passthrough", "capture_only"] {
         let through = format!(
             "[ {{ response: {{}} }}, {{ name: p, action: {action}, match: {{ path: /x }} }} ]"
         );
-        run(&dead, &through, json!(["200 "])).fails(&["forwarded `p`", "502"]);
+        run(&dead, &through, json!(["200 "]), &["forwarded `p`", "502"]);
     }
-    run(
-        &one,
-        "[ { action: mock, source: case } ]",
-        json!(["200 captured"]),
-    )
-    .passes();
-    run(
-        &one,
-        "[ { action: error, error: { status: 500 } } ]",
-        json!(["500 "]),
-    )
-    .passes();
+    let slow =
+        format!("{STRICT}\nrequest: {{ timeoutMs: 300 }}\nmocks: [ {{ latencyMs: 600000 }} ]");
+    let late = &["it took longer than 300 ms"];
+    table.relayed(&one, &captured, &slow, &json!([]), late);
+    table.check_relayed();
+    let slowest = format!("{STRICT}\nmocks: [ {{ latencyMs: 600001 }} ]");
+    relayed(&one, &captured, &slowest, &json!([])).fails(&["from 0 to 600000"]);
 }
 
 #[test]
@@ -579,31 +598,32 @@ fn expect_says_how_many_captured_exchanges_a_mock_takes() {
         ["GET up.example/x", "", ""],
         ["GET up.example/x", "", ""]
     ]);
-    let run = |captured: &[Value], mocks: &str, answers: Value| {
-        relayed(
-            &calls,
-            captured,
-            &format!("{STRICT}\nmocks: {mocks}"),
-            &answers,
-        )
+    let mut table = Table::new();
+    let mut run = |captured: &[Value], mocks: &str, answers: &Value, words: &[&str]| {
+        let suite = format!("{STRICT}\nmocks: {mocks}");
+        table.relayed(&calls, captured, &suite, answers, words);
     };
-    let none = json!([]);
-    run(&[], "[ {} ]", none.clone()).fails(&["mock `mock-1`: no captured exchange matches"]);
-    run(&two, "[ {} ]", none.clone())
-        .fails(&["2 captured exchanges match", "span 0000000000000002"]);
-    run(&two, "[ { expect: optional } ]", none.clone()).fails(&["2 captured exchanges match"]);
-    let missed = run(&[], "[ { expect: optional } ]", none.clone());
-    missed.fails(&["outbound call missed", "there is no rule at all"]);
-    run(&[], "[ { expect: all } ]", none.clone()).fails(&["no captured exchange matches"]);
-    run(&[], "[ { expect: any } ]", none).fails(&["outbound call missed"]);
+    let none = &json!([]);
+    let no_match = &["mock `mock-1`: no captured exchange matches"];
+    run(&[], "[ {} ]", none, no_match);
+    let several = &["2 captured exchanges match", "span 0000000000000002"];
+    run(&two, "[ {} ]", none, several);
+    run(&two, "[ { expect: optional } ]", none, several);
+    let missed = &["outbound call missed", "there is no rule at all"];
+    run(&[], "[ { expect: optional } ]", none, missed);
+    run(&[], "[ { expect: all } ]", none, no_match);
+    run(&[], "[ { expect: any } ]", none, missed);
     let sequence = json!(["200 first", "200 second", "200 second"]);
     for mocks in ["[ { expect: all } ]", "[ { expect: any } ]", "auto"] {
-        run(&two, mocks, sequence.clone()).passes();
+        run(&two, mocks, &sequence, &[]);
     }
+    table.check_relayed();
     // An entry beside `auto` takes what it matches out of it.
     let beside =
         "{ auto: true, rules: [ { name: mine, match: { path: /x }, response: { body: mine } } ] }";
-    let run = run(&two, beside, json!(["200 mine", "200 mine", "200 mine"]));
+    let suite = format!("{STRICT}\nmocks: {beside}");
+    let mine = json!(["200 mine", "200 mine", "200 mine"]);
+    let run = relayed(&calls, &two, &suite, &mine);
     assert!(!run.passes().stderr.contains("auto["), "{}", run.all());
 }
 
@@ -624,9 +644,18 @@ fn a_captured_query_is_part_of_the_call() {
         ["GET up.example/x", "", ""]
     ]);
     let suite = format!("{STRICT}\nmocks: auto");
-    relayed(&calls, &captured, &suite, &json!(["200 with", "200 bare"])).passes();
+    let mut table = Table::new();
+    let both = json!(["200 with", "200 bare"]);
+    table.relayed(&calls, &captured, &suite, &both, &[]);
     let other = json!([["GET up.example/x?a=2", "", ""]]);
-    relayed(&other, &captured, &suite, &json!([])).fails(&["GET up.example/x?a=2"]);
+    table.relayed(
+        &other,
+        &captured,
+        &suite,
+        &json!([]),
+        &["GET up.example/x?a=2"],
+    );
+    table.check_relayed();
 }
 
 #[test]
@@ -649,54 +678,72 @@ fn unused_mocks_warn_fail_or_are_silent() {
 
 #[test]
 fn every_field_of_a_policy_decides() {
-    let run = |host: &str, policy: &str, answer: &str| {
+    let mut table = Table::new();
+    let mut run = |host: &str, policy: &str, answer: &str, words: &[&str]| {
         let calls = json!([[format!("GET {host}/x"), "", ""]]);
-        relayed(
-            &calls,
-            &[],
-            &format!(
-                "policy: {{ {policy} }}\nassertions: {{ status: 200, body: {{ match: {{ \"$[0]\": {{ regex: \"^{answer}\" }} }}, mode: ignore }} }}"
-            ),
-            &json!([]),
-        )
+        let suite = format!(
+            "policy: {{ {policy} }}\nassertions: {{ status: 200, body: {{ match: {{ \"$[0]\": {{ regex: \"^{answer}\" }} }}, mode: ignore }} }}"
+        );
+        table.relayed(&calls, &[], &suite, &json!([]), words);
     };
     // A closed port on this machine stands for every host that is let through.
     let here = "127.0.0.1:1";
-    run(here, "externalHttp: allow", "502").passes();
-    run(here, "externalHttp: strict", "599").fails(&["outbound call missed"]);
-    run(here, "externalHttp: strict, internalHttp: allow", "502").passes();
-    run(here, "externalHttp: allow, internalHttp: strict", "599").fails(&["outbound call missed"]);
+    run(here, "externalHttp: allow", "502", &[]);
+    run(
+        here,
+        "externalHttp: strict",
+        "599",
+        &["outbound call missed"],
+    );
+    run(
+        here,
+        "externalHttp: strict, internalHttp: allow",
+        "502",
+        &[],
+    );
+    run(
+        here,
+        "externalHttp: allow, internalHttp: strict",
+        "599",
+        &["outbound call missed"],
+    );
     run(
         here,
         "externalHttp: strict, allowHosts: [ 127.0.0.1 ]",
         "502",
-    )
-    .passes();
+        &[],
+    );
     run(
         here,
         "externalHttp: strict, externalAllowlist: [ \"127.0.0.1:1\" ]",
         "502",
-    )
-    .passes();
+        &[],
+    );
     run(
         here,
         "externalHttp: strict, externalAllowlist: [ \"127.0.0.1:2\" ]",
         "599",
-    )
-    .fails(&["missed"]);
+        &["missed"],
+    );
     run(
         here,
         "externalHttp: allow, allowHosts: [ 127.0.0.1 ], blockHosts: [ 127.0.0.1 ]",
         "599",
-    )
-    .fails(&["missed"]);
-    run("a.example", "defaultOnMiss: error", "599").fails(&["outbound call missed"]);
+        &["missed"],
+    );
+    run(
+        "a.example",
+        "defaultOnMiss: error",
+        "599",
+        &["outbound call missed"],
+    );
     run(
         "a.example",
         "defaultOnMiss: mock, mock: { status: 218, body: m }",
         "218 m",
-    )
-    .passes();
+        &[],
+    );
+    table.check_relayed();
 }
 
 #[test]
@@ -813,7 +860,8 @@ defaults: { mocks: [] }
         "defaults.mocks: `mocks` stands at the top level too",
     ]);
     assert!(run.stdout.is_empty(), "{}", run.stdout);
-    for (suite, message) in [
+    // The faults of all suites are told at once as well; cases are looked for when every suite reads.
+    let texts = [
         ("name: s\nname: t\ncases: a.case.json", "duplicate"),
         ("cases: a.case.json", "1:1: `name` is missing"),
         ("name: s", "`cases` is missing"),
@@ -826,22 +874,38 @@ defaults: { mocks: [] }
             "2:1: cases: the variable `NOWHERE` is not set",
         ),
         (
+            "name: s\ncases: [ { path: a.case.json, nam: x } ]",
+            "did you mean name?",
+        ),
+    ];
+    let files = [
+        (
             "name: s\ncases: b/*.json",
-            "s.suite.yaml:2:1: cases: `b/*.json` matches no file",
+            "2:1: cases: `b/*.json` matches no file",
         ),
         (
             "name: s\ncases: [ { path: gone } ]",
             "2:10: cases[0]: `gone` is not there",
         ),
         ("name: s\ncases: \"a[\"", "is not a glob"),
-        (
-            "name: s\ncases: [ { path: a.case.json, nam: x } ]",
-            "did you mean name?",
-        ),
-    ] {
-        Project::with_answer(200, "{}", suite)
-            .run(&[])
-            .fails(&[message]);
+    ];
+    for suites in [&texts[..], &files] {
+        let project = Project::new();
+        project.write("a.case.json", document(&[]).to_string());
+        for (n, (suite, _)) in suites.iter().enumerate() {
+            project.write(&format!("{n}.suite.yaml"), suite);
+        }
+        let run = project.run(&[]);
+        run.fails(&[]);
+        for (n, (_, message)) in suites.iter().enumerate() {
+            let file = format!("error: {n}.suite.yaml:");
+            let mut told = run.stderr.lines().filter(|line| line.starts_with(&file));
+            assert!(
+                told.any(|line| line.contains(message)),
+                "{message}: {}",
+                run.stderr
+            );
+        }
     }
 }
 
@@ -952,8 +1016,9 @@ fn a_captured_path_can_not_lead_elsewhere() {
 
 #[test]
 fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
+    let mut table = Table::new();
     let ignore = "assertions: { body: { ignore: [ \"$[?@ == null]\" ] } }";
-    tells_apart(
+    table.tells_apart(
         "{\"a\":5}",
         ignore,
         "{\"a\":5,\"b\":null}",
@@ -961,7 +1026,7 @@ fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
         &["$.a\n    expected  5\n    actual    nothing"],
     );
     let exact = "assertions: { body: { mode: exact, ignore: [ \"$[?@ == null]\" ] } }";
-    tells_apart(
+    table.tells_apart(
         "{\"a\":null}",
         exact,
         "{}",
@@ -969,13 +1034,14 @@ fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
         &["$.a\n    expected  nothing\n    actual    5"],
     );
     let elements = "assertions: { body: { match: { \"$.tags[*]\": { type: string } } } }";
-    tells_apart(
+    table.tells_apart(
         "{\"tags\":[\"x\",\"y\"]}",
         elements,
         "{\"tags\":[\"p\",\"q\"]}",
         "{\"tags\":[\"x\"]}",
         &["expected  2 elements"],
     );
+    table.check();
 }
 
 #[test]

@@ -339,6 +339,88 @@ impl Project {
     }
 }
 
+/// Rows of a table: each is a case under a suite of its own, and one run replays them all.
+pub(crate) struct Table {
+    project: Project,
+    /// What the application answers each row's request with, where it does not relay.
+    answers: Vec<Vec<u8>>,
+    /// The words that a row's failure has; none, and the row passes.
+    wanted: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            project: Project::new(),
+            answers: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Adds a row: these spans beside the inbound one, this suite, what the application answers, and the words that
+    /// its failure has, if it is to fail.
+    pub(crate) fn row(&mut self, spans: &[Value], suite: &str, answer: Vec<u8>, words: &[&str]) {
+        let n = self.answers.len();
+        self.project
+            .write(&format!("r{n}.case.json"), document(spans).to_string());
+        self.project.write(
+            &format!("r{n}.suite.yaml"),
+            format!("name: r{n}\ncases: r{n}.case.json\n{suite}\n"),
+        );
+        self.answers.push(answer);
+        self.wanted
+            .push(words.iter().map(|word| (*word).to_owned()).collect());
+    }
+
+    /// The path of the next row's request.
+    pub(crate) fn path(&self) -> String {
+        format!("/r{}", self.answers.len())
+    }
+
+    /// Replays all rows against an application that answers as they say, and checks each.
+    #[track_caller]
+    pub(crate) fn check(self) -> Run {
+        let answers = self.answers.clone();
+        let app = Stub::start(move |request| {
+            let row = request.line.split(['/', ' ']).nth(2).unwrap();
+            answers[row[1..].parse::<usize>().unwrap()].clone()
+        });
+        let run = self.project.against(&app, &[]);
+        self.compare(run)
+    }
+
+    /// Replays all rows against an application that makes the calls of its request's body, and checks each.
+    #[track_caller]
+    pub(crate) fn check_relayed(self) -> Run {
+        let run = self
+            .project
+            .run_with(&[], &[("SOFTPROBE_TEST_CALLS", "[]")]);
+        self.compare(run)
+    }
+
+    #[track_caller]
+    fn compare(self, run: Run) -> Run {
+        let results = run.results();
+        assert_eq!(results.len(), self.wanted.len(), "{}", run.all());
+        for (n, words) in self.wanted.iter().enumerate() {
+            let suite =
+                std::fs::read_to_string(self.project.path().join(format!("r{n}.suite.yaml")));
+            let suite = suite.unwrap();
+            let name = format!("r{n}::r{n}");
+            let heading = format!("---- {name} ----\n");
+            let after = run.stdout.split_once(&heading).map(|(_, after)| after);
+            let shown = after.map(|after| after.split("\n---- ").next().unwrap_or_default());
+            let shown = shown.unwrap_or_default();
+            let wanted = if words.is_empty() { "ok" } else { "FAILED" };
+            assert_eq!(results[&name], wanted, "{suite}\n{shown}");
+            for word in words {
+                assert!(shown.contains(word), "{word:?} is not in\n{suite}\n{shown}");
+            }
+        }
+        run
+    }
+}
+
 /// What a runner process printed and how it ended.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -435,12 +517,17 @@ pub(crate) fn without_settings(command: &mut Command) {
     }
 }
 
-/// An application that makes these calls for each request, `[[call, headers, body], …]`, trace headers
-/// passed on, and answers with what it got: `["200 body", …]`.
+/// An application that makes these calls for each request, `[[call, headers, body], …]`, or those that the
+/// request's body has, trace headers passed on, and answers with what it got: `["200 body", …]`.
 pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
-    let calls: Vec<(String, String, String)> = serde_json::from_value(calls.clone()).unwrap();
+    let calls = calls.to_string().into_bytes();
     Stub::start(move |request| {
         let trace = request.header("tracestate").unwrap_or_default();
+        let calls = match request.body.as_slice() {
+            [] => &calls,
+            own => own,
+        };
+        let calls: Vec<(String, String, String)> = serde_json::from_slice(calls).unwrap();
         let answers: Vec<String> = calls
             .iter()
             .map(|(call, headers, body)| {
