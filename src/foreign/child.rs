@@ -31,6 +31,8 @@ pub(super) struct Child {
     /// Lines for its standard input; `None` once it is to end. A thread of its own writes them, since a
     /// child that does not read would hold up whoever writes.
     input: Mutex<Option<Sender<String>>>,
+    /// Ends when everything that the process said has been passed on.
+    said: Mutex<Receiver<()>>,
     shared: Arc<Shared>,
 }
 
@@ -82,6 +84,7 @@ impl Child {
         let (input, lines) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         let (quiet, is_quiet) = mpsc::channel::<()>();
+        let (saying, said) = mpsc::channel::<()>();
         std::thread::spawn(move || write(stdin, &lines));
         std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -89,13 +92,17 @@ impl Child {
         });
         std::thread::spawn({
             let shared = Arc::clone(&shared);
-            move || read(stdout, &shared, &ready, &is_quiet)
+            move || {
+                read(stdout, &shared, &ready, &is_quiet);
+                drop(saying);
+            }
         });
         let child = Self {
             language,
             limit,
             next_id: AtomicU64::new(1),
             input: Mutex::new(Some(input)),
+            said: Mutex::new(said),
             shared,
         };
         match is_ready.recv_timeout(SLOWEST_START) {
@@ -178,6 +185,8 @@ impl Child {
             let _ = process.kill();
             let _ = process.wait();
         }
+        // What its hooks printed last belongs to the user as well.
+        let _ = lock(&self.said).recv_timeout(GRACE);
     }
 }
 

@@ -400,37 +400,43 @@ fn held() -> (Stub, mpsc::Receiver<()>, mpsc::Sender<()>) {
 
 #[test]
 fn an_interrupt_closes_sessions_and_exits_with_its_code() {
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let runtime = EmbeddedRuntime::new();
-        let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
-        let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
-        let (app, is_asked, release) = held();
-        let args = ["--app-url", &app.url(), "--runtime-url", &server.url()];
-        let mut child = project.command(&args, &[]).spawn().unwrap();
-        is_asked.recv_timeout(LIMIT).unwrap();
-        let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut stderr = String::new();
-        child
-            .stderr
-            .take()
+    // Either waits a while for the request that hangs, so that they had better wait together.
+    std::thread::scope(|scope| {
+        scope.spawn(|| signalled("-INT", 130));
+        scope.spawn(|| signalled("-TERM", 143));
+    });
+}
+
+fn signalled(signal: &str, code: i32) {
+    let runtime = EmbeddedRuntime::new();
+    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
+    let (app, is_asked, release) = held();
+    let args = ["--app-url", &app.url(), "--runtime-url", &server.url()];
+    let mut child = project.command(&args, &[]).spawn().unwrap();
+    is_asked.recv_timeout(LIMIT).unwrap();
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid])
+            .status()
             .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{stderr}");
-        assert!(stderr.contains("interrupted"), "{stderr}");
-        assert!(
-            runtime.open_sessions().is_empty(),
-            "every session is closed"
-        );
-        release.send(()).unwrap();
-    }
+            .success()
+    );
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(code), "{stderr}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
+    assert!(
+        runtime.open_sessions().is_empty(),
+        "every session is closed"
+    );
+    release.send(()).unwrap();
 }
 
 #[test]

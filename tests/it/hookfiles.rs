@@ -218,15 +218,15 @@ fn a_python_hook_that_fails_fails_its_case_alone() {
         return;
     }
     let (project, app) = shop();
-    let names = ["bad.ok", "bad.ok", "bad.issues", "bad.ok"];
+    // Each file stands for one way to fail, and one run has them all.
     let hooks = [
         (
             "def ok(**_): pass\ndef issues(**_):\n    raise KeyError('card')\n",
-            "the body assert hook `bad.issues` failed: KeyError: 'card' (bad.py:3)",
+            "the body assert hook `bad{n}.issues` failed: KeyError: 'card' (bad{n}.py:3)",
         ),
         (
             "def ok(**_): pass\ndef issues(**_): return {'path': 1}\n",
-            "the body assert hook `bad.issues` failed: result: expected a list, found an object",
+            "the body assert hook `bad{n}.issues` failed: result: expected a list, found an object",
         ),
         (
             "def ok(**_): pass\ndef issues(**_): return [{'path': '$', 'reson': 'x'}]\n",
@@ -238,24 +238,32 @@ fn a_python_hook_that_fails_fails_its_case_alone() {
         ),
         (
             "def ok(**_): pass\ndef issues(**_): return [{'path': '$.total', 'expected': 1, 'actual': 2, 'reason': 'odd sum'}]\n",
-            "hook `bad.issues`: odd sum",
+            "hook `bad{n}.issues`: odd sum",
         ),
         (
             "def ok(**_): pass\ndef issues(**_): return [{'path': '$.a'}]\n",
-            "$.a\n    hook `bad.issues`",
+            "$.a\n    hook `bad{n}.issues`",
         ),
     ];
-    project.write(
-        "suites/a.suite.yaml",
-        suite("../bad.py", names).replace(
-            "request: { transform: bad.ok }",
+    for (n, (text, _)) in hooks.iter().enumerate() {
+        let [ok, issues] = ["ok", "issues"].map(|name| format!("bad{n}.{name}"));
+        let names = [&ok, &ok, &issues, &ok].map(String::as_str);
+        let suite = suite(&format!("../bad{n}.py"), names).replace(
+            &format!("request: {{ transform: {ok} }}"),
             "request: { body: \"4242\" }",
-        ),
-    );
-    for (text, message) in hooks {
-        project.write("bad.py", text);
-        run_suite(&project, &app, &[]).ends(20, &["test s::order ... FAILED", message]);
+        );
+        project.write(&format!("bad{n}.py"), text);
+        let suite = suite.replace("name: s\n", &format!("name: s{n}\n"));
+        project.write(&format!("suites/{n}.suite.yaml"), suite);
     }
+    let run = run_suite(&project, &app, &[]);
+    for (n, (_, message)) in hooks.iter().enumerate() {
+        let message = message.replace("{n}", &n.to_string());
+        let failed = format!("test s{n}::order ... FAILED");
+        run.ends(20, &[&failed, &message]);
+        std::fs::remove_file(project.path().join(format!("suites/{n}.suite.yaml"))).unwrap();
+    }
+    let names = ["bad.ok", "bad.ok", "bad.issues", "bad.ok"];
     project.write(
         "bad.py",
         "def ok(**_): return {'bdy': ''}\ndef issues(**_): pass\n",
@@ -493,10 +501,10 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
             "name: s\ncases: ../cases/*.case.json\nhooks: [ {hooks} ]\nrequest: {{ body: \"4242\" }}\nassertions: {{ body: {{ custom: odd.check }} }}\n"
         )
     };
-    for (text, message) in [
+    let hooks = [
         (
             "import sys\ndef check(**_): sys.exit(3)\n",
-            "SystemExit: 3 (odd.py:2)",
+            "SystemExit: 3 (odd0.py:2)",
         ),
         (
             "def check(**_): return [{'path': '$', 'actual': float('nan')}]\n",
@@ -510,10 +518,18 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
             "def check(**_): return [{'path': '$', 'reason': '\\ud800'}]\n",
             "its result is no JSON that can be read",
         ),
-    ] {
-        project.write("odd.py", text);
-        project.write("suites/a.suite.yaml", suite("../odd.py"));
-        run_suite(&project, &app, &[]).ends(20, &[message]);
+    ];
+    for (n, (text, _)) in hooks.iter().enumerate() {
+        project.write(&format!("odd{n}.py"), text);
+        let suite = suite(&format!("../odd{n}.py")).replace("odd.check", &format!("odd{n}.check"));
+        let suite = suite.replace("name: s\n", &format!("name: s{n}\n"));
+        project.write(&format!("suites/{n}.suite.yaml"), suite);
+    }
+    let run = run_suite(&project, &app, &[]);
+    for (n, (_, message)) in hooks.iter().enumerate() {
+        let failed = format!("test s{n}::order ... FAILED");
+        run.ends(20, &[&failed, message]);
+        std::fs::remove_file(project.path().join(format!("suites/{n}.suite.yaml"))).unwrap();
     }
     // What is written past the hook's own output does not swallow the reply.
     project.write(
