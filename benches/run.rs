@@ -468,12 +468,15 @@ fn measure_any(command: &mut Command, cases: usize) -> (Taken, bool) {
     let watcher = std::thread::spawn({
         let (peak, status) = (Arc::clone(&peak), format!("/proc/{}/status", child.id()));
         move || {
+            // The shortest runs are over before ten milliseconds are.
+            let mut pause = Duration::from_millis(1);
             while let Some(kb) = std::fs::read_to_string(&status)
                 .ok()
                 .and_then(|s| high_water(&s))
             {
                 *peak.lock().unwrap() = kb;
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
             }
         }
     });

@@ -15,7 +15,7 @@ pub(crate) struct Trial {
     /// The suite's name.
     pub(crate) suite: Arc<str>,
     /// The case file.
-    pub(crate) file: PathBuf,
+    pub(crate) file: Arc<Path>,
     /// The same, as people know it.
     pub(crate) shown: PathBuf,
     /// What is done with it.
@@ -75,8 +75,8 @@ pub(crate) fn trials(suite: &Suite, root: &Path) -> Result<Vec<Trial>, Vec<Strin
     })?;
     let maker = TrialMaker::new(suite);
     let named = files.into_iter().zip(owners).zip(names);
-    let trials =
-        named.map(|((file, (entry, shown)), name)| maker.trial(entry, file.path, shown, &name));
+    let trials = named
+        .map(|((file, (entry, shown)), name)| maker.trial(entry, file.path.into(), shown, &name));
     Ok(trials.collect())
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn trial_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<T
     match found.as_slice() {
         [(entry, path)] => {
             let shown = relative(path);
-            Some(TrialMaker::new(suite).trial(entry, path.clone(), shown, name))
+            Some(TrialMaker::new(suite).trial(entry, path.as_path().into(), shown, name))
         }
         _ => None,
     }
@@ -161,7 +161,7 @@ impl<'s> TrialMaker<'s> {
         }
     }
 
-    fn trial(&self, entry: &Entry, file: PathBuf, shown: PathBuf, name: &str) -> Trial {
+    fn trial(&self, entry: &Entry, file: Arc<Path>, shown: PathBuf, name: &str) -> Trial {
         let ignored = match &entry.skip {
             Some(reason) => Some(reason.clone()),
             None if self.only && !entry.only => Some("another entry has `only`".to_owned()),

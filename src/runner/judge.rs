@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ahead::ReadAhead;
 use super::answer::{expected, judge_answer};
 use super::calls::note_calls;
 use super::discover::Trial;
@@ -34,10 +35,15 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
 }
 
 /// Replays one case and says what became of it.
-pub(super) fn replay(trial: &Trial, environment: &Environment, rerun: &Arc<str>) -> CaseOutcome {
+pub(super) fn replay(
+    trial: &Trial,
+    ahead: Option<&ReadAhead>,
+    environment: &Environment,
+    rerun: &Arc<str>,
+) -> CaseOutcome {
     let start = Instant::now();
     let mut outcome = fresh_outcome(trial, rerun);
-    if let Err(error) = judge(trial, environment, &mut outcome) {
+    if let Err(error) = judge(trial, ahead, environment, &mut outcome) {
         outcome.end = End::Errored(Arc::new(error));
     }
     outcome.took = start.elapsed();
@@ -46,12 +52,15 @@ pub(super) fn replay(trial: &Trial, environment: &Environment, rerun: &Arc<str>)
 
 fn judge(
     trial: &Trial,
+    ahead: Option<&ReadAhead>,
     environment: &Environment,
     outcome: &mut CaseOutcome,
 ) -> Result<(), Unjudged> {
     let plan = &trial.plan;
     let file = || trial.shown.display().to_string();
-    let case = read_case(&trial.file).map_err(|error| Unjudged::File {
+    let read = ahead.and_then(|ahead| ahead.take(&trial.file));
+    let case = read.unwrap_or_else(|| read_case(&trial.file));
+    let case = case.map_err(|error| Unjudged::File {
         file: file(),
         error,
     })?;

@@ -188,10 +188,13 @@ fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
 
 /// Loads the suites and finds their cases, as a run would; how many suites there are, and their case files.
 #[cfg(feature = "cli")]
-pub(crate) fn check(sources: &Sources, root: &Path) -> Result<(usize, Vec<PathBuf>), Refusal> {
+pub(crate) fn check(
+    sources: &Sources,
+    root: &Path,
+) -> Result<(usize, Vec<std::sync::Arc<Path>>), Refusal> {
     let loaded = load(sources, root)?;
     let trials = trials(&loaded.suites, root)?;
-    let mut files: Vec<PathBuf> = trials.into_iter().map(|trial| trial.file).collect();
+    let mut files: Vec<_> = trials.into_iter().map(|trial| trial.file).collect();
     files.sort();
     files.dedup();
     Ok((loaded.suites.len(), files))

@@ -1,5 +1,6 @@
 //! The runner: suites in, one libtest trial per case out.
 
+mod ahead;
 mod answer;
 mod app;
 mod args;

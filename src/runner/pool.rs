@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic};
 
+use super::ahead::ReadAhead;
 use super::args::{Args, Color, Format};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
@@ -55,6 +56,8 @@ struct Board {
     printer: Option<Mutex<Printer<Stdout>>>,
     /// Whether one case runs at a time.
     one_by_one: bool,
+    /// The cases that are read before their turn.
+    ahead: Option<ReadAhead>,
     interrupted: AtomicBool,
     failed: AtomicBool,
     broken: AtomicBool,
@@ -76,7 +79,7 @@ pub(super) fn run(
 ) -> Result<Ended, Refusal> {
     shuffle(args, &mut trials);
     let threads = threads.min(trials.len()).max(1);
-    let board = Arc::new(Board::new(args, threads, trials.len(), started.as_ref()));
+    let board = Arc::new(Board::new(args, threads, &trials, started.as_ref()));
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
     let start = Instant::now();
     let outran = if begun {
@@ -174,7 +177,7 @@ fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal>
 }
 
 impl Board {
-    fn new(args: &Args, threads: usize, trials: usize, started: Option<&Started>) -> Self {
+    fn new(args: &Args, threads: usize, trials: &[Trial], started: Option<&Started>) -> Self {
         let style = match (args.flags.format, args.quiet) {
             (Some(Format::Junit), _) => None,
             (Some(Format::Json), _) => Some(Style::Json),
@@ -195,9 +198,10 @@ impl Board {
             style.map(|style| Printer::new(io::stdout(), style, palette, times, secrets.clone()));
         Self {
             environment: started.and_then(|started| started.environment.clone()),
-            outcomes: Mutex::new((0..trials).map(|_| None).collect()),
+            outcomes: Mutex::new(trials.iter().map(|_| None).collect()),
             printer: printer.map(Mutex::new),
             one_by_one: threads == 1,
+            ahead: (threads == 1 && started.is_some()).then(|| read_ahead(args, trials)),
             interrupted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -248,7 +252,9 @@ impl Board {
 
     /// Replays a case; a panic of ours is an outcome as well, or no report would have the case.
     fn replay(&self, trial: &Trial, environment: &Environment) -> CaseOutcome {
-        let replayed = catch_unwind(AssertUnwindSafe(|| replay(trial, environment, &self.rerun)));
+        let replayed = catch_unwind(AssertUnwindSafe(|| {
+            replay(trial, self.ahead.as_ref(), environment, &self.rerun)
+        }));
         replayed.unwrap_or_else(|_| CaseOutcome {
             end: End::Errored(Arc::new(Unjudged::Panicked)),
             ..fresh_outcome(trial, &self.rerun)
@@ -298,6 +304,14 @@ impl Board {
             let _ = writeln!(io::stderr(), "{line}");
         }
     }
+}
+
+/// The cases of the trials that are to run, read before their turn.
+fn read_ahead(args: &Args, trials: &[Trial]) -> ReadAhead {
+    let run = trials
+        .iter()
+        .filter(|trial| !args.leaves_out(trial.ignored.is_some()));
+    ReadAhead::start(run.map(|trial| Arc::clone(&trial.file)).collect())
 }
 
 fn uses_colour(args: &Args) -> bool {
