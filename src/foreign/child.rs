@@ -177,7 +177,9 @@ impl Child {
 
     /// Ends the process: its input ends first, so that it can end by itself.
     pub(super) fn stop(&self) {
-        lock(&self.input).take();
+        if lock(&self.input).take().is_none() {
+            return;
+        }
         let ended = self.shared.exit_status(GRACE).is_some();
         if let Some(mut process) = lock(&self.shared.process).take()
             && !ended

@@ -17,11 +17,12 @@ use crate::base::http::{Headers, Response};
 /// An answer's body is never read beyond this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// How much is read and written at a time.
-const BUFFER: usize = 8 * 1024;
+/// How large an answer's headers may be together, and each line of a request's: the client holds them whole in
+/// buffers that it makes for each connection and that do not grow.
+const LARGEST_HEADERS: usize = 128 * 1024;
 
 /// How long the addresses of a name are good for.
-const KEPT_ADDRESSES: Duration = Duration::from_secs(30);
+const KEPT_ADDRESSES: Duration = Duration::from_secs(1);
 
 /// What a client waits for.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +90,10 @@ impl Client {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .allow_non_standard_methods(true)
-            // Made anew, and zeroed, for each connection; a larger answer is read in several steps.
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
-            .max_response_header_size(256 * 1024)
+            .input_buffer_size(LARGEST_HEADERS)
+            .output_buffer_size(LARGEST_HEADERS)
+            // Below the buffer's size, so that larger headers are told of and not taken for a lost connection.
+            .max_response_header_size(LARGEST_HEADERS - 1024)
             .max_idle_connections_per_host(16)
             .max_idle_age(Duration::from_secs(2));
         let config = match timeouts {
@@ -155,7 +156,7 @@ pub(crate) fn headers_of(map: &ureq::http::HeaderMap) -> Headers {
 }
 
 /// Where hosts are. The library resolves a name within a limit on a thread of its own, anew for each request: an
-/// address needs none of that, and a name is asked for once in a while.
+/// address needs none of that, and a name is asked for once a second.
 #[derive(Debug, Default)]
 struct Addresses {
     names: DefaultResolver,
@@ -185,7 +186,9 @@ impl Resolver for Addresses {
             return Ok(self.resolved(addresses));
         }
         let found = self.names.resolve(uri, config, timeout)?;
-        lock().insert(host, (Instant::now(), found.to_vec()));
+        let mut known = lock();
+        known.retain(|_, (at, _)| at.elapsed() < KEPT_ADDRESSES);
+        known.insert(host, (Instant::now(), found.to_vec()));
         Ok(found)
     }
 }

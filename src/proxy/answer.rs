@@ -35,14 +35,15 @@ pub(super) async fn answer(
     let Handling { act, records } = decide(&core, &request).await;
     match (act, records) {
         (Act::Respond(response, latency), records) => {
+            // A captured exchange starts when its request came, not when its delay is over.
+            let recording = records.map(|session| (session, Observed::new(request, form)));
             // A sleep of nothing would still wait for the timer's next tick.
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
             }
-            match records {
+            match recording {
                 None => to_hyper(response),
-                Some(session) => {
-                    let observed = Observed::new(request, form);
+                Some((session, observed)) => {
                     to_hyper(observed.record(core, session, response).await)
                 }
             }

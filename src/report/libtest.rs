@@ -57,7 +57,9 @@ impl<W: Write> Printer<W> {
         let mut count = 0_usize;
         for name in names {
             count += 1;
-            self.width = self.width.max(name.chars().count());
+            let width = name.chars().count();
+            // A width that formatting takes; what is longer stands unpadded.
+            self.width = self.width.max(width.min(usize::from(u16::MAX)));
         }
         if self.style == Style::Json {
             let event = json!({"type": "suite", "event": "started", "test_count": count});

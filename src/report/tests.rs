@@ -210,6 +210,18 @@ fn printed(style: Style, times: bool, reports_passed: bool) -> String {
 }
 
 #[test]
+fn a_name_of_any_length_is_printed() {
+    let long = case(&"x".repeat(70_000));
+    let mut out = Vec::new();
+    let mut printer = Printer::new(&mut out, Style::Pretty, Palette::default(), false, vec![]);
+    printer.start([long.trial.as_str()].into_iter()).unwrap();
+    printer.whole(&long).unwrap();
+    drop(printer);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.ends_with("xxx ... ok\n"), "{}", out.len());
+}
+
+#[test]
 fn the_lines_of_libtest() {
     insta::assert_snapshot!(printed(Style::Pretty, false, false));
 }

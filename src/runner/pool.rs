@@ -94,14 +94,20 @@ pub(super) fn run(
     }
     // The application goes before the reports: what it still has to say belongs before them.
     drop(started);
+    let outcomes = std::mem::take(&mut *board.outcomes());
+    let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
     let run = RunOutcome {
-        cases: std::mem::take(&mut *board.outcomes())
-            .into_iter()
-            .flatten()
-            .collect(),
+        cases: outcomes.into_iter().flatten().collect(),
         took: start.elapsed(),
     };
     report(args, &run, &outran, &board)?;
+    if lost > 0 && matches!(outran, Outran::Done) {
+        // A case without a result must never count as one that passed.
+        return Err(format!(
+            "{lost} cases ended without a result, which is a fault of softprobe itself; please report it"
+        )
+        .into());
+    }
     Ok(match outran {
         Outran::Signal { signal, .. } => {
             let _ = writeln!(io::stderr(), "interrupted; open sessions are closed");

@@ -69,9 +69,7 @@ impl Desk {
         let request = read_request(request, limit)
             .await
             .map_err(|refused| unread(&refused))?;
-        // What is small and writes no file is answered at once; a thread of the connections has time for that.
-        let writes = request.query.is_some();
-        if request.body.len() <= SMALL_BODY && !writes {
+        if is_quick(&request) {
             return self.answer_now(request);
         }
         let answered = tokio::task::spawn_blocking(move || self.answer_now(request)).await;
@@ -156,6 +154,15 @@ impl Desk {
         answer["capturePath"] = path.display().to_string().into();
         Ok(answer)
     }
+}
+
+/// Whether a call is answered in less time than it takes to hand it to another thread: it has a small body that
+/// unpacks to nothing larger, and neither makes a capture's document nor, as `close?out=` does, a file.
+fn is_quick(request: &Request) -> bool {
+    request.body.len() <= SMALL_BODY
+        && request.query.is_none()
+        && request.headers.text("content-encoding").is_none()
+        && !request.path.ends_with("/case")
 }
 
 fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), ControlError> {

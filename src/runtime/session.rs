@@ -19,8 +19,6 @@ const MOST_LISTED: usize = 1_000;
 /// An open session.
 pub(super) struct OpenSession {
     id: String,
-    /// The order in which sessions were started.
-    pub(super) number: u64,
     /// When it was last asked or told anything.
     pub(super) used: Instant,
     mode: Mode,
@@ -53,7 +51,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl OpenSession {
-    pub(super) fn new(id: String, number: u64, start: Start) -> Self {
+    pub(super) fn new(id: String, start: Start) -> Self {
         let Start {
             mode,
             policy,
@@ -62,7 +60,6 @@ impl OpenSession {
         } = start;
         Self {
             id,
-            number,
             used: Instant::now(),
             mode,
             revision: 0,
@@ -101,6 +98,11 @@ impl OpenSession {
     pub(super) fn is_open(&mut self) -> bool {
         self.used = Instant::now();
         !self.closed
+    }
+
+    /// Whether it has been closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Closes it; nothing that comes later has an effect.

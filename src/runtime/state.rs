@@ -57,9 +57,17 @@ pub(crate) struct Ended {
 
 /// Where sessions are found. Its lock is held to look one up and no longer: a session has a lock of its own, under
 /// which rules are evaluated.
+/// An open session in the list of all.
+#[derive(Clone)]
+struct Listed {
+    /// How many were started before it.
+    number: u64,
+    session: Arc<Mutex<OpenSession>>,
+}
+
 #[derive(Default)]
 struct Sessions {
-    open: HashMap<String, Arc<Mutex<OpenSession>>>,
+    open: HashMap<String, Listed>,
     started: u64,
     traces: HashMap<String, String>,
 }
@@ -94,8 +102,7 @@ impl EmbeddedRuntime {
     /// The ids of the open sessions, in the order they were started.
     pub fn open_sessions(&self) -> Vec<String> {
         let all = self.all().into_iter();
-        let mut open: Vec<(u64, String)> =
-            all.map(|(id, shared)| (lock(&shared).number, id)).collect();
+        let mut open: Vec<(u64, String)> = all.map(|(id, listed)| (listed.number, id)).collect();
         open.sort_unstable();
         open.into_iter().map(|(_, id)| id).collect()
     }
@@ -125,9 +132,10 @@ impl EmbeddedRuntime {
 
     fn end(&self, ends: impl Fn(&OpenSession) -> bool) -> Vec<Ended> {
         let mut ended = Vec::new();
-        for (id, shared) in self.all() {
-            let mut session = lock(&shared);
-            if !ends(&session) {
+        for (id, listed) in self.all() {
+            let mut session = lock(&listed.session);
+            // Whoever closed it meanwhile has what it captured.
+            if session.is_closed() || !ends(&session) {
                 continue;
             }
             let capture = session.recorded();
@@ -148,10 +156,10 @@ impl EmbeddedRuntime {
     }
 
     /// The open sessions with their ids.
-    fn all(&self) -> Vec<(String, Arc<Mutex<OpenSession>>)> {
+    fn all(&self) -> Vec<(String, Listed)> {
         let sessions = self.lock();
         let open = sessions.open.iter();
-        open.map(|(id, session)| (id.clone(), Arc::clone(session)))
+        open.map(|(id, listed)| (id.clone(), listed.clone()))
             .collect()
     }
 
@@ -177,7 +185,7 @@ impl EmbeddedRuntime {
             .lock()
             .open
             .get(id)
-            .map(Arc::clone)
+            .map(|listed| Arc::clone(&listed.session))
             .ok_or_else(unknown)?;
         let mut session = lock(&shared);
         if !session.is_open() {
@@ -198,9 +206,11 @@ impl EmbeddedRuntime {
             ));
         }
         sessions.started += 1;
-        let session = OpenSession::new(id.clone(), sessions.started, start);
-        let shared = Arc::new(Mutex::new(session));
-        sessions.open.insert(id.clone(), shared);
+        let listed = Listed {
+            number: sessions.started,
+            session: Arc::new(Mutex::new(OpenSession::new(id.clone(), start))),
+        };
+        sessions.open.insert(id.clone(), listed);
         self.metrics.started.inc();
         self.note_open(&sessions);
         Ok(id)
@@ -251,10 +261,7 @@ impl EmbeddedRuntime {
         let sessions: BTreeMap<u64, Value> = self
             .all()
             .iter()
-            .map(|(_, shared)| {
-                let session = lock(shared);
-                (session.number, session.head())
-            })
+            .map(|(_, listed)| (listed.number, lock(&listed.session).head()))
             .collect();
         json!({"sessions": sessions.into_values().collect::<Vec<_>>()})
     }
@@ -311,8 +318,8 @@ impl EmbeddedRuntime {
             .inc();
         let all = self.all();
         let mut passes = false;
-        for (_, shared) in &all {
-            passes |= lock(shared).note_uncorrelated(request, reason, all.len());
+        for (_, listed) in &all {
+            passes |= lock(&listed.session).note_uncorrelated(request, reason, all.len());
         }
         passes
     }

@@ -432,3 +432,23 @@ fn a_bare_question_mark_is_captured_as_it_came() {
     let case = session.captured_case().unwrap();
     assert!(case.to_string().contains("\"/p?\""), "{case}");
 }
+
+#[test]
+fn a_delayed_answer_is_captured_from_its_request_on() {
+    let world = World::new();
+    let session = Softprobe::embedded(&world.runtime)
+        .start_session(Mode::Capture)
+        .unwrap();
+    let delay = Duration::from_millis(30);
+    let late = Mock::new(Predicate::outbound()).latency(delay);
+    session
+        .mock_outbound(late.response(MockResponse::new(200).body("late")))
+        .unwrap();
+    let call = "GET http://mock.example/ HTTP/1.1\r\nhost: mock.example\r\n\r\n";
+    assert_eq!(send(world.proxy.address(), call).text(), "late");
+    let case = session.captured_case().unwrap();
+    let span = &case["traces"][0]["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    let at = |field: &str| span[field].as_str().unwrap().parse::<u128>().unwrap();
+    let took = at("endTimeUnixNano") - at("startTimeUnixNano");
+    assert!(took >= delay.as_nanos(), "{span}");
+}

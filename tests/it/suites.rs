@@ -416,6 +416,29 @@ fn request_fields_change_what_is_sent() {
 }
 
 #[test]
+fn large_headers_are_sent_and_read() {
+    let large = "x".repeat(100_000);
+    let exchanged = [
+        attribute("http.request.header.cookie", &large),
+        attribute("http.response.header.x-large", &large),
+        response_body("{}"),
+    ];
+    let suite = "assertions: { headers: { mode: captured } }";
+    let mut table = Table::new();
+    for (value, words) in [
+        (&large, &[][..]),
+        // What is larger than anything that servers send is told of.
+        (&"x".repeat(200_000), &["gave no answer", "header"]),
+    ] {
+        let call = format!("GET shop.example{}", table.path());
+        let inbound = span(1, "inbound", &call, Some(200), &exchanged);
+        let answer = http(200, &[("x-large", value)], "{}");
+        table.row(&[inbound], suite, answer, words);
+    }
+    table.check();
+}
+
+#[test]
 fn the_application_is_named_by_the_suite_a_flag_or_a_variable() {
     let app = Stub::json(200, &json!({}));
     let suite = |request: &str| format!("name: s\ncases: a.case.json\n{request}");
