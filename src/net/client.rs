@@ -17,9 +17,11 @@ use crate::base::http::{Headers, Response};
 /// An answer's body is never read beyond this.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// How large an answer's headers may be together, and each line of a request's: the client holds them whole in
-/// buffers that it makes for each connection and that do not grow.
-const LARGEST_HEADERS: usize = 128 * 1024;
+/// The library holds an answer's headers whole, and each line of a request's, in buffers that do not grow. It makes
+/// and zeroes them for each connection, so that large ones cost every case of a run.
+const LARGEST_ANSWER_HEADERS: usize = 64 * 1024;
+/// The same for what is sent, where no line of a request needs more.
+const SENT: usize = 8 * 1024;
 
 /// How long the addresses of a name are good for.
 const KEPT_ADDRESSES: Duration = Duration::from_secs(1);
@@ -90,10 +92,10 @@ impl Client {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .allow_non_standard_methods(true)
-            .input_buffer_size(LARGEST_HEADERS)
-            .output_buffer_size(LARGEST_HEADERS)
+            .input_buffer_size(LARGEST_ANSWER_HEADERS)
+            .output_buffer_size(SENT)
             // Below the buffer's size, so that larger headers are told of and not taken for a lost connection.
-            .max_response_header_size(LARGEST_HEADERS - 1024)
+            .max_response_header_size(LARGEST_ANSWER_HEADERS - 1024)
             .max_idle_connections_per_host(16)
             .max_idle_age(Duration::from_secs(2));
         let config = match timeouts {
@@ -121,7 +123,7 @@ impl Client {
         &self,
         request: ureq::http::Request<Vec<u8>>,
     ) -> Result<Response, ClientError> {
-        read_whole(self.agent.run(request)?)
+        read_whole(self.agent.run(self.with_room(request))?)
     }
 
     /// The same, where the whole exchange may take so long.
@@ -130,9 +132,27 @@ impl Client {
         request: ureq::http::Request<Vec<u8>>,
         limit: Duration,
     ) -> Result<Response, ClientError> {
-        let request = self.agent.configure_request(request);
+        let request = self.agent.configure_request(self.with_room(request));
         let request = request.timeout_global(Some(limit)).build();
         read_whole(self.agent.run(request)?)
+    }
+}
+
+impl Client {
+    /// The request with a buffer that its longest line fits into.
+    fn with_room(&self, request: ureq::http::Request<Vec<u8>>) -> ureq::http::Request<Vec<u8>> {
+        // The method, the version, and what stands between.
+        const BESIDE: usize = 256;
+        let values = request.headers().iter();
+        let lines = values.map(|(name, value)| name.as_str().len() + value.len());
+        let path = request.uri().path_and_query();
+        let path = path.map_or(0, |path| path.as_str().len());
+        let longest = lines.max().unwrap_or_default().max(path) + BESIDE;
+        if longest <= SENT {
+            return request;
+        }
+        let request = self.agent.configure_request(request);
+        request.output_buffer_size(longest).build()
     }
 }
 
