@@ -84,7 +84,7 @@ enum CaseChange {
 struct ExchangeChange {
     kind: Kind,
     exchange: String,
-    differences: Vec<Difference>,
+    differences: Vec<Divergence>,
 }
 
 #[derive(Clone, Copy)]
@@ -168,7 +168,7 @@ impl CaseChange {
                     json!({
                         "change": change.kind.name(),
                         "exchange": change.exchange,
-                        "differences": differences.map(Difference::value).collect::<Vec<_>>(),
+                        "differences": differences.map(Divergence::value).collect::<Vec<_>>(),
                     })
                 });
                 json!({"name": name, "change": word, "exchanges": exchanges.collect::<Vec<_>>()})
@@ -178,7 +178,7 @@ impl CaseChange {
 }
 
 /// What differs between two captures of an exchange, worded.
-struct Difference {
+struct Divergence {
     place: String,
     was: Option<String>,
     is: Option<String>,
@@ -186,7 +186,7 @@ struct Difference {
     diff: Option<String>,
 }
 
-impl Difference {
+impl Divergence {
     fn new(place: impl Into<String>, was: impl Into<String>, is: impl Into<String>) -> Self {
         Self {
             place: place.into(),
@@ -310,15 +310,15 @@ fn exchanges(baseline: &Case, current: &Case) -> Vec<ExchangeChange> {
     changes
 }
 
-fn differences(was: &Exchange, is: &Exchange) -> Vec<Difference> {
+fn differences(was: &Exchange, is: &Exchange) -> Vec<Divergence> {
     let mut found = Vec::new();
     let query = |x: &Exchange| x.request.query.clone().unwrap_or_default();
     if query(was) != query(is) {
-        found.push(Difference::new("request query", query(was), query(is)));
+        found.push(Divergence::new("request query", query(was), query(is)));
     }
     if was.request.scheme != is.request.scheme {
         let (was, is) = (was.request.scheme.as_str(), is.request.scheme.as_str());
-        found.push(Difference::new("request scheme", was, is));
+        found.push(Divergence::new("request scheme", was, is));
     }
     found.extend(side("request", &request_side(was), &request_side(is)));
     match (response_side(was), response_side(is)) {
@@ -328,14 +328,14 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Difference> {
         (was, _) => {
             let word = |there: bool| if there { "captured" } else { "not captured" };
             let there = was.is_some();
-            found.push(Difference::new("response", word(there), word(!there)));
+            found.push(Divergence::new("response", word(there), word(!there)));
         }
     }
     found
 }
 
 /// Whether two spans that have no readable response say other things of one.
-fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Difference> {
+fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Divergence> {
     let raw = |exchange: &Exchange| {
         let mut attributes = exchange.attributes();
         attributes.retain(|(name, _)| name.starts_with("http.response."));
@@ -344,9 +344,9 @@ fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Difference> {
     let (was, is) = (raw(was), raw(is));
     (was != is).then(|| {
         let shown = |attributes: &[(String, Value)]| format!("{} attributes", attributes.len());
-        Difference {
+        Divergence {
             why: Some("neither has a status".to_owned()),
-            ..Difference::new("response", shown(&was), shown(&is))
+            ..Divergence::new("response", shown(&was), shown(&is))
         }
     })
 }
@@ -378,7 +378,7 @@ fn response_side(exchange: &Exchange) -> Option<Expected<'_>> {
     })
 }
 
-fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Difference> {
+fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
     let strict = Assertions {
         headers: HeaderRules {
             captured: true,
@@ -397,23 +397,23 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Difference> {
     };
     let both = was.body.is_some() == is.body.is_some();
     let found = compare(Some(was), &actual, &strict).into_iter();
-    let mut found: Vec<Difference> = found
+    let mut found: Vec<Divergence> = found
         .filter(|mismatch| both || matches!(mismatch.place, Place::Status | Place::Header(_)))
-        .map(|mismatch| Difference::of(name, mismatch))
+        .map(|mismatch| Divergence::of(name, mismatch))
         .collect();
     if !both {
         let word = |there: bool| if there { "captured" } else { "not captured" };
         let (was, is) = (was.body.is_some(), is.body.is_some());
-        found.push(Difference::new(format!("{name} body"), word(was), word(is)));
+        found.push(Divergence::new(format!("{name} body"), word(was), word(is)));
     }
     // The comparison asks for what was there: what there is more of now is a change as well.
     for header in is.headers.names() {
         if !is_volatile(&header) && !was.headers.contains(&header) {
             let value = is.headers.text(&header).unwrap_or_default();
             let value = http::shown(&header, value.as_bytes()).into_owned();
-            found.push(Difference {
+            found.push(Divergence {
                 was: None,
-                ..Difference::new(format!("{name} headers.{header}"), "", value)
+                ..Divergence::new(format!("{name} headers.{header}"), "", value)
             });
         }
     }

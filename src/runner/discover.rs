@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Found, Glob, files, relative};
-use crate::suite::{CaseFile, Entry, Plan, Suite, case_names, printable};
+use crate::suite::{CaseToName, Entry, Plan, Suite, case_names, printable};
 
 /// One case of a suite, with what is done with it.
 #[derive(Debug, Clone)]
@@ -130,12 +130,12 @@ pub(crate) fn trial_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<T
     }
 }
 
-fn case_file(path: &Path, entry: &Entry, found: &Found, shared: bool) -> CaseFile {
+fn case_file(path: &Path, entry: &Entry, found: &Found, shared: bool) -> CaseToName {
     let depth = match path.strip_prefix(&found.prefix) {
         Ok(rest) if found.is_glob => rest.components().count(),
         _ => 1,
     };
-    CaseFile {
+    CaseToName {
         path: path.to_owned(),
         name: entry.name.clone(),
         shared: shared && found.is_glob,

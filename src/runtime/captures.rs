@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::state::Ended;
+use super::state::EndedSession;
 use crate::control::ControlError;
 use crate::disk::write_whole;
 
@@ -50,8 +50,8 @@ pub(super) fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> 
 
 /// Looks after the captures of sessions that ended without being closed: each is written below the
 /// folder, or its loss is told.
-pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[Ended]) {
-    for Ended { session, capture } in ended {
+pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
+    for EndedSession { session, capture } in ended {
         let Some(case) = capture else {
             continue;
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::captures::keep_captures;
 use super::desk::Desk;
 use super::options::ServerOptions;
-use super::state::{EmbeddedRuntime, Ended};
+use super::state::{EmbeddedRuntime, EndedSession};
 use crate::error::SoftprobeError;
 use crate::net::{HyperRequest, Server, to_hyper};
 
@@ -74,7 +74,7 @@ async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, folder: Option<Pa
     loop {
         ticks.tick().await;
         let ended = runtime.end_idle(limit);
-        for Ended { session, .. } in &ended {
+        for EndedSession { session, .. } in &ended {
             log::info!("session {session}: closed, since nobody used it for {limit:?}");
         }
         keep_captures(folder.as_deref(), &ended);

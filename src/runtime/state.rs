@@ -48,7 +48,7 @@ impl Default for EmbeddedRuntime {
 
 /// A session that ended without being closed.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedSession {
     /// Its id.
     pub(crate) session: String,
     /// What it had captured, where it had captured anything.
@@ -59,7 +59,7 @@ pub(crate) struct Ended {
 /// which rules are evaluated.
 /// An open session in the list of all.
 #[derive(Clone)]
-struct Listed {
+struct Numbered {
     /// How many were started before it.
     number: u64,
     session: Arc<Mutex<OpenSession>>,
@@ -67,7 +67,7 @@ struct Listed {
 
 #[derive(Default)]
 struct Sessions {
-    open: HashMap<String, Listed>,
+    open: HashMap<String, Numbered>,
     started: u64,
     traces: HashMap<String, String>,
 }
@@ -115,22 +115,22 @@ impl EmbeddedRuntime {
     /// Closes the sessions that nobody used for that long; their ids, in order.
     pub fn close_idle(&self, limit: Duration) -> Vec<String> {
         let ended = self.end_idle(limit).into_iter();
-        ended.map(|Ended { session, .. }| session).collect()
+        ended.map(|EndedSession { session, .. }| session).collect()
     }
 
     /// The same, with what they had captured.
-    pub(super) fn end_idle(&self, limit: Duration) -> Vec<Ended> {
+    pub(super) fn end_idle(&self, limit: Duration) -> Vec<EndedSession> {
         let ended = self.end(|session| session.used.elapsed() >= limit);
         self.metrics.idle.inc_by(ended.len() as u64);
         ended
     }
 
     /// Closes every session that is open; what each had captured.
-    pub(crate) fn end_all(&self) -> Vec<Ended> {
+    pub(crate) fn end_all(&self) -> Vec<EndedSession> {
         self.end(|_| true)
     }
 
-    fn end(&self, ends: impl Fn(&OpenSession) -> bool) -> Vec<Ended> {
+    fn end(&self, ends: impl Fn(&OpenSession) -> bool) -> Vec<EndedSession> {
         let mut ended = Vec::new();
         for (id, listed) in self.all() {
             let mut session = lock(&listed.session);
@@ -142,7 +142,7 @@ impl EmbeddedRuntime {
             session.close();
             drop(session);
             self.forget(&id);
-            ended.push(Ended {
+            ended.push(EndedSession {
                 session: id,
                 capture,
             });
@@ -156,7 +156,7 @@ impl EmbeddedRuntime {
     }
 
     /// The open sessions with their ids.
-    fn all(&self) -> Vec<(String, Listed)> {
+    fn all(&self) -> Vec<(String, Numbered)> {
         let sessions = self.lock();
         let open = sessions.open.iter();
         open.map(|(id, listed)| (id.clone(), listed.clone()))
@@ -206,7 +206,7 @@ impl EmbeddedRuntime {
             ));
         }
         sessions.started += 1;
-        let listed = Listed {
+        let listed = Numbered {
             number: sessions.started,
             session: Arc::new(Mutex::new(OpenSession::new(id.clone(), start))),
         };

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
-pub(crate) use names::{CaseFile, case_names, printable};
+pub(crate) use names::{CaseToName, case_names, printable};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A case file that was found, with what its name is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CaseFile {
+pub(crate) struct CaseToName {
     /// The file.
     pub(crate) path: PathBuf,
     /// The entry's display name.
@@ -21,7 +21,7 @@ pub(crate) struct CaseFile {
 /// # Errors
 ///
 /// The name that two of them would share, whatever is done.
-pub(crate) fn case_names(files: &[CaseFile]) -> Result<Vec<String>, String> {
+pub(crate) fn case_names(files: &[CaseToName]) -> Result<Vec<String>, String> {
     let mut depths: Vec<usize> = files.iter().map(|file| file.depth.max(1)).collect();
     loop {
         let names: Vec<String> = files
@@ -56,7 +56,7 @@ pub(crate) fn case_names(files: &[CaseFile]) -> Result<Vec<String>, String> {
     }
 }
 
-fn name_at(file: &CaseFile, depth: usize) -> String {
+fn name_at(file: &CaseToName, depth: usize) -> String {
     let parts = components(&file.path);
     let tail = parts[parts.len().saturating_sub(depth)..].join("/");
     let tail = tail.strip_suffix(".case.json").unwrap_or(&tail);
@@ -85,8 +85,8 @@ pub(crate) fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn file(path: &str, depth: usize) -> CaseFile {
-        CaseFile {
+    fn file(path: &str, depth: usize) -> CaseToName {
+        CaseToName {
             path: path.into(),
             name: None,
             shared: false,
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn display_names_are_prefixes_for_several_files_and_never_twice() {
-        let named = |path: &str, shared| CaseFile {
+        let named = |path: &str, shared| CaseToName {
             name: Some("smoke".to_owned()),
             shared,
             ..file(path, 1)
