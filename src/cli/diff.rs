@@ -10,7 +10,8 @@ use crate::base::decode::decoded;
 use crate::base::http::{self, Direction, Response};
 use crate::case::{Case, Exchange};
 use crate::compare::{
-    Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, Place, compare, is_volatile,
+    AnswerPlace, Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, compare,
+    is_volatile,
 };
 use crate::report;
 
@@ -398,7 +399,9 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
     let both = was.body.is_some() == is.body.is_some();
     let found = compare(Some(was), &actual, &strict).into_iter();
     let mut found: Vec<Divergence> = found
-        .filter(|mismatch| both || matches!(mismatch.place, Place::Status | Place::Header(_)))
+        .filter(|mismatch| {
+            both || matches!(mismatch.place, AnswerPlace::Status | AnswerPlace::Header(_))
+        })
         .map(|mismatch| Divergence::of(name, mismatch))
         .collect();
     if !both {

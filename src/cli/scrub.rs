@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::files::{self, CaseFile};
 use super::output::{Exit, Failed, Output, invalid};
 use super::validate::counted;
-use crate::scrub::{Finding, Findings, Rules, Scrubber, repeated_member, rewrite};
+use crate::scrub::{Rules, Scrubber, SecretFound, SecretsFound, repeated_member, rewrite};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -81,13 +81,13 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, file: &str, findings: Findings, rewritten: bool) {
-        let Findings {
+    fn add(&mut self, file: &str, findings: SecretsFound, rewritten: bool) {
+        let SecretsFound {
             list,
             opaque,
             unread,
         } = findings;
-        for Finding { place, kind } in &list {
+        for SecretFound { place, kind } in &list {
             self.text.push_str(&format!("{file}: {place}: {kind}\n"));
         }
         for place in &unread {

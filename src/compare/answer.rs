@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::assertions::{Assertions, StatusRule};
-use super::mismatch::{Mismatch, Place, Side};
+use super::mismatch::{AnswerPlace, Mismatch, Side};
 use super::{body, headers};
 use crate::base::http::{Headers, Response};
 
@@ -78,5 +78,5 @@ fn compare_status(
         (rule, _) => Side::StatusRule(rule.clone()),
     };
     let actual = Side::Status(actual.status);
-    mismatches.push(Mismatch::new(Place::Status, wanted, actual));
+    mismatches.push(Mismatch::new(AnswerPlace::Status, wanted, actual));
 }

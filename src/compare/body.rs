@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::assertions::{BodyMode, BodyRules};
-use super::mismatch::{Excerpt, Mismatch, Place, Side, Why};
+use super::mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 use super::text;
 use super::tree::{self, Sides};
 use crate::base::json::{self, Query};
@@ -57,7 +57,7 @@ pub(super) fn compare(
             let mut mismatch = if rules.redactions.is_empty() {
                 text::differing(&expected, actual)
             } else {
-                Mismatch::new(Place::Body, Side::Hidden, Side::Hidden)
+                Mismatch::new(AnswerPlace::Body, Side::Hidden, Side::Hidden)
             };
             match (expected_json.is_some(), actual_json.is_some()) {
                 (true, false) => mismatch.why = Some(Why::ActualIsNoJson),
@@ -137,7 +137,7 @@ fn check_matches(
     mismatches: &mut Vec<Mismatch>,
 ) {
     for (query, matcher) in &rules.matches {
-        let written = Place::Written(query.text().to_owned());
+        let written = AnswerPlace::Written(query.text().to_owned());
         let wanted = Side::Fitting(matcher.clone());
         let Some(body) = actual else {
             let shown = match rules.redactions.is_empty() {

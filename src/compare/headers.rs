@@ -1,7 +1,7 @@
 //! Headers: what must be included, and the captured ones where they are compared at all.
 
 use super::assertions::HeaderRules;
-use super::mismatch::{Mismatch, Place, Side};
+use super::mismatch::{AnswerPlace, Mismatch, Side};
 use crate::base::http::{Headers, Response, is_hop_by_hop, shown};
 
 const VOLATILE: [&str; 12] = [
@@ -58,7 +58,7 @@ pub(super) fn compare(
             };
             mismatches.push(Mismatch {
                 actual: values_of(&actual.headers, name),
-                ..Mismatch::missing(Place::Header(name.clone()), Side::Pattern(pattern))
+                ..Mismatch::missing(AnswerPlace::Header(name.clone()), Side::Pattern(pattern))
             });
         }
     }
@@ -70,7 +70,7 @@ pub(super) fn compare(
             mismatches.push(Mismatch {
                 expected: values_of(captured, &name),
                 actual: values_of(&actual.headers, &name),
-                place: Place::Header(name),
+                place: AnswerPlace::Header(name),
                 why: None,
                 diff: None,
             });

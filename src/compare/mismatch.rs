@@ -11,7 +11,7 @@ use crate::base::document::Step;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mismatch {
     /// Where.
-    pub(crate) place: Place,
+    pub(crate) place: AnswerPlace,
     /// What was expected there; `None` for nothing.
     pub(crate) expected: Option<Side>,
     /// What is there; `None` for nothing.
@@ -23,7 +23,7 @@ pub(crate) struct Mismatch {
 }
 
 impl Mismatch {
-    pub(crate) fn new(place: Place, expected: Side, actual: Side) -> Self {
+    pub(crate) fn new(place: AnswerPlace, expected: Side, actual: Side) -> Self {
         Self {
             place,
             expected: Some(expected),
@@ -34,7 +34,7 @@ impl Mismatch {
     }
 
     /// Something that is expected and not there.
-    pub(crate) fn missing(place: Place, expected: Side) -> Self {
+    pub(crate) fn missing(place: AnswerPlace, expected: Side) -> Self {
         Self {
             actual: None,
             ..Self::new(place, expected, Side::Hidden)
@@ -42,7 +42,7 @@ impl Mismatch {
     }
 
     /// Something that is there and not expected.
-    pub(crate) fn surplus(place: Place, actual: Side) -> Self {
+    pub(crate) fn surplus(place: AnswerPlace, actual: Side) -> Self {
         Self {
             expected: None,
             ..Self::new(place, Side::Hidden, actual)
@@ -57,7 +57,7 @@ impl Mismatch {
 
 /// Where a difference is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum AnswerPlace {
     /// The status.
     Status,
     /// The header of that name.
@@ -71,7 +71,7 @@ pub(crate) enum Place {
 }
 
 /// `status`, `headers.content-type`, `body`, `$.items[0]['odd key']`.
-impl fmt::Display for Place {
+impl fmt::Display for AnswerPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status => f.write_str("status"),

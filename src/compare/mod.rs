@@ -15,7 +15,7 @@ pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matche
 pub(crate) use body::redact;
 #[cfg(feature = "cli")]
 pub(crate) use headers::is_volatile;
-pub(crate) use mismatch::{Excerpt, Mismatch, Place, Side, Why};
+pub(crate) use mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,12 @@
 
 use similar::TextDiff;
 
-use super::mismatch::{Excerpt, Mismatch, Place, Side, Why};
+use super::mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 
 /// How two texts, or two runs of bytes, differ.
 pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     let side = |body: &[u8]| Side::Bytes(Excerpt::of(body));
-    let mut mismatch = Mismatch::new(Place::Body, side(expected), side(actual));
+    let mut mismatch = Mismatch::new(AnswerPlace::Body, side(expected), side(actual));
     match (std::str::from_utf8(expected), std::str::from_utf8(actual)) {
         (Ok(expected), Ok(actual)) => mismatch.diff = line_diff(expected, actual),
         _ => {

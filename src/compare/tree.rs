@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::mismatch::{Mismatch, Place, Side, Why};
+use super::mismatch::{AnswerPlace, Mismatch, Side, Why};
 use super::text::line_diff;
 use crate::base::document::{Step, Way};
 use crate::base::json;
@@ -41,8 +41,8 @@ pub(super) fn compare(
 /// A place in one of the trees.
 type Spot<'a> = Way<'a>;
 
-fn place(at: &Spot<'_>) -> Place {
-    Place::Json(at.place().0)
+fn place(at: &Spot<'_>) -> AnswerPlace {
+    AnswerPlace::Json(at.place().0)
 }
 
 /// Whether a place is one of these; mostly there are none, and no pointer is made.
@@ -51,7 +51,7 @@ fn is_among(places: &HashSet<String>, at: &Spot<'_>) -> bool {
 }
 
 /// A JSON pointer into a tree as a place.
-pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> Place {
+pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> AnswerPlace {
     let mut steps = Vec::new();
     let mut at = Some(root);
     for token in pointer.split('/').skip(1) {
@@ -64,7 +64,7 @@ pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> Place {
         steps.push(step);
         at = next;
     }
-    Place::Json(steps)
+    AnswerPlace::Json(steps)
 }
 
 fn visit(

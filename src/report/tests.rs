@@ -9,7 +9,7 @@ use super::*;
 use crate::base::decode::Undecoded;
 use crate::base::document::Step;
 use crate::base::http::Headers;
-use crate::compare::{Excerpt, Mismatch, Place, Side, Why};
+use crate::compare::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
 
 fn case(trial: &str) -> CaseOutcome {
@@ -50,13 +50,14 @@ fn sent() -> SentRequest {
 }
 
 fn mismatched() -> CaseOutcome {
-    let place =
-        |steps: &[&str]| Place::Json(steps.iter().map(|s| Step::Key((*s).to_owned())).collect());
+    let place = |steps: &[&str]| {
+        AnswerPlace::Json(steps.iter().map(|s| Step::Key((*s).to_owned())).collect())
+    };
     let bytes = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
     let found = [
-        Mismatch::new(Place::Status, Side::Status(200), Side::Status(500)),
+        Mismatch::new(AnswerPlace::Status, Side::Status(200), Side::Status(500)),
         Mismatch::new(
-            Place::Header("set-cookie".to_owned()),
+            AnswerPlace::Header("set-cookie".to_owned()),
             Side::Values(vec!["[masked]".to_owned()]),
             Side::Values(vec!["[masked]".to_owned(), "[masked]".to_owned()]),
         ),
@@ -72,10 +73,10 @@ fn mismatched() -> CaseOutcome {
         Mismatch::missing(place(&["order", "id"]), Side::Json(json!({"a": [1, 2]}))),
         Mismatch {
             diff: Some("@@ -1,2 +1,2 @@\n one\n-two\n+three\n".to_owned()),
-            ..Mismatch::new(Place::Body, bytes("one\ntwo"), bytes("one\nthree"))
+            ..Mismatch::new(AnswerPlace::Body, bytes("one\ntwo"), bytes("one\nthree"))
         },
         Mismatch {
-            place: Place::Written("$.total".to_owned()),
+            place: AnswerPlace::Written("$.total".to_owned()),
             expected: None,
             actual: None,
             why: Some(Why::Hook {
@@ -298,7 +299,11 @@ fn long_texts_are_cut_and_secrets_masked() {
     let long = "x".repeat(10_000_000);
     let mut outcome = case("long");
     let side = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
-    let found = Mismatch::new(Place::Body, side(&long), Side::Json(long.clone().into()));
+    let found = Mismatch::new(
+        AnswerPlace::Body,
+        side(&long),
+        Side::Json(long.clone().into()),
+    );
     outcome.findings.push(Fault::Mismatch(found).fatal());
     let run = RunOutcome {
         cases: vec![outcome],

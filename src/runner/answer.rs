@@ -6,7 +6,7 @@ use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Response};
 use crate::case::CapturedResponse;
-use crate::compare::{Expected, Mismatch, Place, Side, Why, compare, redact};
+use crate::compare::{AnswerPlace, Expected, Mismatch, Side, Why, compare, redact};
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
@@ -45,7 +45,7 @@ pub(super) fn judge_answer(
     }
     let mismatches = compare(captured, &answer, &plan.assertions.rules);
     outcome.notes.extend(undecoded.map(Note::Undecoded));
-    let wrong_status = mismatches.iter().any(|m| m.place == Place::Status);
+    let wrong_status = mismatches.iter().any(|m| m.place == AnswerPlace::Status);
     if wrong_status && let Some(note) = start_of_body(&answer, plan) {
         outcome.notes.push(note);
     }
@@ -119,7 +119,7 @@ fn objection(issue: Issue, hook: &Hook) -> Mismatch {
         reason,
     } = issue;
     Mismatch {
-        place: Place::Written(path),
+        place: AnswerPlace::Written(path),
         expected: expected.map(Side::Json),
         actual: actual.map(Side::Json),
         why: Some(Why::Hook {

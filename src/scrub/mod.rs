@@ -71,7 +71,7 @@ impl Rules {
 
 /// A secret that stands in a document; what it is, never which.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Finding {
+pub(crate) struct SecretFound {
     /// Where: `span 00f067aa0ba902b7, http.request.body`.
     pub place: String,
     /// What: `e-mail address`.
@@ -80,9 +80,9 @@ pub(crate) struct Finding {
 
 /// What was found in a document.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct SecretsFound {
     /// The secrets, in the order of the document.
-    pub list: Vec<Finding>,
+    pub list: Vec<SecretFound>,
     /// Bodies that are no text.
     pub opaque: Vec<String>,
     /// Bodies whose encoding is not known: a secret may stand in them.
@@ -113,12 +113,12 @@ impl Scrubber {
     }
 
     /// Replaces every secret of a document.
-    pub(crate) fn scrub(&mut self, document: &mut Value) -> Findings {
+    pub(crate) fn scrub(&mut self, document: &mut Value) -> SecretsFound {
         let mut pass = Pass {
             rules: &self.rules,
             secrets: &mut self.secrets,
             place: String::new(),
-            found: Findings::default(),
+            found: SecretsFound::default(),
         };
         if let Some(members) = document.as_object_mut() {
             for (name, value) in members {
@@ -140,14 +140,14 @@ struct Pass<'s> {
     rules: &'s Rules,
     secrets: &'s mut Secrets,
     place: String,
-    found: Findings,
+    found: SecretsFound,
 }
 
 impl Pass<'_> {
     /// Takes note of each kind that was found at the place where the walk is.
     fn note(&mut self, kinds: &[&'static str]) {
         for kind in kinds {
-            let finding = Finding {
+            let finding = SecretFound {
                 place: self.place.clone(),
                 kind,
             };

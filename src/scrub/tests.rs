@@ -17,7 +17,7 @@ fn case(attributes: &[Value]) -> Value {
     })
 }
 
-fn scrubbed(document: &Value, rules: Rules) -> (Value, Findings) {
+fn scrubbed(document: &Value, rules: Rules) -> (Value, SecretsFound) {
     let mut scrubber = Scrubber::new(rules, b"");
     scrubber.collect(document);
     let mut document = document.clone();
