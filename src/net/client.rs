@@ -136,9 +136,7 @@ impl Client {
         let request = request.timeout_global(Some(limit)).build();
         read_whole(self.agent.run(request)?)
     }
-}
 
-impl Client {
     /// The request with a buffer that its longest line fits into.
     fn with_room(&self, request: ureq::http::Request<Vec<u8>>) -> ureq::http::Request<Vec<u8>> {
         // The method, the version, and what stands between.

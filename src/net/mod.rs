@@ -24,6 +24,6 @@ pub(crate) use convert::{
 #[cfg(feature = "embedded")]
 pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};
 #[cfg(feature = "embedded")]
-pub(crate) use server::{ListenError, Server, Unread, connection};
+pub(crate) use server::{ListenError, Server, Unread, connection, delay};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::{now_ns, random_trace};

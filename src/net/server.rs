@@ -159,6 +159,13 @@ impl Drop for Server {
     }
 }
 
+/// Waits for the delay of an answer. A sleep of nothing would still wait for the timer's next tick.
+pub(crate) async fn delay(latency: Duration) {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+}
+
 async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, unread: Unread, mut lifeline: Lifeline)
 where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,

@@ -7,7 +7,7 @@ use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide};
 use super::observe::{Observed, traced};
 use super::target;
-use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, plain, read_request, to_hyper};
+use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, delay, plain, read_request, to_hyper};
 
 /// Answers one request; `tunnel` is set for one that came inside a `CONNECT`.
 pub(super) async fn answer(
@@ -37,10 +37,7 @@ pub(super) async fn answer(
         (Act::Respond(response, latency), records) => {
             // A captured exchange starts when its request came, not when its delay is over.
             let recording = records.map(|session| (session, Observed::new(request, form)));
-            // A sleep of nothing would still wait for the timer's next tick.
-            if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
-            }
+            delay(latency).await;
             match recording {
                 None => to_hyper(response),
                 Some((session, observed)) => {

@@ -25,11 +25,10 @@ impl Observed {
     pub(super) fn new(request: Arc<Request>, form: Form) -> Self {
         let own = random_trace();
         let named = Trace::of(&request.headers);
-        let direction = match is_first_hop(&request, form) {
-            true => Direction::Inbound,
-            false => Direction::Outbound,
+        let (direction, request) = match is_first_hop(&request, form) {
+            true => (Direction::Inbound, with_own_trace(request, &own)),
+            false => (Direction::Outbound, request),
         };
-        let request = with_own_trace(request, form, &own);
         let (trace_id, parent_span_id) = match named {
             Some(named) => (named.trace_id, Some(named.span_id)),
             None => (own.trace_id, None),
@@ -89,15 +88,12 @@ fn is_first_hop(request: &Request, form: Form) -> bool {
 /// The request as it is sent on: that of a first hop with what its application passes on.
 pub(super) fn traced(request: Arc<Request>, form: Form) -> Arc<Request> {
     match is_first_hop(&request, form) {
-        true => with_own_trace(request, form, &random_trace()),
+        true => with_own_trace(request, &random_trace()),
         false => request,
     }
 }
 
-fn with_own_trace(request: Arc<Request>, form: Form, own: &Trace) -> Arc<Request> {
-    if !is_first_hop(&request, form) {
-        return request;
-    }
+fn with_own_trace(request: Arc<Request>, own: &Trace) -> Arc<Request> {
     let mut request = Arc::unwrap_or_clone(request);
     with_trace(&mut request.headers, own);
     Arc::new(request)

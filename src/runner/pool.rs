@@ -207,7 +207,9 @@ impl Board {
             outcomes: Mutex::new(trials.iter().map(|_| None).collect()),
             printer: printer.map(Mutex::new),
             one_by_one: threads == 1,
-            ahead: (threads == 1 && started.is_some()).then(|| read_ahead(args, trials)),
+            // A single case has nothing to be read during: cargo-nextest runs each in a process of its own.
+            ahead: (threads == 1 && trials.len() > 1 && started.is_some())
+                .then(|| read_ahead(args, trials)),
             interrupted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),

@@ -15,7 +15,7 @@ use super::routes::{Operation, Refused, route};
 use super::state::EmbeddedRuntime;
 use crate::base::http::{Headers, Request, Response};
 use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
-use crate::net::{HyperRequest, Unreadable, gunzip, read_request};
+use crate::net::{HyperRequest, Unreadable, delay, gunzip, read_request};
 
 /// A body of so many bytes is read in less time than it takes to hand it to another thread.
 const SMALL_BODY: usize = 32 * 1024;
@@ -47,10 +47,7 @@ impl Desk {
         let status = response.status.to_string();
         requests.with_label_values(&[status.as_str()]).inc();
         log::debug!("control: {shown} -> {status}");
-        // A sleep of nothing would still wait for the timer's next tick.
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
-        }
+        delay(latency).await;
         response
     }
 
