@@ -49,13 +49,18 @@ pub(crate) fn hooks() -> Hooks {
         })
 }
 
-/// A run of one captured `GET /a` under a suite, against an application that answers with this.
+/// A run of one row, as [`Table::judged`] has it.
 fn judged(captured: (u16, &str), suite: &str, actual: (u16, &[(&str, &str)], &str)) -> Run {
-    let suite = format!("name: s\ncases: a.case.json\n{suite}\n");
-    let project = Project::with_answer(captured.0, captured.1, &suite);
-    let answer = http(actual.0, actual.1, actual.2);
-    let app = Stub::start(move |_| answer.clone());
-    project.against(&app, &[])
+    let mut table = Table::new();
+    table.judged(captured, suite, actual, &[]);
+    table.run()
+}
+
+/// A run of one row, as [`Table::relayed`] has it.
+fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> Run {
+    let mut table = Table::new();
+    table.relayed(calls, outbound, suite, answers, &[]);
+    table.run_relayed()
 }
 
 impl Table {
@@ -465,26 +470,6 @@ fn the_application_is_named_by_the_suite_a_flag_or_a_variable() {
     let slow = Project::with_answer(200, "{}", &suite("request: { timeoutMs: 100 }"));
     slow.run(&["--app-url", &url])
         .fails(&["it took longer than 100 ms"]);
-}
-
-/// A run whose application makes calls; the case's answer is what they should be answered with.
-fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> Run {
-    let inbound = span(
-        1,
-        "inbound",
-        "GET shop.example/a",
-        Some(200),
-        &[response_body(&answers.to_string())],
-    );
-    let mut spans = vec![inbound];
-    spans.extend(outbound.iter().cloned());
-    let project = Project::new();
-    project.write("a.case.json", document(&spans).to_string());
-    project.write(
-        "s.suite.yaml",
-        format!("name: s\ncases: a.case.json\n{suite}\n"),
-    );
-    project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls.to_string())])
 }
 
 const STRICT: &str = "policy: { externalHttp: strict }";
