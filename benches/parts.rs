@@ -13,9 +13,7 @@ use std::net::TcpStream;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use softprobe::measured::{Compared, Resolved, load_suite};
-use softprobe::{
-    Case, EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe,
-};
+use softprobe::{Case, EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
 
 const CASE: &str = include_str!("../cases/checkout/happy.case.json");
 
@@ -43,11 +41,11 @@ fn reading(c: &mut Criterion) {
         let text = case_of(bytes);
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(BenchmarkId::from_parameter(bytes), &text, |b, text| {
-            b.iter(|| Case::parse(black_box(text)));
+            b.iter(|| black_box(text).parse::<Case>());
         });
     }
     group.finish();
-    let case = Case::parse(CASE).unwrap();
+    let case = CASE.parse::<Case>().unwrap();
     let payment = Predicate::outbound().host("payments.example");
     c.bench_function("find an exchange", |b| {
         b.iter(|| case.find(black_box(&payment)));
@@ -101,11 +99,9 @@ fn loading(c: &mut Criterion) {
 }
 
 fn answering(c: &mut Criterion) {
-    let runtime = EmbeddedRuntime::new();
-    let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
-    let session = Softprobe::embedded(&runtime)
-        .start_session(Mode::Replay)
-        .unwrap();
+    let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+    let proxy = Proxy::start(&softprobe).unwrap();
+    let session = softprobe.start_session(Mode::Replay).unwrap();
     let mock = Mock::new(Predicate::outbound()).response(MockResponse::new(200).body("yes"));
     session.mock_outbound(mock).unwrap();
     let mut stream = TcpStream::connect(proxy.address()).unwrap();

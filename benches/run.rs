@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
-use softprobe::{EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
+use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -415,11 +415,9 @@ impl Bench {
 
     /// The proxy's latencies over one keep-alive connection.
     fn proxy(&self, calls: usize) -> Value {
-        let runtime = EmbeddedRuntime::new();
-        let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
-        let session = Softprobe::embedded(&runtime)
-            .start_session(Mode::Replay)
-            .unwrap();
+        let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+        let proxy = Proxy::start(&softprobe).unwrap();
+        let session = softprobe.start_session(Mode::Replay).unwrap();
         let answer = MockResponse::new(200).body(STOCK);
         session
             .mock_outbound(Mock::new(Predicate::outbound().host("mocked.example")).response(answer))

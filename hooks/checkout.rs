@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use softprobe::{Hooks, Issue, RequestChange, ResponseChange};
+use softprobe::Hooks;
+use softprobe::hook::{Issue, RequestChange, ResponseChange};
 
 /// The hooks of the group.
 pub(crate) fn hooks() -> Hooks {
@@ -13,14 +14,14 @@ pub(crate) fn hooks() -> Hooks {
             let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
             let mut order: Value = serde_json::from_slice(&request.body)?;
             order["card"]["number"] = card.as_str().into();
-            Ok(RequestChange::body(order.to_string()))
+            Ok(RequestChange::new().body(order.to_string()))
         })
         // The application refuses an authorization that is older than five minutes.
         .mock_response("checkout.fresh_authorization", |mock, _| {
             let mut charge: Value = serde_json::from_slice(&mock.captured_response.body)?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
             charge["authorized_at"] = now.into();
-            Ok(ResponseChange::body(charge.to_string()))
+            Ok(ResponseChange::new().body(charge.to_string()))
         })
         .assert_body("checkout.totals_match_items", |actual, _, _| {
             let goods: i64 = actual["items"]

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::case::{CaseError, CaseLookupError};
+use crate::case::{CaseLoadError, CaseLookupError};
 
 /// What a runtime calls a session that is closed or was never open.
 pub(crate) const UNKNOWN_SESSION: &str = "unknown_session";
@@ -20,7 +19,7 @@ pub enum SoftprobeError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// No runtime answered.
-    #[error("no runtime answers at {url}; start one, or correct the URL: {source}")]
+    #[error("no runtime answers at {url}; start one, or correct the URL")]
     Unreachable {
         /// What was called.
         url: String,
@@ -50,17 +49,18 @@ pub enum SoftprobeError {
     #[error(transparent)]
     CaseLoad(#[from] CaseLoadError),
     /// A lookup in a session that has no case.
-    #[error("the session has no case to look in; call load_case_from_file or load_case first")]
+    #[error("the session has no case to look in; call load_case or load_case_from_file first")]
     NoCase,
     /// A value that can't be written as JSON.
-    #[error("the mock's body can't be written as JSON: {0}")]
-    Body(#[source] serde_json::Error),
-    /// A hook failed.
-    #[cfg(feature = "runner")]
-    #[error(transparent)]
-    Hook(#[from] crate::hook::HookError),
-    /// A server or proxy of ours can't listen.
-    #[error("can't listen on {address}: {source}")]
+    #[error("{what} can't be written as JSON")]
+    Serialize {
+        /// What was to be written: `the mock's body`.
+        what: &'static str,
+        /// What the serializer found.
+        source: serde_json::Error,
+    },
+    /// The address that a server or a proxy was told to listen on can't be had.
+    #[error("can't listen on {address}")]
     Listen {
         /// The address.
         address: String,
@@ -148,44 +148,6 @@ impl RuntimeError {
         Self {
             body: Some(String::from_utf8_lossy(body).into_owned()),
             ..Self::new(status, text("/error/code"), message, url)
-        }
-    }
-}
-
-/// A case file that can't be read.
-#[derive(Debug, Error)]
-#[error("{}: {source}", path.display())]
-pub struct CaseLoadError {
-    /// The file; `<document>` for a case that was given as a document.
-    pub path: PathBuf,
-    /// Why not.
-    pub source: CaseLoadCause,
-}
-
-/// Why a case can't be read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CaseLoadCause {
-    /// The file can't be opened or read.
-    #[error("can't be read: {0}")]
-    Io(std::io::Error),
-    /// Its content is no case.
-    #[error(transparent)]
-    Content(CaseError),
-}
-
-impl CaseLoadError {
-    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
-        Self {
-            path: path.to_owned(),
-            source: CaseLoadCause::Io(error),
-        }
-    }
-
-    pub(crate) fn content(path: &Path, error: CaseError) -> Self {
-        Self {
-            path: path.to_owned(),
-            source: CaseLoadCause::Content(error),
         }
     }
 }

@@ -86,19 +86,20 @@
 )]
 
 mod base;
-mod case;
+pub mod case;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "runner")]
 mod compare;
-mod control;
+pub mod control;
 #[cfg(feature = "embedded")]
 mod disk;
 mod error;
 #[cfg(feature = "runner")]
 mod foreign;
 #[cfg(feature = "runner")]
-mod hook;
+pub mod hook;
+#[cfg(feature = "runner")]
 mod logging;
 #[cfg(feature = "runner")]
 #[doc(hidden)]
@@ -120,32 +121,21 @@ mod sdk;
 #[cfg(feature = "runner")]
 mod suite;
 
-pub use base::document::{Place, Problem, Problems, Step};
-pub use base::http::{Direction, Headers, Request, Response};
-pub use case::{
-    AmbiguousInbound, CapturedHit, CapturedResponse, Case, CaseError, CaseLookupError, Exchange,
-    Predicate, SpanSummary, replayable_request,
-};
-pub use control::{Miss, Mode, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
-pub use error::{CaseLoadCause, CaseLoadError, RuntimeError, SoftprobeError};
-pub use rule::{Consume, OnMiss, Policy, PolicyMode};
-pub use sdk::{
-    HttpRuntime, Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession,
-    read_case,
-};
+pub use base::http::{Direction, Headers, ParseDirectionError, Request, Response};
+pub use case::{Case, Predicate};
+pub use control::{Mode, Policy};
+pub use error::{RuntimeError, SoftprobeError};
+pub use sdk::{Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession};
 
 #[cfg(feature = "embedded")]
-pub use control::Backend;
+pub use proxy::{Idle, Proxy, ProxyBuilder};
 #[cfg(feature = "embedded")]
-pub use proxy::{Idle, Proxy};
-#[cfg(feature = "embedded")]
-pub use runtime::{ControlServer, EmbeddedRuntime, ServerOptions};
+pub use runtime::{ControlServer, ControlServerBuilder, EmbeddedRuntime};
 
 #[cfg(feature = "runner")]
-pub use hook::{
-    BodyView, Hook, HookContext, HookError, HookFailure, HookKind, Hooks, Issue, MockContext,
-    RequestChange, ResponseChange,
-};
+pub use hook::Hooks;
+#[cfg(feature = "runner")]
+pub use logging::install_logger;
 #[cfg(feature = "runner")]
 pub use runner::{App, Replay};
 

@@ -1,4 +1,5 @@
-//! The sample runner: every case of `suites/`, against the application in `examples/checkout.rs`.
+//! The sample runner: runs every case of `suites/` against the application in
+//! `examples/checkout.rs`.
 
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ mod checkout;
 mod checkout_hooks;
 
 fn main() -> ExitCode {
+    softprobe::install_logger();
     Replay::new()
         .suites("suites/*.suite.yaml")
         .hooks(checkout_hooks::hooks())

@@ -1,8 +1,11 @@
 //! What every room shares: HTTP as data, JSON by value, documents with places, encodings.
 
+mod causes;
 #[cfg(feature = "runner")]
 pub(crate) mod decode;
 pub(crate) mod document;
 pub(crate) mod encoding;
 pub(crate) mod http;
 pub(crate) mod json;
+
+pub(crate) use causes::with_causes;

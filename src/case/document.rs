@@ -1,5 +1,6 @@
 //! The case document: required fields, the walk over its spans, the size guidance.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -45,22 +46,12 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads a case file's text.
-    ///
-    /// # Errors
-    ///
-    /// [`CaseError`] names the place in the document: the line of a syntax error, the missing field,
-    /// the path of a value of the wrong shape.
-    pub fn parse(text: &str) -> Result<Self, CaseError> {
-        Self::from_text(text.to_owned())
-    }
-
-    /// The same for a text that nobody else needs.
+    /// Reads the text of a case file, without copying it.
     pub(crate) fn from_text(mut text: String) -> Result<Self, CaseError> {
         let (mark, _) = split_mark(&text);
         text.drain(..mark.len());
         let source = Arc::new(Source::of_text(text));
-        let tree = Tree::parse(source.text())?;
+        let tree = Tree::parse(source.text()).map_err(|error| CaseError::syntax(&error))?;
         read(&tree, &source, source.text().len() > LARGEST_TRACE)
     }
 
@@ -68,7 +59,8 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// As [`Case::parse`], without the syntax errors.
+    /// [`CaseError`] names the place in the document: a missing field, or the path of a value of the
+    /// wrong shape.
     pub fn from_document(document: Value) -> Result<Self, CaseError> {
         let source = Arc::new(Source::of_document(document));
         read(source.document(), &source, true)
@@ -109,6 +101,20 @@ impl Case {
         self.exchanges
             .iter()
             .filter(|x| x.is_candidate() && x.direction == Some(Direction::Outbound))
+    }
+}
+
+/// Reads the text of a case file.
+///
+/// # Errors
+///
+/// [`CaseError`] names the line and column of a syntax error, a missing field, or the path of a value of
+/// the wrong shape.
+impl FromStr for Case {
+    type Err = CaseError;
+
+    fn from_str(text: &str) -> Result<Self, CaseError> {
+        Self::from_text(text.to_owned())
     }
 }
 

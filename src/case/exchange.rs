@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+use thiserror::Error;
 
 use super::attribute::Attributes;
 use super::fault::Faults;
@@ -96,6 +97,7 @@ enum SpanType {
 
 /// What was captured of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CapturedResponse {
     /// The status code.
     pub status: u16,
@@ -138,13 +140,36 @@ impl CapturedResponse {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MissingStatus {
-    fault: String,
+    fault: Fault,
     /// Whether there is something of a response all the same.
     damaged: bool,
 }
 
-/// A span in a few words: what lookup errors list.
+/// A span from which no response can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{span}: {fault}")]
+#[non_exhaustive]
+pub struct NoResponse {
+    /// The span.
+    pub span: SpanSummary,
+    fault: Fault,
+}
+
+/// What is wrong with a span's status.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum Fault {
+    #[error("has no http.response.status_code")]
+    NoStatus,
+    #[error("{attribute}: `{text}` is not an HTTP status")]
+    BadStatus {
+        attribute: &'static str,
+        text: String,
+    },
+}
+
+/// A span in a few words, as lookup errors list it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SpanSummary {
     /// Trace id, lower-case hex.
     pub trace_id: String,
@@ -225,11 +250,12 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// A message that names the span and the attribute, where the span has no status.
-    pub fn response(&self) -> Result<&CapturedResponse, String> {
-        self.response
-            .as_ref()
-            .map_err(|missing| format!("{}: {}", self.summary(), missing.fault))
+    /// [`NoResponse`] when the span has no status.
+    pub fn response(&self) -> Result<&CapturedResponse, NoResponse> {
+        self.response.as_ref().map_err(|missing| NoResponse {
+            span: self.summary(),
+            fault: missing.fault.clone(),
+        })
     }
 
     /// The captured response; `None` where the capture has nothing of one.
@@ -237,7 +263,7 @@ impl Exchange {
     /// # Errors
     ///
     /// As [`Exchange::response`], where there is something of a response and no status.
-    pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, String> {
+    pub(crate) fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
         match &self.response {
             Ok(response) => Ok(Some(response)),
             Err(missing) if !missing.damaged => Ok(None),
@@ -267,7 +293,7 @@ impl Exchange {
     ) -> Self {
         let kind = read_kind(field(raw, "kind"));
         let direction = match words.text("sp.traffic.direction") {
-            Some(name) => Direction::from_name(&name),
+            Some(name) => name.parse().ok(),
             None => match kind {
                 Kind::Server => Some(Direction::Inbound),
                 Kind::Client => Some(Direction::Outbound),
@@ -310,24 +336,24 @@ impl Exchange {
     }
 }
 
-/// The request as it may be sent again: without hop-by-hop headers, `content-length`, `host`, and
-/// what tied the captured request to its own session and trace.
-pub fn replayable_request(exchange: &Exchange) -> Request {
-    let mut request = exchange.request.clone();
-    // Envoy stamps its own request id and a hop counter; an application's own id is data.
-    let envoy = request.headers.contains("x-sp-num");
-    request.headers.retain(|name| {
-        let name = name.to_ascii_lowercase();
-        !(is_hop_by_hop(&name)
-            || name.starts_with("x-softprobe-")
-            || ["content-length", "host", "traceparent", "tracestate"].contains(&name.as_str())
-            || (envoy && name == "x-request-id")
-            || (name == "content-encoding" && !exchange.request_body_is_bytes))
-    });
-    request
-}
-
 impl Exchange {
+    /// The captured request as it may be sent again: without hop-by-hop headers, `content-length`, `host`,
+    /// and what tied it to its own session and trace.
+    pub fn replayable_request(&self) -> Request {
+        let mut request = self.request.clone();
+        // Envoy stamps its own request id and a hop counter; an application's own id is data.
+        let envoy = request.headers.contains("x-sp-num");
+        request.headers.retain(|name| {
+            let name = name.to_ascii_lowercase();
+            !(is_hop_by_hop(&name)
+                || name.starts_with("x-softprobe-")
+                || ["content-length", "host", "traceparent", "tracestate"].contains(&name.as_str())
+                || (envoy && name == "x-request-id")
+                || (name == "content-encoding" && !self.request_body_is_bytes))
+        });
+        request
+    }
+
     /// Whether the captured request carried the header that only a first hop has.
     pub(super) fn has_session_header(&self) -> bool {
         self.request.headers.contains(SESSION_HEADER)
@@ -407,13 +433,16 @@ fn response_of(
     let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, words.text(key)?))) else {
         let captured = words.has_prefix("http.response.");
         return Err(MissingStatus {
-            fault: "has no http.response.status_code".to_owned(),
+            fault: Fault::NoStatus,
             damaged: captured,
         });
     };
     let Some(status) = text.trim().parse().ok().filter(|s| (100..1000).contains(s)) else {
         return Err(MissingStatus {
-            fault: format!("{key}: `{text}` is not an HTTP status"),
+            fault: Fault::BadStatus {
+                attribute: key,
+                text,
+            },
             damaged: true,
         });
     };

@@ -1,4 +1,6 @@
-//! Why a document is not a case.
+//! Why a document is not a case, and why a case file can't be loaded.
+
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -53,8 +55,9 @@ impl CaseError {
     }
 }
 
-impl From<serde_json::Error> for CaseError {
-    fn from(error: serde_json::Error) -> Self {
+impl CaseError {
+    /// A syntax error, as the JSON parser words it.
+    pub(super) fn syntax(error: &serde_json::Error) -> Self {
         let text = error.to_string();
         // serde_json ends its text with the position, which stands in its own fields here.
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
@@ -66,7 +69,49 @@ impl From<serde_json::Error> for CaseError {
     }
 }
 
-/// The faults found so far: all of them are told at once.
+/// A case file that can't be loaded.
+///
+/// The text names the file, the place in it and the fault:
+/// `cases/checkout.case.json: traces[0].resourceSpans: expected a list`.
+#[derive(Debug, Error)]
+#[error("{}: {cause}", path.display())]
+#[non_exhaustive]
+pub struct CaseLoadError {
+    /// The file; `<document>` for a case that was given as a document.
+    pub path: PathBuf,
+    /// Why it can't be loaded.
+    pub cause: CaseLoadCause,
+}
+
+/// Why a case file can't be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CaseLoadCause {
+    /// The file can't be opened or read.
+    #[error("can't be read: {0}")]
+    Io(std::io::Error),
+    /// The content is not a case.
+    #[error("{0}")]
+    Content(CaseError),
+}
+
+impl CaseLoadError {
+    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            cause: CaseLoadCause::Io(error),
+        }
+    }
+
+    pub(crate) fn content(path: &Path, error: CaseError) -> Self {
+        Self {
+            path: path.to_owned(),
+            cause: CaseLoadCause::Content(error),
+        }
+    }
+}
+
+/// The faults found so far: all of them are reported at once.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<CaseError>);
 

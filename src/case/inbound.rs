@@ -14,6 +14,7 @@ use crate::base::http::Direction;
     spans.len(),
     spans.iter().map(|span| format!("\n  {span}")).collect::<String>()
 )]
+#[non_exhaustive]
 pub struct AmbiguousInbound {
     /// The spans, in captured order.
     pub spans: Vec<SpanSummary>,

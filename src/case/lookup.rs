@@ -22,6 +22,7 @@ use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_eq
 /// # assert_eq!(payment.method.as_deref(), Some("POST"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Predicate {
     /// Which way it crossed the application.
     pub direction: Option<Direction>,
@@ -278,6 +279,7 @@ impl fmt::Display for Predicate {
 
 /// A captured exchange that a lookup found.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CapturedHit {
     /// The response as it was captured.
     pub response: CapturedResponse,
@@ -392,9 +394,9 @@ pub(crate) struct Answered<'c> {
 fn answered(exchange: &Exchange) -> Result<Answered<'_>, CaseLookupError> {
     match exchange.response() {
         Ok(response) => Ok(Answered { exchange, response }),
-        Err(message) => Err(CaseLookupError {
-            matches: vec![exchange.summary()],
-            message,
+        Err(missing) => Err(CaseLookupError {
+            message: missing.to_string(),
+            matches: vec![missing.span],
         }),
     }
 }

@@ -16,8 +16,8 @@ mod source;
 pub use document::Case;
 #[cfg(feature = "embedded")]
 pub(crate) use document::{ScopedSpan, read_spans};
-pub use exchange::{CapturedResponse, Exchange, SpanSummary, replayable_request};
-pub use fault::CaseError;
+pub use exchange::{CapturedResponse, Exchange, NoResponse, SpanSummary};
+pub use fault::{CaseError, CaseLoadCause, CaseLoadError};
 pub use inbound::AmbiguousInbound;
 #[cfg(feature = "runner")]
 pub(crate) use lookup::Answered;

@@ -10,10 +10,10 @@ use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global};
 use crate::base::http::{Headers, Request, SESSION_HEADER, split_target};
 use crate::case::Recording;
-use crate::control::{Backend, Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
+use crate::control::{Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
 use crate::net::{Client, ClientError, Timeouts, address};
-use crate::proxy::{GREETING, Idle, Proxy};
+use crate::proxy::{GREETING, ProxyBuilder};
 use crate::rule::Answer;
 use crate::runner::unless_blank;
 use crate::suite::{is_base_url, request_url};
@@ -184,8 +184,8 @@ impl Doctor {
     fn application(&self, url: &str, probe: Request) -> Vec<Check> {
         let seen = Arc::new(Seen::default());
         // Where the port is taken, what the application calls goes elsewhere: still worth its answer.
-        let oracle = Backend(Arc::clone(&seen) as Arc<dyn Oracle>);
-        let proxy = Proxy::start(oracle, &self.proxy_listen, Idle::Refuse);
+        let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
+        let proxy = ProxyBuilder::new(oracle).listen(&self.proxy_listen).start();
         let sent = self.send(url, &probe);
         let calls = seen.calls();
         let (verdict, message) = match &sent {

@@ -49,7 +49,7 @@ pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
         let shown = path.display();
         match std::fs::read_to_string(&path) {
             Err(error) => faults.push(format!("{shown}: can't be read: {error}")),
-            Ok(text) => match Case::parse(&text) {
+            Ok(text) => match text.parse::<Case>() {
                 Err(error) => faults.extend(error.each().iter().map(|e| format!("{shown}: {e}"))),
                 Ok(case) => cases.push(CaseFile { path, text, case }),
             },

@@ -141,7 +141,7 @@ pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
-    crate::logging::init_at(cli.global.verbose);
+    crate::logging::install_logger_at(cli.global.verbose);
     let Global { json, quiet, .. } = cli.global;
     let answered = dispatch(cli, &matches);
     let answer = answered.unwrap_or_else(|failed| *failed);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
+use crate::base::with_causes;
 use crate::error::SoftprobeError;
 use crate::runner::{Refusal, RefusalKind};
 
@@ -222,7 +223,7 @@ impl From<SoftprobeError> for Failed {
             SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
             _ => (Exit::Failure, "failure".to_owned()),
         };
-        Box::new(Output::failed(exit, &code, error))
+        Box::new(Output::failed(exit, &code, with_causes(&error)))
     }
 }
 

@@ -15,9 +15,10 @@ use super::output::{Failed, Output, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
 use crate::net::address;
-use crate::proxy::{Idle, Proxy};
+use crate::proxy::{Idle, Proxy, ProxyBuilder};
 use crate::runner::signal_code;
-use crate::runtime::{ControlServer, EmbeddedRuntime, ServerOptions, keep_captures};
+use crate::runtime::{ControlServer, EmbeddedRuntime, keep_captures};
+use crate::sdk::Softprobe;
 
 /// How long requests that run may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -93,24 +94,26 @@ impl Serve {
         if let Some(address) = &self.proxy {
             warn_of_open_proxy(address);
         }
-        let mut options = ServerOptions::default()
-            .token(&token)
+        let runtime = EmbeddedRuntime::with_most_sessions(self.max_sessions);
+        let mut server = ControlServer::builder(&runtime)
+            .listen(self.listen)
+            .api_token(&token)
             .largest_body(self.max_body);
         let captures = self.captures;
         if let Some(folder) = &captures {
             std::fs::create_dir_all(folder)
                 .map_err(|error| invalid(folder, format!("can't be made: {error}")))?;
-            options = options.captures(folder);
+            server = server.captures(folder);
         }
         if self.idle_timeout > 0 {
-            options = options.close_idle_after(Duration::from_secs(self.idle_timeout));
+            server = server.close_idle_after(Duration::from_secs(self.idle_timeout));
         }
-        let runtime = EmbeddedRuntime::with_most_sessions(self.max_sessions);
-        let server = ControlServer::start_with(&runtime, &self.listen, options)?;
+        let server = server.start()?;
         let idle = self.idle.idle();
-        let proxy = self
-            .proxy
-            .map(|address| Proxy::start(&runtime, &address, idle));
+        let proxy = self.proxy.map(|address| {
+            let proxy = Proxy::builder(&Softprobe::embedded(&runtime));
+            proxy.listen(address).idle(idle).start()
+        });
         let proxy = proxy.transpose()?;
         let mut ready = Output::fine(format!("the runtime listens at {}\n", server.url()))
             .field("runtimeUrl", server.url());
@@ -145,7 +148,8 @@ impl ProxyAlone {
         let runtime = global.runtime()?;
         runtime.check()?;
         warn_of_open_proxy(&self.listen);
-        let proxy = Proxy::start(&runtime, &self.listen, self.idle.idle())?;
+        let proxy = ProxyBuilder::new(runtime.oracle());
+        let proxy = proxy.listen(self.listen).idle(self.idle.idle()).start()?;
         let address = runtime.address();
         Output::fine(format!(
             "the proxy listens at {}, in front of {address}\n",

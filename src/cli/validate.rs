@@ -103,7 +103,7 @@ fn case_faults(path: &Path) -> Findings {
             return found;
         }
     };
-    let case = match Case::parse(&text) {
+    let case = match text.parse::<Case>() {
         Ok(case) => case,
         Err(error) => {
             let errors = error.each().iter().map(ToString::to_string);

@@ -163,7 +163,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn matchers_fit_what_they_name() {
+    fn matchers_accept_what_they_name() {
         let near = Matcher::Near {
             near: 9.5,
             by: 0.01,

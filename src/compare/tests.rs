@@ -1,5 +1,5 @@
-//! What each assertion finds: the captured answer, the assertions as a suite has them, the actual answer, and every
-//! difference.
+//! What each assertion finds. Each row has the captured answer, the assertions as written in a
+//! suite, the actual answer, and every difference.
 
 use super::{Expected, Mismatch, compare, compares_anything};
 use crate::base::document::{Node, Problems};
@@ -8,7 +8,7 @@ use crate::hook::Hooks;
 use crate::report::{side, why};
 use crate::suite::{AssertionPlan, parse_yaml};
 
-/// Status, headers and body of an answer.
+/// The status, headers and body of an answer.
 type Answer<'a> = (u16, &'a [(&'a str, &'a str)], &'a [u8]);
 
 fn assertions(yaml: &str) -> AssertionPlan {
@@ -60,7 +60,7 @@ fn check(captured: Answer<'_>, yaml: &str, actual: Answer<'_>, wanted: &[&str]) 
     assert!(compares_anything(Some(&expected), &plan.rules), "{yaml}");
 }
 
-/// Two bodies under an assertion about bodies.
+/// Checks two bodies under an assertion about bodies.
 #[track_caller]
 fn check_body(captured: &str, yaml: &str, actual: &str, wanted: &[&str]) {
     let (captured, actual) = (captured.as_bytes(), actual.as_bytes());
@@ -127,7 +127,7 @@ fn a_subset_is_the_default() {
 }
 
 #[test]
-fn bytes_that_are_no_text_differ_at_a_byte() {
+fn binary_bodies_report_the_first_byte_that_differs() {
     check(
         (200, &[], &[0xff, 0, 1]),
         "{}",
@@ -137,7 +137,7 @@ fn bytes_that_are_no_text_differ_at_a_byte() {
 }
 
 #[test]
-fn the_other_modes_compare_as_they_say() {
+fn the_other_body_modes_compare_as_documented() {
     let exact = "body: { mode: exact }";
     check_body(r#"{"a":1}"#, exact, r#"{ "a": 1.0 }"#, &[]);
     check_body(
@@ -161,7 +161,7 @@ fn the_other_modes_compare_as_they_say() {
 }
 
 #[test]
-fn ignored_and_redacted_places_take_no_part() {
+fn ignored_and_redacted_values_are_not_compared() {
     let ignore = "body: { ignore: [ \"$..at\" ] }";
     check_body(r#"{"at":1,"n":1}"#, ignore, r#"{"at":2,"n":1}"#, &[]);
     check_body(
@@ -170,7 +170,7 @@ fn ignored_and_redacted_places_take_no_part() {
         r#"{"at":2,"n":2}"#,
         &["$.n: 1 / 2"],
     );
-    // What is removed on one side is still missing on the other.
+    // A value that is removed from one side only counts as missing there.
     let nulls = "body: { ignore: [ \"$[?@ == null]\" ] }";
     check_body(r#"{"a":5}"#, nulls, r#"{"a":5,"b":null}"#, &[]);
     check_body(r#"{"a":5}"#, nulls, r#"{"a":null}"#, &["$.a: 5 / nothing"]);
@@ -233,7 +233,7 @@ fn unordered_arrays_pair_each_element_once() {
 }
 
 #[test]
-fn matchers_judge_whatever_was_captured() {
+fn matchers_apply_whatever_was_captured() {
     let body = |value: &str| format!("{{\"v\":{value}}}");
     for (matcher, words, good, bad) in [
         (
@@ -271,7 +271,7 @@ fn matchers_judge_whatever_was_captured() {
         let text = format!("$.v: {words} / text (the actual body is not JSON)");
         check_body("text", &yaml, "text", &[&text]);
     }
-    // An array's length is still to be compared.
+    // The length of an array is still compared.
     let elements = "body: { match: { \"$.tags[*]\": { type: string } } }";
     check_body(
         r#"{"tags":["x","y"]}"#,
@@ -291,7 +291,7 @@ fn matchers_judge_whatever_was_captured() {
 }
 
 #[test]
-fn statuses_are_the_captured_or_the_stated() {
+fn the_expected_status_is_captured_or_stated() {
     for (yaml, actual, wanted) in [
         ("{}", 201, &["status: 200 / 201"][..]),
         ("status: 201", 201, &[]),
@@ -307,7 +307,7 @@ fn statuses_are_the_captured_or_the_stated() {
     ] {
         check((200, &[], b""), yaml, (actual, &[], b""), wanted);
     }
-    // What the author states beats what was captured.
+    // What the suite states overrides what was captured.
     let captured = (200, &[][..], &b"{\"a\":1}"[..]);
     check(captured, "status: 404", (404, &[], b"gone"), &[]);
     check(
@@ -359,7 +359,7 @@ fn headers_are_included_compared_or_ignored() {
 }
 
 #[test]
-fn a_comparison_of_nothing_is_known_beforehand() {
+fn a_comparison_of_nothing_is_detected_beforehand() {
     let headers = Headers::from_iter([("x-kept", "1"), ("date", "then")]);
     let captured = |body: Option<&'static [u8]>| Expected {
         status: 200,
@@ -369,7 +369,7 @@ fn a_comparison_of_nothing_is_known_beforehand() {
     let anything = |captured: Option<&Expected<'_>>, yaml: &str| {
         compares_anything(captured, &assertions(yaml).rules)
     };
-    // A captured response has a status at the least.
+    // A captured response has at least a status.
     assert!(anything(Some(&captured(None)), "{}"));
     for (yaml, wanted) in [
         ("{}", false),

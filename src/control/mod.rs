@@ -14,12 +14,11 @@ mod runtime;
 mod stats;
 mod token;
 
+pub use crate::rule::{OnMiss, Policy, PolicyError, PolicyMode};
 pub(crate) use call::{Action, Call, Closing};
 #[cfg(feature = "embedded")]
 pub(crate) use inject::{NO_MATCH, PROTOBUF, REFUSAL_HEADER, UNCORRELATED};
-pub use mode::Mode;
-#[cfg(feature = "embedded")]
-pub use oracle::Backend;
+pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
 pub(crate) use oracle::{Oracle, Ruling};
 pub(crate) use refusal::ControlError;

@@ -1,6 +1,9 @@
 //! What a session is for.
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,8 +27,8 @@ impl Mode {
         }
     }
 
-    /// Each mode beside its name.
-    pub const NAMES: [(&'static str, Self); 3] = [
+    /// Each mode with its name.
+    pub(crate) const NAMES: [(&'static str, Self); 3] = [
         ("capture", Self::Capture),
         ("replay", Self::Replay),
         ("generate", Self::Generate),
@@ -37,3 +40,18 @@ impl fmt::Display for Mode {
         f.write_str(self.name())
     }
 }
+
+impl FromStr for Mode {
+    type Err = ParseModeError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::NAMES.into_iter().find(|(known, _)| *known == name);
+        let (_, mode) = known.ok_or_else(|| ParseModeError(name.to_owned()))?;
+        Ok(mode)
+    }
+}
+
+/// A text that names no [`Mode`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is not a mode; expected `capture`, `replay` or `generate`")]
+pub struct ParseModeError(String);

@@ -1,7 +1,6 @@
 //! The port between a proxy and the runtime that it asks.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::base::http::Request;
 use crate::case::Recording;
@@ -47,8 +46,3 @@ pub(crate) struct Ruling {
     /// Whether the session wants the exchange recorded.
     pub records: bool,
 }
-
-/// A runtime that a proxy can be put in front of: an [`EmbeddedRuntime`](crate::EmbeddedRuntime), or an
-/// [`HttpRuntime`](crate::HttpRuntime).
-#[derive(Debug, Clone)]
-pub struct Backend(pub(crate) Arc<dyn Oracle>);

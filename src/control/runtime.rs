@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::mode::Mode;
+#[cfg(feature = "embedded")]
+use super::oracle::Oracle;
 use super::stats::SessionStats;
 use crate::case::Case;
 use crate::error::SoftprobeError;
@@ -42,6 +44,10 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
 
     /// Closes a capture session; the document of the case that it recorded.
     fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError>;
+
+    /// The runtime as a proxy asks it.
+    #[cfg(feature = "embedded")]
+    fn oracle(&self) -> Arc<dyn Oracle>;
 
     /// Where the runtime is, for people: a URL, or `embedded`.
     fn address(&self) -> &str;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BodyView, HookContext, HookFailure, HookKind, Issue, MockContext, RequestChange, ResponseChange,
+    HookContext, HookFailure, HookKind, Issue, MockContext, RequestChange, ResponseChange,
 };
 use crate::base::document::{Node, Object, Place, Problems};
 use crate::base::http::{Headers, Request};
@@ -67,8 +67,8 @@ pub(super) fn change_response(
 
 pub(super) fn assert_body(
     function: &dyn ForeignFunction,
-    actual: &BodyView,
-    captured: &BodyView,
+    actual: &Value,
+    captured: &Value,
     context: &HookContext<'_>,
 ) -> Result<Vec<Issue>, HookFailure> {
     let subjects = [("actual", actual.clone()), ("captured", captured.clone())];

@@ -15,10 +15,12 @@ use crate::base::http::{Headers, Request, Response};
 use crate::case::Case;
 
 pub(crate) use foreign::ForeignFunction;
-pub use registry::{Hook, Hooks};
+pub(crate) use registry::Hook;
+pub use registry::Hooks;
 
 /// What every hook is given beside its own subject.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct HookContext<'a> {
     /// The case, read only.
     pub case: &'a Case,
@@ -39,23 +41,44 @@ impl HookContext<'_> {
 /// What a request hook changes; what it leaves out stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestChange {
-    /// Another method.
-    pub method: Option<String>,
-    /// Another path, perhaps with a query.
-    pub path: Option<String>,
-    /// Other headers, in the place of all.
-    pub headers: Option<Headers>,
-    /// Another body.
-    pub body: Option<Vec<u8>>,
+    pub(crate) method: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) headers: Option<Headers>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl RequestChange {
-    /// A change of the body alone.
-    pub fn body(body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: Some(body.into()),
-            ..Self::default()
-        }
+    /// A change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the method.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
+    /// Replaces the path and the query: `/checkout?country=DE`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Replaces all headers.
+    #[must_use]
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+
+    /// Replaces the body, and removes the `content-encoding` that described the old one.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
     }
 
     /// The request with the change made.
@@ -88,6 +111,7 @@ impl RequestChange {
 
 /// What a mock response hook is about.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct MockContext<'a> {
     /// The response as it would be registered.
     pub captured_response: &'a Response,
@@ -100,21 +124,36 @@ pub struct MockContext<'a> {
 /// What a mock response hook changes; what it leaves out stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseChange {
-    /// Another status.
-    pub status: Option<u16>,
-    /// Other headers, in the place of all.
-    pub headers: Option<Headers>,
-    /// Another body.
-    pub body: Option<Vec<u8>>,
+    pub(crate) status: Option<u16>,
+    pub(crate) headers: Option<Headers>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl ResponseChange {
-    /// A change of the body alone.
-    pub fn body(body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: Some(body.into()),
-            ..Self::default()
-        }
+    /// A change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the status.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Replaces all headers.
+    #[must_use]
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+
+    /// Replaces the body, and removes the `content-encoding` that described the old one.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
     }
 
     /// The response with the change made.
@@ -138,11 +177,9 @@ impl ResponseChange {
     }
 }
 
-/// A body as an assert hook sees it: JSON where it parses, else text.
-pub type BodyView = Value;
-
 /// What an assert hook objects to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Issue {
     /// Where: `$.total`.
     pub path: String,
@@ -184,6 +221,7 @@ pub type HookFailure = Box<dyn Error + Send + Sync>;
 
 /// The four kinds of hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum HookKind {
     /// Changes the request before it is sent.
     Request,
@@ -218,14 +256,15 @@ impl fmt::Display for HookKind {
     }
 }
 
-/// A hook that failed: it returned an error or panicked.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the {kind} hook `{name}` failed: {message}")]
+/// A hook that returned an error or panicked; its source is that error.
+#[derive(Debug, Error)]
+#[error("the {kind} hook `{name}` failed")]
+#[non_exhaustive]
 pub struct HookError {
-    /// The hook.
+    /// The name it is registered under.
     pub name: String,
     /// Its kind.
     pub kind: HookKind,
-    /// What it said.
-    pub message: String,
+    /// What it returned, or the message of its panic.
+    pub source: HookFailure,
 }

@@ -4,9 +4,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use serde_json::Value;
+use thiserror::Error;
+
 use super::foreign::{self, ForeignFunction};
 use super::{
-    BodyView, HookContext, HookError, HookFailure, HookKind, Issue, MockContext, RequestChange,
+    HookContext, HookError, HookFailure, HookKind, Issue, MockContext, RequestChange,
     ResponseChange,
 };
 use crate::base::document::did_you_mean;
@@ -17,7 +20,7 @@ type RequestFn =
 type MockResponseFn =
     dyn Fn(&MockContext<'_>, &HookContext<'_>) -> Result<ResponseChange, HookFailure> + Send + Sync;
 type BodyAssertFn =
-    dyn Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
+    dyn Fn(&Value, &Value, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
 type HeadersAssertFn =
     dyn Fn(&Headers, &Headers, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure> + Send + Sync;
 
@@ -33,7 +36,7 @@ enum Function {
 
 /// A hook found by its name.
 #[derive(Clone)]
-pub struct Hook {
+pub(crate) struct Hook {
     name: String,
     /// `None` for a function of another language before a place has asked for it.
     kind: Option<HookKind>,
@@ -48,7 +51,7 @@ impl fmt::Debug for Hook {
 
 impl Hook {
     /// The name it is registered by.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -57,7 +60,7 @@ impl Hook {
     /// # Errors
     ///
     /// [`HookError`] when it returns an error or panics.
-    pub fn change_request(
+    pub(crate) fn change_request(
         &self,
         request: &Request,
         context: &HookContext<'_>,
@@ -76,7 +79,7 @@ impl Hook {
     /// # Errors
     ///
     /// [`HookError`] when it returns an error or panics.
-    pub fn change_response(
+    pub(crate) fn change_response(
         &self,
         mock: &MockContext<'_>,
         context: &HookContext<'_>,
@@ -95,10 +98,10 @@ impl Hook {
     /// # Errors
     ///
     /// [`HookError`] when it returns an error or panics.
-    pub fn assert_body(
+    pub(crate) fn assert_body(
         &self,
-        actual: &BodyView,
-        captured: &BodyView,
+        actual: &Value,
+        captured: &Value,
         context: &HookContext<'_>,
     ) -> Result<Vec<Issue>, HookError> {
         self.run(HookKind::AssertBody, || match &self.function {
@@ -115,7 +118,7 @@ impl Hook {
     /// # Errors
     ///
     /// [`HookError`] when it returns an error or panics.
-    pub fn assert_headers(
+    pub(crate) fn assert_headers(
         &self,
         actual: &Headers,
         captured: &Headers,
@@ -144,35 +147,41 @@ impl Hook {
         kind: HookKind,
         call: impl FnOnce() -> Result<T, HookFailure>,
     ) -> Result<T, HookError> {
-        let message = match catch_unwind(AssertUnwindSafe(call)) {
+        let source = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(failure)) => failure.to_string(),
+            Ok(Err(failure)) => failure,
             Err(panic) => {
                 let text = panic
                     .downcast_ref::<String>()
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied());
-                format!("it panicked: {}", text.unwrap_or("without a message"))
+                Panicked(text.unwrap_or("without a message").to_owned()).into()
             }
         };
         Err(HookError {
             name: self.name.clone(),
             kind,
-            message,
+            source,
         })
     }
 }
 
+/// A hook that panicked.
+#[derive(Debug, Error)]
+#[error("it panicked: {0}")]
+struct Panicked(String);
+
 /// The hooks that suites may name.
 ///
 /// ```
-/// use softprobe::{Hooks, Issue, RequestChange};
+/// use softprobe::Hooks;
+/// use softprobe::hook::{Issue, RequestChange};
 ///
 /// let hooks = Hooks::new()
 ///     .request("checkout.unmask_card", |request, context| {
 ///         let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
 ///         let body = String::from_utf8(request.body.clone())?;
-///         Ok(RequestChange::body(body.replace("**** 4242", card)))
+///         Ok(RequestChange::new().body(body.replace("**** 4242", card)))
 ///     })
 ///     .assert_body("checkout.has_total", |actual, _captured, _context| {
 ///         Ok(match actual.get("total") {
@@ -222,7 +231,7 @@ impl Hooks {
     #[must_use]
     pub fn assert_body<F>(self, name: &str, hook: F) -> Self
     where
-        F: Fn(&BodyView, &BodyView, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
+        F: Fn(&Value, &Value, &HookContext<'_>) -> Result<Vec<Issue>, HookFailure>
             + Send
             + Sync
             + 'static,
@@ -285,7 +294,7 @@ impl Hooks {
     ///
     /// A message that lists what is registered when the name is missing, ambiguous, or of another
     /// kind.
-    pub fn resolve(&self, word: &str, kind: HookKind) -> Result<Hook, String> {
+    pub(crate) fn resolve(&self, word: &str, kind: HookKind) -> Result<Hook, String> {
         let tail = tail(word);
         let dotted = tail != word;
         let whole = self.of(|hook| hook.name == word);
@@ -372,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_resolves_whole_or_by_its_tail() {
+    fn a_name_resolves_in_full_or_by_its_last_part() {
         let find = |word| hooks().resolve(word, HookKind::Request).unwrap().name;
         assert_eq!(find("checkout.unmask"), "checkout.unmask");
         assert_eq!(find("unmask"), "checkout.unmask");
@@ -380,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_resolve_says_why() {
+    fn an_unresolved_hook_name_says_why() {
         let why = |word, kind| hooks().resolve(word, kind).unwrap_err();
         let missing = why("checkout.unmaks", HookKind::Request);
         assert!(

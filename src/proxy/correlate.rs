@@ -109,7 +109,8 @@ mod tests {
     use crate::case::Recording;
     use crate::control::Ruling;
 
-    /// A runtime with these sessions open, which issued the trace of all `a`s to `traced`.
+    /// A runtime with these sessions open, which issued the trace id of all `a`s to the session
+    /// `traced`.
     #[derive(Debug)]
     struct Open(&'static [&'static str]);
 
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_way_that_names_a_session_decides() {
+    fn the_first_source_that_names_a_session_decides() {
         let issued = format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16));
         let foreign = format!("00-{}-{}-01", "c".repeat(32), "b".repeat(16));
         let basic = "Basic dXNlcjp4"; // user:x
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_hop_is_given_what_an_application_passes_on() {
+    fn a_first_hop_gets_the_headers_that_an_application_passes_on() {
         let own = Trace {
             trace_id: "1".repeat(32),
             span_id: "2".repeat(16),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
 use crate::base::http::{Headers, Request, Response};
+use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
 use crate::net::{Unread, plain};
@@ -13,6 +14,7 @@ use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
 
 /// What the proxy does with calls while no session is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Idle {
     /// Answers them with status 599, so that nothing leaves the machine.
     #[default]
@@ -44,7 +46,10 @@ pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
         tokio::task::spawn_blocking(move || {
             log::warn!("a request to the proxy belongs to no session: {reason}");
             if let Err(error) = oracle.note_uncorrelated(&request, &reason) {
-                log::error!("an unreadable request can't be noted: {error}");
+                log::error!(
+                    "an unreadable request can't be noted: {}",
+                    with_causes(&error)
+                );
             }
         });
     })
@@ -97,8 +102,9 @@ pub(super) async fn decide(core: &Arc<Core>, request: &Arc<Request>) -> Handling
 
 fn decide_now(core: &Core, request: &Request) -> Handling {
     try_to_decide(core, request).unwrap_or_else(|error| {
-        log::error!("{request}: {error}");
-        Act::at_once(plain(502, &format!("{request}: {error}"))).into()
+        let message = format!("{request}: {}", with_causes(&error));
+        log::error!("{message}");
+        Act::at_once(plain(502, &message)).into()
     })
 }
 

@@ -9,6 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
+use crate::base::with_causes;
 use crate::net::{
     Body, Client as BlockingClient, ClientError, HyperResponse, LARGEST_BODY, Timeouts,
     append_headers, headers_of, plain, to_hyper,
@@ -66,7 +67,10 @@ impl Forwarder {
                     body.map_err(Into::into).boxed(),
                 ))
             }
-            Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {}", chain(&error)))),
+            Ok(Err(error)) => Err(plain(
+                502,
+                &format!("{shown} failed: {}", with_causes(&error)),
+            )),
             Err(_) => Err(plain(504, &format!("{shown} took too long"))),
         }
     }
@@ -120,16 +124,6 @@ async fn read_whole(mut body: Body) -> Result<Vec<u8>, String> {
         }
     }
     Ok(whole)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(&format!(": {inner}"));
-        source = inner.source();
-    }
-    text
 }
 
 fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {

@@ -11,6 +11,6 @@ mod server;
 mod target;
 
 pub use decide::Idle;
-pub use server::Proxy;
+pub use server::{Proxy, ProxyBuilder};
 #[cfg(feature = "cli")]
 pub(crate) use target::GREETING;

@@ -6,6 +6,7 @@ use super::correlate::with_trace;
 use super::decide::Core;
 use super::target::Form;
 use crate::base::http::{Direction, Request, Response, SESSION_HEADER, Trace};
+use crate::base::with_causes;
 use crate::case::{Recording, SpanPurpose};
 use crate::net::{now_ns, plain, random_trace};
 
@@ -67,7 +68,11 @@ impl Observed {
             match core.oracle.record(&recording) {
                 Ok(()) => response,
                 Err(error) => {
-                    let message = format!("{} can't be recorded: {error}", self.request);
+                    let message = format!(
+                        "{} can't be recorded: {}",
+                        self.request,
+                        with_causes(&error)
+                    );
                     log::error!("{message}");
                     plain(502, &message).into()
                 }

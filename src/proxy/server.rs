@@ -8,20 +8,24 @@ use super::answer::answer;
 use super::decide::{Core, Idle, note_unread};
 use super::forward::Forwarder;
 use super::target::REVERSE_PREFIX;
-use crate::control::Backend;
+use crate::control::Oracle;
 use crate::error::SoftprobeError;
 use crate::net::Server;
+use crate::sdk::Softprobe;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
+/// The application under test sends its outbound calls through it. For each call the proxy finds the
+/// session, asks the runtime, and answers with a mock, forwards, or answers with a strict miss.
+///
 /// ```no_run
-/// use softprobe::{EmbeddedRuntime, Idle, Mode, Proxy, Softprobe};
+/// use softprobe::{EmbeddedRuntime, Mode, Proxy, Softprobe};
 ///
 /// # fn main() -> Result<(), softprobe::SoftprobeError> {
-/// let runtime = EmbeddedRuntime::new();
-/// let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse)?;
-/// let session = Softprobe::embedded(&runtime).start_session(Mode::Replay)?;
-/// // Start the application with `proxy.variables()`, send it requests that carry `session.id()`.
+/// let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+/// let proxy = Proxy::start(&softprobe)?;
+/// let session = softprobe.start_session(Mode::Replay)?;
+/// // Start the application with `proxy.variables()`, and send it requests that carry `session.id()`.
 /// # drop(session); Ok(())
 /// # }
 /// ```
@@ -31,52 +35,46 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy on an address, port 0 for a free one, in front of a runtime: `&EmbeddedRuntime`, or
-    /// `&HttpRuntime` for one elsewhere, which is asked by OTLP.
+    /// Starts a proxy on a free port of the loopback interface, which refuses calls while no session is
+    /// open; [`builder`](Self::builder) changes either.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when the address can't be had.
-    pub fn start(
-        runtime: impl Into<Backend>,
-        address: &str,
-        idle: Idle,
-    ) -> Result<Self, SoftprobeError> {
-        let Backend(oracle) = runtime.into();
-        let core = Arc::new(Core {
-            oracle,
-            idle,
-            forwarder: Forwarder::new(),
-        });
-        let unread = note_unread(&core);
-        let handle = move |request| answer(Arc::clone(&core), None, request);
-        let server = Server::start_noting(address, handle, unread)?;
-        Ok(Self { server })
+    /// [`SoftprobeError::Listen`] when no port can be had.
+    pub fn start(softprobe: &Softprobe) -> Result<Self, SoftprobeError> {
+        Self::builder(softprobe).start()
     }
 
-    /// Takes no further connection, lets calls that run end within the limit, and stops.
+    /// Configures a proxy for the runtime that `softprobe` opens its sessions in, in this process or
+    /// elsewhere.
+    pub fn builder(softprobe: &Softprobe) -> ProxyBuilder {
+        ProxyBuilder::new(softprobe.oracle())
+    }
+
+    /// Stops accepting connections, waits at most `limit` for the calls in progress, and stops.
     pub fn stop(self, limit: Duration) {
         self.server.stop(limit);
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Its URL, for a client's proxy setting.
+    /// Its URL, for a client's proxy setting: `http://127.0.0.1:4100`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// The URL below which the reverse form of a host answers, for clients that can't use a proxy:
+    /// The URL of the reverse form for a host, for clients that can't use a proxy:
     /// `http://127.0.0.1:4100/__softprobe/http/payments.example`.
     pub fn reverse_url(&self, scheme: &str, host: &str) -> String {
         format!("{}{}{scheme}/{host}", self.url(), REVERSE_PREFIX)
     }
 
-    /// The environment that points an application's HTTP clients here. `NO_PROXY` is emptied, since an
-    /// inherited value would let calls slip past.
+    /// The environment variables that send an application's HTTP clients through this proxy.
+    ///
+    /// `NO_PROXY` is emptied, since an inherited value would let calls bypass the proxy.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let url = self.url();
         vec![
@@ -86,8 +84,62 @@ impl Proxy {
             ("https_proxy", url),
             ("NO_PROXY", String::new()),
             ("no_proxy", String::new()),
-            // Node's own clients look at the others only when they are told to.
+            // Node's own clients read the others only when this is set.
             ("NODE_USE_ENV_PROXY", "1".to_owned()),
         ]
+    }
+}
+
+/// Configures a [`Proxy`] before it starts.
+#[derive(Debug)]
+#[must_use = "a proxy listens once it is started"]
+pub struct ProxyBuilder {
+    oracle: Arc<dyn Oracle>,
+    address: String,
+    idle: Idle,
+}
+
+impl ProxyBuilder {
+    /// A proxy that asks this oracle about each call.
+    pub(crate) fn new(oracle: Arc<dyn Oracle>) -> Self {
+        Self {
+            oracle,
+            address: "127.0.0.1:0".to_owned(),
+            idle: Idle::default(),
+        }
+    }
+
+    /// The address to listen on, host and port; port 0 picks a free one. The default is `127.0.0.1:0`.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// What happens to calls while no session is open. The default is [`Idle::Refuse`].
+    pub fn idle(mut self, idle: Idle) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Starts the proxy.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Listen`] when the address can't be had.
+    pub fn start(self) -> Result<Proxy, SoftprobeError> {
+        let Self {
+            oracle,
+            address,
+            idle,
+        } = self;
+        let core = Arc::new(Core {
+            oracle,
+            idle,
+            forwarder: Forwarder::new(),
+        });
+        let unread = note_unread(&core);
+        let handle = move |request| answer(Arc::clone(&core), None, request);
+        let server = Server::start_noting(&address, handle, unread)?;
+        Ok(Proxy { server })
     }
 }

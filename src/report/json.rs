@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::outcome::{CaseOutcome, End, RunOutcome, SentRequest, Verdict};
 use super::words;
+use crate::base::with_causes;
 use crate::compare::{Mismatch, Side};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
@@ -68,7 +69,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
     });
     match end {
         // The summary is the message's first line; a machine has room for all of it.
-        End::Errored(error) => value["message"] = error.to_string().into(),
+        End::Errored(error) => value["message"] = with_causes(&**error).into(),
         _ if verdict == Verdict::Passed => {}
         _ => value["message"] = words::summary(outcome).into(),
     }

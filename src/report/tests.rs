@@ -1,4 +1,4 @@
-//! Every format of the same run, which holds a case of every kind.
+//! One run with a case of every kind, in every report format.
 
 use std::sync::Arc;
 use std::time::Duration;

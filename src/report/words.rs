@@ -6,6 +6,7 @@ use crate::base::decode::Undecoded;
 use crate::base::encoding::shell_word;
 use crate::base::http::{Headers, shown};
 use crate::base::json;
+use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
 use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
 
@@ -57,7 +58,7 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
 pub(super) fn headline(outcome: &CaseOutcome) -> String {
     let trial = &outcome.trial;
     match &outcome.end {
-        End::Errored(error) => format!("{trial}: can't be judged: {error}"),
+        End::Errored(error) => format!("{trial}: can't be judged: {}", with_causes(&**error)),
         End::Skipped(why) => format!("{trial}: skipped: {}", skip(why)),
         End::Judged => match faults(outcome) {
             none if none.is_empty() => format!("{trial}: passed"),
@@ -71,7 +72,7 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
     match &outcome.end {
         End::Skipped(why) => skip(why),
         End::Errored(error) => {
-            let message = error.to_string();
+            let message = with_causes(&**error);
             message.lines().next().unwrap_or_default().to_owned()
         }
         End::Judged => match (faults(outcome), outcome.mismatches().next()) {

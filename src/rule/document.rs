@@ -25,7 +25,7 @@ pub(crate) struct Rule {
 
 /// How often a rule answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Consume {
+pub(crate) enum Consume {
     /// Every matching request.
     #[default]
     Many,

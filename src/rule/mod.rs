@@ -15,11 +15,10 @@ mod then;
 mod when;
 
 pub(crate) use answer::Answer;
-pub use document::Consume;
-pub(crate) use document::{Rule, rules_document};
+pub(crate) use document::{Consume, Rule, rules_document};
 pub(crate) use message::{headers_value, message_value, response_value};
 pub(crate) use miss::{STRICT_MISS_STATUS, strict_miss};
-pub use policy::{OnMiss, Policy, PolicyMode};
+pub use policy::{OnMiss, Policy, PolicyError, PolicyMode};
 pub(crate) use question::Question;
 pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve};
 pub(crate) use secret::mask_secret_headers;

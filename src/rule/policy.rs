@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use thiserror::Error;
 
 use super::answer::Answer;
 use super::message::{RESPONSE, read_response, response_value};
@@ -11,6 +12,7 @@ use crate::base::http::{Response, host_is_internal, host_within, split_port};
 
 /// A session's policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// For hosts that are not internal, and for all when `internal_http` is not given.
     pub external_http: PolicyMode,
@@ -36,6 +38,7 @@ pub enum PolicyMode {
 
 /// What an `allow` policy does with an unmatched request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnMiss {
     /// Forwards it.
     #[default]
@@ -45,6 +48,11 @@ pub enum OnMiss {
     /// Answers it with this response.
     Mock(Arc<Response>),
 }
+
+/// A document that is not a policy; the text lists every fault with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct PolicyError(Problems);
 
 #[derive(Clone, Copy)]
 enum OnMissWord {
@@ -107,15 +115,43 @@ impl Policy {
         }
     }
 
+    /// Lets a host, and the names below it, pass under a strict policy.
+    #[must_use]
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.allow_hosts.push(host.into());
+        self
+    }
+
+    /// Makes calls to a host, and to the names below it, misses under any policy.
+    #[must_use]
+    pub fn block_host(mut self, host: impl Into<String>) -> Self {
+        self.block_hosts.push(host.into());
+        self
+    }
+
+    /// What an `allow` policy does with an unmatched request.
+    #[must_use]
+    pub fn on_miss(mut self, on_miss: OnMiss) -> Self {
+        self.default_on_miss = on_miss;
+        self
+    }
+
+    /// Another mode for loopback and single-label hosts.
+    #[must_use]
+    pub fn internal_http(mut self, mode: PolicyMode) -> Self {
+        self.internal_http = Some(mode);
+        self
+    }
+
     /// Reads a policy as the runtime does: unknown fields are kept by their sender and ignored here.
     ///
     /// # Errors
     ///
-    /// Every fault, each with its place.
-    pub fn from_value(value: &Value) -> Result<Self, Problems> {
+    /// [`PolicyError`] lists every fault with its place.
+    pub fn from_value(value: &Value) -> Result<Self, PolicyError> {
         let mut problems = Problems::default();
         let policy = Self::read(&Node::root(value), false, &mut problems);
-        problems.into_result(policy)
+        problems.into_result(policy).map_err(PolicyError)
     }
 
     /// Reads a policy; unknown fields are problems where `closed`.

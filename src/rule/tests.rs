@@ -1,4 +1,4 @@
-//! Which request a predicate fits, which rule answers, and what a policy says.
+//! Which requests a predicate matches, which rule answers, and what a policy decides.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ fn rules(list: &Value) -> Vec<RuleState> {
     rules.map(RuleState::new).collect()
 }
 
-/// What a request gets under these rules and this policy: the answer's body or its word, and for a miss what comes
-/// nearest.
+/// Returns what a request gets under these rules and this policy: a mock's body or the word for any
+/// other answer, and for a miss the nearest rule.
 fn ruling(line: &str, case: &[RuleState], session: &[RuleState], policy: &Value) -> String {
     let request = request(line);
     let question = Question::new(&request, Direction::Outbound, "s", Some("shop"), &[]);
@@ -60,7 +60,7 @@ fn mock(name: &str, when: Value) -> Value {
 }
 
 #[test]
-fn every_predicate_decides() {
+fn every_predicate_has_its_effect() {
     const CALL: &str = "POST api.example:80/v1/pay?a=1&b=x%20y";
     let strict = json!({"externalHttp": "strict"});
     for (fits, misfits, has) in [
@@ -174,7 +174,7 @@ fn every_predicate_decides() {
             &strict,
         );
         assert_eq!(missed, format!("missed; m wants {has}"), "{misfits}");
-        // A rule is written as it is read.
+        // A rule that is written and read again is the same.
         let list = rules(&json!([
             mock("m", fits.clone()),
             mock("n", misfits.clone())
@@ -223,7 +223,7 @@ fn priority_then_layer_then_order_decide() {
             &strict,
             "case",
         ),
-        // The policy's own word has priority 0, and a policy that merely lets pass has none.
+        // A strict policy has priority 0; a policy that lets calls pass has none.
         (json!([with("case", -1)]), json!([]), &strict, "missed"),
         (json!([with("case", -1)]), json!([]), &allow, "case"),
         (json!([]), json!([]), &allow, "forwarded"),
@@ -237,7 +237,7 @@ fn priority_then_layer_then_order_decide() {
 }
 
 #[test]
-fn a_spent_rule_matches_no_more() {
+fn a_spent_rule_no_longer_matches() {
     let mut once = mock("once", json!({"host": "up.example"}));
     once["consume"] = "once".into();
     let mut session = rules(&json!([mock("many", json!({"path": "/x"})), once]));
@@ -252,7 +252,7 @@ fn a_spent_rule_matches_no_more() {
 }
 
 #[test]
-fn every_field_of_a_policy_decides() {
+fn every_field_of_a_policy_has_its_effect() {
     let here = "GET 127.0.0.1:1/x";
     for (call, policy, wanted) in [
         (here, json!({"externalHttp": "allow"}), "forwarded"),
@@ -326,7 +326,7 @@ fn every_field_of_a_policy_decides() {
 }
 
 #[test]
-fn the_layer_and_the_index_of_a_rule_are_known() {
+fn a_decision_gives_the_layer_and_index_of_its_rule() {
     let request = request("GET up.example/x");
     let question = Question::new(&request, Direction::Outbound, "s", None, &[]);
     let case = rules(&json!([
@@ -338,7 +338,7 @@ fn the_layer_and_the_index_of_a_rule_are_known() {
 }
 
 #[test]
-fn what_does_not_read_says_where_and_why() {
+fn an_invalid_rule_says_where_and_why() {
     let then = json!({"action": "passthrough"});
     for (rule, wanted) in [
         (

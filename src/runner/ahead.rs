@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::case::Case;
-use crate::error::CaseLoadError;
-use crate::sdk::read_case;
+use crate::case::{Case, CaseLoadError};
 
 /// So many cases wait to be replayed, at the most.
 const WAITING: usize = 1;
@@ -25,7 +23,7 @@ impl ReadAhead {
         let (sender, read) = sync_channel(WAITING);
         std::thread::spawn(move || {
             for file in files {
-                let case = read_case(&file);
+                let case = Case::from_file(&file);
                 if sender.send((file, case)).is_err() {
                     return;
                 }

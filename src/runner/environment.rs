@@ -8,7 +8,7 @@ use super::app::App;
 use super::unjudged::Unjudged;
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER};
 use crate::compare::Excerpt;
-use crate::control::{Backend, Mode};
+use crate::control::{Mode, Oracle};
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
 use crate::net::{Client, ClientError, Timeouts, random_trace};
@@ -23,7 +23,7 @@ use crate::suite::{Plan, request_url};
 pub(super) struct Environment {
     softprobe: Softprobe,
     /// Where the traces of sent requests are issued, for a proxy of this process.
-    backend: Option<Backend>,
+    oracle: Option<Arc<dyn Oracle>>,
     /// The application's base URL.
     app: Option<String>,
     client: Client,
@@ -77,10 +77,14 @@ impl Drop for Started {
 }
 
 impl Environment {
-    pub(super) fn new(softprobe: Softprobe, backend: Option<Backend>, app: Option<String>) -> Self {
+    pub(super) fn new(
+        softprobe: Softprobe,
+        oracle: Option<Arc<dyn Oracle>>,
+        app: Option<String>,
+    ) -> Self {
         Self {
             softprobe,
-            backend,
+            oracle,
             app,
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             open: Mutex::default(),
@@ -94,7 +98,9 @@ impl Environment {
 
     /// Opens a session under its policy: between two calls it would let everything pass.
     pub(super) fn open_session(&self, policy: &Policy) -> Result<SoftprobeSession, SoftprobeError> {
-        let session = self.softprobe.start_session_under(Mode::Replay, policy)?;
+        let session = self
+            .softprobe
+            .start_session_with_policy(Mode::Replay, policy)?;
         self.open().insert(session.id().to_owned());
         Ok(session)
     }
@@ -138,7 +144,7 @@ impl Environment {
             request.headers.remove(name);
         }
         let trace = random_trace();
-        if let Some(Backend(oracle)) = &self.backend {
+        if let Some(oracle) = &self.oracle {
             oracle.issue_trace(&trace.trace_id, session.id());
         }
         let headers = &mut request.headers;

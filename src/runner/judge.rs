@@ -11,11 +11,10 @@ use super::environment::Environment;
 use super::mocks::register;
 use super::unjudged::Unjudged;
 use crate::base::http::Request;
-use crate::case::{Case, replayable_request};
+use crate::case::Case;
 use crate::compare::{Expected, compares_anything};
 use crate::hook::HookContext;
 use crate::report::{CaseOutcome, End, Note};
-use crate::sdk::read_case;
 use crate::suite::{AssertionPlan, Plan, RequestSource};
 
 /// A trial's outcome before anything is known.
@@ -59,7 +58,7 @@ fn judge(
     let plan = &trial.plan;
     let file = || trial.shown.display().to_string();
     let read = ahead.and_then(|ahead| ahead.take(&trial.file));
-    let case = read.unwrap_or_else(|| read_case(&trial.file));
+    let case = read.unwrap_or_else(|| Case::from_file(&trial.file));
     let case = case.map_err(|error| Unjudged::File {
         file: file(),
         error,
@@ -80,7 +79,7 @@ fn judge(
 
     let session = environment.open_session(&plan.policy)?;
     session
-        .load(Arc::clone(&case))
+        .load_case(Arc::clone(&case))
         .map_err(|error| Unjudged::Refused {
             file: file(),
             error: Box::new(error),
@@ -108,7 +107,7 @@ fn captured_answer(case: &Case) -> Result<Option<Expected<'_>>, Unjudged> {
     let Some(inbound) = case.inbound()? else {
         return Ok(None);
     };
-    let response = inbound.captured_response().map_err(Unjudged::Exchange)?;
+    let response = inbound.captured_response()?;
     Ok(response.map(expected))
 }
 
@@ -117,12 +116,9 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
         RequestSource::Inline(request) => request.clone(),
         RequestSource::Captured => {
             let inbound = case.inbound()?.ok_or(Unjudged::NoRequest)?;
-            let request = replayable_request(inbound);
+            let request = inbound.replayable_request();
             if request.method.is_empty() {
-                let summary = inbound.summary();
-                return Err(Unjudged::Exchange(format!(
-                    "{summary}: no http.request.method"
-                )));
+                return Err(Unjudged::NoMethod(inbound.summary()));
             }
             request
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ptr;
 
 use crate::base::http::{Direction, Response};
+use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
 use crate::hook::{HookContext, HookError, MockContext};
 use crate::rule::{Consume, Question, When};
@@ -20,13 +21,13 @@ pub(super) struct Watched {
 /// Why a case's mocks can't be registered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MockError {
-    #[error("mock `{mock}`: {source}")]
+    #[error("mock `{mock}`: {error}")]
     Lookup {
         mock: String,
-        source: Box<CaseLookupError>,
+        error: Box<CaseLookupError>,
     },
-    #[error("mock `{mock}`: {source}")]
-    Hook { mock: String, source: HookError },
+    #[error("mock `{mock}`: {}", with_causes(.error))]
+    Hook { mock: String, error: HookError },
 }
 
 /// The mocks of all plans in their order, each with how it is watched.
@@ -44,9 +45,9 @@ pub(super) fn register(
         match &plan.action {
             MockAction::Respond(MockSource::Case(expect)) => {
                 let found = exchanges(plan, *expect, plans, case);
-                let found = found.map_err(|source| MockError::Lookup {
+                let found = found.map_err(|error| MockError::Lookup {
                     mock: plan.name.clone(),
-                    source: Box::new(source),
+                    error: Box::new(error),
                 })?;
                 let sequence = matches!(expect, Expect::All | Expect::Any);
                 from_exchanges(plan, &found, sequence, hooks, &mut list)?;
@@ -217,9 +218,9 @@ fn changed(
     };
     let change = hook
         .change_response(&context, hooks)
-        .map_err(|source| MockError::Hook {
+        .map_err(|error| MockError::Hook {
             mock: plan.name.clone(),
-            source,
+            error,
         })?;
     Ok(change.apply(response))
 }

@@ -15,7 +15,7 @@ use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
 use super::sources::Sources;
 use super::{load, pool};
-use crate::control::Backend;
+use crate::base::with_causes;
 use crate::disk::project_root;
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
@@ -158,7 +158,6 @@ impl Replay {
 
     /// Runs with these arguments, the program's name first.
     pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
-        crate::logging::init();
         let args = match Args::read(args) {
             Ok(args) => args,
             Err(error) => {
@@ -222,7 +221,7 @@ impl Replay {
     /// Starts what the cases need: the runtime, the proxy, the application.
     fn start(mut self, args: &Args, hooks: HookFiles) -> Result<Started, Refusal> {
         let flags = &args.flags;
-        let (softprobe, backend) = connect(args)?;
+        let softprobe = connect(args)?;
         let app_url = flags.app_url.clone().or_else(|| self.app_url.take());
         let listen = flags
             .proxy_listen
@@ -235,8 +234,14 @@ impl Replay {
             self.idle
         };
         let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
-        let proxy = listen.map(|address| Proxy::start(backend.clone(), &address, idle));
-        let mut started = Started::new(proxy.transpose().map_err(|e| e.to_string())?, hooks);
+        let proxy = listen.map(|address| {
+            let proxy = Proxy::builder(&softprobe);
+            proxy.listen(address).idle(idle).start()
+        });
+        let mut started = Started::new(
+            proxy.transpose().map_err(|error| with_causes(&error))?,
+            hooks,
+        );
         if let (Some(proxy), false, false) = (started.proxy(), starts, args.quiet) {
             // The application is somebody else's to point here, and the port may be 0.
             let _ = writeln!(
@@ -265,21 +270,20 @@ impl Replay {
                 "the application's URL `{url}` is not a base URL such as `http://127.0.0.1:3000`"
             )));
         }
-        let backend = started.has_proxy().then_some(backend);
-        started.environment = Some(Arc::new(Environment::new(softprobe, backend, app)));
+        let oracle = started.has_proxy().then(|| softprobe.oracle());
+        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, app)));
         Ok(started)
     }
 }
 
-/// The runtime that sessions are opened in, and what a proxy asks of it.
-fn connect(args: &Args) -> Result<(Softprobe, Backend), Refusal> {
+/// The runtime that sessions are opened in.
+fn connect(args: &Args) -> Result<Softprobe, Refusal> {
     let address = args.runtime_url.as_deref().unwrap_or("embedded");
     if !(args.silent || args.quiet) {
         let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
     }
     let Some(url) = &args.runtime_url else {
-        let runtime = EmbeddedRuntime::new();
-        return Ok((Softprobe::embedded(&runtime), Backend::from(&runtime)));
+        return Ok(Softprobe::embedded(&EmbeddedRuntime::new()));
     };
     let runtime = Softprobe::builder().base_url(url).runtime();
     // Once, and loudly: without a runtime every case would say the same.
@@ -290,10 +294,9 @@ fn connect(args: &Args) -> Result<(Softprobe, Backend), Refusal> {
             }
             _ => RefusalKind::Failure,
         },
-        lines: vec![error.to_string()],
+        lines: vec![with_causes(&error)],
     })?;
-    let backend = Backend::from(&runtime);
-    Ok((Softprobe::with_runtime(Arc::new(runtime)), backend))
+    Ok(Softprobe::with_runtime(Arc::new(runtime)))
 }
 
 /// Mocks and policies that no call can reach would let a case pass that proves nothing.

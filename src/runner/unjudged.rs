@@ -1,22 +1,23 @@
 //! Why a case can't be judged.
 
 use super::mocks::MockError;
-use crate::case::AmbiguousInbound;
-use crate::error::{CaseLoadError, SoftprobeError};
+use crate::base::with_causes;
+use crate::case::{AmbiguousInbound, CaseLoadError, NoResponse, SpanSummary};
+use crate::error::SoftprobeError;
 use crate::hook::HookError;
 
 /// Why a case can't be judged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unjudged {
     /// Its file can't be read.
-    #[error("{file}: {}", .error.source)]
+    #[error("{file}: {}", .error.cause)]
     File {
         /// As people know it.
         file: String,
         error: CaseLoadError,
     },
     /// The runtime refuses it.
-    #[error("{file}: {error}")]
+    #[error("{file}: {}", with_causes(.error))]
     Refused {
         file: String,
         error: Box<SoftprobeError>,
@@ -24,9 +25,12 @@ pub(super) enum Unjudged {
     /// More than one exchange may be the inbound one.
     #[error(transparent)]
     Inbound(#[from] AmbiguousInbound),
-    /// An exchange lacks what a replay needs.
-    #[error("{0}")]
-    Exchange(String),
+    /// The inbound exchange has a damaged response.
+    #[error(transparent)]
+    Response(#[from] NoResponse),
+    /// The inbound exchange has no method.
+    #[error("{0}: no http.request.method")]
+    NoMethod(SpanSummary),
     #[error(
         "the case has no inbound exchange, so that there is no request to send; mark one with \
          sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"

@@ -1,6 +1,7 @@
 //! The documents that a session is given: read and checked before anything is changed.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -139,6 +140,6 @@ fn check_auth_fixtures(document: &Value) -> Result<(), ControlError> {
     problems.into_result(Some(())).map_err(invalid)
 }
 
-fn invalid(problems: Problems) -> ControlError {
-    ControlError::invalid(problems.to_string())
+fn invalid(fault: impl fmt::Display) -> ControlError {
+    ControlError::invalid(fault.to_string())
 }

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::OPENAPI;
 use super::captures::{capture_path, internal, write_case};
-use super::options::ServerOptions;
+use super::options::Options;
 use super::otlp::{inject, traces};
 use super::routes::{Operation, Refused, route};
 use super::state::EmbeddedRuntime;
@@ -23,7 +23,7 @@ const SMALL_BODY: usize = 32 * 1024;
 /// What every request is answered from.
 pub(super) struct Desk {
     runtime: EmbeddedRuntime,
-    options: ServerOptions,
+    options: Options,
 }
 
 impl fmt::Debug for Desk {
@@ -33,7 +33,7 @@ impl fmt::Debug for Desk {
 }
 
 impl Desk {
-    pub(super) fn new(runtime: EmbeddedRuntime, options: ServerOptions) -> Self {
+    pub(super) fn new(runtime: EmbeddedRuntime, options: Options) -> Self {
         Self { runtime, options }
     }
 

@@ -16,8 +16,7 @@ mod state;
 
 #[cfg(feature = "cli")]
 pub(crate) use captures::keep_captures;
-pub use options::ServerOptions;
-pub use server::ControlServer;
+pub use server::{ControlServer, ControlServerBuilder};
 pub use state::EmbeddedRuntime;
 
 /// The OpenAPI document of the control API.

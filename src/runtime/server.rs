@@ -7,65 +7,129 @@ use std::time::Duration;
 
 use super::captures::keep_captures;
 use super::desk::Desk;
-use super::options::ServerOptions;
+use super::options::Options;
 use super::state::{EmbeddedRuntime, EndedSession};
+use crate::control::Token;
 use crate::error::SoftprobeError;
 use crate::net::{HyperRequest, Server, to_hyper};
 
 /// How often sessions are looked at for being idle, at the most.
 const SWEEP: Duration = Duration::from_secs(30);
 
-/// A server for the HTTP API of a runtime; dropping it stops it.
+/// A server for the HTTP control API of a runtime; dropping it stops it.
+///
+/// ```
+/// use softprobe::{ControlServer, EmbeddedRuntime, Mode, Softprobe};
+///
+/// # fn main() -> Result<(), softprobe::SoftprobeError> {
+/// let server = ControlServer::start(&EmbeddedRuntime::new())?;
+/// let softprobe = Softprobe::builder().base_url(server.url()).build();
+/// softprobe.start_session(Mode::Replay)?.close()
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ControlServer {
     server: Server,
 }
 
 impl ControlServer {
-    /// Serves the runtime on an address; port 0 picks a free one.
+    /// Serves the runtime on a free port of the loopback interface, without a token;
+    /// [`builder`](Self::builder) changes either.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when the address can't be had.
-    pub fn start(runtime: &EmbeddedRuntime, address: &str) -> Result<Self, SoftprobeError> {
-        Self::start_with(runtime, address, ServerOptions::default())
+    /// [`SoftprobeError::Listen`] when no port can be had.
+    pub fn start(runtime: &EmbeddedRuntime) -> Result<Self, SoftprobeError> {
+        Self::builder(runtime).start()
     }
 
-    /// Serves the runtime with a token, limits, or a folder for captures.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub fn start_with(
-        runtime: &EmbeddedRuntime,
-        address: &str,
-        options: ServerOptions,
-    ) -> Result<Self, SoftprobeError> {
-        let (idle, folder) = (options.idle, options.captures.clone());
-        let desk = Arc::new(Desk::new(runtime.clone(), options));
-        let server = Server::start(address, move |request: HyperRequest| {
-            let desk = Arc::clone(&desk);
-            async move { to_hyper(desk.serve(request).await) }
-        })?;
-        if let Some(limit) = idle {
-            server.spawn(close_idle(runtime.clone(), limit, folder));
+    /// Configures a server for the runtime.
+    pub fn builder(runtime: &EmbeddedRuntime) -> ControlServerBuilder {
+        ControlServerBuilder {
+            runtime: runtime.clone(),
+            address: "127.0.0.1:0".to_owned(),
+            options: Options::default(),
         }
-        Ok(Self { server })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The base URL for clients.
+    /// The base URL for clients: `http://127.0.0.1:8080`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Takes no further connection, lets requests that run end within the limit, and stops.
+    /// Stops accepting connections, waits at most `limit` for the requests in progress, and stops.
     pub fn stop(self, limit: Duration) {
         self.server.stop(limit);
+    }
+}
+
+/// Configures a [`ControlServer`] before it starts.
+#[derive(Debug)]
+#[must_use = "a server listens once it is started"]
+pub struct ControlServerBuilder {
+    runtime: EmbeddedRuntime,
+    address: String,
+    options: Options,
+}
+
+impl ControlServerBuilder {
+    /// The address to listen on, host and port; port 0 picks a free one. The default is `127.0.0.1:0`.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// The bearer token that every call but `GET /health` needs; a blank one means none.
+    pub fn api_token(mut self, token: &str) -> Self {
+        self.options.token = Token::new(token);
+        self
+    }
+
+    /// The largest request body in bytes, as it arrives and after decompression; a larger one is refused
+    /// with 413. The default is 64 MiB.
+    pub fn largest_body(mut self, bytes: usize) -> Self {
+        self.options.largest_body = bytes;
+        self
+    }
+
+    /// The folder below which `close?out=` may write captures. By default no file is written.
+    pub fn captures(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.captures = Some(folder.into());
+        self
+    }
+
+    /// Closes a session that has not been used for that long. By default none is closed.
+    pub fn close_idle_after(mut self, limit: Duration) -> Self {
+        self.options.idle = Some(limit);
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Listen`] when the address can't be had.
+    pub fn start(self) -> Result<ControlServer, SoftprobeError> {
+        let Self {
+            runtime,
+            address,
+            options,
+        } = self;
+        let (idle, folder) = (options.idle, options.captures.clone());
+        let desk = Arc::new(Desk::new(runtime.clone(), options));
+        let server = Server::start(&address, move |request: HyperRequest| {
+            let desk = Arc::clone(&desk);
+            async move { to_hyper(desk.serve(request).await) }
+        })?;
+        if let Some(limit) = idle {
+            server.spawn(close_idle(runtime, limit, folder));
+        }
+        Ok(ControlServer { server })
     }
 }
 

@@ -15,8 +15,8 @@ use crate::base::encoding::encode_base64url;
 use crate::base::http::{Direction, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
-    Action, Backend, Call, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
-    SPEC_VERSION, SessionStats,
+    Action, Call, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION, SPEC_VERSION,
+    SessionStats,
 };
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
@@ -107,18 +107,7 @@ impl EmbeddedRuntime {
         open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Closes every session that is open, and says how many there were.
-    pub fn close_all(&self) -> usize {
-        self.end_all().len()
-    }
-
-    /// Closes the sessions that nobody used for that long; their ids, in order.
-    pub fn close_idle(&self, limit: Duration) -> Vec<String> {
-        let ended = self.end_idle(limit).into_iter();
-        ended.map(|EndedSession { session, .. }| session).collect()
-    }
-
-    /// The same, with what they had captured.
+    /// Closes the sessions that nobody used for that long, and returns what each had captured.
     pub(super) fn end_idle(&self, limit: Duration) -> Vec<EndedSession> {
         let ended = self.end(|session| session.used.elapsed() >= limit);
         self.metrics.idle.inc_by(ended.len() as u64);
@@ -404,11 +393,9 @@ impl Runtime for EmbeddedRuntime {
     fn address(&self) -> &str {
         "embedded"
     }
-}
 
-impl From<&EmbeddedRuntime> for Backend {
-    fn from(runtime: &EmbeddedRuntime) -> Self {
-        Self(Arc::new(runtime.clone()))
+    fn oracle(&self) -> Arc<dyn Oracle> {
+        Arc::new(self.clone())
     }
 }
 

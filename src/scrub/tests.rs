@@ -104,7 +104,7 @@ fn each_kind_of_secret_is_replaced_and_nothing_else() {
         query.starts_with(&format!("page=2&access_token={token}&mail=user-")),
         "{query}"
     );
-    // The same address, the same placeholder, escaped or not.
+    // The same address gets the same placeholder, escaped or not.
     let address = tree["user"]["email"].as_str().unwrap().replace('@', "%40");
     assert!(query.ends_with(&address), "{query} {address}");
     assert_eq!(
@@ -134,7 +134,7 @@ fn each_kind_of_secret_is_replaced_and_nothing_else() {
 }
 
 #[test]
-fn what_is_clean_stays_clean() {
+fn scrubbing_a_scrubbed_case_changes_nothing() {
     let document = case(&[
         attribute("http.request.header.authorization", "Basic dXNlcjpwYXNz"),
         attribute(
@@ -192,7 +192,7 @@ fn rules_add_headers_and_paths() {
 }
 
 #[test]
-fn a_key_makes_other_placeholders() {
+fn a_key_changes_the_placeholders() {
     let document = case(&[attribute("http.request.header.x-api-key", "k-123456")]);
     let with = |key: &[u8]| {
         let mut document = document.clone();
@@ -204,7 +204,7 @@ fn a_key_makes_other_placeholders() {
 }
 
 #[test]
-fn bodies_that_were_captured_as_bytes_are_looked_into() {
+fn bodies_captured_as_bytes_are_searched() {
     let bytes = |value: &[u8]| json!({"bytesValue": encode_base64(value)});
     let mut gzip = Vec::new();
     std::io::Read::read_to_end(
@@ -229,7 +229,7 @@ fn bodies_that_were_captured_as_bytes_are_looked_into() {
 }
 
 #[test]
-fn secrets_are_found_wherever_a_name_tells_them() {
+fn secrets_are_found_wherever_a_name_reveals_them() {
     let secret = "hunter2hunter2";
     for body in [
         "user=bob&password=hunter2hunter2\n",
@@ -278,7 +278,7 @@ fn secrets_are_found_wherever_a_name_tells_them() {
 }
 
 #[test]
-fn secrets_outside_of_spans_are_found() {
+fn secrets_outside_spans_are_found() {
     let mut document = case(&[json!({
         "key": "http.request.header.authorization",
         "value": {"bytesValue": encode_base64(b"Bearer tok-0")},
@@ -313,7 +313,7 @@ fn rules_reach_every_kind_of_value() {
     assert_eq!(findings.list[0].kind, "JSONPath of the rules");
 }
 
-/// Any JSON, with the words and the shapes of secrets in it more often than not.
+/// Generates any JSON, often with the words and shapes of secrets in it.
 fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     use proptest::prelude::*;
     let text = prop_oneof![
@@ -347,7 +347,7 @@ fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     })
 }
 
-/// The value without its texts and numbers.
+/// Returns the value with its texts and numbers replaced by fixed ones.
 fn skeleton(value: &Value) -> Value {
     match value {
         Value::Array(elements) => elements.iter().map(skeleton).collect(),
@@ -364,13 +364,13 @@ fn skeleton(value: &Value) -> Value {
 
 proptest::proptest! {
     #[test]
-    fn any_body_keeps_its_shape_and_is_clean_afterwards(body in any_json(), pretty: bool) {
+    fn any_body_keeps_its_shape_and_is_clean_after_scrubbing(body in any_json(), pretty: bool) {
         let text = if pretty { format!("{body:#}") } else { body.to_string() };
         let document = case(&[attribute("http.request.body", &text)]);
         let (once, _) = scrubbed(&document, Rules::default());
         let clean: Value = match serde_json::from_str(&value(&once, 0)) {
             Ok(clean) => clean,
-            // A text alone is no JSON body: it is scrubbed as the text that it is.
+            // A bare string is not a JSON body: it is scrubbed as text.
             Err(_) => return Ok(()),
         };
         proptest::prop_assert_eq!(skeleton(&clean), skeleton(&body));
@@ -379,9 +379,9 @@ proptest::proptest! {
     }
 
     #[test]
-    fn a_rewritten_text_says_what_was_meant_and_no_more(old in any_json(), new in any_json(), pretty: bool) {
+    fn a_rewritten_text_has_the_new_values_and_no_other_change(old in any_json(), new in any_json(), pretty: bool) {
         let text = if pretty { format!("{old:#}") } else { old.to_string() };
-        // What comes back from text is what a text can say of it.
+        // Both values are read from text, which may not represent the generated ones exactly.
         let old: Value = serde_json::from_str(&text).unwrap();
         let new: Value = serde_json::from_str(&new.to_string()).unwrap();
         let rewritten = rewrite(&text, &old, &new);
@@ -391,7 +391,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn secrets_are_found_in_texts_of_other_kinds() {
+fn secrets_are_found_in_other_text_formats() {
     let key = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----";
     for text in [
         "data: {\"access_token\":\"hunter2\"}\n\ndata: [DONE]\n",
@@ -435,7 +435,7 @@ fn secrets_are_found_in_texts_of_other_kinds() {
 }
 
 #[test]
-fn what_only_resembles_a_secret_stays() {
+fn text_that_only_resembles_a_secret_is_kept() {
     for text in [
         "{\"usage\":{\"total_tokens\":12},\"x\":0.4242424242424242,\"author\":\"a\"}",
         "Basic understanding of what the bearer presented",
@@ -478,7 +478,7 @@ fn secrets_are_found_wherever_an_attribute_holds_them() {
 }
 
 #[test]
-fn a_member_that_stands_twice_is_told() {
+fn a_repeated_member_is_reported() {
     let twice = "\u{feff}{\"a\":[{},{\"b\":1,\"c\":{\"b\":2},\"b\":3}]}";
     assert_eq!(repeated_member(twice).as_deref(), Some("/a/1/b"));
     assert_eq!(repeated_member("{\"a\":[{\"b\":1},{\"b\":\"{}\"}]}"), None);

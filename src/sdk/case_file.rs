@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use crate::case::Case;
-use crate::error::CaseLoadError;
+use crate::case::{Case, CaseLoadError};
 
-/// Reads a case file.
-///
-/// # Errors
-///
-/// [`CaseLoadError`] names the file and the place in it.
-pub fn read_case(path: &Path) -> Result<Case, CaseLoadError> {
-    let text = std::fs::read_to_string(path).map_err(|e| CaseLoadError::io(path, e))?;
-    Case::from_text(text).map_err(|e| CaseLoadError::content(path, e))
+impl Case {
+    /// Reads a case file.
+    ///
+    /// # Errors
+    ///
+    /// [`CaseLoadError`] names the file, the place in it and the fault.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, CaseLoadError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|e| CaseLoadError::io(path, e))?;
+        Self::from_text(text).map_err(|e| CaseLoadError::content(path, e))
+    }
 }

@@ -1,29 +1,46 @@
 //! A runtime that is somewhere else: the control API over HTTP.
 
+#[cfg(feature = "embedded")]
+use std::collections::HashMap;
 use std::sync::Arc;
+#[cfg(feature = "embedded")]
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::base::http::Response;
 use crate::case::Case;
+#[cfg(feature = "embedded")]
+use crate::control::Oracle;
 use crate::control::{Action, Call, Closing, Mode, Runtime, SessionStats, Token};
 use crate::error::{RuntimeError, SoftprobeError};
 use crate::net::{Client, ClientError, Timeouts};
-use crate::rule::{LONGEST_DELAY, Policy, Rule, rules_document};
+#[cfg(feature = "embedded")]
+use crate::rule::LONGEST_DELAY;
+use crate::rule::{Policy, Rule, rules_document};
 
 /// A runtime behind HTTP. Clones share their connections.
 #[derive(Debug, Clone)]
-pub struct HttpRuntime {
+pub(crate) struct HttpRuntime {
     base: String,
     token: Option<Token>,
     client: Client,
     /// For what a rule may delay.
-    #[cfg_attr(
-        not(feature = "embedded"),
-        expect(dead_code, reason = "only a proxy asks for answers")
-    )]
-    patient: Client,
+    #[cfg(feature = "embedded")]
+    pub(super) patient: Client,
+    #[cfg(feature = "embedded")]
+    pub(super) memory: Arc<Memory>,
+}
+
+/// What a proxy in front of a runtime elsewhere has to remember.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The traces that this process issued: one for each case of its run.
+    pub(super) traces: Mutex<HashMap<String, String>>,
+    /// Whether a session captures; that never changes.
+    pub(super) captures: Mutex<HashMap<String, bool>>,
 }
 
 impl HttpRuntime {
@@ -39,7 +56,10 @@ impl HttpRuntime {
             base: base.trim().trim_end_matches('/').to_owned(),
             token,
             client: client(Duration::ZERO),
+            #[cfg(feature = "embedded")]
             patient: client(LONGEST_DELAY),
+            #[cfg(feature = "embedded")]
+            memory: Arc::default(),
         }
     }
 
@@ -194,6 +214,11 @@ impl Runtime for HttpRuntime {
             Some(case) => Ok(case),
             None => Err(self.protocol("", "the closed session has no case")),
         }
+    }
+
+    #[cfg(feature = "embedded")]
+    fn oracle(&self) -> Arc<dyn Oracle> {
+        Arc::new(self.clone())
     }
 
     fn address(&self) -> &str {

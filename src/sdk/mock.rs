@@ -141,7 +141,7 @@ impl Mock {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Body`] for a body that can't be written as JSON.
+    /// [`SoftprobeError::Serialize`] for a body that can't be written as JSON.
     pub(crate) fn into_rule(
         self,
         place: &Place,
@@ -235,7 +235,10 @@ impl MockResponse {
                 self.response.body = value.to_string().into_bytes();
             }
             Some(Err(error)) => {
-                return Err(SoftprobeError::Body(serde::ser::Error::custom(error)));
+                return Err(SoftprobeError::Serialize {
+                    what: "the mock's body",
+                    source: serde::ser::Error::custom(error),
+                });
             }
         }
         Ok(self.response)

@@ -10,8 +10,7 @@ mod remote_oracle;
 mod session;
 mod softprobe;
 
-pub use case_file::read_case;
-pub use http_runtime::HttpRuntime;
+pub(crate) use http_runtime::HttpRuntime;
 pub use mock::{Mock, MockResponse};
 pub use module_session::ModuleSession;
 pub use session::SoftprobeSession;

@@ -1,7 +1,5 @@
 //! A runtime elsewhere, asked as Envoy's filter asks it: OTLP inject and traces.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,53 +9,24 @@ use super::http_runtime::HttpRuntime;
 use crate::base::http::{Direction, MISS_HEADER, Request, Response, Trace, is_hop_by_hop};
 use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 use crate::control::{
-    Action, Backend, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
+    Action, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
 use crate::net::random_trace;
 use crate::otlp::{decode, encode};
 use crate::rule::Answer;
 
-impl From<&HttpRuntime> for Backend {
-    fn from(runtime: &HttpRuntime) -> Self {
-        Self(Arc::new(RemoteOracle::new(runtime.clone())))
-    }
-}
-
 /// Sessions whose mode is remembered; beyond that they are asked for again.
 const MOST_MODES: usize = 1_000;
 
-/// A runtime behind HTTP, for a proxy to ask.
-struct RemoteOracle {
-    runtime: HttpRuntime,
-    /// The traces that this process issued: one for each case of its run.
-    traces: Mutex<HashMap<String, String>>,
-    /// Whether a session captures; that never changes.
-    captures: Mutex<HashMap<String, bool>>,
-}
-
-impl fmt::Debug for RemoteOracle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RemoteOracle").field(&self.runtime).finish()
-    }
-}
-
-impl RemoteOracle {
-    fn new(runtime: HttpRuntime) -> Self {
-        Self {
-            runtime,
-            traces: Mutex::default(),
-            captures: Mutex::default(),
-        }
-    }
-
+impl HttpRuntime {
     fn captures(&self, session: &str) -> Result<bool, SoftprobeError> {
-        if let Some(captures) = lock(&self.captures).get(session) {
+        if let Some(captures) = lock(&self.memory.captures).get(session) {
             return Ok(*captures);
         }
-        let stats = self.runtime.call(&Call::on(session, Action::Stats))?;
+        let stats = self.call(&Call::on(session, Action::Stats))?;
         let captures = stats["mode"] == Mode::Capture.name();
-        let mut known = lock(&self.captures);
+        let mut known = lock(&self.memory.captures);
         if known.len() >= MOST_MODES {
             known.clear();
         }
@@ -88,26 +57,25 @@ impl RemoteOracle {
             response: None,
             more,
         };
-        self.post("/v1/inject", &question.document())
+        self.send("/v1/inject", &question.document())
     }
 
-    fn post(&self, path: &str, document: &Value) -> Result<Told, SoftprobeError> {
-        let body =
-            encode(document).map_err(|error| self.runtime.protocol(path, error.to_string()))?;
-        let (response, url) = self.runtime.post(path, PROTOBUF, body)?;
+    fn send(&self, path: &str, document: &Value) -> Result<Told, SoftprobeError> {
+        let body = encode(document).map_err(|error| self.protocol(path, error.to_string()))?;
+        let (response, url) = self.post(path, PROTOBUF, body)?;
         Ok(Told { response, url })
     }
 
     /// The answer that a 200 carries.
     fn read_mock(&self, body: &[u8]) -> Result<Response, SoftprobeError> {
-        let wrong = |why: &str| {
-            self.runtime
-                .protocol("/v1/inject", format!("its answer {why}"))
-        };
+        let wrong = |why: &str| self.protocol("/v1/inject", format!("its answer {why}"));
         let document = decode(body).map_err(|why| wrong(&format!("does not parse: {why}")))?;
         let spans = read_spans(document).map_err(|why| wrong(&why.to_string()))?;
         let span = spans.first().ok_or_else(|| wrong("has no span"))?;
-        let captured = span.exchange.response().map_err(|why| wrong(&why))?;
+        let captured = span
+            .exchange
+            .response()
+            .map_err(|why| wrong(&why.to_string()))?;
         // Its headers are the runtime's to choose: nothing is dropped as from a capture.
         Ok(Response {
             status: captured.status,
@@ -152,18 +120,16 @@ impl Told {
     }
 }
 
-impl Oracle for RemoteOracle {
+impl Oracle for HttpRuntime {
     fn blocks(&self) -> bool {
         true
     }
 
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
-        let answer = self.runtime.call(&Call::Sessions)?;
+        let answer = self.call(&Call::Sessions)?;
         let sessions = answer["sessions"].as_array();
-        let sessions = sessions.ok_or_else(|| {
-            self.runtime
-                .protocol("/v1/sessions", "it lists no sessions")
-        });
+        let sessions =
+            sessions.ok_or_else(|| self.protocol("/v1/sessions", "it lists no sessions"));
         Ok(sessions?
             .iter()
             .filter_map(|session| session["sessionId"].as_str().map(str::to_owned))
@@ -171,11 +137,11 @@ impl Oracle for RemoteOracle {
     }
 
     fn issue_trace(&self, trace_id: &str, session: &str) {
-        lock(&self.traces).insert(trace_id.to_owned(), session.to_owned());
+        lock(&self.memory.traces).insert(trace_id.to_owned(), session.to_owned());
     }
 
     fn session_of_trace(&self, trace_id: &str) -> Option<String> {
-        lock(&self.traces).get(trace_id).cloned()
+        lock(&self.memory.traces).get(trace_id).cloned()
     }
 
     fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
@@ -206,7 +172,7 @@ impl Oracle for RemoteOracle {
     }
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {
-        let answer = self.post("/v1/traces", &recording.document())?;
+        let answer = self.send("/v1/traces", &recording.document())?;
         // A session that is gone takes nothing, though the contract's answer is that of success.
         match answer.response.status {
             200..300 if answer.refusal().is_none() => Ok(()),

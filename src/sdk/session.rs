@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::case_file::read_case;
 use super::mock::Mock;
 use crate::base::document::{Place, Problems};
-use crate::case::{CapturedHit, Case, Predicate};
+use crate::base::with_causes;
+use crate::case::{CapturedHit, Case, CaseLoadError, Predicate};
 use crate::control::{ControlError, Runtime, SessionStats};
-use crate::error::{CaseLoadError, SoftprobeError};
+use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule, mask_secret_headers};
 
 /// One session of a runtime. It may be shared between threads; dropping it closes it.
@@ -52,7 +52,7 @@ impl SoftprobeSession {
     ///
     /// [`SoftprobeError::CaseLoad`] names the file and the place in it.
     pub fn load_case_from_file(&self, path: impl AsRef<Path>) -> Result<(), SoftprobeError> {
-        self.load(Arc::new(read_case(path.as_ref())?))
+        self.load_case(Case::from_file(path)?)
     }
 
     /// Loads a case document into the session.
@@ -60,10 +60,10 @@ impl SoftprobeSession {
     /// # Errors
     ///
     /// [`SoftprobeError::CaseLoad`] names the place in the document.
-    pub fn load_case(&self, document: Value) -> Result<(), SoftprobeError> {
+    pub fn load_case_from_document(&self, document: Value) -> Result<(), SoftprobeError> {
         let case = Case::from_document(document)
             .map_err(|e| CaseLoadError::content(Path::new("<document>"), e))?;
-        self.load(Arc::new(case))
+        self.load_case(case)
     }
 
     /// Loads a case that has been read already.
@@ -71,7 +71,8 @@ impl SoftprobeSession {
     /// # Errors
     ///
     /// What the runtime refuses.
-    pub fn load(&self, case: Arc<Case>) -> Result<(), SoftprobeError> {
+    pub fn load_case(&self, case: impl Into<Arc<Case>>) -> Result<(), SoftprobeError> {
+        let case = case.into();
         let mut local = self.local();
         self.runtime.load_case(&self.id, &case)?;
         log::debug!("session {}: loaded case {}", self.id, case.id);
@@ -169,7 +170,11 @@ impl SoftprobeSession {
     ///
     /// What the runtime refuses.
     pub fn set_auth_fixtures(&self, fixtures: &impl Serialize) -> Result<(), SoftprobeError> {
-        let fixtures = serde_json::to_value(fixtures).map_err(SoftprobeError::Body)?;
+        let fixtures =
+            serde_json::to_value(fixtures).map_err(|source| SoftprobeError::Serialize {
+                what: "the auth fixtures",
+                source,
+            })?;
         self.runtime.set_auth_fixtures(&self.id, &fixtures)
     }
 
@@ -233,7 +238,11 @@ impl Drop for SoftprobeSession {
         match self.runtime.close(&self.id) {
             Ok(()) => log::debug!("session {}: closed", self.id),
             Err(error) if error.is_unknown_session() => {}
-            Err(error) => log::warn!("session {}: can't be closed: {error}", self.id),
+            Err(error) => log::warn!(
+                "session {}: can't be closed: {}",
+                self.id,
+                with_causes(&error)
+            ),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::http_runtime::HttpRuntime;
 use super::session::SoftprobeSession;
+#[cfg(feature = "embedded")]
+use crate::control::Oracle;
 use crate::control::{Mode, Runtime, Token};
 use crate::error::SoftprobeError;
 use crate::rule::Policy;
@@ -52,8 +54,13 @@ impl Softprobe {
 
     /// Any runtime.
     pub(crate) fn with_runtime(runtime: Arc<dyn Runtime>) -> Self {
-        crate::logging::init();
         Self { runtime }
+    }
+
+    /// The runtime as a proxy asks it.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn oracle(&self) -> Arc<dyn Oracle> {
+        self.runtime.oracle()
     }
 
     /// Opens a session.
@@ -66,12 +73,12 @@ impl Softprobe {
         self.start(mode, None)
     }
 
-    /// Opens a session that is under this policy from its first moment.
+    /// Opens a session that has this policy from its first moment.
     ///
     /// # Errors
     ///
     /// As [`start_session`](Self::start_session).
-    pub fn start_session_under(
+    pub fn start_session_with_policy(
         &self,
         mode: Mode,
         policy: &Policy,
@@ -148,8 +155,8 @@ impl SoftprobeBuilder {
         Softprobe::with_runtime(Arc::new(self.runtime()))
     }
 
-    /// The runtime alone, for a [proxy](crate::Proxy::start) in front of it.
-    pub fn runtime(self) -> HttpRuntime {
+    /// The runtime alone.
+    pub(crate) fn runtime(self) -> HttpRuntime {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
         let base = self
             .base_url

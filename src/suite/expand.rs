@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_expand_says_why() {
+    fn a_failed_expansion_says_why() {
         assert!(
             expanded("${GONE}")
                 .unwrap_err()

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn display_names_are_prefixes_for_several_files_and_never_twice() {
+    fn display_names_are_prefixes_for_several_files_and_never_repeated() {
         let named = |path: &str, shared| CaseToName {
             name: Some("smoke".to_owned()),
             shared,

@@ -1,4 +1,4 @@
-//! What a suite's text becomes, and every fault that is found in one.
+//! What a suite's text is read as, and every error that is found in it.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn hooks() -> Hooks {
         .assert_body("t.body", |_, _, _| Ok(vec![]))
 }
 
-/// Reads a suite: what it becomes as far as that goes, and its faults.
+/// Reads a suite; returns the suite, if the text could be read as one, and its errors.
 fn read(text: &str) -> (Option<Suite>, Vec<String>) {
     let context = context(&[("HOME_HOST", "api.example"), ("EMPTY", "")]);
     match Draft::parse(Path::new("s.yaml"), text, &context) {
@@ -41,7 +41,7 @@ fn fails(text: &str, wanted: &[&str]) {
     let (_, faults) = read(text);
     assert_eq!(faults.len(), wanted.len(), "{faults:#?}");
     for (fault, wanted) in faults.iter().zip(wanted) {
-        assert!(fault.contains(wanted), "{fault}\nlacks {wanted}");
+        assert!(fault.contains(wanted), "{fault}\ndoes not contain {wanted}");
     }
 }
 
@@ -53,7 +53,7 @@ fn passes(text: &str) -> Suite {
 }
 
 #[test]
-fn what_keeps_a_text_from_being_a_suite_is_told() {
+fn errors_that_make_a_suite_unreadable_are_reported() {
     for (text, wanted) in [
         ("name: s\nname: t\ncases: a", "duplicate"),
         ("cases: a", "s.yaml:1:1: `name` is missing"),
@@ -95,7 +95,7 @@ fn what_keeps_a_text_from_being_a_suite_is_told() {
 }
 
 #[test]
-fn what_a_setting_does_not_take_is_told_with_its_place() {
+fn an_invalid_setting_is_reported_with_its_place() {
     for (setting, wanted) in [
         (
             "request: { transform: t.body }",
@@ -195,7 +195,7 @@ fn what_a_setting_does_not_take_is_told_with_its_place() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_the_order_of_the_text() {
+fn all_errors_are_reported_at_once_in_text_order() {
     fails(
         "name: s\nhoks: []\ncases: a\nmocks:\n  - { match: { hostSufix: x } }\n  - { hook: t.gone, response: {} }\nassertions: { status: 99 }\n",
         &[
@@ -208,7 +208,7 @@ fn all_faults_are_told_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
-fn variables_are_expanded_and_text_counts_as_what_it_reads_as() {
+fn variables_are_expanded_and_text_is_read_as_numbers_and_booleans() {
     let suite = passes(
         "name: \"${NAME:-s}-${EMPTY:-e}\"\nenv: { WORD: w }\ncases: [ { path: \"${WORD}.json\", skip: \"false\" } ]\n\
          request: { timeoutMs: \"${MS:-100}\" }\n",
@@ -221,7 +221,7 @@ fn variables_are_expanded_and_text_counts_as_what_it_reads_as() {
 }
 
 #[test]
-fn overrides_replace_whole_and_mocks_merge_by_name() {
+fn overrides_replace_whole_fields_and_mocks_merge_by_name() {
     let suite = passes(
         "name: s\ncases:\n  - { path: a, overrides: { mocks: [ { name: one, response: { body: b } }, { name: three } ] } }\n  - b\n\
          mocks: [ { name: one }, { name: two } ]\nunused: fail\n",

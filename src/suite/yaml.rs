@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(position(&mocks.index(0).key("hook")), (4, 5));
         assert_eq!(position(&mocks.index(1).key("match")), (5, 16));
         assert_eq!(position(&mocks.index(1)), (5, 5));
-        // What is not there is reported at what should hold it.
+        // A missing value is reported at the place that should contain it.
         assert_eq!(position(&mocks.index(0).key("gone")), (3, 5));
     }
 

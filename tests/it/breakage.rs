@@ -1,8 +1,9 @@
-//! The sample with one thing broken at a time: exactly the right cases fail, with the right words.
+//! The sample with one thing broken at a time: exactly the right cases fail, and say why.
 
 use std::path::PathBuf;
 
-use softprobe::{Hooks, RequestChange};
+use softprobe::Hooks;
+use softprobe::hook::RequestChange;
 
 use crate::support::{Project, Run};
 
@@ -15,7 +16,7 @@ pub(crate) fn start(proxy: &str) -> std::io::Result<checkout::Checkout> {
     checkout::Checkout::start(0, Some(proxy))
 }
 
-/// The sample's hooks, or one of them broken.
+/// Returns the sample's hooks, plus a broken one if the environment asks for it.
 pub(crate) fn hooks() -> Hooks {
     match std::env::var("SOFTPROBE_TEST_HOOKS").as_deref() {
         Ok("failing") => checkout_hooks::hooks()
@@ -32,7 +33,7 @@ fn root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from)
 }
 
-/// A copy of the sample, one text in one of its files changed.
+/// Returns a copy of the sample in which one text in one file is replaced.
 pub(crate) fn sample(file: &str, from: &str, to: &str) -> Project {
     let project = Project::new();
     for folder in ["suites", "cases/checkout", "cases/fulfilment", "cases/auto"] {
@@ -57,7 +58,7 @@ fn run(project: &Project, args: &[&str], env: &[(&str, &str)]) -> Run {
     Run::of(&mut command)
 }
 
-/// Fails unless exactly these trials failed, and the words were said.
+/// Panics unless exactly these trials failed and the run printed all of these words.
 #[track_caller]
 fn exactly(run: &Run, failed: &[&str], words: &[&str]) {
     let results = run.results();
@@ -78,7 +79,7 @@ fn exactly(run: &Run, failed: &[&str], words: &[&str]) {
 }
 
 #[test]
-fn the_sample_passes_as_it_stands() {
+fn the_unchanged_sample_passes() {
     let run = run(&sample("", "", ""), &[], &[]);
     run.passes();
     exactly(&run, &[], &["9 passed"]);
@@ -122,7 +123,7 @@ fn a_renamed_field_fails_every_order() {
 }
 
 #[test]
-fn a_removed_mock_fails_though_the_application_swallows_the_miss() {
+fn a_removed_mock_fails_even_if_the_application_swallows_the_miss() {
     let file = "suites/checkout.suite.yaml";
     let mock = "    - name: notification\n      match: { hostSuffix: notifications.example }\n  assertions:";
     let project = sample(file, mock, "  assertions:");
@@ -158,7 +159,7 @@ fn a_renamed_field_in_a_capture_fails_that_case() {
 }
 
 #[test]
-fn a_hook_that_fails_or_panics_fails_its_case_alone() {
+fn a_hook_that_fails_or_panics_fails_only_its_case() {
     for (hooks, name, message) in [
         (
             "failing",
@@ -178,7 +179,7 @@ fn a_hook_that_fails_or_panics_fails_its_case_alone() {
 }
 
 #[test]
-fn a_mock_that_is_never_used_fails_under_unused_fail() {
+fn an_unused_mock_fails_under_unused_fail() {
     let file = "suites/fulfilment.suite.yaml";
     let extra = "mocks:\n  - { name: spare, match: { host: spare.example }, response: {} }\n";
     let project = sample(file, "mocks:\n", extra);

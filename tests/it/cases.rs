@@ -1,7 +1,7 @@
-//! Case files as they are really met: both dialects of OTLP JSON, and the quirks of captures.
+//! Case files as found in practice: both dialects of OTLP JSON, and the quirks of captures.
 
 use serde_json::{Value, json};
-use softprobe::{Case, Direction, Predicate, replayable_request};
+use softprobe::{Case, Direction, Predicate};
 
 use crate::support::{attribute, document, response_body, span};
 
@@ -14,25 +14,25 @@ fn spans(spans: &[Value]) -> Case {
 }
 
 #[test]
-fn an_envoy_capture_reads_as_it_was_meant() {
+fn an_envoy_capture_is_read_correctly() {
     let text = include_str!("../../cases/fulfilment/envoy-hello.case.json");
-    let case = Case::parse(text).unwrap();
-    // Both legs say outbound, in base64 ids; the first hop alone has the session header.
+    let case = text.parse::<Case>().unwrap();
+    // Both legs are labelled outbound, with base64 ids; only the first hop has the session header.
     let inbound = case.inbound().unwrap().unwrap();
     assert_eq!(inbound.request.to_string(), "GET 127.0.0.1:8082/hello");
     assert_eq!(inbound.span_id, "18a8ea057a59671e");
     assert_eq!(inbound.direction, Some(Direction::Inbound));
     let outbound: Vec<String> = case.outbound().map(|x| x.request.to_string()).collect();
     assert_eq!(outbound, ["GET fragments.example:8084/fragment"]);
-    // The inbound one is never a candidate for an outbound lookup.
+    // The inbound exchange is never a candidate for an outbound lookup.
     assert!(case.find(&Predicate::outbound()).is_ok());
-    let sent = replayable_request(inbound);
+    let sent = inbound.replayable_request();
     let names = sent.headers.names();
     assert_eq!(names, ["x-sp-num", "x-forwarded-proto", "accept"]);
 }
 
 #[test]
-fn a_hand_made_capture_of_a_masked_card_reads_as_it_was_meant() {
+fn a_hand_made_capture_of_a_masked_card_is_read_correctly() {
     let case = spans(&[
         json!({"spanId": "00aabbccddeeff01", "kind": 3, "attributes": [
             attribute("sp.span.type", "extract"), attribute("url.host", "api.stripe.com"),
@@ -50,8 +50,13 @@ fn a_hand_made_capture_of_a_masked_card_reads_as_it_was_meant() {
     assert_eq!(inbound.span_id, "00aabbccddeeff02");
     assert_eq!(inbound.response().unwrap().status, 200);
     assert_eq!(inbound.response().unwrap().body, None);
-    // Without Envoy's mark beside it the id is the application's own.
-    assert!(replayable_request(inbound).headers.contains("x-request-id"));
+    // Without Envoy's hop counter beside it, the request id is the application's own.
+    assert!(
+        inbound
+            .replayable_request()
+            .headers
+            .contains("x-request-id")
+    );
     assert!(
         case.find(&Predicate::outbound().host_suffix("stripe.com"))
             .is_ok()
@@ -138,7 +143,7 @@ fn bodies_are_text_unless_the_span_says_otherwise() {
 }
 
 #[test]
-fn the_inbound_exchange_is_the_ancestor_where_nothing_else_tells() {
+fn the_inbound_exchange_is_the_ancestor_if_nothing_else_identifies_it() {
     let bare = |id: &str, parent: &str, kind: u8| {
         json!({"spanId": id, "parentSpanId": parent, "kind": kind, "attributes": [
             attribute("sp.traffic.direction", "outbound"), attribute("http.request.method", "GET"),
@@ -170,7 +175,7 @@ fn the_inbound_exchange_is_the_ancestor_where_nothing_else_tells() {
 }
 
 #[test]
-fn every_field_of_a_predicate_decides() {
+fn every_field_of_a_predicate_has_its_effect() {
     let case = spans(&[
         span(1, "inbound", "POST shop.example/checkout", Some(200), &[]),
         span(
@@ -212,7 +217,7 @@ fn every_field_of_a_predicate_decides() {
 }
 
 #[test]
-fn only_spans_of_traffic_are_candidates_and_a_hit_needs_a_status() {
+fn only_traffic_spans_are_candidates_and_a_hit_needs_a_status() {
     let other = attribute("sp.span.type", "internal");
     let mut internal = span(1, "outbound", "GET a.example/", Some(200), &[]);
     internal["attributes"][1] = other;
@@ -260,7 +265,7 @@ fn size_guidance_warns_and_never_fails() {
 }
 
 #[test]
-fn captured_order_is_start_time_then_document_order() {
+fn captured_order_is_by_start_time_then_document_order() {
     let at = |id: u64, start: u64| {
         let mut span = span(id, "outbound", "GET a.example/", Some(200), &[]);
         span["startTimeUnixNano"] = start.into();

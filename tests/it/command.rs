@@ -1,4 +1,4 @@
-//! The real `softprobe` binary, for the tests.
+//! Runs the real `softprobe` binary in tests.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-/// The binary with these arguments, and nothing of the environment that whoever runs the tests has set.
+/// Returns the binary as a command with these arguments, without the settings that the tests
+/// inherited from their environment.
 pub(crate) fn softprobe(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_softprobe"));
     command
@@ -18,7 +19,7 @@ pub(crate) fn softprobe(args: &[&str]) -> Command {
     command
 }
 
-/// What a command printed, and how it ended.
+/// The output and exit code of a command.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: i32,
@@ -36,7 +37,7 @@ impl Output {
         }
     }
 
-    /// Fails unless the command ended with this code and printed every text.
+    /// Panics unless the command exited with this code and printed every one of these texts.
     #[track_caller]
     pub(crate) fn ends(&self, code: i32, texts: &[&str]) -> &Self {
         let all = format!("{}\n{}", self.stdout, self.stderr);
@@ -47,7 +48,8 @@ impl Output {
         self
     }
 
-    /// The one JSON document on standard output, its `exitCode` that of the process.
+    /// Returns the only JSON document on standard output. Panics unless its `exitCode`, `status`
+    /// and `error` agree with the exit code of the process.
     #[track_caller]
     pub(crate) fn document(&self) -> Value {
         let document: Value = serde_json::from_str(&self.stdout)
@@ -61,26 +63,26 @@ impl Output {
     }
 }
 
-/// Runs the command in a folder.
+/// Runs the binary in a folder.
 pub(crate) fn run_in(folder: &Path, args: &[&str]) -> Output {
     Output::of(softprobe(args).current_dir(folder))
 }
 
-/// Runs the command.
+/// Runs the binary in the current folder.
 pub(crate) fn run(args: &[&str]) -> Output {
     Output::of(&mut softprobe(args))
 }
 
-/// A `softprobe serve` or `softprobe proxy` process; it is stopped when this is dropped.
+/// A `softprobe serve` or `softprobe proxy` process; it is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// What the JSON document says that it listens at.
+    /// The JSON document that it printed on startup, with the addresses it listens at.
     pub(crate) said: Value,
 }
 
 impl Served {
-    /// The runtime and its proxy on free ports, with further arguments.
+    /// Starts the runtime and its proxy on free ports, with these further arguments.
     pub(crate) fn start(more: &[&str]) -> Self {
         Self::start_with(more, &[])
     }
@@ -104,7 +106,7 @@ impl Served {
             if stdout.read_line(&mut text).unwrap() == 0 {
                 let mut stderr = String::new();
                 child.stderr.unwrap().read_to_string(&mut stderr).unwrap();
-                panic!("it did not start: {text}{stderr}");
+                panic!("the process did not start: {text}{stderr}");
             }
         }
         Self {
@@ -132,7 +134,7 @@ impl Served {
         assert!(sent.success());
     }
 
-    /// Stops it; its exit code and what it printed meanwhile.
+    /// Stops the process; returns its exit code and what it printed in the meantime.
     pub(crate) fn stop(mut self) -> Output {
         self.signal("-TERM");
         self.wait()

@@ -1,4 +1,4 @@
-//! Commands on sessions, the doctor, completions, help: what they say, their JSON documents, their exit codes.
+//! The session commands, doctor, completions and help: output, JSON documents and exit codes.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,7 +8,7 @@ use crate::command::{Output, Served, run, run_in, softprobe};
 use crate::support::{Project, Stub, document, free_port, http, send, span};
 
 #[test]
-fn a_session_is_worked_on_from_the_shell() {
+fn a_session_is_controlled_from_the_shell() {
     let served = Served::start(&[]);
     let url = served.url();
     let project = Project::new();
@@ -81,7 +81,7 @@ fn a_session_is_worked_on_from_the_shell() {
     assert_eq!(stats["stats"]["strictMisses"], 2);
     in_session(&id, &["session", "stats"]).ends(0, &["\"strictMisses\": 2"]);
 
-    // What is wrong with a document is told with its place, before the runtime is asked.
+    // Errors in a document are reported with their place, before the runtime is called.
     project.write(
         "bad.json",
         "{\"rules\":[{\"when\":{\"hots\":\"a\"},\"then\":{\"action\":\"mok\"}}]}",
@@ -128,7 +128,7 @@ fn a_session_is_worked_on_from_the_shell() {
         (3, &json!("runtime_unreachable"))
     );
     run(&["session", "start", "--case-id", "x"]).ends(2, &["--case-id goes with --mode capture"]);
-    // A shell that evaluates this does not go on with the session of before.
+    // A shell that evaluates this output does not continue with the previous session.
     let failed = run(&[
         "session",
         "start",
@@ -149,7 +149,7 @@ fn a_session_is_worked_on_from_the_shell() {
 }
 
 #[test]
-fn a_capture_is_saved_here_or_there() {
+fn a_capture_is_saved_by_the_command_or_the_runtime() {
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("there");
     let served = Served::start(&["--captures", there.to_str().unwrap()]);
@@ -198,10 +198,11 @@ fn a_capture_is_saved_here_or_there() {
     close(&open, &["--save", "file/x.case.json"]).ends(5, &["file/x.case.json: can't be written"]);
     close(&open, &[]).ends(0, &["closed"]);
 
-    // What was captured is not lost by a word that is missing, and what it lacks is told.
+    // A missing flag does not lose a capture, and warnings say what the capture lacks.
     let upstream = Stub::start(|_| http(200, &[], "{}"));
     let record = |id: &str, form: &str| {
-        // Whoever calls the application names the session by a header, the application by what it passes on.
+        // The application's caller names the session in a header, the application in the tracestate
+        // that it passes on.
         let named = match form.starts_with('/') {
             true => format!("x-softprobe-session-id: {id}"),
             false => format!("tracestate: x-softprobe-session-id={id}"),
@@ -240,7 +241,7 @@ fn a_capture_is_saved_here_or_there() {
 }
 
 #[test]
-fn the_doctor_sees_whether_an_application_propagates() {
+fn the_doctor_checks_whether_an_application_propagates() {
     let free = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
     let listen = free.to_string();
     let app = |pass_on: &'static str| {
@@ -303,7 +304,7 @@ fn the_doctor_sees_whether_an_application_propagates() {
         0,
         &["unclear  propagation      no call of the application came by"],
     );
-    // What is inside TLS can't be seen, and is no fault.
+    // What is inside TLS can't be seen, which is not a fault.
     let tls = Stub::start(move |_| {
         let mut stream = std::net::TcpStream::connect(free).unwrap();
         let head = "CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n\r\n";
@@ -412,7 +413,7 @@ fn the_doctor_sees_whether_an_application_propagates() {
 }
 
 #[test]
-fn completions_help_and_arguments() {
+fn completions_help_and_argument_errors_are_printed() {
     for (shell, word) in [
         ("bash", "_softprobe()"),
         ("zsh", "#compdef softprobe"),
@@ -466,7 +467,7 @@ fn completions_help_and_arguments() {
 }
 
 #[test]
-fn blank_variables_are_unset_ones() {
+fn blank_variables_count_as_unset() {
     let (project, served) = (Project::new(), Served::start(&[]));
     let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
     project.write("a.case.json", document(&[inbound]).to_string());
@@ -498,7 +499,7 @@ fn blank_variables_are_unset_ones() {
 }
 
 #[test]
-fn a_proxy_needs_the_runtimes_token_from_the_start() {
+fn a_proxy_needs_the_runtimes_token_to_start() {
     let locked = Served::start_with(&[], &[("SOFTPROBE_API_TOKEN", "t")]);
     run(&[
         "proxy",

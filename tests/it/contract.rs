@@ -1,38 +1,39 @@
-//! The control API and what answers a call: in process, over HTTP, against `softprobe serve`, and with a
-//! proxy that asks it from elsewhere.
+//! The control API and how calls are answered: in process, over HTTP, with `softprobe serve`, and
+//! with a proxy that reaches it over HTTP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use softprobe::{
-    ControlServer, EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Policy, Predicate, Proxy,
-    Softprobe, SoftprobeBuilder, SoftprobeError,
+    ControlServer, EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
+    SoftprobeBuilder, SoftprobeError,
 };
 
 use crate::command::Served;
 use crate::support::{Stub, document, http, response_body, send, span};
 
-/// A way to reach a runtime, and a proxy in front of that.
+/// A way to reach a runtime, with a proxy in front of it.
 struct Way {
     name: &'static str,
     softprobe: Softprobe,
     proxy: SocketAddr,
-    /// Where its control API is, where it has one.
+    /// The address of its control API, if any.
     server: Option<SocketAddr>,
 }
 
-/// Runs a test over each way.
+/// Runs a test once for each way to reach a runtime.
 fn over_all(test: impl Fn(&Way)) {
     let runtime = EmbeddedRuntime::new();
-    let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
+    let embedded = Softprobe::embedded(&runtime);
+    let proxy = Proxy::start(&embedded).unwrap();
     test(&Way {
         name: "in process",
-        softprobe: Softprobe::embedded(&runtime),
+        softprobe: embedded,
         proxy: proxy.address(),
         server: None,
     });
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let server = ControlServer::start(&runtime).unwrap();
     test(&Way {
         name: "over HTTP",
         softprobe: at(&server.url()).build(),
@@ -46,11 +47,11 @@ fn over_all(test: impl Fn(&Way)) {
         proxy: served.proxy(),
         server: Some(served.address()),
     });
-    let remote = at(&served.url()).runtime();
-    let proxy = Proxy::start(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+    let remote = at(&served.url()).build();
+    let proxy = Proxy::start(&remote).unwrap();
     test(&Way {
         name: "a proxy elsewhere",
-        softprobe: at(&served.url()).build(),
+        softprobe: remote,
         proxy: proxy.address(),
         server: Some(served.address()),
     });
@@ -60,7 +61,7 @@ fn at(url: &str) -> SoftprobeBuilder {
     Softprobe::builder().base_url(url)
 }
 
-/// Runs a test that needs no proxy over each way.
+/// Runs a test that needs no proxy once for each way to reach a runtime.
 fn over_each(test: impl Fn(&Softprobe)) {
     over_all(|way| test(&way.softprobe));
 }
@@ -95,7 +96,7 @@ fn a_session_opens_and_closes_once() {
     over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let id = session.id().to_owned();
-        // 96 random bits are 16 characters of base64url at least.
+        // 96 random bits make at least 16 characters of base64url.
         assert!(id.starts_with("sess_") && id.len() >= 21, "{id}");
         session.close().unwrap();
         refused(softprobe.attach(&id).stats(), 404, "is open");
@@ -116,7 +117,7 @@ fn dropping_a_session_closes_it_and_dropping_an_attached_one_does_not() {
 }
 
 #[test]
-fn the_scoped_form_closes_whatever_its_closure_returns() {
+fn the_scoped_form_closes_its_session_whatever_its_closure_returns() {
     over_each(|softprobe| {
         let mut ids = Vec::new();
         let kept: Result<u8, SoftprobeError> = softprobe.with_session(Mode::Replay, |session| {
@@ -136,7 +137,7 @@ fn the_scoped_form_closes_whatever_its_closure_returns() {
 }
 
 #[test]
-fn mocks_are_merged_here_and_replaced_on_the_wire() {
+fn mocks_are_merged_locally_and_replaced_on_the_wire() {
     over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let mock = |host: &str| Mock::new(Predicate::outbound().host(host)).name(host);
@@ -151,7 +152,7 @@ fn mocks_are_merged_here_and_replaced_on_the_wire() {
 }
 
 #[test]
-fn a_rule_that_does_not_fit_is_refused_and_leaves_the_others() {
+fn an_invalid_rule_is_refused_and_the_others_remain() {
     over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         let good = || Mock::new(Predicate::outbound().host("a.example"));
@@ -200,7 +201,7 @@ fn a_case_is_looked_up_and_its_answer_becomes_a_mock() {
             session.find_in_case(&stripe),
             Err(SoftprobeError::NoCase)
         ));
-        session.load_case(payment_case()).unwrap();
+        session.load_case_from_document(payment_case()).unwrap();
         let hit = session.find_in_case(&stripe).unwrap();
         assert_eq!(
             (hit.response.status, hit.response.text().as_str()),
@@ -242,11 +243,11 @@ fn policies_and_auth_fixtures_are_checked() {
 }
 
 #[test]
-fn a_session_is_under_its_policy_from_its_first_moment() {
+fn a_session_is_under_its_policy_from_the_start() {
     over_all(|way| {
         let session = way
             .softprobe
-            .start_session_under(Mode::Replay, &Policy::strict())
+            .start_session_with_policy(Mode::Replay, &Policy::strict())
             .unwrap();
         let call = "GET http://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n";
         let answer = send(way.proxy, call);
@@ -283,8 +284,8 @@ fn binary_bodies_and_headers_survive_the_wire() {
 fn errors_keep_their_own_status_headers_and_body() {
     over_all(|way| {
         let session = way.softprobe.start_session(Mode::Replay).unwrap();
-        // Also those that a proxy could misread: a mock's, and that of no match; and one whose body is
-        // that of a refusal.
+        // These include the statuses that a proxy could misread, 200 for a mock and 404 for no
+        // match, and the body is that of a refusal.
         for status in [200, 400, 404, 418, 503] {
             session.clear_rules().unwrap();
             let body = json!({"error": {"code": "unknown_session", "message": "no"}});
@@ -305,7 +306,7 @@ fn errors_keep_their_own_status_headers_and_body() {
 }
 
 #[test]
-fn the_server_answers_as_its_table_says() {
+fn the_server_answers_as_documented() {
     over_all(|way| {
         if let Some(server) = way.server {
             answers_as_its_table_says(&way.softprobe, server);
@@ -417,7 +418,7 @@ fn once_is_spent_exactly_once_under_concurrency() {
 }
 
 #[test]
-fn an_exchange_whose_session_closes_meanwhile_is_refused() {
+fn an_exchange_whose_session_closes_midway_is_refused() {
     over_all(|way| {
         let capture = way.softprobe.start_session(Mode::Capture).unwrap();
         let id = capture.id().to_owned();
@@ -436,11 +437,11 @@ fn an_exchange_whose_session_closes_meanwhile_is_refused() {
 }
 
 #[test]
-fn a_call_that_fits_no_session_is_listed_in_all_of_them() {
+fn a_call_that_matches_no_session_is_listed_in_every_session() {
     over_all(|way| {
         let strict = || {
             way.softprobe
-                .start_session_under(Mode::Replay, &Policy::strict())
+                .start_session_with_policy(Mode::Replay, &Policy::strict())
                 .unwrap()
         };
         let (one, two) = (strict(), strict());
@@ -467,7 +468,7 @@ fn a_call_that_fits_no_session_is_listed_in_all_of_them() {
                 assert!(stats.calls.is_empty());
             }
         }
-        // With none open, nothing is forwarded: this proxy refuses.
+        // With no session open, nothing is forwarded: this proxy refuses calls.
         drop((one, two));
         let call = "GET http://a.example/p HTTP/1.1\r\nhost: a.example\r\n\r\n";
         assert!(
@@ -479,13 +480,13 @@ fn a_call_that_fits_no_session_is_listed_in_all_of_them() {
 }
 
 #[test]
-fn a_rules_delay_works_behind_every_proxy() {
+fn a_delay_in_a_rule_works_behind_a_remote_proxy() {
     let served = Served::start(&[]);
-    // Whoever asks waits for a delayed answer longer than for any other.
+    // The proxy's timeout does not cut short an answer that a rule delays.
     let remote = at(&served.url())
         .timeout(std::time::Duration::from_secs(2))
-        .runtime();
-    let proxy = Proxy::start(&remote, "127.0.0.1:0", Idle::Refuse).unwrap();
+        .build();
+    let proxy = Proxy::start(&remote).unwrap();
     let session = at(&served.url())
         .build()
         .start_session(Mode::Replay)
@@ -499,7 +500,7 @@ fn a_rules_delay_works_behind_every_proxy() {
 }
 
 #[test]
-fn a_runtime_that_is_too_slow_is_not_called_absent() {
+fn a_slow_runtime_is_not_reported_as_unreachable() {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let slow = crate::support::Stub::start(move |_| {

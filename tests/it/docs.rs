@@ -1,15 +1,15 @@
-//! The documentation's console sessions, run as they are shown, in a copy of the sample.
+//! Runs the documentation's console sessions as shown, in a copy of the sample.
 //!
-//! In a block, `$ ` starts a command and `> ` continues it; what follows is its output. `…` stands for any text of a
-//! line, a line of `…` alone for any lines. Ports that the pages name are replaced by free ones. Blocks whose
-//! first line is a comment with a path are files.
+//! In a block, `$ ` starts a command and `> ` continues it; what follows is its output. `…` matches
+//! any text within a line, and a line of only `…` matches any number of lines. Ports that the pages
+//! name are replaced by free ones. A block whose first line is a comment with a path is a file.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{Project, Stub, free_port, http};
 
-/// A command with the output that the page shows.
+/// A command and the output that the page shows for it.
 #[derive(Debug)]
 struct Step {
     command: String,
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from)
 }
 
-/// The steps of a page; its files are written into the project.
+/// Returns the steps of a page, and writes its files into the project.
 fn steps(page: &str, project: &Project) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines = page.lines();
@@ -58,7 +58,8 @@ fn steps(page: &str, project: &Project) -> Vec<Step> {
     steps
 }
 
-/// The line with one space for several, and one stroke of a table's rule: widths change with the ports.
+/// Collapses repeated spaces and repeated strokes of a table's rules, because widths change with
+/// the ports.
 fn narrow(line: &str) -> String {
     let mut narrow = String::new();
     for c in line.chars() {
@@ -69,7 +70,7 @@ fn narrow(line: &str) -> String {
     narrow
 }
 
-/// Whether a line is the one that is shown.
+/// Returns whether a line matches the one shown.
 fn line_fits(shown: &str, line: &str) -> bool {
     let (shown, line) = (&narrow(shown), narrow(line));
     let line = line.as_str();
@@ -95,7 +96,7 @@ fn fits(shown: &[String], lines: &[&str]) -> bool {
     }
 }
 
-/// A port that is free, for a server that is started in a moment.
+/// What the script prints before each step, to separate their outputs.
 const MARK: &str = "<<<step>>>";
 
 #[track_caller]
@@ -104,7 +105,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
         let mut version = Command::new(program);
         let there = version.arg("--version").stdout(Stdio::null()).status();
         if there.is_err() {
-            let why = format!("{program} is not installed, so that {name} is not run");
+            let why = format!("{program} is not installed, so {name} is not run");
             return crate::hookfiles::skipped(&why);
         }
     }
@@ -130,7 +131,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
     let page = std::fs::read_to_string(root().join(name)).unwrap();
     let steps = steps(&page, &project);
     assert!(!steps.is_empty(), "{name} shows no command");
-    // Where a command looks by itself is the port of somebody else here.
+    // The default addresses may belong to other programs here, so the commands get the free ports.
     let mut script = format!(
         "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\nsoftprobe() {{\n\
          case \"$1 $2\" in\n\
@@ -141,7 +142,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
     for step in &steps {
         let mut command = real(&step.command);
         if let Some(served) = command.strip_suffix(" &") {
-            // Its defaults are ports that others may have; and the next command finds it listening.
+            // Its default ports may be taken here, and the next command must find it listening.
             let mut served = served.replace("--proxy ", &format!("--proxy 127.0.0.1:{proxy} "));
             if !served.contains("--listen ") {
                 served += &format!(" --listen 127.0.0.1:{runtime}");
@@ -195,11 +196,11 @@ fn page_is_true(name: &str, programs: &[&str]) {
 }
 
 #[test]
-fn the_commands_page_is_true() {
+fn the_command_page_shows_real_output() {
     page_is_true("docs/command.md", &["bash", "curl"]);
 }
 
 #[test]
-fn the_hooks_page_is_true() {
+fn the_hooks_page_shows_real_output() {
     page_is_true("docs/hooks.md", &["bash", "python3", "node"]);
 }

@@ -1,5 +1,5 @@
-//! The proxy side of the runtime, held to an independent implementation of OTLP: a stand-in for Envoy's
-//! filter that speaks protobuf inject and traces.
+//! The runtime's interface to proxies, checked against an independent implementation of OTLP: a
+//! stand-in for Envoy's filter that speaks inject and traces in protobuf.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -63,7 +63,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The filter's two listeners in one: what the application sends, and what is sent to it, passes here.
+/// Starts the filter's two listeners in one: calls from the application and calls to it both pass
+/// through here.
 fn filter(runtime: SocketAddr) -> Stub {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     Stub::start(move |request: &Received| {
@@ -87,7 +88,7 @@ fn filter(runtime: SocketAddr) -> Stub {
             start_time_unix_nano: 1_776_927_363_150_714_000 + number,
             attributes: vec![
                 text("sp.service.name", "shop"),
-                // Both legs are labelled so.
+                // Both legs are labelled outbound.
                 text("sp.traffic.direction", "outbound"),
                 text("sp.span.type", "inject"),
                 text("sp.session.id", &session),
@@ -148,7 +149,7 @@ fn filter(runtime: SocketAddr) -> Stub {
     })
 }
 
-/// The mock in an inject answer, as the filter sends it on.
+/// Returns the mock in an inject answer, as the filter sends it on.
 fn mock(answer: &Answer) -> Vec<u8> {
     assert_eq!(answer.header("content-type"), ["application/x-protobuf"]);
     let data = TracesData::decode(answer.body.as_slice()).unwrap();
@@ -181,7 +182,7 @@ fn mock(answer: &Answer) -> Vec<u8> {
     http(u16::try_from(status).unwrap(), &headers, body)
 }
 
-/// An application that asks its upstream through the filter, and wraps what it gets.
+/// Starts an application that calls its upstream through the filter and wraps the answer.
 fn shop(filter: SocketAddr, upstream: String) -> Stub {
     Stub::start(move |request| {
         let trace = request.header("tracestate").unwrap_or_default();
@@ -240,7 +241,7 @@ fn a_stand_in_for_envoys_filter_captures_and_replays() {
         .ends(0, &["→ ", "/order", "/v1/price"]);
     assert_eq!(upstream.received().len(), 1);
 
-    // The upstream is gone: the capture answers for it, through the same filter.
+    // The upstream is gone: the capture answers instead, through the same filter.
     drop(upstream);
     project.write(
         "s.suite.yaml",
@@ -258,7 +259,7 @@ fn a_stand_in_for_envoys_filter_captures_and_replays() {
     ];
     run_in(project.path(), &args).ends(0, &["test s::order ... ok"]);
 
-    // Without the mock the strict policy's miss reaches the application, and fails the case.
+    // Without the mock, the strict policy's miss reaches the application and fails the case.
     project.write(
         "s.suite.yaml",
         "name: s\ncases: order.case.json\npolicy: { externalHttp: strict }\n",
@@ -308,7 +309,7 @@ fn session(server: SocketAddr, rules: &Value) -> String {
 }
 
 #[test]
-fn inject_answers_as_its_table_says() {
+fn inject_answers_as_documented() {
     let served = Served::start(&[]);
     let server = served.address();
     let mock =
@@ -354,7 +355,7 @@ fn inject_answers_as_its_table_says() {
         json!({"action": "error", "error": {"status": 503, "body": "down"}}),
     ));
     assert_eq!((answer.status, answer.text().as_str()), (503, "down"));
-    // 200 and 404 would be misread: they travel as mocks.
+    // 200 and 404 would be misread, so they travel as mocks.
     for status in [200, 404] {
         let answer = ask(&mock(
             json!({"action": "error", "error": {"status": status}}),
@@ -395,7 +396,7 @@ fn inject_answers_as_its_table_says() {
 }
 
 #[test]
-fn accept_decides_what_an_answer_is_written_in() {
+fn the_accept_header_decides_the_format_of_an_answer() {
     let served = Served::start(&[]);
     let server = served.address();
     let rules = json!([{"then": {"action": "mock", "response": {"body": "hi"}}}]);
@@ -430,7 +431,7 @@ fn accept_decides_what_an_answer_is_written_in() {
         let answer = post(server, "/v1/inject", &format!("{content}{accept}"), sent);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("content-type"), [wanted], "{content}{accept}");
-        // The independent implementation reads either.
+        // The independent implementation reads both.
         let data: TracesData = match wanted {
             "application/json" => serde_json::from_slice(&answer.body).unwrap(),
             _ => TracesData::decode(answer.body.as_slice()).unwrap(),
@@ -441,7 +442,7 @@ fn accept_decides_what_an_answer_is_written_in() {
 }
 
 #[test]
-fn what_does_not_parse_is_a_400_that_says_where() {
+fn an_unreadable_body_is_a_400_that_says_where() {
     let served = Served::start(&[]);
     let server = served.address();
     let mut broken = inject(question("sess_x"));
@@ -496,7 +497,7 @@ fn what_does_not_parse_is_a_400_that_says_where() {
     }
 }
 
-/// A document in which every field of every message has something to say.
+/// Returns a document in which every field of every message is set.
 fn full() -> TracesData {
     let attributes = vec![
         text("text", "é"),
@@ -579,9 +580,9 @@ fn full() -> TracesData {
 }
 
 #[test]
-fn every_field_survives_the_way_through_protobuf_and_json() {
-    // Protobuf in, through a capture, and out by export: the independent implementation wrote the one
-    // and reads the other.
+fn every_field_survives_a_round_trip_through_protobuf_and_json() {
+    // Protobuf goes in, through a capture, and out by export: the independent implementation writes
+    // what goes in and reads what comes out.
     let served = Served::start(&[]);
     let server = served.address();
     let started = post(server, "/v1/sessions", "", b"{\"mode\":\"capture\"}").json();
@@ -619,7 +620,7 @@ fn every_field_survives_the_way_through_protobuf_and_json() {
             "http/json" => serde_json::from_slice(&received.body).unwrap(),
             _ => TracesData::decode(received.body.as_slice()).unwrap(),
         };
-        // A case groups spans by resource and scope; it has no place for the schema URLs of those.
+        // A case groups spans by resource and scope; it has no place for their schema URLs.
         got.resource_spans[0].schema_url = sent.resource_spans[0].schema_url.clone();
         let scope = &mut got.resource_spans[0].scope_spans[0];
         scope.schema_url = sent.resource_spans[0].scope_spans[0].schema_url.clone();
@@ -628,7 +629,7 @@ fn every_field_survives_the_way_through_protobuf_and_json() {
 }
 
 #[test]
-fn a_case_in_either_dialect_is_exported_and_what_a_collector_refuses_is_told() {
+fn a_case_in_either_dialect_is_exported_and_a_refusal_is_reported() {
     let project = Project::new();
     let odd = span(
         1,
@@ -694,7 +695,7 @@ fn a_case_in_either_dialect_is_exported_and_what_a_collector_refuses_is_told() {
         5,
         &["bad.case.json: traces[0].resourceSpans[0].scopeSpans[0].spans[0].spanId: expected 8 bytes"],
     );
-    // Nothing was sent of the good one either.
+    // Nothing of the valid case was sent either.
     assert_eq!(collector.received().len(), 1);
     run_in(
         project.path(),
@@ -716,7 +717,7 @@ fn a_case_in_either_dialect_is_exported_and_what_a_collector_refuses_is_told() {
 }
 
 #[test]
-fn what_a_collector_rejects_is_not_called_sent() {
+fn spans_that_a_collector_rejects_are_not_reported_as_sent() {
     let project = Project::new();
     let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
     project.write("a.case.json", document(&[inbound]).to_string());

@@ -14,7 +14,7 @@ fn validated(args: &[&str], files: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn validation_tells_every_error_of_a_file_at_once() {
+fn validation_reports_every_error_in_a_file_at_once() {
     let case = json!({
         "version": "2.0.0", "mode": "reply", "traces": [{"resourceSpans": [{"scopeSpans": [{"spans": [
             {"startTimeUnixNano": "x", "attributes": [
@@ -201,7 +201,7 @@ fn a_case_is_shown_as_a_table() {
 }
 
 #[test]
-fn a_first_suite_is_written_that_validates_and_passes() {
+fn suite_init_writes_a_suite_that_validates_and_passes() {
     let project = Project::new();
     let inbound = |n: u64, path: &str| {
         span(
@@ -250,7 +250,8 @@ fn a_first_suite_is_written_that_validates_and_passes() {
         &["s/first.suite.yaml: is there already; --force replaces it"],
     );
     run_in(project.path(), &[&args[..], &["--force"]].concat()).ends(0, &["wrote"]);
-    // It passes against an application that behaves as captured, and fails against one that calls less.
+    // It passes against an application that behaves as captured, and fails against one that makes
+    // fewer calls.
     let passes = |calls: &Value, code: i32| {
         let calls = calls.to_string();
         let args = ["--suite", "s/first.suite.yaml"];
@@ -267,7 +268,7 @@ fn a_first_suite_is_written_that_validates_and_passes() {
     )
     .document();
     assert!(printed["suite"].as_str().unwrap().contains("name: first\n"));
-    // What a capture can't answer is said, and stays valid.
+    // The suite notes what a capture can't answer, and is still valid.
     project.write(
         "c/two.case.json",
         document(&[inbound(1, "/"), span_without_status()]).to_string(),
@@ -306,7 +307,7 @@ fn a_first_suite_is_written_that_validates_and_passes() {
 }
 
 #[test]
-fn two_sets_of_captures_are_told_apart() {
+fn two_sets_of_captures_are_compared() {
     let project = Project::new();
     let header = |value: &str| attribute("http.response.header.x-tier", value);
     let date = |value: &str| attribute("http.response.header.date", value);
@@ -392,7 +393,7 @@ fn two_sets_of_captures_are_told_apart() {
         "old/a.case.json",
     ];
     run_in(project.path(), &same).ends(0, &["nothing differs"]);
-    // One case on either side is a pair whatever it is called.
+    // If each side has one case, the two are compared whatever their names.
     let pair = [
         "suite",
         "diff",
@@ -463,7 +464,7 @@ fn secrets_are_scrubbed_in_place() {
     assert_eq!(
         read("one.case.json"),
         one.to_string(),
-        "--check writes nothing"
+        "--check must not write anything"
     );
     let document = run_in(
         project.path(),
@@ -511,7 +512,7 @@ fn secrets_are_scrubbed_in_place() {
     project.write("no.case.json", "{}");
     run_in(project.path(), &["scrub", "*.case.json"])
         .ends(5, &["no.case.json: `version` is missing"]);
-    // Another key, other placeholders.
+    // A different key makes different placeholders.
     project.write("two.case.json", document_with("k@example.com"));
     run_in(project.path(), &["scrub", "two.case.json"]).ends(0, &[]);
     let without = read("two.case.json");
@@ -537,7 +538,7 @@ fn document_with(body: &str) -> String {
 }
 
 #[test]
-fn a_generated_suite_fits_what_lookups_find() {
+fn a_generated_suite_matches_what_lookups_find() {
     let project = Project::new();
     let out = |n, call: &str, status| span(n, "outbound", call, status, &[]);
     let spans = [
@@ -570,7 +571,7 @@ fn a_generated_suite_fits_what_lookups_find() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    // It is found from anywhere.
+    // The suite finds its case from any folder.
     let suite = project.path().join("deep/down/all.suite.yaml");
     crate::command::run(&["suite", "validate", suite.to_str().unwrap()])
         .ends(0, &["1 suite with 1 case file"]);
@@ -613,7 +614,7 @@ fn suites_are_validated_with_their_cases() {
 }
 
 #[test]
-fn captures_that_differ_in_what_can_not_be_compared_differ_all_the_same() {
+fn captures_without_a_status_can_still_differ() {
     let project = Project::new();
     let with = |scheme: &str, body: &str| {
         let more = [attribute("url.scheme", scheme), response_body(body)];
@@ -666,7 +667,7 @@ fn scrubbing_touches_nothing_else() {
     run_in(project.path(), &["scrub", "marked.case.json"]).ends(0, &["rewrote 1 of 1 file"]);
     let clean = std::fs::read_to_string(&path).unwrap();
     assert_eq!(clean.replace(placeholder, "tok-1"), marked);
-    // A reader keeps but one of two members of a name.
+    // A JSON reader keeps only one of two members with the same name.
     let twice = text.replace("\"f\": 1.10", "\"f\": \"a@b.example\", \"f\": 1");
     let path = project.write("twice.case.json", &twice);
     run_in(project.path(), &["scrub", "twice.case.json"])

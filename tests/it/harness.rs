@@ -1,4 +1,4 @@
-//! The runner as a process: libtest's flags, exit codes, reports, signals, other runtimes.
+//! The runner as a process: libtest's flags, exit codes, reports, signals, remote runtimes.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Command;
@@ -9,7 +9,8 @@ use softprobe::{ControlServer, EmbeddedRuntime};
 
 use crate::support::{LIMIT, Project, Run, Stub, attribute, document, http, response_body, span};
 
-/// A project of three cases, `one`, `two` and `bad`, of which the last fails; `off` is ignored.
+/// A project with the cases `one`, `two` and `bad`, of which the last fails, and `off`, which is
+/// ignored.
 struct Three {
     project: Project,
     app: Stub,
@@ -48,7 +49,7 @@ impl Three {
         self.project.against(&self.app, args)
     }
 
-    /// The trials that ran, `ignored` ones left out.
+    /// Returns the names of the trials that ran, without the ignored ones.
     fn ran(&self, args: &[&str]) -> Vec<String> {
         let results = self.run(args).results();
         let ran = results
@@ -95,7 +96,7 @@ fn an_exact_name_opens_no_other_case() {
         "s.suite.yaml",
         "name: s\ncases: [ \"c/*.case.json\", \"gone/*.json\" ]\n",
     );
-    // A walk would find that the second glob matches nothing.
+    // Expanding the globs would show that the second one matches nothing.
     three.run(&["--exact", "s::one"]).passes();
     three
         .run(&["one"])
@@ -197,7 +198,7 @@ fn the_other_flags_of_libtest_work() {
 }
 
 #[test]
-fn lists_are_libtests() {
+fn lists_look_like_those_of_libtest() {
     let three = Three::new();
     let pretty = three.run(&["--list"]);
     assert_eq!(
@@ -222,7 +223,7 @@ fn lists_are_libtests() {
 }
 
 #[test]
-fn json_events_are_json_with_any_bytes_in_them() {
+fn json_events_are_valid_json_whatever_bytes_they_contain() {
     let three = Three::new();
     let run = three.run(&[
         "--format",
@@ -277,7 +278,7 @@ fn junit_tells_failures_errors_and_skips_apart() {
 }
 
 #[test]
-fn a_failure_is_read_once() {
+fn a_failure_report_explains_the_failure() {
     let three = Three::new();
     let run = three.run(&["bad"]);
     run.fails(&[
@@ -299,7 +300,7 @@ fn a_failure_is_read_once() {
 }
 
 #[test]
-fn what_keeps_a_run_from_starting_is_loud() {
+fn errors_that_prevent_a_run_are_reported() {
     let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
     let mut none = project.command(&[], &[]);
     none.env_remove("SOFTPROBE_TEST_SUITES");
@@ -335,9 +336,9 @@ fn what_keeps_a_run_from_starting_is_loud() {
 }
 
 #[test]
-fn a_runtime_elsewhere_serves_the_sessions() {
+fn a_remote_runtime_serves_the_sessions() {
     let runtime = EmbeddedRuntime::new();
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let server = ControlServer::start(&runtime).unwrap();
     let three = Three::new();
     let run = three.run(&["one", "--runtime-url", &server.url()]);
     assert!(
@@ -349,7 +350,7 @@ fn a_runtime_elsewhere_serves_the_sessions() {
     );
     assert!(
         runtime.open_sessions().is_empty(),
-        "every session is closed"
+        "a session is still open"
     );
     three
         .run(&["one", "--runtime-url", "http://127.0.0.1:1"])
@@ -382,7 +383,7 @@ fn answers_are_decoded_before_they_are_compared() {
         .fails(&["expected  200\n    actual    302"]);
 }
 
-/// An application that tells when it is asked and never answers.
+/// Returns an application that signals when a request arrives, and answers only once released.
 fn held() -> (Stub, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (asked, is_asked) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -400,7 +401,7 @@ fn held() -> (Stub, mpsc::Receiver<()>, mpsc::Sender<()>) {
 
 #[test]
 fn an_interrupt_closes_sessions_and_exits_with_its_code() {
-    // Either waits a while for the request that hangs, so that they had better wait together.
+    // Each waits a while for the hanging request, so they wait at the same time.
     std::thread::scope(|scope| {
         scope.spawn(|| signalled("-INT", 130));
         scope.spawn(|| signalled("-TERM", 143));
@@ -409,7 +410,7 @@ fn an_interrupt_closes_sessions_and_exits_with_its_code() {
 
 fn signalled(signal: &str, code: i32) {
     let runtime = EmbeddedRuntime::new();
-    let server = ControlServer::start(&runtime, "127.0.0.1:0").unwrap();
+    let server = ControlServer::start(&runtime).unwrap();
     let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
     let (app, is_asked, release) = held();
     let args = ["--app-url", &app.url(), "--runtime-url", &server.url()];
@@ -434,13 +435,13 @@ fn signalled(signal: &str, code: i32) {
     assert!(stderr.contains("interrupted"), "{stderr}");
     assert!(
         runtime.open_sessions().is_empty(),
-        "every session is closed"
+        "a session is still open"
     );
     release.send(()).unwrap();
 }
 
 #[test]
-fn a_proxy_can_listen_where_it_is_told() {
+fn a_proxy_can_listen_at_a_given_address() {
     let project = Project::with_answer(
         200,
         "\"mocked\"",
@@ -473,8 +474,8 @@ fn a_proxy_can_listen_where_it_is_told() {
 }
 
 #[test]
-fn a_binary_answers_nextests_questions() {
-    // Two lists, then one name at a time, each in a process of its own.
+fn a_test_binary_works_under_nextest() {
+    // nextest asks for two lists, then runs one name at a time, each in its own process.
     let three = Three::new();
     let all = three.run(&["--list", "--format", "terse"]);
     let ignored = three.run(&["--list", "--format", "terse", "--ignored"]);

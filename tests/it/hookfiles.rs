@@ -1,4 +1,4 @@
-//! Hooks of other languages, with real Python and real Node where they are installed.
+//! Hooks in other languages, run by real Python and Node if they are installed.
 
 use std::process::Command;
 
@@ -7,25 +7,25 @@ use serde_json::json;
 use crate::command::{Output, run_in, softprobe};
 use crate::support::{Project, Stub, attribute, document, http, response_body, span};
 
-/// Whether a program is there; where it is not, the test says so loudly and proves nothing.
+/// Returns whether a program is installed; if not, prints that its test is skipped.
 fn is_there(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok();
     if !there {
         skipped(&format!(
-            "{program} is not installed, so that its hooks are not tested"
+            "{program} is not installed, so its hooks are not tested"
         ));
     }
     there
 }
 
-/// Past libtest's capture, which would keep it to itself.
+/// Prints why a test is skipped. Bypasses libtest's capture, which would hide the message.
 pub(crate) fn skipped(why: &str) {
     use std::io::Write as _;
     let line = format!("SKIPPED: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// Whether the machine's Node loads TypeScript, with a flag or without.
+/// Returns whether the machine's Node loads TypeScript, with or without a flag.
 fn node_strips_types() -> bool {
     let output = Command::new("node").arg("--version").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -38,8 +38,8 @@ fn node_strips_types() -> bool {
     version >= (22, 6)
 }
 
-/// A case of an order with a masked card that asks `pay.example`, and an application that insists on a real
-/// one and returns what it was paid.
+/// Returns a project whose case is an order with a masked card and a call to `pay.example`, and an
+/// application that accepts only the unmasked card and returns the request it got.
 fn shop() -> (Project, Stub) {
     let project = Project::new();
     let sent = |text: &str| attribute("http.request.body", text);
@@ -151,7 +151,7 @@ fn python_hooks_of_each_kind_run() {
     project.write("suites/a.suite.yaml", suite("hooks/shop.py", names));
     let passed = run_suite(&project, &app, &[]);
     passed.ends(0, &["test s::order ... ok"]);
-    // What hooks print is the user's, on standard error; nothing is left beside them.
+    // What hooks print goes to standard error, and no file is left beside them.
     assert!(
         passed.stderr.contains("loading says hello\n") && passed.stderr.contains("to the user")
     );
@@ -164,7 +164,7 @@ fn python_hooks_of_each_kind_run() {
         &["suite", "validate", "suites/a.suite.yaml"],
     )
     .ends(0, &["no error"]);
-    // A mock's hook that changes its response is seen by the application's call.
+    // Unknown hooks are reported together with the registered ones.
     let names = [
         "shop.unmask_card",
         "shop.gone",
@@ -181,7 +181,7 @@ fn python_hooks_of_each_kind_run() {
             "registered: `shop.fresh` (any kind), `shop.headers` (any kind), `shop.totals` (any kind), `shop.unmask_card` (any kind)",
         ],
     );
-    // Without the file in the suite, by the flag, for the test target's runner as well.
+    // The flag loads a file that the suite does not name, for the test target's runner as well.
     project.write(
         "suites/a.suite.yaml",
         suite(
@@ -213,12 +213,12 @@ fn python_hooks_of_each_kind_run() {
 }
 
 #[test]
-fn a_python_hook_that_fails_fails_its_case_alone() {
+fn a_failing_python_hook_fails_only_its_case() {
     if !is_there("python3") {
         return;
     }
     let (project, app) = shop();
-    // Each file stands for one way to fail, and one run has them all.
+    // Each file fails in one way, and one run covers them all.
     let hooks = [
         (
             "def ok(**_): pass\ndef issues(**_):\n    raise KeyError('card')\n",
@@ -294,7 +294,7 @@ fn a_python_hook_that_fails_fails_its_case_alone() {
 }
 
 #[test]
-fn a_crash_fails_the_cases_that_needed_the_process_and_no_other() {
+fn a_crash_fails_only_the_cases_that_needed_the_process() {
     if !is_there("python3") {
         return;
     }
@@ -320,7 +320,7 @@ fn a_crash_fails_the_cases_that_needed_the_process_and_no_other() {
             "the body assert hook `hooks.crash` failed: the process of the Python hooks ended: exit status: 9; it said:\nOuch: the disk is gone",
         ],
     );
-    // A hook that does not answer in its time fails its case; the run does not hang.
+    // A hook that does not answer in time fails its case; the run does not hang.
     project.write(
         "hooks.py",
         "import threading\ndef crash(**_):\n    threading.Event().wait()\n",
@@ -332,12 +332,12 @@ fn a_crash_fails_the_cases_that_needed_the_process_and_no_other() {
 }
 
 #[test]
-fn calls_of_hooks_are_answered_out_of_order() {
+fn hook_calls_can_be_answered_out_of_order() {
     if !is_there("python3") {
         return;
     }
     let (project, app) = shop();
-    // Each of the two waits for the other: one after the other, neither would end.
+    // The two hooks wait for each other: called one after the other, neither would return.
     project.write(
         "both.py",
         "import threading\nmeet = threading.Barrier(2)\ndef a(**_):\n    meet.wait(50)\ndef b(**_):\n    meet.wait(50)\n",
@@ -399,7 +399,7 @@ fn javascript_hooks_of_each_kind_run() {
     assert!(
         passed.stderr.contains("loading says hello\n") && passed.stderr.contains("to the user")
     );
-    // CommonJS, by the name that most projects use.
+    // CommonJS, with the file extension that most projects use.
     project.write(
         "shop.js",
         "module.exports = { ok: () => null, bad() { throw new TypeError('no card'); } };\n",
@@ -424,7 +424,7 @@ fn javascript_hooks_of_each_kind_run() {
 }
 
 #[test]
-fn typescript_loads_where_node_strips_types_and_is_told_of_elsewhere() {
+fn typescript_loads_if_node_strips_types_and_is_reported_otherwise() {
     if !is_there("node") {
         return;
     }
@@ -447,7 +447,7 @@ fn typescript_loads_where_node_strips_types_and_is_told_of_elsewhere() {
     if node_strips_types() {
         run.ends(0, &["test s::order ... ok"]);
     } else {
-        skipped("this Node does not strip types, so that TypeScript's error alone is tested");
+        skipped("this Node does not strip types, so only TypeScript's error is tested");
         run.ends(
             5,
             &[
@@ -459,7 +459,7 @@ fn typescript_loads_where_node_strips_types_and_is_told_of_elsewhere() {
 }
 
 #[test]
-fn a_language_that_is_not_installed_is_told_of() {
+fn a_language_that_is_not_installed_is_reported() {
     let (project, app) = shop();
     project.write("shop.py", "def ok(**_): pass\n");
     project.write("shop.mjs", "export const ok = () => null;\n");
@@ -482,7 +482,7 @@ fn a_language_that_is_not_installed_is_told_of() {
         ],
     );
     if is_there("python3") && is_there("node") {
-        // Two languages at once; a name that both have is ambiguous.
+        // Two languages at once: a name that both define is ambiguous.
         run_suite(&project, &app, &[]).ends(
             5,
             &["2 request hooks are registered by the name shop.ok; give their files"],
@@ -491,7 +491,7 @@ fn a_language_that_is_not_installed_is_told_of() {
 }
 
 #[test]
-fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
+fn a_misbehaving_hook_is_not_mistaken_for_an_answer() {
     if !is_there("python3") || !is_there("node") {
         return;
     }
@@ -531,7 +531,7 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
         run.ends(20, &[&failed, message]);
         std::fs::remove_file(project.path().join(format!("suites/{n}.suite.yaml"))).unwrap();
     }
-    // What is written past the hook's own output does not swallow the reply.
+    // Writing directly to the process's standard output does not swallow the reply.
     project.write(
         "odd.mjs",
         "import { writeSync } from 'node:fs';\nexport const check = () => { writeSync(1, 'partial '); return [{ path: '$', reason: 'told' }]; };\n",
@@ -540,7 +540,7 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
     let run = run_suite(&project, &app, &[]);
     run.ends(20, &["hook `odd.check`: told"]);
     assert!(run.stderr.contains("partial "), "{}", run.stderr);
-    // What blocks its process is named, and holds up nothing else.
+    // A hook that blocks its process is named, and holds up nothing else.
     project.write("odd.mjs", "export const check = () => { for (;;); };\n");
     let twice = "cases: [ { path: ../cases/order.case.json, name: a }, { path: ../cases/order.case.json, name: b } ]";
     project.write(
@@ -557,7 +557,7 @@ fn what_a_hook_does_to_its_process_does_not_pass_for_an_answer() {
 }
 
 #[test]
-fn a_body_that_a_hook_gives_as_bytes_keeps_its_encoding() {
+fn a_body_that_a_hook_returns_as_bytes_keeps_its_encoding() {
     if !is_there("python3") {
         return;
     }

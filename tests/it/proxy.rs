@@ -1,13 +1,14 @@
-//! The proxy over real sockets: its forms, correlation, what it forwards.
+//! The proxy over real sockets: its forms, correlation and forwarding.
 
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
+use softprobe::control::{OnMiss, PolicyMode};
 use softprobe::{
-    EmbeddedRuntime, Idle, Mock, MockResponse, Mode, OnMiss, Policy, PolicyMode, Predicate, Proxy,
-    Softprobe, SoftprobeSession,
+    EmbeddedRuntime, Idle, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
+    SoftprobeSession,
 };
 
 use crate::support::{Answer, LIMIT, Stub, eventually, http, read_answer, send};
@@ -20,11 +21,11 @@ struct World {
 impl World {
     fn new() -> Self {
         let runtime = EmbeddedRuntime::new();
-        let proxy = Proxy::start(&runtime, "127.0.0.1:0", Idle::Refuse).unwrap();
+        let proxy = Proxy::start(&Softprobe::embedded(&runtime)).unwrap();
         Self { runtime, proxy }
     }
 
-    /// A strict session whose every call is answered with its name.
+    /// Starts a strict session in which calls to `mock.example` are answered with its name.
     fn session(&self, name: &str) -> SoftprobeSession {
         let session = Softprobe::embedded(&self.runtime)
             .start_session(Mode::Replay)
@@ -43,10 +44,10 @@ impl World {
 }
 
 #[test]
-fn a_call_finds_its_session_in_each_of_the_five_ways() {
+fn a_call_finds_its_session_in_each_of_five_ways() {
     let world = World::new();
     let one = world.session("one");
-    // Exactly one is open.
+    // Exactly one session is open.
     assert_eq!(world.get("").text(), "one");
     let two = world.session("two");
     world
@@ -62,7 +63,7 @@ fn a_call_finds_its_session_in_each_of_the_five_ways() {
         format!("tracestate: vendor=1\r\ntracestate: sp={},3\r\n", two.id()),
         format!("proxy-authorization: Basic {encoded}\r\n"),
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n".to_owned(),
-        // The header decides before the tracestate.
+        // The header takes precedence over the tracestate.
         format!(
             "x-softprobe-session-id: {}\r\ntracestate: x-softprobe-session-id={}\r\n",
             two.id(),
@@ -81,7 +82,7 @@ fn a_call_finds_its_session_in_each_of_the_five_ways() {
 }
 
 #[test]
-fn a_call_that_fits_no_session_gets_nobodys_mock() {
+fn a_call_that_matches_no_session_gets_no_mock() {
     let world = World::new();
     let (one, two) = (world.session("one"), world.session("two"));
     let closed = world.session("three");
@@ -107,7 +108,7 @@ fn a_call_that_fits_no_session_gets_nobodys_mock() {
             );
         }
     }
-    // A session that names itself and is closed is not rescued by the only one that is open.
+    // A call that names a closed session does not fall back to the only open one.
     two.close().unwrap();
     assert_eq!(world.get(&gone).status, 599);
 }
@@ -118,7 +119,7 @@ fn a_request_that_cannot_be_read_is_listed_too() {
     let session = world.session("one");
     let odd = "GET http://mock.example/a b HTTP/1.1\r\nhost: mock.example\r\n\r\n";
     assert_eq!(send(world.proxy.address(), odd).status, 400);
-    // It is listed once its answer is out.
+    // It is listed only once its answer has been sent.
     let listed = eventually(|| session.stats().unwrap().uncorrelated.first().cloned());
     assert!(
         listed.reason.contains("can't be read as a request"),
@@ -128,7 +129,7 @@ fn a_request_that_cannot_be_read_is_listed_too() {
 }
 
 #[test]
-fn an_uncorrelated_call_is_forwarded_where_a_session_is_not_strict() {
+fn an_uncorrelated_call_is_forwarded_if_any_session_is_not_strict() {
     let world = World::new();
     let upstream = Stub::json(200, &json!({"from": "upstream"}));
     let strict = world.session("strict");
@@ -144,27 +145,18 @@ fn an_uncorrelated_call_is_forwarded_where_a_session_is_not_strict() {
 }
 
 #[test]
-fn an_uncorrelated_call_is_kept_back_where_every_policy_would_keep_it() {
+fn an_uncorrelated_call_is_blocked_if_every_policy_would_block_it() {
     let upstream = Stub::json(200, &json!({}));
     for policy in [
-        Policy {
-            default_on_miss: OnMiss::Error,
-            ..Policy::default()
-        },
-        Policy {
-            internal_http: Some(PolicyMode::Strict),
-            ..Policy::default()
-        },
-        Policy {
-            block_hosts: vec!["127.0.0.1".to_owned()],
-            ..Policy::default()
-        },
+        Policy::default().on_miss(OnMiss::Error),
+        Policy::default().internal_http(PolicyMode::Strict),
+        Policy::default().block_host("127.0.0.1"),
     ] {
         let world = World::new();
         let softprobe = Softprobe::embedded(&world.runtime);
         let open = || {
             softprobe
-                .start_session_under(Mode::Replay, &policy)
+                .start_session_with_policy(Mode::Replay, &policy)
                 .unwrap()
         };
         let (one, two) = (open(), open());
@@ -194,12 +186,15 @@ fn nothing_leaves_the_machine_while_no_session_is_open() {
         answer.text()
     );
     assert!(upstream.received().is_empty());
-    let forwarding = Proxy::start(&world.runtime, "127.0.0.1:0", Idle::Forward).unwrap();
+    let forwarding = Proxy::builder(&Softprobe::embedded(&world.runtime))
+        .idle(Idle::Forward)
+        .start()
+        .unwrap();
     assert_eq!(send(forwarding.address(), &request).status, 200);
 }
 
 #[test]
-fn a_strict_miss_says_what_was_asked_and_counts() {
+fn a_strict_miss_describes_the_request_and_is_counted() {
     let world = World::new();
     let session = world.session("one");
     let ask = || {
@@ -262,7 +257,7 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
         stream
     };
     let mut stream = connect("mock.example:80");
-    // The session named with the CONNECT holds for each request inside.
+    // The session named in the CONNECT applies to each request inside the tunnel.
     for _ in 0..2 {
         write!(stream, "GET /p HTTP/1.1\r\nhost: mock.example\r\n\r\n").unwrap();
         assert_eq!(read_answer(&mut stream, false).text(), "tunnelled");
@@ -280,7 +275,7 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
 }
 
 #[test]
-fn what_is_forwarded_goes_without_hop_by_hop_headers_and_comes_back_whole() {
+fn forwarding_drops_hop_by_hop_headers_and_returns_the_whole_answer() {
     let world = World::new();
     let body = vec![0xA7_u8; 3 * 1024 * 1024];
     let sent = body.clone();
@@ -332,7 +327,7 @@ fn what_is_forwarded_goes_without_hop_by_hop_headers_and_comes_back_whole() {
 }
 
 #[test]
-fn head_and_statuses_without_a_body_have_none() {
+fn answers_to_head_and_with_bodiless_statuses_have_no_body() {
     let world = World::new();
     let session = world.session("body");
     let head = send(
@@ -346,7 +341,7 @@ fn head_and_statuses_without_a_body_have_none() {
         session
             .mock_outbound(Mock::new(Predicate::outbound()).response(response))
             .unwrap();
-        // Two on one connection: a body would be read as the start of the second answer.
+        // Two requests on one connection: a body would be read as the start of the second answer.
         let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         for _ in 0..2 {
@@ -382,7 +377,7 @@ fn latency_delays_a_mock_and_errors_keep_their_status() {
     let world = World::new();
     let session = world.session("x");
     session.clear_rules().unwrap();
-    // An answer that waits ten minutes has not come when its client gives up.
+    // An answer delayed by ten minutes has not arrived when its client gives up.
     let slow = Mock::new(Predicate::outbound()).latency(Duration::from_secs(600));
     session
         .mock_outbound(slow.response(MockResponse::new(200).body("slow")))
@@ -421,7 +416,7 @@ fn base64(text: &str) -> String {
 }
 
 #[test]
-fn a_bare_question_mark_is_captured_as_it_came() {
+fn a_bare_question_mark_is_captured_as_received() {
     let world = World::new();
     let upstream = Stub::start(|request| http(200, &[], request.line.clone()));
     let session = Softprobe::embedded(&world.runtime)
@@ -434,7 +429,7 @@ fn a_bare_question_mark_is_captured_as_it_came() {
 }
 
 #[test]
-fn a_delayed_answer_is_captured_from_its_request_on() {
+fn the_span_of_a_delayed_answer_includes_its_delay() {
     let world = World::new();
     let session = Softprobe::embedded(&world.runtime)
         .start_session(Mode::Capture)

@@ -1,4 +1,4 @@
-//! The JSON Schema of suites: held to the samples, to the contract's examples, and to the reader.
+//! The JSON Schema of suites, checked against the samples, the contract's examples and the reader.
 
 use serde_json::{Value, json};
 
@@ -10,12 +10,12 @@ fn schema() -> Value {
     serde_json::from_str(&printed.ends(0, &[]).stdout).unwrap()
 }
 
-/// YAML as the schema sees it.
+/// Returns YAML as the JSON value that the schema checks.
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap()
 }
 
-/// What the schema objects to.
+/// Returns what the schema objects to.
 fn faults(schema: &Value, suite: &Value) -> Vec<String> {
     let validator = jsonschema::draft7::new(schema).unwrap();
     validator
@@ -24,7 +24,7 @@ fn faults(schema: &Value, suite: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Suites as the contract gives them, each field of it somewhere.
+/// Suites as in the contract; together they use every field.
 const EXAMPLES: &[&str] = &[
     r#"
 name: checkout-nightly
@@ -128,7 +128,7 @@ fn the_schema_accepts_the_samples_and_the_contracts_examples() {
     }
 }
 
-/// Every object of the schema with its path, and how deep an unknown member of it stands.
+/// Returns every object of the schema by name, with its fields.
 fn each_object(schema: &Value) -> Vec<(String, Vec<String>)> {
     let mut objects = vec![("suite".to_owned(), fields(schema))];
     for (name, definition) in schema["definitions"].as_object().unwrap() {
@@ -148,14 +148,14 @@ fn fields(object: &Value) -> Vec<String> {
 
 #[test]
 fn the_schema_and_the_reader_know_the_same_fields() {
-    // Every field that the schema knows is in one of the examples, and the reader takes those; an unknown one is refused
-    // by both.
+    // Every field in the schema appears in one of the examples, and the reader accepts those; both
+    // refuse an unknown field.
     let schema = schema();
     let all: String = EXAMPLES.concat();
     for (object, fields) in each_object(&schema) {
         for field in fields {
             let told = all.contains(&format!("{field}:"));
-            assert!(told, "{object}.{field} is in no example");
+            assert!(told, "{object}.{field} appears in no example");
         }
     }
     let project = Project::new();
@@ -174,7 +174,8 @@ fn the_schema_and_the_reader_know_the_same_fields() {
         project.write(name, document(std::slice::from_ref(&inbound)).to_string());
     }
     for text in EXAMPLES {
-        // Hooks are found by the part behind the last dot; TypeScript wants a newer Node than some have.
+        // Hooks are found by the part after the last dot; TypeScript needs a newer Node than some
+        // machines have.
         let text = text
             .replace("hooks/checkout.ts", "hooks/checkout.mjs")
             .replace("stripe.fresh", "checkout.fresh");
@@ -194,14 +195,12 @@ fn the_schema_and_the_reader_know_the_same_fields() {
             .output()
             .is_err()
         {
-            crate::hookfiles::skipped(
-                "node is not installed, so that the examples' hooks are unknown",
-            );
+            crate::hookfiles::skipped("node is not installed, so the examples' hooks are unknown");
             return;
         }
         let output = crate::command::Output::of(&mut command);
         if text.contains("custom-headers") {
-            // The two names of one field, and two spellings of one thing, do not go together.
+            // The two names of this field can't be used together.
             output.ends(5, &["`headers.custom` is the same"]);
             assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
         } else {
@@ -266,7 +265,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
 }
 
 #[test]
-fn the_schema_is_written_where_it_is_wanted() {
+fn the_schema_is_written_to_a_file_or_standard_output() {
     let project = Project::new();
     run_in(
         project.path(),
@@ -277,6 +276,6 @@ fn the_schema_is_written_where_it_is_wanted() {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), schema());
     let document = run(&["suite", "schema", "--json"]).document();
     assert_eq!(document["schema"]["required"], json!(["name", "cases"]));
-    // Editors show what a field is for.
+    // Editors show these descriptions to explain the fields.
     assert!(document["schema"]["properties"]["mocks"]["description"].is_string());
 }

@@ -1,4 +1,4 @@
-//! The SDK's errors, a row of the reference's catalog each, and its logging.
+//! The SDK's errors, one test per row of the reference's catalogue, and its logging.
 
 use serde_json::json;
 use softprobe::{EmbeddedRuntime, Mock, Mode, ModuleSession, Predicate, Softprobe, SoftprobeError};
@@ -22,7 +22,7 @@ fn an_unreachable_runtime_says_where_and_why() {
 }
 
 #[test]
-fn something_else_that_answers_is_not_taken_for_a_runtime() {
+fn another_server_is_not_mistaken_for_a_runtime() {
     let stub = Stub::start(|_| crate::support::http(200, &[], "<html>"));
     let softprobe = Softprobe::builder().base_url(stub.url()).build();
     let error = softprobe.start_session(Mode::Replay).unwrap_err();
@@ -58,7 +58,7 @@ fn an_unknown_session_is_a_404() {
 }
 
 #[test]
-fn attaching_calls_nobody() {
+fn attaching_does_not_call_the_runtime() {
     let softprobe = Softprobe::builder().base_url("http://127.0.0.1:1").build();
     assert_eq!(softprobe.attach("sess_there").id(), "sess_there");
 }
@@ -77,7 +77,7 @@ fn a_lookup_lists_what_it_matched() {
         span(1, "outbound", "GET a.example/x", Some(200), &[]),
         span(2, "outbound", "GET a.example/y", Some(200), &[]),
     ];
-    session.load_case(document(&spans)).unwrap();
+    session.load_case_from_document(document(&spans)).unwrap();
     let find = |predicate| match session.find_in_case(&predicate).unwrap_err() {
         SoftprobeError::CaseLookup(error) => error,
         other => panic!("{other:?}"),
@@ -140,7 +140,7 @@ fn a_case_that_does_not_load_names_its_file_and_place() {
 }
 
 #[test]
-fn a_token_goes_out_and_is_never_shown() {
+fn a_token_is_sent_and_never_shown() {
     let stub = Stub::json(200, &json!({"sessionId": "sess_1", "closed": true}));
     let softprobe = Softprobe::builder()
         .base_url(stub.url())

@@ -1,4 +1,4 @@
-//! `softprobe serve` as a process: token, limits, captures, metrics, its OpenAPI document, its end.
+//! `softprobe serve` as a process: token, limits, captures, metrics, OpenAPI document, shutdown.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -32,7 +32,7 @@ fn start(server: SocketAddr, body: &Value) -> String {
 }
 
 #[test]
-fn every_call_but_health_needs_the_token() {
+fn every_endpoint_except_health_needs_the_token() {
     let served = Served::start_with(&[], &[("SOFTPROBE_API_TOKEN", " s3cret-token ")]);
     let server = served.address();
     assert_eq!(get(server, "/health").status, 200);
@@ -90,7 +90,7 @@ fn bodies_and_sessions_are_limited() {
         refused.json()["error"]["message"],
         "a body of more than 1000 bytes is refused"
     );
-    // A client that still sends sees the answer too.
+    // A client that is still sending gets the answer too.
     let project = crate::support::Project::new();
     let case = json!({"version": "1.0.0", "caseId": "c", "traces": [], "x": "x".repeat(8_000_000)});
     project.write("big.case.json", case.to_string());
@@ -105,7 +105,7 @@ fn bodies_and_sessions_are_limited() {
     ];
     crate::command::run_in(project.path(), &args)
         .ends(5, &["a body of more than 1000 bytes is refused"]);
-    // A small body that unpacks to a large one.
+    // A small body that decompresses to a large one.
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&[b' '; 100_000]).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -135,9 +135,9 @@ fn idle_sessions_are_closed() {
     let server = served.address();
     let session = start(server, &json!({"mode": "replay"}));
     let deadline = Instant::now() + LIMIT;
-    // Listing the sessions is no use of one.
+    // Listing the sessions does not count as using one.
     while get(server, "/v1/sessions").json()["sessions"] != json!([]) {
-        assert!(Instant::now() < deadline, "the session is never closed");
+        assert!(Instant::now() < deadline, "the session was never closed");
         std::thread::yield_now();
     }
     assert_eq!(
@@ -151,7 +151,7 @@ fn idle_sessions_are_closed() {
     );
 }
 
-/// A capture of one call, through the proxy.
+/// Starts a session that captures, sends one call through the proxy, and returns the session's id.
 fn captured(served: &Served, upstream: &Stub, more: &Value) -> String {
     let mut body = json!({"mode": "capture"});
     body.as_object_mut()
@@ -198,7 +198,7 @@ fn a_capture_is_written_only_below_its_folder() {
         call(server, &format!("POST {close}"), "", "{\"a\":1}").status,
         400
     );
-    // None of that has closed it, or written anything.
+    // None of that closed the session or wrote anything.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let answer = call(server, &format!("POST {close}?out=a/b.case.json"), "", "{}");
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -215,7 +215,7 @@ fn a_capture_is_written_only_below_its_folder() {
     assert_eq!(exchange.request.target(), "/up?x=1");
     assert_eq!(exchange.response().unwrap().text(), "{\"ok\":true}");
 
-    // Without a folder nothing is written, and the session stays open for another way.
+    // Without a folder nothing is written, and the session stays open so its case can be read.
     let served = Served::start(&[]);
     let session = captured(&served, &upstream, &json!({}));
     let path = format!("/v1/sessions/{session}");
@@ -258,7 +258,7 @@ fn a_capture_says_what_it_could_not_see() {
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut stream, true).status, 200);
     stream.write_all(&[0x16]).unwrap();
-    // It passes, and the log says that it did so unseen.
+    // The connection passes, and the log says that its contents went unseen.
     upstream.accept().unwrap();
     let stopped = served.stop();
     let warning =
@@ -299,9 +299,9 @@ fn metrics_count_what_happens() {
     }
 }
 
-/// Calls each operation of the OpenAPI document and holds what comes back to it.
+/// Calls each operation of the OpenAPI document and checks the answers against it.
 #[test]
-fn the_server_keeps_to_its_openapi_document() {
+fn the_server_conforms_to_its_openapi_document() {
     let served = Served::start(&["--max-body", "100000"]);
     let server = served.address();
     let api = get(server, "/openapi.json").json();
@@ -367,7 +367,7 @@ fn the_server_keeps_to_its_openapi_document() {
         } else {
             body.to_string()
         };
-        // Every status that the document tells of and that this server can be made to answer.
+        // Every documented status that this server can be made to return.
         let mut answers = vec![call(server, &line, json_type, &sent)];
         if method == "post" {
             answers.push(call(server, &line, json_type, "{\"unknown\":"));
@@ -403,7 +403,7 @@ fn the_server_keeps_to_its_openapi_document() {
             let told = &responses[answer.status.to_string()];
             assert!(
                 told.is_object(),
-                "{what}: {} is not told: {}",
+                "{what}: {} is not documented: {}",
                 answer.status,
                 answer.text()
             );
@@ -417,7 +417,8 @@ fn the_server_keeps_to_its_openapi_document() {
                 None => assert!(answer.body.is_empty(), "{what}"),
                 Some(content) => {
                     let schema = content.get(media);
-                    let schema = schema.unwrap_or_else(|| panic!("{what}: {media} is not told"));
+                    let schema =
+                        schema.unwrap_or_else(|| panic!("{what}: {media} is not documented"));
                     if media == "application/json" {
                         validate(&schema["schema"], &answer.json(), &what);
                     }
@@ -429,7 +430,7 @@ fn the_server_keeps_to_its_openapi_document() {
             "{what}: {}",
             answers[0].text()
         );
-        // A method that is not told of is not allowed, and the answer lists those that are.
+        // An undocumented method is not allowed, and the answer lists those that are.
         let refused = call(server, &format!("DELETE {concrete}"), "", "");
         assert_eq!(refused.status, 405, "{what}");
         let mut allowed: Vec<String> = paths[path]
@@ -469,10 +470,13 @@ fn a_server_stops_gracefully() {
         stream.write_all(head.as_bytes()).unwrap();
         is_asked.recv_timeout(LIMIT).unwrap();
         served.signal(signal);
-        // No further connection is taken; the request that runs gets its answer.
+        // No further connection is accepted; the running request still gets its answer.
         let deadline = Instant::now() + LIMIT;
         while TcpStream::connect_timeout(&served.proxy(), Duration::from_secs(1)).is_ok() {
-            assert!(Instant::now() < deadline, "it still accepts");
+            assert!(
+                Instant::now() < deadline,
+                "the proxy still accepts connections"
+            );
             std::thread::yield_now();
         }
         release.send(()).unwrap();
@@ -488,7 +492,7 @@ fn a_server_stops_gracefully() {
 }
 
 #[test]
-fn it_says_where_it_listens_and_what_is_odd_about_that() {
+fn serve_says_where_it_listens_and_warns_about_exposed_addresses() {
     let mut child = softprobe(&["serve", "--listen", "0.0.0.0:0", "--proxy", "0.0.0.0:0"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -522,7 +526,7 @@ fn it_says_where_it_listens_and_what_is_odd_about_that() {
 }
 
 #[test]
-fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
+fn a_standalone_proxy_serves_a_remote_runtime() {
     let served = Served::start(&[]);
     let upstream = Stub::json(200, &json!({"from": "upstream"}));
     let args = [
@@ -543,7 +547,7 @@ fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
         );
         send(listens, format!("{head}{more}\r\n"))
     };
-    // No session is open: a proxy that runs on its own forwards.
+    // No session is open: a standalone proxy forwards.
     assert_eq!(get("").json()["from"], "upstream");
     let session = start(served.address(), &json!({"mode": "capture"}));
     assert_eq!(get("").json()["from"], "upstream");
@@ -563,7 +567,7 @@ fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
         &rules,
     );
     assert_eq!(get("").json()["from"], "mock");
-    // The runtime goes away: the application hears of it, and nothing is forwarded behind its back.
+    // When the runtime is gone, the application gets an error, and nothing is forwarded.
     drop(served);
     let answer = get(&format!("x-softprobe-session-id: {session}\r\n"));
     assert_eq!(answer.status, 502);
@@ -585,7 +589,7 @@ fn a_proxy_alone_stands_in_front_of_a_runtime_elsewhere() {
 }
 
 #[test]
-fn a_capture_that_ends_by_itself_is_kept() {
+fn a_capture_that_ends_on_its_own_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let captures = folder.path().join("made/here");
     let upstream = Stub::json(200, &json!({}));
@@ -600,17 +604,20 @@ fn a_capture_that_ends_by_itself_is_kept() {
     let path = |session: &str| captures.join(format!("{session}.case.json"));
     let deadline = Instant::now() + LIMIT;
     while !path(&idle).is_file() {
-        assert!(Instant::now() < deadline, "the capture is never written");
+        assert!(Instant::now() < deadline, "the capture was never written");
         std::thread::yield_now();
     }
-    // One that has captured nothing leaves nothing.
+    // A session that captured nothing leaves no file.
     start(served.address(), &json!({"mode": "capture"}));
     let open = captured(&served, &upstream, &json!({}));
     let stopped = served.stop();
     assert_eq!(stopped.code, 0);
     for session in [&idle, &open] {
         let text = std::fs::read_to_string(path(session)).unwrap();
-        assert_eq!(softprobe::Case::parse(&text).unwrap().exchanges().len(), 1);
+        assert_eq!(
+            text.parse::<softprobe::Case>().unwrap().exchanges().len(),
+            1
+        );
         assert!(
             stopped
                 .stderr
@@ -633,7 +640,7 @@ fn a_capture_that_ends_by_itself_is_kept() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let served = Served::start(&[]);
     let session = start(served.address(), &json!({"mode": "replay"}));
     let rules =
@@ -688,6 +695,6 @@ fn the_first_hop_of_a_capture_is_its_inbound_exchange() {
         (inbound.request.path.as_str(), case.outbound().count()),
         ("/order", 0)
     );
-    // The trace that the proxy started is the one that it recorded.
+    // The proxy recorded the same trace that it started.
     assert!(answer[1].as_str().unwrap().contains(&inbound.trace_id));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::command::{Served, run, run_in, softprobe};
 use crate::support::{Project, Stub, document, free_port, http, response_body, send, span};
 
-/// A project whose suite has three cases, of which `bad` fails, and the application for it.
+/// Returns a project whose suite has three cases, of which `bad` fails, and its application.
 fn three() -> (Project, Stub) {
     let project = Project::new();
     for name in ["bad", "one", "two"] {
@@ -34,7 +34,7 @@ fn three() -> (Project, Stub) {
 }
 
 #[test]
-fn suites_run_from_the_command() {
+fn suites_run_from_the_command_line() {
     let (project, app) = three();
     let url = app.url();
     let suite_run = |more: &[&str]| {
@@ -153,7 +153,7 @@ fn suites_run_from_the_command() {
 }
 
 #[test]
-fn a_run_with_a_runtime_elsewhere_may_have_its_own_proxy() {
+fn a_run_with_a_remote_runtime_may_have_its_own_proxy() {
     let served = Served::start(&[]);
     let free = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
     let project = Project::with_answer(
@@ -161,7 +161,7 @@ fn a_run_with_a_runtime_elsewhere_may_have_its_own_proxy() {
         "[\"200 mocked\"]",
         "name: s\ncases: a.case.json\npolicy: { externalHttp: strict }\nmocks: [ { response: { body: mocked } } ]\n",
     );
-    // It passes nothing on but the trace's parent, which the process of the proxy issued.
+    // The application passes on only the traceparent, which the proxy's process issued.
     let app = Stub::start(move |request| {
         let parent = request.header("traceparent").unwrap();
         let call = format!(
@@ -246,7 +246,7 @@ fn an_interrupted_run_closes_its_sessions() {
 }
 
 #[test]
-fn results_that_can_not_be_told_are_no_pass() {
+fn a_run_that_cannot_print_its_results_fails() {
     let (project, app) = three();
     let url = app.url();
     let full = || {
@@ -289,7 +289,7 @@ fn results_that_can_not_be_told_are_no_pass() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
         assert!(stderr.contains("standard output"), "{args:?}: {stderr}");
     }
-    // Whoever reads no further ends the output, and not the run.
+    // A reader that closes the pipe ends the output, not the run.
     let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-url", &url]);
     let mut child = command
         .current_dir(project.path())
@@ -302,7 +302,7 @@ fn results_that_can_not_be_told_are_no_pass() {
 }
 
 #[test]
-fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
+fn a_failure_shows_the_answer_and_says_that_no_call_reached_the_proxy() {
     let project = Project::with_answer(
         200,
         "{}",
@@ -323,7 +323,7 @@ fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
             "mocks nobody used\n  pay\n  no outbound call came by the proxy: does the application's HTTP_PROXY name it",
         ],
     );
-    // A passing case whose mocks nobody used says it too.
+    // A passing case with unused mocks gets the warning too.
     let app = Stub::start(|_| http(200, &[], "{}"));
     run(&app, &proxied).ends(
         0,
@@ -339,7 +339,7 @@ fn a_failure_says_what_the_application_said_and_that_no_call_came_by() {
 }
 
 #[test]
-fn filters_that_select_nothing_are_no_pass() {
+fn filters_that_select_nothing_fail_the_run() {
     let (project, app) = three();
     let url = app.url();
     let args = [
@@ -355,7 +355,7 @@ fn filters_that_select_nothing_are_no_pass() {
 }
 
 #[test]
-fn what_is_no_runtime_is_told_once() {
+fn a_server_that_is_not_a_runtime_is_reported_once() {
     let (project, app) = three();
     let (url, page) = (app.url(), Stub::json(200, &json!({"hello": 1})));
     let args = [

@@ -1,22 +1,22 @@
 //! Every field of a suite changes a verdict or an error.
 
 use serde_json::{Value, json};
-use softprobe::{Headers, Hooks, Issue, RequestChange, ResponseChange};
+use softprobe::hook::{Issue, RequestChange, ResponseChange};
+use softprobe::{Headers, Hooks};
 
 use crate::support::{Project, Run, Stub, Table, attribute, document, http, response_body, span};
 
-/// The hooks that the tests' own suites name.
+/// Returns the hooks that the suites in these tests name.
 pub(crate) fn hooks() -> Hooks {
     Hooks::new()
         .request("t.request", |request, context| {
             assert!(context.case_file.ends_with("a.case.json"));
             let body = format!("{}+{}", request.path, context.env["WORD"]);
             let fixture = context.fixture("tenant").cloned().unwrap_or_default();
-            Ok(RequestChange {
-                path: Some("/changed?by=hook".to_owned()),
-                headers: Some(Headers::from_iter([("x-fixture", fixture.to_string())])),
-                ..RequestChange::body(body)
-            })
+            Ok(RequestChange::new()
+                .path("/changed?by=hook")
+                .headers(Headers::from_iter([("x-fixture", fixture.to_string())]))
+                .body(body))
         })
         .mock_response("t.response", |mock, _| {
             let captured = String::from_utf8_lossy(&mock.captured_response.body).into_owned();
@@ -25,10 +25,8 @@ pub(crate) fn hooks() -> Hooks {
             } else {
                 "inline"
             };
-            Ok(ResponseChange {
-                status: Some(203),
-                ..ResponseChange::body(format!("{captured}/{}/{from}", mock.mock_name))
-            })
+            let body = format!("{captured}/{}/{from}", mock.mock_name);
+            Ok(ResponseChange::new().status(203).body(body))
         })
         .assert_body("t.body", |actual, captured, _| {
             let issue = Issue::new("$.n", "too small")
@@ -49,14 +47,14 @@ pub(crate) fn hooks() -> Hooks {
         })
 }
 
-/// A run of one row, as [`Table::judged`] has it.
+/// Runs a table of one [`Table::judged`] row.
 fn judged(captured: (u16, &str), suite: &str, actual: (u16, &[(&str, &str)], &str)) -> Run {
     let mut table = Table::new();
     table.judged(captured, suite, actual, &[]);
     table.run()
 }
 
-/// A run of one row, as [`Table::relayed`] has it.
+/// Runs a table of one [`Table::relayed`] row.
 fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> Run {
     let mut table = Table::new();
     table.relayed(calls, outbound, suite, answers, &[]);
@@ -64,7 +62,7 @@ fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> R
 }
 
 impl Table {
-    /// A row of a captured answer under a suite, against an application that answers with this.
+    /// Adds a row that compares a captured answer under a suite with the application's actual one.
     fn judged(
         &mut self,
         captured: (u16, &str),
@@ -84,13 +82,13 @@ impl Table {
         self.row(&[inbound], suite, answer, words);
     }
 
-    /// Two rows of a suite that passes one answer and fails another with these words.
+    /// Adds two rows under one suite: the good answer passes, the bad one fails with these words.
     fn tells_apart(&mut self, captured: &str, suite: &str, good: &str, bad: &str, words: &[&str]) {
         self.judged((200, captured), suite, (200, &[], good), &[]);
         self.judged((200, captured), suite, (200, &[], bad), words);
     }
 
-    /// A row whose application makes calls; the case's answer is what they should be answered with.
+    /// Adds a row whose application makes these calls; `answers` are the answers they should get.
     fn relayed(
         &mut self,
         calls: &Value,
@@ -111,7 +109,7 @@ impl Table {
 }
 
 #[test]
-fn body_modes_differ_as_they_say() {
+fn body_modes_compare_as_documented() {
     let mut table = Table::new();
     let subset = "";
     table.tells_apart(
@@ -185,7 +183,7 @@ fn body_modes_differ_as_they_say() {
 }
 
 #[test]
-fn body_rules_each_have_their_effect() {
+fn every_body_rule_has_its_effect() {
     let mut table = Table::new();
     let ignore = "assertions: { body: { ignore: [ \"$..at\" ] } }";
     table.tells_apart(
@@ -245,7 +243,7 @@ fn body_rules_each_have_their_effect() {
 }
 
 #[test]
-fn status_and_header_rules_each_have_their_effect() {
+fn every_status_and_header_rule_has_its_effect() {
     let mut table = Table::new();
     let mut status = |rule: &str, captured: u16, actual: u16, words: &[&str]| {
         table.judged((captured, "{}"), rule, (actual, &[], "{}"), words);
@@ -304,7 +302,7 @@ fn status_and_header_rules_each_have_their_effect() {
 }
 
 #[test]
-fn what_the_author_states_beats_what_was_captured() {
+fn explicit_assertions_override_the_capture() {
     let mut table = Table::new();
     let stated = "assertions: { status: 404 }";
     table.judged((200, "{\"a\":1}"), stated, (404, &[], "gone"), &[]);
@@ -432,7 +430,7 @@ fn large_headers_are_sent_and_read() {
     let mut table = Table::new();
     for (value, words) in [
         (&large, &[][..]),
-        // What is larger than anything that servers send is told of.
+        // A header larger than any that servers send is an error, and the error says so.
         (&"x".repeat(70_000), &["gave no answer", "header"]),
     ] {
         let call = format!("GET shop.example{}", table.path());
@@ -475,7 +473,7 @@ fn the_application_is_named_by_the_suite_a_flag_or_a_variable() {
 const STRICT: &str = "policy: { externalHttp: strict }";
 
 #[test]
-fn every_predicate_of_a_match_decides() {
+fn every_predicate_of_a_match_has_its_effect() {
     let headers = "x-a: one\r\nx-a: two\r\n";
     let call = json!([[
         "POST api.example:80/v1/pay?a=1&b=x%20y",
@@ -529,7 +527,7 @@ fn every_predicate_of_a_match_decides() {
 }
 
 #[test]
-fn mock_fields_each_have_their_effect() {
+fn every_field_of_a_mock_has_its_effect() {
     let call = |path: &str| json!([format!("GET up.example{path}"), "", ""]);
     let one = json!([call("/x")]);
     let captured = [span(
@@ -572,7 +570,7 @@ fn mock_fields_each_have_their_effect() {
     let twice = json!([call("/x"), call("/x")]);
     let once = "[ { response: { body: a } }, { consume: once, response: { body: b } } ]";
     run(&twice, once, json!(["200 b", "200 a"]), &[]);
-    // Passing through leads to a closed port on this machine, whatever the mocks below it say.
+    // Passing through reaches a closed port on this machine, whatever mocks of lower rank say.
     let dead = json!([["GET 127.0.0.1:1/x", "", ""]]);
     for action in ["passthrough", "capture_only"] {
         let through = format!(
@@ -626,7 +624,7 @@ fn expect_says_how_many_captured_exchanges_a_mock_takes() {
         run(&two, mocks, &sequence, &[]);
     }
     table.check_relayed();
-    // An entry beside `auto` takes what it matches out of it.
+    // An entry beside `auto` removes from it what the entry matches.
     let beside =
         "{ auto: true, rules: [ { name: mine, match: { path: /x }, response: { body: mine } } ] }";
     let suite = format!("{STRICT}\nmocks: {beside}");
@@ -667,7 +665,7 @@ fn a_captured_query_is_part_of_the_call() {
 }
 
 #[test]
-fn unused_mocks_warn_fail_or_are_silent() {
+fn unused_mocks_warn_fail_or_are_ignored() {
     let run = |rest: &str| {
         let suite = format!("mocks: [ {{ name: spare, response: {{}} {rest} }} ]");
         judged((200, "{}"), &suite, (200, &[], "{}"))
@@ -685,7 +683,7 @@ fn unused_mocks_warn_fail_or_are_silent() {
 }
 
 #[test]
-fn every_field_of_a_policy_decides() {
+fn every_field_of_a_policy_has_its_effect() {
     let mut table = Table::new();
     let mut run = |host: &str, policy: &str, answer: &str, words: &[&str]| {
         let calls = json!([[format!("GET {host}/x"), "", ""]]);
@@ -694,7 +692,7 @@ fn every_field_of_a_policy_decides() {
         );
         table.relayed(&calls, &[], &suite, &json!([]), words);
     };
-    // A closed port on this machine stands for every host that is let through.
+    // A closed port on this machine represents every host that the policy allows.
     let here = "127.0.0.1:1";
     run(here, "externalHttp: allow", "502", &[]);
     run(
@@ -755,7 +753,7 @@ fn every_field_of_a_policy_decides() {
 }
 
 #[test]
-fn rules_of_the_case_stand_between_the_policy_and_the_mocks() {
+fn rules_in_a_case_rank_between_the_policy_and_the_mocks() {
     let inbound = span(
         1,
         "inbound",
@@ -791,7 +789,7 @@ fn rules_of_the_case_stand_between_the_policy_and_the_mocks() {
 }
 
 #[test]
-fn overrides_replace_whole_and_mocks_merge_by_name() {
+fn overrides_replace_whole_fields_and_mocks_merge_by_name() {
     let inbound = span(
         1,
         "inbound",
@@ -824,7 +822,7 @@ fn overrides_replace_whole_and_mocks_merge_by_name() {
 }
 
 #[test]
-fn every_fault_of_a_suite_is_found_at_once_with_its_place() {
+fn every_error_in_a_suite_is_reported_at_once_with_its_place() {
     let suite = "\
 name: s
 version: 2
@@ -868,7 +866,8 @@ defaults: { mocks: [] }
         "defaults.mocks: `mocks` stands at the top level too",
     ]);
     assert!(run.stdout.is_empty(), "{}", run.stdout);
-    // The faults of all suites are told at once as well; cases are looked for when every suite reads.
+    // The errors of all suites are reported at once as well; cases are looked for only when every
+    // suite can be read.
     let texts = [
         ("name: s\nname: t\ncases: a.case.json", "duplicate"),
         ("cases: a.case.json", "1:1: `name` is missing"),
@@ -1008,7 +1007,7 @@ fn variables_come_from_the_process_the_env_file_and_the_suite() {
 }
 
 #[test]
-fn a_captured_path_can_not_lead_elsewhere() {
+fn a_captured_path_cannot_redirect_the_request() {
     let elsewhere = Stub::json(200, &json!({}));
     let app = Stub::json(200, &json!({}));
     let path = format!("GET shop.example/@{}/x", elsewhere.address);
@@ -1023,7 +1022,7 @@ fn a_captured_path_can_not_lead_elsewhere() {
 }
 
 #[test]
-fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
+fn a_value_ignored_or_matched_on_only_one_side_counts_as_missing() {
     let mut table = Table::new();
     let ignore = "assertions: { body: { ignore: [ \"$[?@ == null]\" ] } }";
     table.tells_apart(
@@ -1053,7 +1052,7 @@ fn what_is_removed_or_matched_on_one_side_is_still_missing_on_the_other() {
 }
 
 #[test]
-fn a_damaged_response_is_not_taken_for_none() {
+fn a_damaged_response_is_not_mistaken_for_a_missing_one() {
     let inbound = span(
         1,
         "inbound",
@@ -1087,7 +1086,7 @@ fn mocks_that_no_call_can_reach_are_refused() {
 }
 
 #[test]
-fn ports_that_a_scheme_implies_need_not_be_written() {
+fn default_ports_may_be_omitted() {
     let captured = [span(
         2,
         "outbound",
@@ -1136,7 +1135,7 @@ fn a_replaced_body_is_no_longer_encoded() {
 }
 
 #[test]
-fn auto_leaves_out_only_what_another_entry_answers() {
+fn auto_omits_only_what_another_entry_answers() {
     let body = |text: &str| attribute("http.request.body", text);
     let captured = [
         span(
@@ -1161,7 +1160,7 @@ fn auto_leaves_out_only_what_another_entry_answers() {
     ]);
     let suite = format!("{STRICT}\nmocks: {mocks}");
     relayed(&calls, &captured, &suite, &json!(["200 two", "200 mine"])).passes();
-    // `auto: false` in an override takes it out again.
+    // `auto: false` in an override turns it off again.
     let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
     let project = Project::new();
     project.write(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// No answer is waited for longer than this.
+/// The longest that a test waits for an answer or an event.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A request as a stub server received it.
@@ -31,7 +31,7 @@ impl Received {
     }
 }
 
-/// A response as it came over the wire.
+/// A response as received over the wire.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -60,7 +60,7 @@ impl Answer {
 
 type Respond = dyn Fn(&Received) -> Vec<u8> + Send + Sync;
 
-/// A server whose answers are raw bytes; it records what it received, and stops when dropped.
+/// A server that answers in raw bytes and records the requests it receives; it stops when dropped.
 pub(crate) struct Stub {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -100,7 +100,7 @@ impl Stub {
         }
     }
 
-    /// A server that answers every request with this JSON.
+    /// Starts a server that answers every request with this JSON.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let bytes = http(
             status,
@@ -129,7 +129,7 @@ impl Drop for Stub {
     }
 }
 
-/// A whole response as bytes.
+/// Returns a complete response as bytes.
 pub(crate) fn http(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut out = format!(
@@ -178,7 +178,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Received> {
     })
 }
 
-/// Sends raw bytes on a connection of their own and reads the answer.
+/// Sends raw bytes on a new connection and reads the answer.
 pub(crate) fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -187,9 +187,10 @@ pub(crate) fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     read_answer(&mut stream, no_body)
 }
 
-/// Reads one answer, its body framed by length, by chunks, or by the end of the connection.
+/// Reads one answer. Its body is framed by length or by chunks; without either, it is read as
+/// empty.
 pub(crate) fn read_answer(stream: &mut TcpStream, no_body: bool) -> Answer {
-    let head = read_head(stream).expect("an answer");
+    let head = read_head(stream).expect("the peer should send an answer");
     let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
     let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
     let mut body = Vec::new();
@@ -221,7 +222,7 @@ pub(crate) fn read_answer(stream: &mut TcpStream, no_body: bool) -> Answer {
     Answer { status, head, body }
 }
 
-/// A span of a case document.
+/// Returns a span of a case document; `call` is a method and a URL without its scheme.
 pub(crate) fn span(
     id: u64,
     direction: &str,
@@ -260,7 +261,7 @@ pub(crate) fn response_body(body: &str) -> Value {
     attribute("http.response.body", body)
 }
 
-/// A case document of these spans.
+/// Returns a case document with these spans.
 pub(crate) fn document(spans: &[Value]) -> Value {
     json!({
         "version": "1.0.0",
@@ -272,7 +273,7 @@ pub(crate) fn document(spans: &[Value]) -> Value {
     })
 }
 
-/// A project folder with suites and cases of a test's own.
+/// A temporary project folder for a test's own suites and cases.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
@@ -295,7 +296,7 @@ impl Project {
         path
     }
 
-    /// A project with one case of an inbound `GET /a` that was answered with this.
+    /// Creates a project with one case, an inbound `GET /a` answered with this status and body.
     pub(crate) fn with_answer(status: u16, body: &str, suite: &str) -> Self {
         let project = Self::new();
         let inbound = span(
@@ -310,7 +311,7 @@ impl Project {
         project
     }
 
-    /// A run of the project's suites, in a process of its own.
+    /// Runs the project's suites in a separate process.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
     }
@@ -326,11 +327,11 @@ impl Project {
         command
     }
 
-    /// A run against an application, from its captured answer to its exit code.
+    /// Runs the project's suites against an application in a separate process.
     pub(crate) fn against(&self, app: &Stub, args: &[&str]) -> Run {
         let mut all = vec!["--app-url".to_owned(), app.url()];
         if !args.contains(&"--runtime-url") {
-            // Mocks and policies want a proxy that the application could have used.
+            // Mocks and policies need a proxy that the application could have used.
             all.extend(["--proxy-listen", "127.0.0.1:0"].map(str::to_owned));
         }
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
@@ -339,12 +340,12 @@ impl Project {
     }
 }
 
-/// Rows of a table: each is a case under a suite of its own, and one run replays them all.
+/// A table whose rows are each a case with its own suite; one run replays them all.
 pub(crate) struct Table {
     project: Project,
-    /// What the application answers each row's request with, where it does not relay.
+    /// The application's answer to each row's request, unless it relays.
     answers: Vec<Vec<u8>>,
-    /// The words that a row's failure has; none, and the row passes.
+    /// The texts that each row's failure must contain; empty for a row that must pass.
     wanted: Vec<Vec<String>>,
 }
 
@@ -357,8 +358,8 @@ impl Table {
         }
     }
 
-    /// Adds a row: these spans beside the inbound one, this suite, what the application answers, and the words that
-    /// its failure has, if it is to fail.
+    /// Adds a row: the spans of its case, its suite, the application's answer, and the texts that
+    /// its failure must contain, or none if it must pass.
     pub(crate) fn row(&mut self, spans: &[Value], suite: &str, answer: Vec<u8>, words: &[&str]) {
         let n = self.answers.len();
         self.project
@@ -372,12 +373,12 @@ impl Table {
             .push(words.iter().map(|word| (*word).to_owned()).collect());
     }
 
-    /// The path of the next row's request.
+    /// Returns the path of the next row's request.
     pub(crate) fn path(&self) -> String {
         format!("/r{}", self.answers.len())
     }
 
-    /// Replays all rows against an application that answers as they say.
+    /// Replays all rows against an application that returns each row's answer.
     pub(crate) fn run(&self) -> Run {
         let answers = self.answers.clone();
         let app = Stub::start(move |request| {
@@ -387,19 +388,19 @@ impl Table {
         self.project.against(&app, &[])
     }
 
-    /// Replays all rows against an application that makes the calls of its request's body.
+    /// Replays all rows against an application that makes the calls listed in the request's body.
     pub(crate) fn run_relayed(&self) -> Run {
         self.project
             .run_with(&[], &[("SOFTPROBE_TEST_CALLS", "[]")])
     }
 
-    /// Replays all rows, and checks each.
+    /// Replays all rows and checks each result.
     #[track_caller]
     pub(crate) fn check(&self) {
         self.compare(&self.run());
     }
 
-    /// The same, for rows that relay.
+    /// Replays all rows with an application that relays, and checks each result.
     #[track_caller]
     pub(crate) fn check_relayed(&self) {
         self.compare(&self.run_relayed());
@@ -427,7 +428,7 @@ impl Table {
     }
 }
 
-/// What a runner process printed and how it ended.
+/// The output and exit code of a runner process.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -439,7 +440,9 @@ impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (_, stdout) = stdout.split_once(MARK).expect("the child ran");
+        let (_, stdout) = stdout
+            .split_once(MARK)
+            .expect("the child should have reached the runner");
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: stdout.to_owned(),
@@ -447,19 +450,19 @@ impl Run {
         }
     }
 
-    /// Everything that was printed.
+    /// Returns standard output and standard error together.
     pub(crate) fn all(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
 
-    /// Fails unless the run passed.
+    /// Panics unless the run passed.
     #[track_caller]
     pub(crate) fn passes(&self) -> &Self {
         assert_eq!(self.code, 0, "{}", self.all());
         self
     }
 
-    /// Fails unless the run failed and every text was printed.
+    /// Panics unless the run failed and printed every one of these texts.
     #[track_caller]
     pub(crate) fn fails(&self, texts: &[&str]) -> &Self {
         assert_eq!(self.code, 101, "{}", self.all());
@@ -473,7 +476,7 @@ impl Run {
         self
     }
 
-    /// The trials by their results: `ok`, `FAILED`, `ignored`.
+    /// Returns the result of each trial by name: `ok`, `FAILED` or `ignored`.
     pub(crate) fn results(&self) -> BTreeMap<String, String> {
         self.stdout
             .lines()
@@ -486,10 +489,10 @@ impl Run {
     }
 }
 
-/// What a child prints before the runner starts: libtest's own lines stand before it.
+/// What a child prints before the runner starts; libtest's own lines come before it.
 const MARK: &str = "<<<the runner starts>>>\n";
 
-/// This test binary again, as a runner process.
+/// Returns a command that runs this test binary as a runner process.
 pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -509,7 +512,7 @@ pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Takes from a command what whoever runs these tests has set.
+/// Removes from a command the settings that the tests inherited from their environment.
 pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -523,8 +526,9 @@ pub(crate) fn without_settings(command: &mut Command) {
     }
 }
 
-/// An application that makes these calls for each request, `[[call, headers, body], …]`, or those that the
-/// request's body has, trace headers passed on, and answers with what it got: `["200 body", …]`.
+/// Starts an application that makes calls for each request, passing on the tracestate, and answers
+/// with their results: `["200 body", …]`. The calls are `[[call, headers, body], …]` from the
+/// request's body, or these if it is empty.
 pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
     let calls = calls.to_string().into_bytes();
     Stub::start(move |request| {
@@ -555,7 +559,7 @@ pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
     })
 }
 
-/// Not a test by itself: the body of a runner process that other tests start.
+/// Not a test in itself: the body of the runner process that other tests start.
 #[test]
 fn runner_process() {
     use softprobe::{App, Replay};
@@ -564,6 +568,7 @@ fn runner_process() {
     };
     print!("{MARK}");
     std::io::stdout().flush().unwrap();
+    softprobe::install_logger();
     let args: Vec<String> = serde_json::from_str(&args).unwrap();
     let args = std::iter::once("replay".to_owned()).chain(args);
     let mut replay = Replay::new().hooks(crate::suites::hooks());
@@ -587,7 +592,7 @@ fn runner_process() {
         });
     }
     let code = replay.run(args.map(Into::into));
-    // An ExitCode shows its number in its debug form alone.
+    // An `ExitCode` shows its number only in its debug form.
     let digits: String = format!("{code:?}")
         .chars()
         .filter(char::is_ascii_digit)
@@ -595,20 +600,23 @@ fn runner_process() {
     std::process::exit(digits.parse().unwrap());
 }
 
-/// What `look` finds, as soon as it does.
+/// Calls `look` until it returns something, and returns that. Panics after [`LIMIT`].
 pub(crate) fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(started.elapsed() < LIMIT, "it did not come to be");
+        assert!(
+            started.elapsed() < LIMIT,
+            "timed out waiting for the condition"
+        );
         std::thread::yield_now();
     }
 }
 
-/// A port for a program to listen at that has to be told of it beforehand. It is below those that systems give
-/// to whoever asks for any, so that no other test is given it meanwhile.
+/// Returns a free port for a program that must be given its port in advance. It is below the range
+/// from which systems assign ports on request, so no other test is assigned it in the meantime.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -1,17 +1,18 @@
-//! What `ARCHITECTURE.md` promises of the code: which room may use which, which rooms are pure, and that nothing
-//! goes round in a circle, of files neither.
+//! Checks what `ARCHITECTURE.md` promises about the code: which rooms may use which, which rooms
+//! are pure, and that neither rooms nor files depend on each other in a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Reads the table between its two marks: `| room | may import |`; whether a room is pure, and what it may use.
+/// Reads the `| room | may import |` table between its two markers: whether each room is pure, and
+/// which rooms it may use.
 fn table(text: &str) -> BTreeMap<String, (bool, Vec<String>)> {
     let start = text
         .find("<!-- imports -->")
-        .expect("the table's first mark");
+        .expect("ARCHITECTURE.md should have the table's opening marker");
     let end = text
         .find("<!-- /imports -->")
-        .expect("the table's last mark");
+        .expect("ARCHITECTURE.md should have the table's closing marker");
     text[start..end]
         .lines()
         .filter(|line| line.starts_with("| `"))
@@ -41,7 +42,7 @@ fn root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from)
 }
 
-/// A source text without its comments and its tests.
+/// Returns a source text without its comments and tests.
 fn code(text: &str) -> String {
     let text = text.replace("#[cfg(test)]\nmod tests;", "");
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -51,7 +52,7 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Every path that a text names from the root of the crate or from a module around it, its groups unfolded.
+/// Returns every path in a text that starts with `crate::` or `super::`, with its groups expanded.
 fn paths(code: &str) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     for start in ["crate::", "super::"] {
@@ -60,7 +61,7 @@ fn paths(code: &str) -> BTreeSet<Vec<String>> {
             let before = rest[..at].chars().next_back();
             let path = &rest[at..];
             rest = &rest[at + start.len()..];
-            // `super::super::` is found once, and `$crate::` is a macro's.
+            // `super::super::` counts once, and `$crate::` belongs to a macro.
             if before.is_none_or(|c| !c.is_alphanumeric() && !"_:$".contains(c)) {
                 unfold(path, &mut Vec::new(), &mut found);
             }
@@ -69,7 +70,7 @@ fn paths(code: &str) -> BTreeSet<Vec<String>> {
     found
 }
 
-/// Reads one path, or a group of them; what comes behind it.
+/// Adds one path, or each path of a group, to `found`; returns the text after it.
 fn unfold<'t>(
     text: &'t str,
     before: &mut Vec<String>,
@@ -112,7 +113,7 @@ fn unfold<'t>(
     rest
 }
 
-/// The crate's files, by the module that each is.
+/// The code of the crate's files, by module path.
 struct Crate {
     files: BTreeMap<Vec<String>, String>,
 }
@@ -136,7 +137,7 @@ impl Crate {
         }
     }
 
-    /// The module that holds what a path of another one names.
+    /// Returns the module that defines what a path in the module `from` names.
     fn resolve(&self, from: &[String], path: &[String]) -> Vec<String> {
         let mut module: Vec<String> = match path[0].as_str() {
             "crate" => Vec::new(),
@@ -152,7 +153,7 @@ impl Crate {
                 module = below;
                 continue;
             }
-            // An item: where its module has it from a child, that is where it is.
+            // An item: if its module re-exports it from a child, the child defines it.
             if let Some(child) = self.reexported(&module, step) {
                 module.push(child);
             }
@@ -161,7 +162,7 @@ impl Crate {
         module
     }
 
-    /// The child that a module has an item from.
+    /// Returns the child from which a module re-exports an item, if any.
     fn reexported(&self, module: &[String], item: &str) -> Option<String> {
         let code = self.files.get(module)?;
         let uses = code.split("use ").skip(1);
@@ -179,7 +180,7 @@ impl Crate {
         })
     }
 
-    /// Which module uses which.
+    /// Returns the modules that each module uses.
     fn uses(&self) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
         let used = self.files.iter().map(|(module, code)| {
             let all = paths(code).into_iter();
@@ -191,7 +192,7 @@ impl Crate {
     }
 }
 
-/// The rooms that hold everything together may use everything.
+/// The rooms that tie the others together; they may use everything.
 const GLUE: [&str; 3] = ["cli", "main", "measured"];
 
 fn room(module: &[String]) -> &str {
@@ -220,7 +221,8 @@ fn rooms_import_only_what_the_table_allows() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// What a pure room has nothing to do with: files, sockets, threads, clocks, the environment, processes, randomness.
+/// What a pure room must not use: files, sockets, threads, clocks, the environment, processes,
+/// randomness.
 const IMPURE: [&str; 12] = [
     "std::fs",
     "std::env",
@@ -253,9 +255,9 @@ fn pure_rooms_touch_nothing_outside() {
 }
 
 #[test]
-fn nothing_goes_round_in_a_circle() {
+fn there_are_no_cyclic_imports() {
     let uses = Crate::read().uses();
-    // A reader that no longer understands the imports would find no circle either.
+    // If this code no longer understood the imports, it would find no cycle either.
     let edges: usize = uses.values().map(BTreeSet::len).sum();
     assert!(edges > 2 * uses.len(), "{edges} imports of {}", uses.len());
     let files = circle(&uses);
@@ -273,7 +275,7 @@ fn nothing_goes_round_in_a_circle() {
     assert!(rooms.is_none(), "rooms: {rooms:#?}");
 }
 
-/// A circle in what uses what, where there is one.
+/// Returns a cycle in the graph of uses, if any.
 fn circle<N: Ord + Clone>(uses: &BTreeMap<N, BTreeSet<N>>) -> Option<Vec<N>> {
     fn visit<N: Ord + Clone>(
         node: &N,
@@ -302,7 +304,7 @@ fn circle<N: Ord + Clone>(uses: &BTreeMap<N, BTreeSet<N>>) -> Option<Vec<N>> {
 }
 
 #[test]
-fn an_import_that_is_not_allowed_would_be_found() {
+fn a_forbidden_import_would_be_found() {
     let found = |text: &str| -> Vec<String> {
         let found = paths(&code(text)).into_iter();
         found.map(|path| path.join("::")).collect()
@@ -334,7 +336,7 @@ fn an_import_that_is_not_allowed_would_be_found() {
 }
 
 #[test]
-fn some_crates_stand_in_one_file_alone() {
+fn some_crates_are_used_in_only_one_file() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     for (word, wanted) in [

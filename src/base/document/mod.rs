@@ -9,7 +9,6 @@ mod shape;
 
 pub(crate) use node::did_you_mean;
 pub(crate) use node::{Node, Object};
-pub(crate) use place::Way;
-pub use place::{Place, Step};
-pub use problem::{Problem, Problems};
+pub(crate) use place::{Place, Step, Way};
+pub(crate) use problem::{Problem, Problems};
 pub(crate) use shape::{Field, Fields, Shape, names};

@@ -276,7 +276,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_unknown_field_is_named_with_its_nearest_neighbour() {
+    fn an_unknown_field_is_reported_with_the_nearest_known_one() {
         let document = json!({"direciton": "outbound", "zzzzzz": 1});
         let mut problems = Problems::default();
         Node::at(&document, Place::root().key("rules").index(2).key("when"))
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn text_counts_as_a_number_only_where_it_may() {
+    fn text_counts_as_a_number_only_in_a_lenient_document() {
         let value = json!("12");
         let mut problems = Problems::default();
         assert_eq!(Node::root(&value).integer(0, 99, &mut problems), None);

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One step into a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Step {
+pub(crate) enum Step {
     /// A member of an object.
     Key(String),
     /// An element of an array.
@@ -14,21 +14,21 @@ pub enum Step {
 
 /// The way from a document's root to a place in it: `rules[2].when['odd key']`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Place(pub Vec<Step>);
+pub(crate) struct Place(pub(crate) Vec<Step>);
 
 impl Place {
     /// The document itself.
-    pub fn root() -> Self {
+    pub(crate) fn root() -> Self {
         Self::default()
     }
 
     /// The member of that name.
-    pub fn key(&self, name: &str) -> Self {
+    pub(crate) fn key(&self, name: &str) -> Self {
         self.step(Step::Key(name.to_owned()))
     }
 
     /// The element at that index, from 0.
-    pub fn index(&self, index: usize) -> Self {
+    pub(crate) fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_is_a_place_and_a_pointer() {
+    fn a_way_converts_to_a_place_and_a_pointer() {
         let (a, b) = (Way::ROOT.key("a/~"), Way::ROOT.key("b"));
         let element = a.index(3);
         assert_eq!(element.pointer(), "/a~1~0/3");

@@ -6,11 +6,11 @@ use super::place::Place;
 
 /// Something wrong at one place of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Where.
-    pub place: Place,
+    pub(crate) place: Place,
     /// What, and the way out: lower case, no full stop.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl fmt::Display for Problem {
@@ -25,11 +25,11 @@ impl fmt::Display for Problem {
 
 /// The faults found so far, in the order they were met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
     /// Adds one.
-    pub fn add(&mut self, place: &Place, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, place: &Place, message: impl Into<String>) {
         self.0.push(Problem {
             place: place.clone(),
             message: message.into(),
@@ -37,7 +37,7 @@ impl Problems {
     }
 
     /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -46,7 +46,7 @@ impl Problems {
     /// # Errors
     ///
     /// The faults themselves.
-    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
+    pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.is_empty() => Ok(value),
             _ => Err(self),

@@ -1,6 +1,9 @@
 //! Requests and responses as plain data.
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 use super::headers::Headers;
 
@@ -14,15 +17,6 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The direction of that name: `inbound` or `outbound`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "inbound" => Some(Self::Inbound),
-            "outbound" => Some(Self::Outbound),
-            _ => None,
-        }
-    }
-
     /// `inbound` or `outbound`.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +31,23 @@ impl fmt::Display for Direction {
         f.write_str(self.name())
     }
 }
+
+impl FromStr for Direction {
+    type Err = ParseDirectionError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "inbound" => Ok(Self::Inbound),
+            "outbound" => Ok(Self::Outbound),
+            other => Err(ParseDirectionError(other.to_owned())),
+        }
+    }
+}
+
+/// A text that names no [`Direction`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is not a direction; expected `inbound` or `outbound`")]
+pub struct ParseDirectionError(String);
 
 /// What an application under test sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ mod url;
 
 pub use headers::Headers;
 pub(crate) use headers::is_hop_by_hop;
-pub use message::{Direction, Request, Response};
+pub use message::{Direction, ParseDirectionError, Request, Response};
 pub(crate) use message::{join_target, split_target};
 pub(crate) use secret::{is_secret, shown};
 pub(crate) use trace::Trace;

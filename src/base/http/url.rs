@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_compare_without_case_and_perhaps_without_port() {
+    fn hosts_compare_without_case_and_with_an_optional_port() {
         assert!(host_equals("API.stripe.com", "api.stripe.com:443"));
         assert!(!host_equals("api.stripe.com:80", "api.stripe.com:443"));
         assert!(host_equals("[::1]", "[::1]:8080"));
         assert!(host_ends_with("stripe.com", "evilSTRIPE.com:443"));
         assert!(host_ends_with("stripe.com:443", "api.stripe.com:443"));
         assert!(!host_ends_with("stripe.com:8080", "api.stripe.com"));
-        // A host without a port implies that of its scheme.
+        // A host without a port implies the default port of its scheme.
         assert!(host_equals("api.stripe.com:443", "api.stripe.com"));
         assert!(host_within("stripe.com:80", "api.stripe.com"));
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_a_query_compares_with_both() {
+    fn a_path_with_a_query_is_compared_with_both() {
         assert!(path_equals("/a", "/a", Some("x=1")));
         assert!(path_equals("/a?x=1", "/a", Some("x=1")));
         assert!(!path_equals("/a?x=1", "/a", None));

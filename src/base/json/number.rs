@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_numbers_are_shown_as_digits_and_are_numbers() {
+    fn exact_numbers_are_shown_in_full_and_stay_numbers() {
         let value = parse(b"{\"a\": [123456789012345678901234567890, \"x\"]}").unwrap();
         assert_eq!(
             show(&value),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_stays_so() {
+    fn invalid_json_is_not_parsed() {
         for text in [
             "",
             "{",

@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_what_serde_json_reads() {
+    fn a_tree_equals_what_serde_json_reads() {
         for text in [
             r#"{"a": [1, -2, 2.5, true, null, "x\n\u00e9"], "b\"": {"c": 18446744073709551615}}"#,
             "[]",
