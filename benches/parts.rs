@@ -1,9 +1,9 @@
-//! How long the parts of a replay take that need no socket: `cargo bench --bench parts`.
+//! Measures the individual parts of a replay: `cargo bench --bench parts`.
 
 #![allow(
     missing_docs,
     clippy::unwrap_used,
-    reason = "criterion's macro makes a function without any, and a benchmark that can't go on stops"
+    reason = "criterion's macro generates an undocumented function, and a benchmark stops if a step fails"
 )]
 
 use std::hint::black_box;
@@ -17,7 +17,7 @@ use softprobe::{Case, EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Prox
 
 const CASE: &str = include_str!("../cases/checkout/happy.case.json");
 
-/// The sample's case with a body that brings its text to about this many bytes.
+/// Returns the sample's case, padded with a response body to about this many bytes of text.
 fn case_of(bytes: usize) -> String {
     let mut case: Value = serde_json::from_str(CASE).unwrap();
     let rows = bytes.saturating_sub(case.to_string().len()) / 60;
@@ -29,7 +29,7 @@ fn case_of(bytes: usize) -> String {
     case.to_string()
 }
 
-/// A JSON body of so many rows, 50 bytes each.
+/// Returns a JSON body with this many rows of about 50 bytes each.
 fn rows_of(rows: usize) -> Value {
     let rows = (0..rows).map(|n| json!({"id": n, "sku": format!("sku-{n:06}"), "cents": n * 7}));
     rows.collect()

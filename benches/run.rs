@@ -1,18 +1,20 @@
-//! How fast a run is: `cargo bench --bench run`.
+//! Measures how fast a run is: `cargo bench --bench run`.
 //!
-//! Generates cases, starts a minimal application in a process of its own, and replays the cases with the `softprobe`
-//! command. Beside it stands the *bare loop*: the same requests, sent by a keep-alive client to the same application,
-//! whose calls a fixed local server answers; and the *fresh loop*, which is the same with a connection a request, as
-//! a replay has one a case. What is compared is measured in turns, and the medians are told.
+//! Generates cases, starts a minimal application in its own process, and replays the cases with the
+//! `softprobe` command. The result is compared with two loops. In the *bare loop*, a keep-alive
+//! client sends the same requests to the same application, and a local server answers the
+//! application's calls with a fixed response. The *fresh loop* does the same with a new connection
+//! per request, as a replay opens one per case. The loops and the replays are measured in turn, and
+//! the medians are reported.
 //!
-//! `SOFTPROBE_BASELINE=PATH` measures another build of the command too; `-- --quick` leaves out the large runs. The figures
-//! are printed as a table, and written to `target/bench-run.json`.
+//! `SOFTPROBE_BASELINE=PATH` also measures another build of the command; `-- --quick` leaves out the
+//! largest run. The figures are printed as a table and written to `target/bench-run.json`.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark that can't go on has nothing better to do than to stop"
+    reason = "a benchmark prints its results and stops if a step fails"
 )]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -34,13 +36,14 @@ fn main() {
         Some("--fixed") => return server::run(None),
         _ => {}
     }
-    // `cargo test --benches` only wants to know that it runs.
+    // `cargo test --benches` passes `--test` and only checks that the benchmark runs.
     let quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
     let smoke = args.iter().any(|arg| arg == "--test");
     Bench::new(smoke).run(quick, smoke);
 }
 
-/// The minimal application and the fixed server: the same program, which calls on where it is told a proxy.
+/// The minimal application and the fixed server: one program, which makes an outbound call if it is
+/// given a proxy.
 mod server {
     use std::convert::Infallible;
     use std::net::SocketAddr;
@@ -53,10 +56,10 @@ mod server {
     use hyper::{Request, Response};
     use hyper_util::rt::TokioIo;
 
-    /// Connections to the proxy that nobody uses just now.
+    /// Idle connections to the proxy.
     type Pool = Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>;
 
-    /// Prints where it listens, and serves until it is killed.
+    /// Prints the address it listens on, and serves until it is killed.
     #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
     pub(super) async fn run(proxy: Option<SocketAddr>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -95,7 +98,7 @@ mod server {
         Ok(response)
     }
 
-    /// The application's one call, its trace headers passed on.
+    /// Makes the application's one outbound call, passing the trace headers on.
     async fn call(request: &Request<Incoming>, proxy: SocketAddr, pool: &Pool) -> Bytes {
         loop {
             let free = pool.lock().unwrap().pop();
@@ -134,10 +137,10 @@ mod server {
     }
 }
 
-/// What the stock service answers.
+/// The stock service's answer.
 const STOCK: &str = r#"{"sku":"tea","available":12,"warehouse":"north","reserved":[{"order":"A-1","quantity":2},{"order":"A-2","quantity":1}]}"#;
 
-/// What the application makes of it.
+/// Returns the application's answer, built from that of the stock service.
 fn order(stock: &str) -> String {
     format!(
         r#"{{"order":{{"status":"accepted","lines":[{{"sku":"tea","quantity":2,"cents":1000}},{{"sku":"cup","quantity":1,"cents":550}}],"total":2550}},"stock":{stock}}}"#
@@ -146,7 +149,7 @@ fn order(stock: &str) -> String {
 
 const REQUEST_BODY: &str = r#"{"customer":{"name":"Ada","country":"DE"},"items":[{"sku":"tea","quantity":2},{"sku":"cup","quantity":1}],"note":"leave it at the door"}"#;
 
-/// A process that is killed when it is dropped.
+/// A child process that is killed on drop.
 struct Running {
     child: Child,
     address: SocketAddr,
@@ -176,18 +179,19 @@ impl Drop for Running {
     }
 }
 
-/// What a run took.
+/// The cost of a run.
 #[derive(Clone, Copy)]
 struct Taken {
     cases: usize,
     wall: Duration,
-    /// Our processor time, user and system.
+    /// Processor time of the command, user and system.
     cpu: Duration,
+    /// Peak memory, in KiB.
     peak_kb: u64,
 }
 
 impl Taken {
-    /// The medians of several runs of the same.
+    /// Returns the medians over several equal runs.
     fn median(runs: &[Self]) -> Self {
         Self {
             cases: runs[0].cases,
@@ -250,7 +254,7 @@ impl Bench {
         let mut figures = json!({"cores": std::thread::available_parallelism().unwrap().get()});
         let mut rows = Vec::new();
         println!(
-            "cases    threads   bare loop  fresh loop        ours  ours/bare  cases/s  µs cpu/case  peak MB"
+            "cases    threads   bare loop  fresh loop      replay      ratio  cases/s  µs cpu/case  peak MB"
         );
         for size in self.sizes.clone() {
             if quick && size > 10_000 {
@@ -270,7 +274,7 @@ impl Bench {
         println!("\nwritten to {}", path.display());
     }
 
-    /// Measures in turns what is compared.
+    /// Measures the loops and the replays in turn, and reports their medians.
     fn row(&self, size: usize, threads: usize) -> Value {
         let rounds = match size {
             0..=100 => 1,
@@ -319,7 +323,7 @@ impl Bench {
         self.folder.path().join(format!("{size}/s.suite.yaml"))
     }
 
-    /// Writes so many cases, and their suite.
+    /// Writes `size` cases and their suite.
     fn generate(&self, size: usize) {
         let folder = self.folder.path().join(size.to_string());
         std::fs::create_dir_all(folder.join("cases")).unwrap();
@@ -331,11 +335,11 @@ impl Bench {
         std::fs::write(self.suite(size), suite).unwrap();
     }
 
-    /// The requests without a replay around them; `fresh` opens a connection for each.
+    /// Times the requests without a replay around them; `fresh` opens a connection for each.
     fn loops(&self, size: usize, threads: usize, fresh: bool) -> Duration {
         let app = Running::start(&["--app", &self.fixed.address.to_string()]);
         let next = Arc::new(AtomicUsize::new(0));
-        // Warm, as the application is for us after its first requests.
+        // Warm up: during a replay, the application is warm after its first requests.
         send(&mut connect(app.address), 0);
         let start = Instant::now();
         let clients: Vec<_> = (0..threads)
@@ -397,7 +401,8 @@ impl Bench {
                 "--filter",
                 "bench::order-000007",
             ]);
-            // Its call goes past the proxy, so that the case fails: it has been found all the same.
+            // The application calls the fixed server instead of the proxy, so the case fails. That does
+            // not matter here: only finding it is measured.
             let found = measure_any(&mut exact, 1).0;
             println!(
                 "{size:<8} cases listed in {:.3} s, peak {:.1} MB; one of them by --exact in {:.3} s",
@@ -413,7 +418,7 @@ impl Bench {
         rows.into()
     }
 
-    /// The proxy's latencies over one keep-alive connection.
+    /// Measures the proxy's latencies over one keep-alive connection.
     fn proxy(&self, calls: usize) -> Value {
         let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
         let proxy = Proxy::start(&softprobe).unwrap();
@@ -446,7 +451,7 @@ impl Bench {
     }
 }
 
-/// Runs a command that has to pass, and says what it took.
+/// Runs a command that has to succeed, and returns its cost.
 fn measure(command: &mut Command, cases: usize) -> Taken {
     let (taken, passed) = measure_any(command, cases);
     assert!(passed, "{command:?} failed");
@@ -466,7 +471,7 @@ fn measure_any(command: &mut Command, cases: usize) -> (Taken, bool) {
     let watcher = std::thread::spawn({
         let (peak, status) = (Arc::clone(&peak), format!("/proc/{}/status", child.id()));
         move || {
-            // The shortest runs are over before ten milliseconds are.
+            // The shortest runs end within ten milliseconds.
             let mut pause = Duration::from_millis(1);
             while let Some(kb) = std::fs::read_to_string(&status)
                 .ok()
@@ -495,7 +500,7 @@ fn high_water(status: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The processor time of every child that has ended.
+/// Returns the processor time of all child processes that have ended.
 fn children() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     let time = |t: nix::sys::time::TimeVal| {
@@ -517,7 +522,7 @@ fn target() -> PathBuf {
     command.parent().unwrap().parent().unwrap().to_owned()
 }
 
-/// A port that was free just now, for a process that has to be told of it.
+/// Returns a port that was free a moment ago, for a process that needs to be given one.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -529,7 +534,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends the request of that case and reads its answer.
+/// Sends the request of case `n` and reads its answer.
 fn send(stream: &mut TcpStream, n: usize) {
     let request = format!(
         "POST /orders/{n} HTTP/1.1\r\nhost: shop.example\r\naccept: */*\r\ncontent-type: application/json\r\n\
@@ -541,7 +546,7 @@ fn send(stream: &mut TcpStream, n: usize) {
     receive(stream);
 }
 
-/// Reads one answer of a known length.
+/// Reads one answer, whose length is given by its `content-length`.
 fn receive(stream: &mut TcpStream) {
     let mut buffer = [0; 4096];
     let mut got = 0;
@@ -564,7 +569,7 @@ fn receive(stream: &mut TcpStream) {
     }
 }
 
-/// A case of one inbound exchange and the outbound call that it caused.
+/// Returns a case with one inbound exchange and the outbound call that it caused.
 fn case(n: usize) -> Value {
     let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let common = |direction: &str, host: &str, path: &str, method: &str| {

@@ -1,6 +1,6 @@
 //! The sample application: a small shop that calls a payment, a shipping and a notification service.
 //!
-//! `cargo run --example checkout` starts it by hand; `HTTP_PROXY` points its calls at a proxy. It copies
+//! `cargo run --example checkout` starts it; `HTTP_PROXY` sends its calls through a proxy. It copies
 //! `traceparent` and `tracestate` onto its calls, as any OpenTelemetry instrumentation does.
 
 use std::convert::Infallible;
@@ -19,19 +19,19 @@ const SHIPPING: &str = "http://shipping.example";
 const NOTIFICATIONS: &str = "http://notifications.example";
 const FRAGMENTS: &str = "http://fragments.example:8084";
 
-/// A way to break the application, for the tests that prove that a replay notices.
+/// A defect to inject into the application, for tests that check that a replay detects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
-    /// Every price is a cent too high.
+    /// Makes every price one cent too high.
     Price,
-    /// `total` is called `sum`.
+    /// Renames `total` to `sum`.
     RenamedField,
-    /// Trace headers are not passed on, and two requests are worked on at the same time.
+    /// Drops the trace headers, and handles two requests at the same time.
     PropagatesNothing,
 }
 
 impl Defect {
-    /// The defect that `CHECKOUT_DEFECT` names, if it names one.
+    /// Returns the defect named by `CHECKOUT_DEFECT`, if any.
     pub(crate) fn from_environment() -> std::io::Result<Option<Self>> {
         match std::env::var("CHECKOUT_DEFECT").as_deref() {
             Err(_) | Ok("") => Ok(None),
@@ -45,14 +45,15 @@ impl Defect {
     }
 }
 
-/// The application while it runs; dropping it stops it.
+/// The running application; dropping it stops it.
 pub(crate) struct Checkout {
     address: SocketAddr,
     threads: Option<tokio::runtime::Runtime>,
 }
 
 impl Checkout {
-    /// Starts it on a port (0 for a free one), its calls sent to a proxy; `CHECKOUT_DEFECT` breaks it.
+    /// Starts the application on a port (0 picks a free one), with its calls sent through `proxy` if
+    /// given. `CHECKOUT_DEFECT` selects a defect.
     pub(crate) fn start(port: u16, proxy: Option<&str>) -> std::io::Result<Self> {
         let proxy = proxy.map(ureq::Proxy::new).transpose();
         let proxy = proxy.map_err(std::io::Error::other)?;
@@ -90,7 +91,7 @@ impl Checkout {
         })
     }
 
-    /// Its base URL.
+    /// Returns the base URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -110,7 +111,7 @@ struct Shop {
     together: Together,
 }
 
-/// What an answer is made of.
+/// The parts of an answer.
 struct Answer {
     status: u16,
     content_type: &'static str,
@@ -127,7 +128,7 @@ impl Answer {
     }
 }
 
-/// An upstream that did not answer as it should.
+/// A failed call to an upstream service, with the reason.
 struct Upstream(String);
 
 async fn answer(
@@ -239,7 +240,7 @@ impl Shop {
 
         let message = json!({"template": "order-placed", "cents": total});
         let url = format!("{NOTIFICATIONS}/v1/messages");
-        // An order stands even where its confirmation can't be sent.
+        // An order is valid even if its confirmation can't be sent.
         let _ = self.call("POST", &url, Some(&message), trace);
 
         let total_name = match self.defect {
@@ -257,7 +258,7 @@ impl Shop {
         Ok(Answer::json(200, &answer))
     }
 
-    /// Asks for a parcel's state until it is delivered, five times at the most.
+    /// Asks for a parcel's state until it is delivered, at most five times.
     fn parcel(&self, id: &str, trace: &Trace) -> Result<Answer, Upstream> {
         let mut states = Vec::new();
         for _ in 0..5 {
@@ -271,7 +272,7 @@ impl Shop {
         Ok(Answer::json(200, &json!({"parcel": id, "states": states})))
     }
 
-    /// Passes a label's image on.
+    /// Passes on a label's image.
     fn label(&self, id: &str, trace: &Trace) -> Result<Answer, Upstream> {
         let url = format!("{SHIPPING}/v1/labels/{id}");
         let (status, body) = self.fetch("GET", &url, None, trace)?;
@@ -329,7 +330,7 @@ impl Shop {
     }
 }
 
-/// Holds a request back until another one has come as well.
+/// Holds requests back until a second one has arrived.
 #[derive(Default)]
 struct Together {
     arrived: Mutex<usize>,
@@ -357,16 +358,16 @@ fn now_ns() -> u128 {
     since.map_or(0, |d| d.as_nanos())
 }
 
-#[allow(dead_code, reason = "the tests take this file in as a module")]
+#[allow(dead_code, reason = "the tests include this file as a module")]
 fn main() -> std::io::Result<()> {
     let proxy = std::env::var("HTTP_PROXY").ok();
     let port = std::env::var("PORT")
         .ok()
         .and_then(|port| port.parse().ok());
     let shop = Checkout::start(port.unwrap_or(0), proxy.as_deref())?;
-    eprintln!("checkout listens at {}; Enter stops it", shop.url());
+    eprintln!("checkout listens at {}; press Enter to stop it", shop.url());
     if std::io::stdin().read_line(&mut String::new())? == 0 {
-        // Nobody is there to press it: a signal ends this.
+        // Standard input is closed, so nobody can press Enter: run until a signal arrives.
         loop {
             std::thread::park();
         }

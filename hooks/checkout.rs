@@ -1,4 +1,4 @@
-//! The hooks of the sample suites, group `checkout`.
+//! The hooks of the sample suites: the group `checkout`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 use softprobe::Hooks;
 use softprobe::hook::{Issue, RequestChange, ResponseChange};
 
-/// The hooks of the group.
+/// Returns the hooks of the group.
 pub(crate) fn hooks() -> Hooks {
     Hooks::new()
-        // Captures mask card numbers: a replay has to send one that the application accepts.
+        // Captures mask card numbers, so a replay has to send one that the application accepts.
         .request("checkout.unmask_card", |request, context| {
             let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
             let mut order: Value = serde_json::from_slice(&request.body)?;
             order["card"]["number"] = card.as_str().into();
             Ok(RequestChange::new().body(order.to_string()))
         })
-        // The application refuses an authorization that is older than five minutes.
+        // The application rejects an authorization older than five minutes.
         .mock_response("checkout.fresh_authorization", |mock, _| {
             let mut charge: Value = serde_json::from_slice(&mock.captured_response.body)?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -38,7 +38,7 @@ pub(crate) fn hooks() -> Hooks {
                 _ => vec![
                     Issue::new(
                         "$.total",
-                        "the total is not that of the items and the shipping",
+                        "the total is not the sum of the items and shipping",
                     )
                     .expected(wanted)
                     .actual(actual["total"].clone()),

@@ -1,6 +1,6 @@
-//! The parts that benchmarks measure and nobody else is to call.
+//! Entry points for the benchmarks; nothing else may call them.
 
-#![allow(missing_docs, reason = "for this project's benchmarks alone")]
+#![allow(missing_docs, reason = "used only by this project's benchmarks")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::hook::Hooks;
 use crate::rule::{Answer, Policy, Question, Rule, RuleState, resolve};
 use crate::suite::{Draft, SuiteContext};
 
-/// Rules of which one answers.
+/// A set of rules, of which one answers a given request.
 #[derive(Debug)]
 pub struct Resolved {
     rules: Vec<RuleState>,
@@ -21,7 +21,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// So many rules, each for a path of its own.
+    /// Creates `count` rules, each for its own path.
     pub fn among(count: usize) -> Self {
         let rules: Vec<_> = (0..count)
             .map(|n| {
@@ -46,12 +46,13 @@ impl Resolved {
         }
     }
 
-    /// Whether the request is answered.
+    /// Returns whether the request is answered.
     pub fn hit(&self) -> bool {
         self.answers(&self.request)
     }
 
-    /// The same for one that none answers, so that the nearest rule is looked for.
+    /// Returns whether a request that matches no rule is answered. Resolving it includes the search
+    /// for the nearest rule.
     pub fn miss(&self) -> bool {
         let request = Request {
             path: "/other".to_owned(),
@@ -67,7 +68,7 @@ impl Resolved {
     }
 }
 
-/// Two bodies to compare.
+/// A captured and an actual body to compare.
 #[derive(Debug)]
 pub struct Compared {
     expected: String,
@@ -86,7 +87,7 @@ impl Compared {
         }
     }
 
-    /// How many differences there are.
+    /// Returns the number of differences.
     pub fn differences(&self) -> usize {
         let expected = Expected {
             status: 200,
@@ -97,7 +98,7 @@ impl Compared {
     }
 }
 
-/// Reads a suite; how many entries it has.
+/// Reads a suite and returns the number of its entries.
 pub fn load_suite(text: &str) -> usize {
     let context = SuiteContext::default();
     let Ok(draft) = Draft::parse(Path::new("s.suite.yaml"), text, &context) else {

@@ -1,11 +1,11 @@
-//! `content-encoding` undone, so that bodies compare as what they mean.
+//! Undoes `content-encoding`, so that bodies are compared by their decoded content.
 
 use std::borrow::Cow;
 use std::io::Read;
 
 use crate::base::http::Headers;
 
-/// A body that unpacks to more than this is compared as it came.
+/// The largest decoded body, in bytes; a body that decodes to more is compared as it arrived.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// A body that could not be decoded.
@@ -13,11 +13,11 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 pub(crate) struct Undecoded {
     /// Its `content-encoding`.
     pub(crate) coding: String,
-    /// What is wrong with it.
+    /// Why it could not be decoded.
     pub(crate) why: String,
 }
 
-/// The body without its encodings; where that fails, the body as it came and why.
+/// Returns the body with its codings undone; if that fails, the body as it arrived and the reason.
 pub(crate) fn decoded<'b>(headers: &Headers, body: &'b [u8]) -> (Cow<'b, [u8]>, Option<Undecoded>) {
     let codings = headers.all("content-encoding").map(String::from_utf8_lossy);
     let value = codings.collect::<Vec<_>>().join(",");
@@ -38,12 +38,13 @@ pub(crate) fn decoded<'b>(headers: &Headers, body: &'b [u8]) -> (Cow<'b, [u8]>, 
     (out, None)
 }
 
-/// The bytes without this coding; `None` where it is none.
+/// Undoes one coding; returns `None` if there is nothing to undo.
 fn undo(coding: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
     match coding {
         "" | "identity" => return Ok(None),
         "gzip" | "x-gzip" => read(flate2::read::MultiGzDecoder::new(bytes)),
-        // Some servers send the bare stream under this name, some with the zlib header it wants.
+        // Some servers send a bare deflate stream under this name, others add the zlib header that the
+        // standard requires.
         "deflate" => read(flate2::read::ZlibDecoder::new(bytes))
             .or_else(|_| read(flate2::read::DeflateDecoder::new(bytes))),
         "br" => read(brotli_decompressor::Decompressor::new(bytes, 4096)),
@@ -59,7 +60,7 @@ fn read(decoder: impl Read) -> Result<Vec<u8>, String> {
         .read_to_end(&mut out)
         .map_err(|error| error.to_string())?;
     if out.len() as u64 > LARGEST {
-        return Err(format!("it unpacks to more than {LARGEST} bytes"));
+        return Err(format!("it decodes to more than {LARGEST} bytes"));
     }
     Ok(out)
 }

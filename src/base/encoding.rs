@@ -1,10 +1,10 @@
-//! Bytes as text, and text as others want it: base64, hex, byte order marks, words of a shell.
+//! Base64, hex, byte order marks and shell words.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// The bytes of base64 in either alphabet, with or without its padding.
+/// Decodes base64 in either alphabet, with or without padding.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
@@ -14,22 +14,22 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     LENIENT.decode(standard.trim()).ok()
 }
 
-/// The bytes of base64 as its standard has it; the error says what is wrong.
+/// Decodes base64 in the standard alphabet, with padding; the error says what is wrong.
 pub(crate) fn decode_strict_base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
     STANDARD.decode(text)
 }
 
-/// Bytes as base64.
+/// Encodes bytes as standard base64.
 pub(crate) fn encode_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Bytes as base64 that fits into URLs, without padding.
+/// Encodes bytes as URL-safe base64, without padding.
 pub(crate) fn encode_base64url(bytes: &[u8]) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Bytes as lower-case hex.
+/// Encodes bytes as lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
@@ -38,14 +38,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// A text's byte order mark, which some editors and frameworks put before JSON, and what comes behind it.
+/// Splits a text after its byte order mark, which some editors and frameworks put before JSON; the first
+/// part is empty if there is no mark.
 pub(crate) fn split_mark(text: &str) -> (&str, &str) {
     const MARK: char = '\u{feff}';
     let json = text.strip_prefix(MARK).unwrap_or(text);
     text.split_at(text.len() - json.len())
 }
 
-/// The text as one word of a shell.
+/// Returns the text as one shell word, quoted if necessary.
 #[cfg(feature = "runner")]
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);

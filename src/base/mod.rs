@@ -1,4 +1,4 @@
-//! What every room shares: HTTP as data, JSON by value, documents with places, encodings.
+//! What every module shares: HTTP as data, JSON compared by value, documents with places, encodings.
 
 mod causes;
 #[cfg(feature = "runner")]

@@ -1,4 +1,4 @@
-//! `suite diff`: two sets of captures against each other.
+//! `suite diff`: compares two sets of captures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,22 +17,22 @@ use crate::report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Cases are paired by their path below the fixed part of each glob; a single case on either side \
-    is paired with the other. Exchanges are paired by direction, method, host (but for the inbound one) and path, equal ones in captured order; the \
+    after_help = "Cases are paired by their path below the fixed part of each glob; if each side has a single case, \
+    the two are paired. Exchanges are paired by direction, method, host (except for the inbound one) and path, equal ones in captured order; the \
     order of different calls is not compared. \
-    Volatile headers are left out, as under `headers: {mode: captured}`.\n\n\
-    Exit code 0 where nothing differs, 1 where something does."
+    Volatile headers are ignored, as with `headers: {mode: captured}`.\n\n\
+    Exits with 0 if nothing differs, and with 1 if something does."
 )]
 pub(super) struct Diff {
-    /// The captures as they were: a file or a glob
+    /// Old captures: a file or a glob
     #[arg(long, value_name = "GLOB")]
     baseline: String,
-    /// The captures as they are
+    /// New captures: a file or a glob
     #[arg(long, value_name = "GLOB")]
     current: String,
 }
 
-/// Case name to case.
+/// Cases by name.
 type Cases = BTreeMap<String, Case>;
 
 impl Diff {
@@ -74,14 +74,14 @@ fn read(pattern: &str) -> Result<Cases, Failed> {
         .collect())
 }
 
-/// What has become of a case.
+/// How a case changed.
 enum CaseChange {
     Added(String),
     Removed(String),
     Both(String, Vec<ExchangeChange>),
 }
 
-/// What has become of an exchange; unchanged ones are not kept.
+/// How an exchange changed; unchanged exchanges are not kept.
 struct ExchangeChange {
     kind: Kind,
     exchange: String,
@@ -178,7 +178,7 @@ impl CaseChange {
     }
 }
 
-/// What differs between two captures of an exchange, worded.
+/// A difference between two captures of an exchange, as text.
 struct Divergence {
     place: String,
     was: Option<String>,
@@ -198,7 +198,7 @@ impl Divergence {
         }
     }
 
-    /// What a comparison found on one side of an exchange.
+    /// Converts a mismatch found in the request or the response.
     fn of(side: &str, mismatch: Mismatch) -> Self {
         let Mismatch {
             place,
@@ -248,7 +248,7 @@ impl Divergence {
     }
 }
 
-/// What pairs exchanges: direction, method, host, path, and which of the equal ones it is.
+/// What exchanges are paired by: direction, method, host, path, and the number among equal ones, from 1.
 type Key = (String, String, String, String, usize);
 
 fn keyed(case: &Case) -> Vec<(Key, &Exchange)> {
@@ -256,7 +256,7 @@ fn keyed(case: &Case) -> Vec<(Key, &Exchange)> {
     let keyed = case.exchanges().iter().map(|exchange| {
         let request = &exchange.request;
         let direction = exchange.direction.map_or("-", Direction::name);
-        // The application's own host is where it was captured, and no part of what it does.
+        // The application's own host depends on where it was captured, not on what it does.
         let host = match exchange.direction {
             Some(Direction::Inbound) => String::new(),
             _ => request.host.to_ascii_lowercase(),
@@ -324,7 +324,7 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Divergence> {
     found.extend(side("request", &request_side(was), &request_side(is)));
     match (response_side(was), response_side(is)) {
         (Some(was), Some(is)) => found.extend(side("response", &was, &is)),
-        // What can't be read as a response may differ all the same.
+        // Responses that can't be read may still differ.
         (None, None) => found.extend(raw_difference(was, is)),
         (was, _) => {
             let word = |there: bool| if there { "captured" } else { "not captured" };
@@ -335,7 +335,7 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Divergence> {
     found
 }
 
-/// Whether two spans that have no readable response say other things of one.
+/// Returns how the response attributes of two spans without a readable response differ, if they do.
 fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Divergence> {
     let raw = |exchange: &Exchange| {
         let mut attributes = exchange.attributes();
@@ -352,7 +352,7 @@ fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Divergence> {
     })
 }
 
-/// A request in the shape that answers are compared in.
+/// Returns a request in the form in which answers are compared.
 fn request_side(exchange: &Exchange) -> Expected<'_> {
     let request = &exchange.request;
     let body = exchange.request_body_captured.then_some(&request.body);
@@ -409,7 +409,7 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
         let (was, is) = (was.body.is_some(), is.body.is_some());
         found.push(Divergence::new(format!("{name} body"), word(was), word(is)));
     }
-    // The comparison asks for what was there: what there is more of now is a change as well.
+    // The comparison only checks the headers of the baseline; an additional header is a change as well.
     for header in is.headers.names() {
         if !is_volatile(&header) && !was.headers.contains(&header) {
             let value = is.headers.text(&header).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `doctor`: what works, and what does not.
+//! `doctor`: checks what works and what does not.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,45 +18,45 @@ use crate::rule::Answer;
 use crate::runner::unless_blank;
 use crate::suite::{is_base_url, request_url};
 
-/// The ids of the probe. Nobody else has them, so that what carries one got it from the probe.
+/// The ids of the probe. Nothing else uses them, so a call that carries one got it from the probe.
 const SESSION: &str = "sess_doctor-probe";
 const TRACE: &str = "50f7a5e0d0c70850f7a5e0d0c7080001";
 const SPAN: &str = "50f7a5e0d0c70801";
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --app-url the doctor listens where the proxy would, sends the application a request that carries \
-    a session, and looks at the calls that the application makes meanwhile: none of them leaves the machine. Start the \
+    after_help = "With --app-url, the doctor listens where the proxy would, sends the application a request that carries \
+    a session, and checks the calls that the application makes meanwhile; none of them leaves the machine. Start the \
     application with HTTP_PROXY pointing at --proxy-listen, and give a --probe that makes it call something.\n\n\
-    Exit code 10 where a fault is found."
+    Exits with 10 if a fault is found."
 )]
 pub(super) struct Doctor {
-    /// The base URL of an application that runs
+    /// Base URL of a running application
     #[arg(long, value_name = "URL", env = "APP_URL")]
     app_url: Option<String>,
-    /// Where the proxy would listen
+    /// Address at which the proxy would listen
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", default_value = DEFAULT_PROXY, value_parser = address)]
     proxy_listen: String,
-    /// The request that makes the application call something
+    /// Request that makes the application call something
     #[arg(long, value_name = "METHOD PATH", default_value = "GET /")]
     probe: String,
-    /// How long the application may take to answer it, in seconds
+    /// How long the application may take to answer the probe, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
 }
 
-/// What was looked at.
+/// The result of one check.
 struct Check {
     name: &'static str,
     verdict: Health,
     message: String,
 }
 
-/// How it looks.
+/// The outcome of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Health {
     Fine,
-    /// Nothing is proved.
+    /// The check proved nothing.
     Unclear,
     Fault,
 }
@@ -92,7 +92,7 @@ impl Doctor {
             None => checks.push(Check {
                 name: "application",
                 verdict: Health::Unclear,
-                message: "not looked at; --app-url names it".to_owned(),
+                message: "not checked; give its URL with --app-url".to_owned(),
             }),
         }
         let text: String = checks
@@ -162,14 +162,14 @@ impl Doctor {
                 name,
                 verdict: Health::Fault,
                 message: format!(
-                    "{}: {error}; stop what listens there, or name another with --proxy-listen",
+                    "{}: {error}; stop what listens there, or choose another address with --proxy-listen",
                     self.proxy_listen
                 ),
             },
         }
     }
 
-    /// Whether a proxy of this project listens where the doctor's would.
+    /// Returns whether a softprobe proxy already listens where the doctor's would.
     fn is_own_proxy(&self) -> bool {
         let client = Client::new(Timeouts::Whole(Duration::from_secs(2)));
         let request = ureq::http::Request::get(format!("http://{}/", self.proxy_listen));
@@ -180,10 +180,11 @@ impl Doctor {
         answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.body).contains(GREETING))
     }
 
-    /// Sends the probe and says what came of it.
+    /// Sends the probe and checks the answer and the calls that the application makes.
     fn application(&self, url: &str, probe: Request) -> Vec<Check> {
         let seen = Arc::new(Seen::default());
-        // Where the port is taken, what the application calls goes elsewhere: still worth its answer.
+        // If the port is taken, the application's calls go elsewhere, but its answer is still worth a
+        // check.
         let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
         let proxy = ProxyBuilder::new(oracle).listen(&self.proxy_listen).start();
         let sent = self.send(url, &probe);
@@ -193,7 +194,7 @@ impl Doctor {
                 Health::Fine,
                 format!("{url} answered `{}` with {status}", self.probe),
             ),
-            // Some give up when what they call fails, and the doctor lets every call fail.
+            // Some applications give up when a call fails, and the doctor fails every call.
             Err(why) if !calls.is_empty() => (
                 Health::Unclear,
                 format!(
@@ -215,7 +216,7 @@ impl Doctor {
             checks.push(Check {
                 name: "propagation",
                 verdict: Health::Unclear,
-                message: "not looked at: the doctor needs the proxy's port for itself".to_owned(),
+                message: "not checked; the doctor needs the proxy's port for itself".to_owned(),
             });
         } else if sent.is_ok() || !calls.is_empty() {
             checks.push(self.propagation(&calls));
@@ -240,7 +241,7 @@ impl Doctor {
         Ok(answer.status)
     }
 
-    /// What the application's calls carried.
+    /// Checks what the application's calls carried.
     fn propagation(&self, calls: &[SeenCall]) -> Check {
         let name = "propagation";
         let carried = |wanted: Carried| calls.iter().filter(move |call| call.carried == wanted);
@@ -256,7 +257,7 @@ impl Doctor {
             (
                 Health::Unclear,
                 format!(
-                    "no call of the application came by {}; start it with HTTP_PROXY=http://{}, and \
+                    "no call of the application came through {}; start it with HTTP_PROXY=http://{}, and \
                      give a --probe that makes it call something",
                     self.proxy_listen, self.proxy_listen
                 ),
@@ -276,16 +277,16 @@ impl Doctor {
             (
                 Health::Fault,
                 format!(
-                    "{other} of {total} calls carried the tracestate of another request: the application has to pass on \
-                     what came with the request that it works on"
+                    "{other} of {total} calls carried the tracestate of another request; the application has to pass on \
+                     the one of the request that it is handling"
                 ),
             )
         } else if !unseen.is_empty() {
             (
                 Health::Unclear,
                 format!(
-                    "{} of {total} calls are inside TLS, which can't be looked into ({}); have the \
-                     application call by plain HTTP, and the proxy sees what it passes on",
+                    "{} of {total} calls are inside TLS and can't be inspected ({}); have the \
+                     application use plain HTTP, so that the proxy sees what it passes on",
                     unseen.len(),
                     unseen.join(", ")
                 ),
@@ -294,8 +295,8 @@ impl Doctor {
             (
                 Health::Unclear,
                 format!(
-                    "{parent} of {total} calls carried traceparent without tracestate: the runner's own \
-                     proxy knows them, a proxy elsewhere does not"
+                    "{parent} of {total} calls carried traceparent without tracestate; the runner's own \
+                     proxy recognises them, a proxy elsewhere does not"
                 ),
             )
         } else {
@@ -315,7 +316,7 @@ impl Doctor {
     }
 }
 
-/// The runtime, where one is named.
+/// Checks the runtime at `--runtime-url`; without one, reports the embedded runtime.
 fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
     let name = "runtime";
     let Some(url) = global.runtime_url()? else {
@@ -323,7 +324,7 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
             name,
             verdict: Health::Fine,
             message: format!(
-                "embedded, version {}; --runtime-url looks at another",
+                "embedded, version {}; --runtime-url checks another",
                 env!("CARGO_PKG_VERSION")
             ),
         }]);
@@ -353,8 +354,8 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
             format!("{SPEC_VERSION}, schema {SCHEMA_VERSION}")
         } else {
             format!(
-                "the runtime speaks {spec}, schema {schema}; this command {SPEC_VERSION}, schema \
-                 {SCHEMA_VERSION}: use versions of one release"
+                "the runtime speaks {spec}, schema {schema}, and this command {SPEC_VERSION}, schema \
+                 {SCHEMA_VERSION}; use both from the same release"
             )
         },
     });
@@ -374,9 +375,9 @@ enum Carried {
     Tracestate,
     Traceparent,
     Nothing,
-    /// The name of another session than the probe's.
+    /// The id of a session other than the probe's.
     Other,
-    /// Whatever it was, it is inside TLS.
+    /// It is inside TLS and can't be seen.
     Unseen,
 }
 
@@ -386,7 +387,7 @@ struct SeenCall {
     carried: Carried,
 }
 
-/// Answers every call as a miss and remembers what it carried.
+/// An oracle that answers every call as a miss and records what it carried.
 #[derive(Debug, Default)]
 struct Seen {
     calls: Mutex<Vec<SeenCall>>,
@@ -429,7 +430,7 @@ impl Oracle for Seen {
     }
 
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
-        // Two, so that no call belongs to the probe for being the only one.
+        // Two, so that no call is correlated with the probe because its session is the only one.
         Ok(vec![SESSION.to_owned(), format!("{SESSION}-other")])
     }
 

@@ -1,4 +1,4 @@
-//! `export otlp`: cases' traces to a collector.
+//! `export otlp`: sends the traces of cases to a collector.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use crate::otlp::{decode, encode, rejected_spans};
 use crate::runner::unless_blank;
 use crate::suite::is_base_url;
 
-/// Where a collector on this machine listens.
+/// Base URL of a collector on this machine, by default.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4318";
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Export {
-    /// Sends the traces of case files to an OpenTelemetry collector, by OTLP over HTTP
+    /// Send the traces of case files to an OpenTelemetry collector, by OTLP over HTTP
     Otlp(Otlp),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Otlp {
-    /// Files, or globs of them
+    /// Files or globs
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
-    /// The collector's base URL; `/v1/traces` is added
+    /// Base URL of the collector; `/v1/traces` is appended
     #[arg(
         long,
         value_name = "URL",
@@ -38,18 +38,18 @@ pub(super) struct Otlp {
         default_value = DEFAULT_ENDPOINT
     )]
     endpoint: String,
-    /// A header for the collector, NAME=VALUE; may be repeated
+    /// Header to send to the collector; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     header: Vec<String>,
-    /// How it is written
+    /// Encoding of the traces
     #[arg(long, value_enum, default_value_t = Protocol::Protobuf)]
     protocol: Protocol,
-    /// How long a request may take, in seconds
+    /// How long each request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
 }
 
-/// How OTLP is written over HTTP.
+/// The encoding of OTLP over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
     #[value(name = "http/protobuf")]
@@ -92,7 +92,7 @@ impl Otlp {
             )));
         }
         let url = format!("{}/v1/traces", endpoint.trim().trim_end_matches('/'));
-        // Every file is read before anything is sent: half an export helps nobody.
+        // Read every file before sending anything, so that a bad file does not leave half an export.
         let mut bodies = Vec::new();
         for (path, case) in files::read_cases(&self.files)? {
             for body in self.bodies(&path, &case)? {
@@ -138,14 +138,15 @@ impl Otlp {
             .field("url", url))
     }
 
-    /// The trace documents of a case, each with the number of its spans.
+    /// Returns the trace documents of a case as request bodies, each with its number of spans.
     fn bodies(&self, path: &Path, case: &Case) -> Result<Vec<(usize, Vec<u8>)>, Failed> {
         let traces = case.document()["traces"].as_array();
         let traces = traces.map(Vec::as_slice).unwrap_or_default();
         let mut bodies = Vec::new();
         for (n, trace) in traces.iter().enumerate() {
             let wrong = |why: String| invalid(path, format!("traces[{n}].{why}"));
-            // Through protobuf, ids and kinds are what a collector knows, whatever wrote the case.
+            // Converting to protobuf and back gives ids and kinds the form that collectors know, whichever
+            // tool wrote the case.
             let protobuf = encode(trace).map_err(|why| wrong(why.to_string()))?;
             let normal = decode(&protobuf).map_err(wrong)?;
             let body = match self.protocol {

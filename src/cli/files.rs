@@ -1,4 +1,4 @@
-//! Files that commands are given: found by path or glob, read as text or JSON.
+//! The files given to commands: finds them by path or glob, reads and writes them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::case::Case;
 use crate::disk::write_whole;
 use crate::disk::{self, Found};
 
-/// The files that paths and globs mean, sorted, each once.
+/// Returns the files that match paths and globs, sorted and without duplicates.
 pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
     let mut files = Vec::new();
     for pattern in patterns {
@@ -21,13 +21,13 @@ pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
     Ok(files)
 }
 
-/// What one path or glob means.
+/// Returns the files that match one path or glob.
 pub(super) fn find_one(pattern: &str) -> Result<Found, Failed> {
     disk::files(pattern, &[Path::new("")])
         .map_err(|why| Box::new(Output::failed(Exit::InvalidInput, "invalid_input", why)))
 }
 
-/// The cases that paths and globs mean; every one that can't be read is told.
+/// Reads the cases that match paths and globs, or reports each one that can't be read.
 pub(super) fn read_cases(patterns: &[String]) -> Result<Vec<(PathBuf, Case)>, Failed> {
     let read = read_all(find(patterns)?)?.into_iter();
     Ok(read
@@ -35,14 +35,14 @@ pub(super) fn read_cases(patterns: &[String]) -> Result<Vec<(PathBuf, Case)>, Fa
         .collect())
 }
 
-/// A case file with its text.
+/// A case file, its text, and the case in it.
 pub(super) struct CaseFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) case: Case,
 }
 
-/// The cases in these files; every one that can't be read is told.
+/// Reads the cases in these files, or reports each one that can't be read.
 pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
     let (mut cases, mut faults) = (Vec::new(), Vec::new());
     for path in files {
@@ -62,7 +62,7 @@ pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
     Err(Box::new(answer))
 }
 
-/// A file's text; `-` is standard input.
+/// Reads a file's text; `-` is standard input.
 pub(super) fn read_text(path: &Path) -> Result<String, Failed> {
     let read = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
@@ -72,14 +72,14 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failed> {
     read.map_err(|error| invalid(path, format!("can't be read: {error}")))
 }
 
-/// A file's JSON; `-` is standard input.
+/// Reads a file's JSON; `-` is standard input.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failed> {
     let text = read_text(path)?;
     let (_, json) = split_mark(&text);
     serde_json::from_str(json).map_err(|error| invalid(path, format!("not JSON: {error}")))
 }
 
-/// Writes a file, whole or not at all, its folder made where it is missing.
+/// Writes a file, whole or not at all, and creates its folder if it is missing.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failed> {
     write_whole(path, text).map_err(|error| invalid(path, format!("can't be written: {error}")))
 }

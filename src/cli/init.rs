@@ -1,4 +1,4 @@
-//! `suite init`: a first suite for given captures.
+//! `suite init`: writes a first suite for captures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,16 +11,16 @@ use crate::case::Case;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
-    /// Captures: files, or globs of them
+    /// Capture files or globs
     #[arg(value_name = "CASE", required = true)]
     cases: Vec<String>,
-    /// The suite's name, the first part of every trial's name; that of the file, else `first`
+    /// Name of the suite, the first part of every trial's name; by default the output file's name, or `first`
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Writes the suite to this file, in the place of standard output
+    /// Write the suite to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replaces a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }
@@ -33,7 +33,7 @@ impl Init {
         let name = self.name.or(stem).unwrap_or_else(|| "first".to_owned());
         if name.trim().is_empty() || name.starts_with('-') {
             return Err(arguments(
-                "--name: a name is not empty and does not start with `-`",
+                "--name: a name must not be empty or start with `-`",
             ));
         }
         let cases = files::read_cases(&self.cases)?;
@@ -58,7 +58,7 @@ impl Init {
         if out.exists() && !self.force {
             return Err(failure(
                 "file_exists",
-                format!("{}: is there already; --force replaces it", out.display()),
+                format!("{}: already exists; --force replaces it", out.display()),
             ));
         }
         files::write(&out, &suite)?;
@@ -71,24 +71,24 @@ impl Init {
     }
 }
 
-/// The calls of one host and path over all cases.
+/// The calls to one host and path in all cases.
 #[derive(Default)]
 struct Calls {
     methods: Vec<String>,
-    /// How many answered ones each case has, by the case's number.
+    /// How many answered calls each case has, by the case's index.
     answered: BTreeMap<usize, usize>,
-    /// Those without a captured status.
+    /// How many calls have no captured status.
     unanswered: usize,
 }
 
-/// The suite as YAML, with comments that explain.
+/// Returns the suite as YAML, with explanatory comments.
 fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
     let mut out = String::new();
     // Writing to a String can't fail.
     let _ = write!(
         out,
-        "# Replays captured cases: each request is sent to the application, its outbound calls are answered\n\
-         # from the capture, and its answer is compared with the captured one.\n\
+        "# Replays captured cases: sends each request to the application, answers its outbound calls from the\n\
+         # capture, and compares its answer with the captured one.\n\
          #\n\
          #   softprobe suite run <this file> --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100\n\
          name: {}\n\n\
@@ -100,18 +100,18 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
         let _ = writeln!(out, "  - {}", quoted(&with_slashes(&path)));
         if let Ok(None) = case.inbound() {
             out.push_str(
-                "    # It has no inbound exchange: give `request: {source: inline, method, path, body}` in overrides.\n",
+                "    # This case has no inbound exchange: give `request: {source: inline, method, path, body}` in overrides.\n",
             );
         }
     }
     out.push_str(
-        "\n# A call that no mock answers fails the case, and does not leave this machine.\n\
+        "\n# A call that no mock answers fails the case and does not leave this machine.\n\
          policy:\n  externalHttp: strict\n\n",
     );
     write_mocks(&mut out, cases);
     out.push_str(
-        "\n# The answer's status is the captured one, and its body has all that the captured one has. What differs\n\
-         # from run to run, such as ids and times, is left out or described here:\n\
+        "\n# The answer must have the captured status, and its body everything that the captured body has. Values that\n\
+         # differ from run to run, such as ids and times, can be ignored or described here:\n\
          # assertions:\n\
          #   body:\n\
          #     ignore: [ $.created_at ]\n\
@@ -122,7 +122,7 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
 }
 
 fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
-    // A host without a port matches every port: its calls are those of all of them.
+    // A host without a port matches every port, so calls to all its ports count as its own.
     let bare: Vec<String> = cases
         .iter()
         .flat_map(|(_, case)| case.outbound())
@@ -148,18 +148,14 @@ fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
         }
     }
     if by_target.is_empty() {
-        out.push_str("# The captures have no outbound call.\nmocks: []\n");
+        out.push_str("# The captures have no outbound calls.\nmocks: []\n");
         return;
     }
     out.push_str(
-        "# What answers each host and path that was called: the captured response. One that no call used fails
-\
-         # the case: the application called something else, or past the proxy.
-\
-         unused: fail
-\
-         mocks:
-",
+        "# Each host and path that was called has a mock, which answers with the captured response. A mock that\n\
+         # no call uses fails the case: the application called something else, or bypassed the proxy.\n\
+         unused: fail\n\
+         mocks:\n",
     );
     let mut names: Vec<String> = Vec::new();
     for ((host, path), calls) in by_target {
@@ -168,7 +164,7 @@ fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
         let _ = writeln!(out, "  # {}", called.replace(char::is_control, "?"));
         if calls.unanswered > 0 {
             out.push_str(
-                "  # A captured response has no status, so that the capture can't answer; this answer is made up.\n",
+                "  # A captured response has no status and can't be replayed, so this answer is made up.\n",
             );
         }
         let _ = writeln!(out, "  - name: {}", quoted(&name));
@@ -187,26 +183,26 @@ fn write_mocks(out: &mut String, cases: &[(PathBuf, Case)]) {
 }
 
 impl Calls {
-    /// The word for `expect`, and why; `None` where it is the default.
+    /// Returns the value for `expect` and the reason, or `None` if it is the default.
     fn expect(&self, cases: usize) -> Option<(&'static str, &'static str)> {
         let several = self.answered.values().any(|n| *n > 1);
         let everywhere = self.answered.len() == cases;
         match (several, everywhere) {
             (false, true) => None,
-            (false, false) => Some(("optional", "not every case has this call")),
+            (false, false) => Some(("optional", "not every case makes this call")),
             (true, true) => Some((
                 "all",
-                "it is called several times: the answers come in captured order",
+                "it is called several times; the answers come in captured order",
             )),
             (true, false) => Some((
                 "any",
-                "some cases have it several times, answered in captured order, and some not at all",
+                "some cases call it several times, answered in captured order, and some not at all",
             )),
         }
     }
 }
 
-/// A name from the host and the path's last step, that no other mock has.
+/// Returns a name, made of the host and the path's last segment, that no other mock has.
 fn free_name(host: &str, path: &str, taken: &[String]) -> String {
     let host = host.split(':').next().unwrap_or(host);
     let step = path.rsplit('/').find(|step| !step.is_empty());
@@ -223,7 +219,8 @@ fn free_name(host: &str, path: &str, taken: &[String]) -> String {
     free
 }
 
-/// The file as it is named from a folder; both are below the working directory, or absolute.
+/// Returns a file's path relative to a folder; unchanged unless both are plain paths below the working
+/// directory.
 fn relative_to(folder: &Path, file: &Path) -> PathBuf {
     let is_plain = |path: &Path| {
         let mut parts = path.components();
@@ -254,7 +251,7 @@ fn with_slashes(path: &Path) -> String {
     }
 }
 
-/// The text as a YAML scalar that is a string and nothing else; `${` stays what it is.
+/// Returns the text as a YAML scalar that can only be read as a string; `${` is escaped to stay literal.
 fn quoted(text: &str) -> String {
     let text = text.replace("${", "$${");
     let first = text.chars().next();

@@ -1,4 +1,4 @@
-//! `inspect`: a case or a session as people read it.
+//! `inspect`: shows a case or a session in human-readable form.
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -14,13 +14,13 @@ use crate::rule::mask_secret_headers;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Inspect {
-    /// The exchanges of case files: direction, method, URL, status, sizes; the inbound one marked
+    /// Show the exchanges of case files: direction, method, URL, status and sizes; the inbound one is marked
     Case {
-        /// Files, or globs of them
+        /// Files or globs
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
-    /// What a session holds, and what has happened in it
+    /// Show what a session holds and what has happened in it
     Session {
         #[command(flatten)]
         id: Id,
@@ -132,10 +132,8 @@ fn case_text(file: &str, case: &Case) -> String {
     }
     let mut text = format!("{file}: case {}\n{table}\n", case.id);
     match case.inbound() {
-        Ok(Some(_)) => {
-            text.push_str("→ the inbound exchange; sizes are those of the bodies, in bytes\n")
-        }
-        Ok(None) => text.push_str("no exchange is the inbound one\n"),
+        Ok(Some(_)) => text.push_str("→ the inbound exchange; sizes are body sizes in bytes\n"),
+        Ok(None) => text.push_str("there is no inbound exchange\n"),
         Err(ambiguous) => text.push_str(&format!("{ambiguous}\n")),
     }
     text

@@ -23,22 +23,22 @@ use crate::sdk::{HttpRuntime, Softprobe};
 use crate::suite::is_base_url;
 use output::{Exit, Failed, Output};
 
-/// Where `softprobe serve` listens, and where the other commands look for a runtime.
+/// Default address of `softprobe serve`, where the other commands look for a runtime.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-/// Where the proxy listens.
+/// Default address of the proxy.
 const DEFAULT_PROXY: &str = "127.0.0.1:4100";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "softprobe",
     version,
-    about = "Turns captured HTTP traffic into tests",
-    long_about = "Turns captured HTTP traffic into tests: replays captured cases against an application, with its \
-        outbound calls answered from the capture, and serves the runtime and the proxy that do so.",
-    after_help = "Exit codes: 0 fine, 1 failure, 2 arguments, 3 runtime unreachable, 4 session not found,\n\
+    about = "Turn captured HTTP traffic into tests",
+    long_about = "Turn captured HTTP traffic into tests: replay captured cases against an application, answering its \
+        outbound calls from the capture, and serve the runtime and the proxy that do so",
+    after_help = "Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 runtime unreachable, 4 session not found,\n\
         5 invalid input, 10 doctor found a fault, 20 suite failed.\n\
-        SOFTPROBE_API_TOKEN is the runtime's bearer token, for serve as for the commands that call it.\n\
-        SOFTPROBE_LOG=debug logs to standard error."
+        SOFTPROBE_API_TOKEN is the runtime's bearer token, both for serve and for the commands that call a runtime.\n\
+        SOFTPROBE_LOG=debug writes a debug log to standard error."
 )]
 struct Cli {
     #[command(flatten)]
@@ -47,67 +47,67 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// The options that every command takes.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The runtime; suite run embeds one without it, the other commands look at http://127.0.0.1:8080
+    /// Runtime to use; without it, suite run embeds one and the other commands use http://127.0.0.1:8080
     #[arg(long, global = true, value_name = "URL", env = "SOFTPROBE_RUNTIME_URL")]
     runtime_url: Option<String>,
-    /// Answers with one JSON document: status, exitCode, error {code, message}, and the command's fields
+    /// Print one JSON document: status, exitCode, error {code, message}, and the command's own fields
     #[arg(long, global = true)]
     json: bool,
-    /// Says more on standard error; twice says all
+    /// Log more to standard error; repeat to log everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Prints nothing but errors; suite run, one character a case
+    /// Print only errors; suite run prints one character per case
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves the runtime, for the SDKs of other languages and for Envoy's filter
+    /// Serve the runtime, for SDKs in other languages and for Envoy's filter
     Serve(serve::Serve),
-    /// Serves the proxy in front of a runtime that runs already
+    /// Serve the proxy in front of a running runtime
     Proxy(serve::ProxyAlone),
-    /// Runs suites, and what belongs to them
+    /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
-    /// Finds every error in files, each with its place
+    /// Report every error in files, with its location
     #[command(subcommand)]
     Validate(validate::Validate),
-    /// Works on one session of a runtime
+    /// Work with one session of a runtime
     #[command(subcommand)]
     Session(session::SessionCommand),
-    /// Shows a case, or a session, as a table
+    /// Show a case or a session as a table
     #[command(subcommand)]
     Inspect(inspect::Inspect),
-    /// Removes secrets from captures, in place
+    /// Remove secrets from captures, in place
     Scrub(scrub::Scrub),
-    /// Sends captures elsewhere
+    /// Send captures elsewhere
     #[command(subcommand)]
     Export(export::Export),
-    /// Finds out why something does not work
+    /// Find out why something does not work
     Doctor(doctor::Doctor),
-    /// Prints the completions for a shell
+    /// Print the completions for a shell
     Completions(Completions),
 }
 
 #[derive(Debug, clap::Args)]
 struct Completions {
-    /// The shell
+    /// Shell to print completions for
     shell: clap_complete::Shell,
 }
 
 impl Global {
-    /// The runtime that a command talks to.
+    /// Returns the runtime that a command talks to.
     fn runtime(&self) -> Result<HttpRuntime, Failed> {
         let url = self.runtime_url()?;
         let url = url.map_or_else(|| format!("http://{DEFAULT_LISTEN}"), str::to_owned);
         Ok(Softprobe::builder().base_url(url).runtime())
     }
 
-    /// The runtime's URL, where one is given.
+    /// Returns the runtime's URL, if one was given.
     fn runtime_url(&self) -> Result<Option<&str>, Failed> {
         let url = unless_blank(self.runtime_url.as_deref());
         match url {
@@ -119,8 +119,8 @@ impl Global {
     }
 }
 
-/// Runs the `softprobe` command with these arguments, the program's name first; the exit code is for
-/// `main` to return.
+/// Runs the `softprobe` command with these arguments, the program's name first, and returns the exit
+/// code for `main`.
 pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let as_json = args.iter().any(|arg| arg == "--json");

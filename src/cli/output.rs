@@ -1,4 +1,4 @@
-//! What a command answers: text for people, or one JSON document, and an exit code.
+//! The result of a command: human-readable text or one JSON document, and an exit code.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -14,23 +14,23 @@ use crate::runner::{Refusal, RefusalKind};
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// 0
+    /// 0: it succeeded.
     Fine,
     /// 1: it failed, or found a difference.
     Failure,
-    /// 2: its arguments are wrong.
+    /// 2: its arguments are invalid.
     Arguments,
-    /// 3: no runtime answers.
+    /// 3: no runtime answered.
     Unreachable,
-    /// 4: the session is closed, or was never open.
+    /// 4: the session is closed or was never open.
     SessionNotFound,
-    /// 5: a file or a document that it was given is wrong.
+    /// 5: a file or document given to it is invalid.
     InvalidInput,
-    /// 10
+    /// 10: the doctor found a fault.
     DoctorFoundFault,
-    /// 20
+    /// 20: a suite failed.
     SuiteFailed,
-    /// 128 and the signal.
+    /// 128 plus the signal number: it was interrupted.
     Signal(u8),
 }
 
@@ -50,25 +50,25 @@ impl Exit {
     }
 }
 
-/// What a command has to say.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) struct Output {
     exit: Exit,
-    /// For people, on standard output.
+    /// Human-readable text for standard output.
     text: String,
-    /// For machines, beside `status` and `exitCode`.
+    /// The fields of the JSON document besides `status`, `exitCode` and `error`.
     fields: Map<String, Value>,
-    /// What is wrong: a code, and one message or more; on standard error for people.
+    /// What is wrong: a code, and one or more messages, which go to standard error without `--json`.
     fault: Option<(String, Vec<String>)>,
-    /// Whether nothing is left to print.
+    /// Whether everything has been printed already.
     said: bool,
 }
 
-/// A command that could not do its work, or found a fault.
+/// The result of a command that could not do its work or found a fault.
 pub(super) type Failed = Box<Output>;
 
 impl Output {
-    /// All is well.
+    /// Creates a successful result with this text.
     pub(super) fn fine(text: impl Into<String>) -> Self {
         Self {
             exit: Exit::Fine,
@@ -79,7 +79,7 @@ impl Output {
         }
     }
 
-    /// All is well, and was said already.
+    /// Creates a successful result that has been printed already.
     pub(super) fn silent() -> Self {
         Self {
             said: true,
@@ -87,7 +87,7 @@ impl Output {
         }
     }
 
-    /// Something is wrong.
+    /// Creates a failed result with one message.
     pub(super) fn failed(exit: Exit, code: &str, message: impl Display) -> Self {
         Self {
             exit,
@@ -98,7 +98,8 @@ impl Output {
         }
     }
 
-    /// Several things are wrong: each is a line for people, and in `errors` for machines.
+    /// Creates a failed result with several messages: a line each on standard error, or the list
+    /// `errors` in the JSON document.
     pub(super) fn all_failed(exit: Exit, code: &str, messages: Vec<String>) -> Self {
         let answer = Self::failed(exit, code, "").field("errors", messages.clone());
         Self {
@@ -107,26 +108,26 @@ impl Output {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub(super) fn code(&self) -> u8 {
         self.exit.code()
     }
 
-    /// Says this to people, in the place of any text before.
+    /// Sets the human-readable text, replacing any earlier text.
     #[must_use]
     pub(super) fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
     }
 
-    /// Adds a field for machines.
+    /// Adds a field to the JSON document.
     #[must_use]
     pub(super) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Adds the members of an object for machines.
+    /// Adds the members of an object to the JSON document.
     #[must_use]
     pub(super) fn fields(mut self, value: &Value) -> Self {
         self.fields
@@ -134,7 +135,7 @@ impl Output {
         self
     }
 
-    /// Prints the answer: one JSON document, or the text, which `quiet` leaves out.
+    /// Prints the result: one JSON document, or the text unless `quiet` is set, and any messages.
     pub(super) fn print(&self, as_json: bool, quiet: bool) -> ExitCode {
         let Self {
             exit,
@@ -170,7 +171,7 @@ impl Output {
     }
 }
 
-/// Writes to standard output; whoever closed it wants no more.
+/// Writes to standard output. A closed pipe is not an error: its reader wants no more.
 fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -185,18 +186,18 @@ fn unprinted(error: &std::io::Error) -> ExitCode {
     ExitCode::from(Exit::Failure.code())
 }
 
-/// A file that can't be read or written, or is not what it has to be.
+/// Creates the failure for a file that can't be read or written, or whose content is invalid.
 pub(super) fn invalid(path: &Path, why: impl Display) -> Failed {
     let message = format!("{}: {why}", path.display());
     Box::new(Output::failed(Exit::InvalidInput, "invalid_input", message))
 }
 
-/// Anything else that went wrong.
+/// Creates a failure of any other kind.
 pub(super) fn failure(code: &str, message: impl Display) -> Failed {
     Box::new(Output::failed(Exit::Failure, code, message))
 }
 
-/// Arguments that do not go together.
+/// Creates the failure for arguments that are invalid or do not go together.
 pub(super) fn arguments(message: impl Display) -> Failed {
     Box::new(Output::failed(
         Exit::Arguments,
@@ -227,7 +228,7 @@ impl From<SoftprobeError> for Failed {
     }
 }
 
-/// What a runtime's refusal means for a command.
+/// Returns the exit code for a runtime's refusal.
 fn of_refusal(error: &SoftprobeError, status: u16) -> Exit {
     match status {
         _ if error.is_unknown_session() => Exit::SessionNotFound,

@@ -11,24 +11,24 @@ use crate::scrub::{Rules, Scrubber, SecretFound, SecretsFound, repeated_member, 
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Removed are: credentials of authorization headers, cookies, tokens (by header, by member and \
-    parameter names such as access_token or password, and by shape), private keys, card numbers, e-mail addresses. The same value \
+    after_help = "Removes credentials in authorization headers, cookies, tokens (recognised by header, by member and \
+    parameter names such as access_token or password, and by shape), private keys, card numbers and e-mail addresses. The same value \
     always becomes the same placeholder, in every file and every run. E-mail addresses and card numbers keep their shape.\n\n\
-    A placeholder is a hash of its value. Who guesses the value can confirm it by that: SOFTPROBE_SCRUB_KEY keys the \
-    hash.\n\n\
-    --rules takes {\"headers\": [\"x-tenant\"], \"jsonPaths\": [\"$.customer.name\"]}."
+    A placeholder is a hash of its value, so a guess of the value can be confirmed; to prevent that, set \
+    SOFTPROBE_SCRUB_KEY, which keys the hash.\n\n\
+    --rules takes a file such as {\"headers\": [\"x-tenant\"], \"jsonPaths\": [\"$.customer.name\"]}."
 )]
 pub(super) struct Scrub {
-    /// Case files, or globs of them
+    /// Case files or globs
     #[arg(value_name = "FILES", required = true)]
     files: Vec<String>,
-    /// A JSON file of further header names, and of JSONPaths into request and response bodies
+    /// JSON file with further header names, and with JSONPaths into request and response bodies
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Only reports, and exits with 1 where a secret stands
+    /// Only report secrets, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
-    /// The key of the placeholders' hash
+    /// Key for the hash in placeholders
     #[arg(long, hide = true, env = "SOFTPROBE_SCRUB_KEY", hide_env_values = true)]
     key: Option<String>,
 }
@@ -43,11 +43,11 @@ impl Scrub {
         };
         let key = self.key.unwrap_or_default();
         let mut scrubber = Scrubber::new(rules, key.as_bytes());
-        // All are read before any is written: a secret of one may stand in another.
+        // Read all files before writing any: a secret found in one may also be in another.
         let cases = files::read_all(files::find(&self.files)?)?;
         for file in &cases {
             if let Some(member) = repeated_member(&file.text) {
-                let why = format!("{member}: stands twice in its object; keep one of them");
+                let why = format!("{member}: appears twice in its object; keep one of them");
                 return Err(invalid(&file.path, why));
             }
             scrubber.collect(file.case.document());
@@ -72,9 +72,9 @@ impl Scrub {
 struct Report {
     text: String,
     files: Vec<Value>,
-    /// How many files hold, or held, secrets.
+    /// How many files contain secrets, or did before they were rewritten.
     dirty: usize,
-    /// How many bodies are no text.
+    /// How many bodies are not text.
     opaque: usize,
     /// How many bodies could not be read.
     unread: usize,
@@ -92,7 +92,7 @@ impl Report {
         }
         for place in &unread {
             let line =
-                format!("{file}: {place}: its encoding is not known, and it was not looked into\n");
+                format!("{file}: {place}: its encoding is not known, so it was not searched\n");
             self.text.push_str(&line);
         }
         self.dirty += usize::from(!list.is_empty());
@@ -121,16 +121,18 @@ impl Report {
         let total = counted(files.len(), "file");
         if opaque > 0 {
             let bodies = if opaque == 1 { "body is" } else { "bodies are" };
-            text.push_str(&format!("{opaque} {bodies} no text, and not looked into\n"));
+            text.push_str(&format!(
+                "{opaque} {bodies} not text and can't be searched\n"
+            ));
         }
         let failed = |code: &str, message: String| Output::failed(Exit::Failure, code, message);
         let failed = if check && dirty > 0 {
             let message =
-                format!("secrets stand in {dirty} of {total}; softprobe scrub removes them");
+                format!("found secrets in {dirty} of {total}; softprobe scrub removes them");
             Some(failed("secrets_found", message))
         } else if unread > 0 {
             let message = format!(
-                "{unread} encoded {} could not be read, and may hold secrets: capture them without their content-encoding",
+                "{unread} encoded {} could not be read and may contain secrets; capture without content-encoding",
                 if unread == 1 { "body" } else { "bodies" }
             );
             Some(failed("not_looked_into", message))
@@ -138,7 +140,7 @@ impl Report {
             None
         };
         let summary = match dirty {
-            0 => format!("{total}: no secret\n"),
+            0 => format!("{total}: no secrets\n"),
             _ => format!("rewrote {dirty} of {total}\n"),
         };
         match failed {

@@ -1,4 +1,4 @@
-//! `serve` and `proxy`: the runtime and the proxy until a signal.
+//! `serve` and `proxy`: serve the runtime and the proxy until a signal.
 
 use std::io::Write as _;
 use std::net::ToSocketAddrs as _;
@@ -20,44 +20,44 @@ use crate::runner::signal_code;
 use crate::runtime::{ControlServer, EmbeddedRuntime, keep_captures};
 use crate::sdk::Softprobe;
 
-/// How long requests that run may take to end.
+/// How long requests in progress may take to finish after a signal.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Stops at SIGINT and SIGTERM: requests that run have five seconds to end, and every session is closed; a second signal\n\
-    ends it at once. A capture that is open then, or idle for too long, is kept below --captures.\n\
-    With SOFTPROBE_API_TOKEN every call but GET /health needs that bearer token."
+    after_help = "Stops on SIGINT or SIGTERM: requests in progress have five seconds to finish, then every session is closed; a second\n\
+    signal stops it at once. A capture that is still open then, or was idle for too long, is saved below --captures.\n\
+    With SOFTPROBE_API_TOKEN set, every call except GET /health needs that bearer token."
 )]
 pub(super) struct Serve {
-    /// Where the runtime listens; port 0 picks a free one
+    /// Address at which the runtime listens; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, value_parser = address)]
     listen: String,
-    /// Serves the proxy as well
+    /// Serve the proxy as well, at this address or 127.0.0.1:4100
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_PROXY, value_parser = address)]
     proxy: Option<String>,
     #[command(flatten)]
     idle: IdleFlag,
-    /// The folder below which `close?out=` may write captures; none writes no files
+    /// Folder below which `close?out=` may write captures; without it, no files are written
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
-    /// The largest body of a request, in bytes
+    /// Largest request body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     max_body: usize,
-    /// How many sessions may be open at one time
+    /// How many sessions may be open at the same time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     max_sessions: usize,
-    /// Closes a session that nobody used for so many seconds; 0 closes none
+    /// Close sessions that were unused for this many seconds; 0 closes none
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     idle_timeout: u64,
-    /// The token that calls need
+    /// Bearer token that calls need
     #[arg(long, hide = true, env = "SOFTPROBE_API_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ProxyAlone {
-    /// Where the proxy listens; port 0 picks a free one
+    /// Address at which the proxy listens; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_PROXY, value_parser = address)]
     listen: String,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub(super) struct ProxyAlone {
 
 #[derive(Debug, clap::Args)]
 struct IdleFlag {
-    /// Answers calls with status 599 while no session is open, in the place of forwarding them
+    /// Answer calls with status 599 instead of forwarding them while no session is open
     #[arg(long)]
     refuse_idle: bool,
 }
@@ -87,7 +87,7 @@ impl Serve {
         let token = self.token.unwrap_or_default();
         if token.trim().is_empty() && !is_loopback(&self.listen) {
             warn(&format!(
-                "{} is reached from other machines, and no token is wanted; set SOFTPROBE_API_TOKEN",
+                "{} can be reached from other machines without a token; set SOFTPROBE_API_TOKEN to require one",
                 self.listen
             ));
         }
@@ -102,7 +102,7 @@ impl Serve {
         let captures = self.captures;
         if let Some(folder) = &captures {
             std::fs::create_dir_all(folder)
-                .map_err(|error| invalid(folder, format!("can't be made: {error}")))?;
+                .map_err(|error| invalid(folder, format!("can't be created: {error}")))?;
             server = server.captures(folder);
         }
         if self.idle_timeout > 0 {
@@ -132,7 +132,7 @@ impl Serve {
         if let Some(proxy) = proxy {
             proxy.stop(GRACE);
         }
-        // What the proxy took of the time, the server has less, and never none.
+        // The server gets the time that the proxy left, and always at least a little.
         let left = deadline.saturating_duration_since(Instant::now());
         server.stop(left.max(Duration::from_millis(500)));
         let ended = runtime.end_all();
@@ -164,13 +164,13 @@ impl ProxyAlone {
     }
 }
 
-/// SIGINT and SIGTERM: the first asks for the end, the second ends at once.
+/// The handling of SIGINT and SIGTERM: the first signal requests a stop, the second exits at once.
 struct Stopping {
     signals: Signals,
     asked: Arc<AtomicBool>,
 }
 
-/// Taken before anything listens: a signal that comes early is not lost.
+/// Registers for signals, before anything listens, so that an early signal is not lost.
 fn signals() -> Result<Stopping, Failed> {
     let take = || {
         let asked = Arc::new(AtomicBool::new(false));
@@ -182,7 +182,7 @@ fn signals() -> Result<Stopping, Failed> {
         Ok(Stopping { signals, asked })
     };
     take().map_err(|error: std::io::Error| {
-        failure("failure", format!("signals can't be taken: {error}"))
+        failure("failure", format!("can't handle signals: {error}"))
     })
 }
 
@@ -198,13 +198,13 @@ fn warn(message: &str) {
 fn warn_of_open_proxy(address: &str) {
     if !is_loopback(address) {
         warn(&format!(
-            "{address} is reached from other machines, and the proxy forwards for whoever asks; \
-             --refuse-idle keeps it from that while no session is open"
+            "{address} can be reached from other machines, and the proxy forwards requests for any client; \
+             --refuse-idle prevents that while no session is open"
         ));
     }
 }
 
-/// Whether an address is reached from this machine alone.
+/// Returns whether an address can be reached from this machine only.
 fn is_loopback(address: &str) -> bool {
     let addresses = address.to_socket_addrs();
     addresses.is_ok_and(|mut addresses| addresses.all(|a| a.ip().is_loopback()))

@@ -1,4 +1,4 @@
-//! `session`: one call of the control API each.
+//! `session`: calls of the control API, as commands.
 
 use std::path::{Path, PathBuf};
 
@@ -13,51 +13,50 @@ use crate::rule::{Policy, Rule};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum SessionCommand {
-    /// Opens a session, and prints its id
+    /// Open a session and print its id
     Start {
-        /// What it is for
+        /// What the session is for
         #[arg(long, value_name = "MODE", default_value = "replay", value_parser = Mode::NAMES.map(|(name, _)| name))]
         mode: String,
-        /// Starts it under the strict policy: a call that no rule answers is a miss
+        /// Start under the strict policy: a call that no rule answers is a miss
         #[arg(long)]
         strict: bool,
-        /// The id of the case that a capture session records
+        /// Id of the case that a capture session records
         #[arg(long, value_name = "ID")]
         case_id: Option<String>,
-        /// Prints `export SOFTPROBE_SESSION_ID=…` for a shell to evaluate
+        /// Print `export SOFTPROBE_SESSION_ID=…` for a shell to evaluate
         #[arg(long)]
         shell: bool,
     },
-    /// Loads a case file into the session
+    /// Load a case file into the session
     LoadCase {
-        /// The case file; `-` is standard input
+        /// Case file; `-` is standard input
         file: PathBuf,
         #[command(flatten)]
         id: Id,
     },
-    /// The session's rules
+    /// Change the session's rules
     #[command(subcommand)]
     Rules(Rules),
-    /// The session's policy
+    /// Change the session's policy
     #[command(subcommand)]
     Policy(SetPolicy),
-    /// Prints what has happened in the session
+    /// Print what has happened in the session
     Stats {
         #[command(flatten)]
         id: Id,
     },
-    /// Closes the session
+    /// Close the session
     Close {
         #[command(flatten)]
         id: Id,
-        /// Of a capture session: the file, below the server's folder for captures, that the runtime writes
-        /// the case to
+        /// Have the runtime write a captured case to this file, below the server's folder for captures
         #[arg(long, value_name = "PATH")]
         out: Option<String>,
-        /// Of a capture session: the file of this machine that the case is written to
+        /// Write a captured case to this file on this machine
         #[arg(long, value_name = "FILE", conflicts_with = "out")]
         save: Option<PathBuf>,
-        /// Of a capture session: closes it though its capture goes nowhere
+        /// Close a capture session without saving its capture
         #[arg(long, conflicts_with_all = ["out", "save"])]
         discard: bool,
     },
@@ -65,9 +64,9 @@ pub(super) enum SessionCommand {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Rules {
-    /// Replaces the session's rules
+    /// Replace the session's rules
     Apply {
-        /// A rules document, `{"version": 1, "rules": […]}`; `-` is standard input
+        /// Rules document, `{"version": 1, "rules": […]}`; `-` is standard input
         file: PathBuf,
         #[command(flatten)]
         id: Id,
@@ -76,12 +75,12 @@ pub(super) enum Rules {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum SetPolicy {
-    /// Replaces the session's policy
+    /// Replace the session's policy
     Set {
-        /// A policy document; `-` is standard input
+        /// Policy document; `-` is standard input
         #[arg(required_unless_present = "strict", conflicts_with = "strict")]
         file: Option<PathBuf>,
-        /// The strict policy: a call that no rule answers is a miss
+        /// Set the strict policy: a call that no rule answers is a miss
         #[arg(long)]
         strict: bool,
         #[command(flatten)]
@@ -89,10 +88,10 @@ pub(super) enum SetPolicy {
     },
 }
 
-/// Which session.
+/// The session that a command works on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Id {
-    /// The session's id
+    /// Id of the session
     #[arg(long, value_name = "ID", env = "SOFTPROBE_SESSION_ID")]
     session: String,
 }
@@ -100,10 +99,10 @@ pub(super) struct Id {
 impl Id {
     pub(super) fn call(&self, global: &Global, action: Action) -> Result<Value, Failed> {
         let id = self.session.trim();
-        // An id goes into a path: nothing else may.
+        // The id becomes part of a URL path; nothing else may get into it.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if id.is_empty() || !id.chars().all(plain) {
-            return Err(arguments(format!("`{id}` is not the id of a session")));
+            return Err(arguments(format!("`{id}` is not a session id")));
         }
         Ok(global.runtime()?.call(&Call::on(id, action))?)
     }
@@ -119,7 +118,7 @@ impl SessionCommand {
                 shell,
             } => {
                 let started = start(global, &mode, strict, case_id, shell);
-                // What evaluates this must not go on with the session of before.
+                // A shell that evaluates this must not continue with the previous session.
                 started.map_err(|failed| match shell && !global.json {
                     true => {
                         let code = failed.code();
@@ -192,7 +191,7 @@ fn start(
     }
     if let Some(case_id) = case_id {
         if mode != Mode::Capture.name() {
-            return Err(arguments("--case-id goes with --mode capture"));
+            return Err(arguments("--case-id requires --mode capture"));
         }
         body["caseId"] = case_id.into();
     }
@@ -220,7 +219,7 @@ fn changed(verb: &str, what: &str, answer: &Value) -> Output {
     .fields(answer)
 }
 
-/// A capture that goes nowhere is lost with its session.
+/// Refuses to close a session whose capture would be lost.
 fn refuse_to_discard(global: &Global, id: &Id) -> Result<(), Failed> {
     let stats = id.call(global, Action::Stats)?;
     let recorded = stats["stats"]["extractedSpans"]
@@ -242,7 +241,7 @@ fn close(
 ) -> Result<Output, Failed> {
     let unrecorded = unrecorded(global, id)?;
     if let Some(path) = save {
-        // Written before the session is gone: a full disk loses nothing.
+        // Write the case before closing the session, so that a full disk loses nothing.
         let case = id.call(global, Action::Case)?;
         files::write(path, &format!("{case:#}\n"))?;
     }
@@ -272,7 +271,8 @@ fn close(
     Ok(Output::fine(text).fields(&answer).field("warnings", notes))
 }
 
-/// What a capture session answered and did not record: an upstream that failed, TLS, or a call that still runs.
+/// Returns a warning about calls that a capture session answered but did not record: the upstream
+/// failed, the call is inside TLS, or it is still running.
 fn unrecorded(global: &Global, id: &Id) -> Result<Option<String>, Failed> {
     let answer = id.call(global, Action::Stats)?;
     if answer["mode"] != Mode::Capture.name() {
@@ -292,31 +292,31 @@ fn unrecorded(global: &Global, id: &Id) -> Result<Option<String>, Failed> {
     let missing = answered.saturating_sub(recorded);
     Ok((missing > 0).then(|| {
         format!(
-            "{missing} of {answered} calls were not recorded: they failed, are inside TLS, or still run; \
+            "{missing} of {answered} calls were not recorded: they failed, are inside TLS, or are still running; \
              `softprobe inspect session` lists the calls"
         )
     }))
 }
 
-/// What a capture lacks to be replayed.
+/// Returns what a capture lacks to be replayed, as messages.
 fn lacks(case: &Case) -> Vec<String> {
     let mut lacks = Vec::new();
     match case.inbound() {
         Ok(Some(_)) => {}
         Ok(None) => lacks.push(
-            "no inbound exchange was captured: send the request through the proxy, with the header \
-             x-softprobe-session-id, and see that the application answers"
+            "no inbound exchange was captured; send the request through the proxy with the header \
+             x-softprobe-session-id, and check that the application answers"
                 .to_owned(),
         ),
         Err(several) => lacks.push(format!(
-            "{} inbound exchanges were captured, and a case is one: capture each in a session of its own",
+            "{} inbound exchanges were captured, but a case has only one; capture each in its own session",
             several.spans.len()
         )),
     }
     if case.outbound().next().is_none() {
         lacks.push(
-            "no outbound call was captured: does the application's HTTP_PROXY name the proxy, and does its \
-             HTTP client look there?"
+            "no outbound call was captured; check that the application's HTTP_PROXY names the proxy, and that \
+             its HTTP client uses HTTP_PROXY"
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! `suite`: runs suites, and what belongs to them.
+//! `suite`: runs, checks and creates suites, and compares captures.
 
 use std::path::PathBuf;
 
@@ -13,45 +13,45 @@ use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum SuiteCommand {
-    /// Replays the cases of suites, one test a case
+    /// Replay the cases of suites, one test per case
     Run(Box<Run>),
-    /// Finds every error in suites, each with its place
+    /// Report every error in suites, with its location
     Validate(validate::Suites),
-    /// Prints the JSON Schema of suites, for editors
+    /// Print the JSON Schema of suites, for editors
     Schema {
-        /// Writes it to this file, in the place of standard output
+        /// Write the schema to this file instead of standard output
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Writes a first suite for captures: a mock for each host and path that was called
+    /// Write a first suite for captures, with a mock for each host and path that was called
     Init(init::Init),
-    /// Tells the exchanges that were added, removed and changed between two sets of captures
+    /// Show the exchanges added, removed and changed between two sets of captures
     Diff(diff::Diff),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The application is named by --app-url, and pointed at the proxy:\n\
+Point the application at the proxy, and give its URL with --app-url:\n\
   $ HTTP_PROXY=http://127.0.0.1:4100 node server.js\n\
   $ softprobe suite run suites/first.suite.yaml --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100")]
 pub(super) struct Run {
-    /// Suite files, or globs of them
+    /// Suite files or globs
     #[arg(value_name = "SUITE", required = true)]
     suites: Vec<String>,
-    /// Runs only the cases whose names contain this; may be repeated
+    /// Run only cases whose names contain this; may be repeated
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
-    /// How many cases run at the same time; the same as --test-threads
+    /// How many cases to run at the same time; same as --test-threads
     #[arg(long, value_name = "N", conflicts_with = "test_threads", value_parser = parallel)]
     parallel: Option<usize>,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// A number of cases, at least one.
+/// Parses a number of cases, at least 1.
 fn parallel(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "a number of at least 1 is wanted".to_owned())
+    number.ok_or_else(|| "expected a number of at least 1".to_owned())
 }
 
 impl SuiteCommand {
@@ -87,7 +87,7 @@ impl Run {
         } = self;
         if global.json && flags.list {
             return Err(arguments(
-                "--list prints a list; for one that machines read, give --list --format json without --json",
+                "--list can't be combined with --json; for a machine-readable list, use --list --format json without --json",
             ));
         }
         flags.test_threads = parallel.or(flags.test_threads);
@@ -120,7 +120,7 @@ impl Run {
     }
 }
 
-/// The results for machines; people have had them line by line.
+/// Adds the results to the JSON document; without `--json`, they have been printed line by line.
 fn told(global: &Global, answer: Output, run: &RunOutcome) -> Output {
     if !global.json {
         return answer;

@@ -1,4 +1,4 @@
-//! `validate`: every error in files at once.
+//! `validate`: reports every error in files at once.
 
 use std::path::{Path, PathBuf};
 
@@ -16,28 +16,25 @@ use crate::runner::{SuiteFlags, check};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Validate {
-    /// Finds every error in case files
+    /// Report every error in case files
     Case(Files),
-    /// Finds every error in rules documents, `{"version": 1, "rules": […]}`
+    /// Report every error in rules documents, `{"version": 1, "rules": […]}`
     Rules(Files),
-    /// Finds every error in suites; the same as suite validate
+    /// Report every error in suites; same as suite validate
     Suite(Suites),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Files {
-    /// Files, or globs of them
+    /// Files or globs
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Hooks that are registered in Rust code are known to that code alone: the command \
-    knows those of hook files."
-)]
+#[command(after_help = "Knows only the hooks in hook files, not those registered in Rust code.")]
 pub(super) struct Suites {
-    /// Suite files, or globs of them
+    /// Suite files or globs
     #[arg(value_name = "SUITE", required = true)]
     suites: Vec<String>,
     #[command(flatten)]
@@ -60,11 +57,11 @@ impl Validate {
 /// What was found in a file.
 struct Findings {
     errors: Vec<String>,
-    /// What is worth knowing, and no error.
+    /// What is worth knowing but is not an error.
     warnings: Vec<String>,
 }
 
-/// Looks at each file, and tells all that was found.
+/// Checks each file and reports everything found.
 fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output, Failed> {
     let paths: Vec<PathBuf> = files::find(patterns)?;
     let mut lines = Vec::new();
@@ -80,7 +77,7 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
         told.push(json!({"file": shown.to_string(), "errors": errors, "warnings": warnings}));
     }
     if lines.is_empty() {
-        text.push_str(&format!("{}: no error\n", counted(paths.len(), "file")));
+        text.push_str(&format!("{}: no errors\n", counted(paths.len(), "file")));
         return Ok(Output::fine(text).field("files", told));
     }
     let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", lines);
@@ -108,7 +105,7 @@ fn case_faults(path: &Path) -> Findings {
         Err(error) => {
             let errors = error.each().iter().map(ToString::to_string);
             found.errors.extend(errors);
-            // Rules are read by themselves: they too are told at once.
+            // Rules are checked separately, so that their errors are reported in the same run.
             let document: Value = serde_json::from_str(&text).unwrap_or_default();
             let rules = document["rules"].as_array();
             found
@@ -122,7 +119,7 @@ fn case_faults(path: &Path) -> Findings {
         Err(ambiguous) => found.errors.push(ambiguous.to_string()),
         Ok(None) => found
             .warnings
-            .push("there is no inbound exchange: a suite has to give the request".to_owned()),
+            .push("there is no inbound exchange; a suite has to give the request".to_owned()),
         Ok(Some(_)) => {}
     }
     let unanswered = case
@@ -130,18 +127,18 @@ fn case_faults(path: &Path) -> Findings {
         .filter_map(|exchange| exchange.response().err());
     found
         .warnings
-        .extend(unanswered.map(|why| format!("{why}, so that it can't be a mock")));
+        .extend(unanswered.map(|why| format!("{why}, so it can't be a mock")));
     found.warnings.extend(case.warnings.iter().cloned());
     found.warnings.extend(odd_traces(&case));
     let is_time = |text: &str| humantime::parse_rfc3339_weak(text).is_ok();
     if let Some(created) = case.created_at.as_deref().filter(|text| !is_time(text)) {
-        let warning = format!("createdAt: `{created}` is not a time of RFC 3339 in UTC");
+        let warning = format!("createdAt: `{created}` is not an RFC 3339 time in UTC");
         found.warnings.push(warning);
     }
     found
 }
 
-/// What a collector would refuse, and a replay does not need.
+/// Returns what a collector would refuse but a replay does not need.
 fn odd_traces(case: &Case) -> Vec<String> {
     let traces = case.document()["traces"].as_array();
     let traces = traces.map(Vec::as_slice).unwrap_or_default();
@@ -192,7 +189,7 @@ impl Suites {
             counted(cases.len(), "case file")
         );
         let answer = if errors.is_empty() {
-            Output::fine(text + &summary + ": no error\n")
+            Output::fine(text + &summary + ": no errors\n")
         } else {
             Output::all_failed(Exit::InvalidInput, "invalid_input", errors).text(text)
         };

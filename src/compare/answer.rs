@@ -1,4 +1,4 @@
-//! An answer against the captured one.
+//! Compares an answer with the captured one.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::mismatch::{AnswerPlace, Mismatch, Side};
 use super::{body, headers};
 use crate::base::http::{Headers, Response};
 
-/// What the capture says should come back.
+/// The captured answer to compare the actual one with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expected<'c> {
     /// The captured status.
@@ -18,11 +18,12 @@ pub(crate) struct Expected<'c> {
     pub(crate) body: Option<Cow<'c, [u8]>>,
 }
 
-/// Compares an answer with the captured one under the assertions: every difference, each at its place.
+/// Compares an answer with the captured one under the assertions, and returns every difference with
+/// its place.
 ///
-/// The answer's body must be decoded (`content-encoding`) already. What the author states beats what
-/// was captured: where a given `status` excludes the captured one, the captured body counts only if
-/// the author asks for it.
+/// The `content-encoding` of the answer's body must already be decoded. What the suite states takes
+/// precedence over what was captured: if a given `status` excludes the captured one, the captured
+/// body is compared only if `body.mode` or `body.expected` is given.
 pub(crate) fn compare(
     captured: Option<&Expected<'_>>,
     actual: &Response,
@@ -44,7 +45,7 @@ pub(crate) fn compare(
     mismatches
 }
 
-/// Whether [`compare`] would look at anything at all: a comparison of nothing proves nothing.
+/// Returns whether [`compare`] would compare anything at all; if not, any answer would pass.
 pub(crate) fn compares_anything(captured: Option<&Expected<'_>>, assertions: &Assertions) -> bool {
     let status = captured.is_some() || assertions.status != StatusRule::Captured;
     let headers = captured.map(|captured| captured.headers);
@@ -54,7 +55,7 @@ pub(crate) fn compares_anything(captured: Option<&Expected<'_>>, assertions: &As
         || body::is_compared(body, &assertions.body)
 }
 
-/// Whether the captured body is what this case expects.
+/// Returns whether the captured body is to be compared.
 fn counts(captured: &Expected<'_>, assertions: &Assertions) -> bool {
     let stated = assertions.body.mode.is_some() || assertions.body.expected.is_some();
     stated || assertions.status.admits(captured.status)

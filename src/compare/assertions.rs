@@ -1,4 +1,4 @@
-//! What a test asserts about an answer, checked and compiled.
+//! The assertions about an answer, checked and compiled.
 
 use std::sync::LazyLock;
 
@@ -10,28 +10,28 @@ use crate::base::json::{self, Query};
 /// Everything that is asserted without a hook.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Assertions {
-    /// Of the status.
+    /// The statuses that are accepted.
     pub status: StatusRule,
-    /// Of the headers.
+    /// What is asserted about the headers.
     pub headers: HeaderRules,
-    /// Of the body.
+    /// What is asserted about the body.
     pub body: BodyRules,
 }
 
-/// Which statuses are right.
+/// The statuses that are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum StatusRule {
-    /// The captured one.
+    /// The captured status only.
     #[default]
     Captured,
     /// One of these.
     OneOf(Vec<u16>),
-    /// From the first to the last.
+    /// Any in this range, bounds included.
     Range(u16, u16),
 }
 
 impl StatusRule {
-    /// Whether a status is right; every one is where the captured one is wanted.
+    /// Returns whether a status is accepted; `Captured` accepts every status.
     pub(crate) fn admits(&self, status: u16) -> bool {
         match self {
             Self::Captured => true,
@@ -44,40 +44,40 @@ impl StatusRule {
 /// What is asserted about headers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeaderRules {
-    /// Name → pattern found in a value; an empty pattern fits any.
+    /// Names, each with the pattern to find in a value; an empty pattern accepts any value.
     pub include: Vec<(String, Regex)>,
-    /// Names left out of every comparison.
+    /// Names of headers that are never compared.
     pub ignore: Vec<String>,
-    /// Whether all captured headers but the volatile ones are compared.
+    /// Whether every captured header that is not volatile is compared.
     pub captured: bool,
 }
 
 /// What is asserted about the body.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyRules {
-    /// How bodies compare; `json-subset` when it is not given.
+    /// How bodies are compared; `None` means `json-subset`.
     pub mode: Option<BodyMode>,
     /// Paths removed from both sides.
     pub ignore: Vec<Query>,
-    /// Paths replaced on both sides.
+    /// Paths replaced on both sides, with the replacements.
     pub redactions: Vec<(Query, Value)>,
-    /// Paths of arrays that compare as multisets.
+    /// Paths of arrays that are compared as multisets.
     pub unordered: Vec<Query>,
-    /// Paths whose actual values must fit, whatever was captured.
+    /// Paths whose actual values must match, whatever was captured.
     pub matches: Vec<(Query, Matcher)>,
-    /// Stands in for the captured body.
+    /// The expected body, if it is not the captured one.
     pub expected: Option<Value>,
 }
 
-/// How bodies compare.
+/// How bodies are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum BodyMode {
-    /// Every captured member is there and equal; objects may have more.
+    /// As JSON: every captured member must be present and equal; objects may have more members.
     #[default]
     JsonSubset,
-    /// Equal JSON.
+    /// As JSON: both must be equal.
     Exact,
-    /// Equal bytes.
+    /// As bytes: both must be equal.
     String,
     /// Not at all.
     Ignore,
@@ -86,7 +86,8 @@ pub(crate) enum BodyMode {
 /// What a value must look like.
 #[derive(Debug, Clone)]
 pub(crate) enum Matcher {
-    /// Of this JSON type: `string`, `number`, `integer`, `boolean`, `object`, `array`, `null`.
+    /// A value of this JSON type: `string`, `number`, `integer`, `boolean`, `object`, `array` or
+    /// `null`.
     Type(&'static str),
     /// A string in which the pattern is found.
     Regex(Regex),
@@ -94,16 +95,16 @@ pub(crate) enum Matcher {
     Uuid,
     /// An RFC 3339 date and time.
     Timestamp,
-    /// A number that is at most `by` away.
+    /// A number that differs from `near` by at most `by`.
     Near {
-        /// The number.
+        /// The number to compare with.
         near: f64,
-        /// The distance.
+        /// The largest difference allowed.
         by: f64,
     },
 }
 
-/// A pattern of this source is known to compile.
+/// Compiles one of this file's patterns, all of which are valid.
 fn known(pattern: &str) -> Option<Regex> {
     Regex::new(pattern).ok()
 }
@@ -130,12 +131,12 @@ impl PartialEq for Matcher {
 }
 
 impl Matcher {
-    /// The JSON types that a matcher can name.
+    /// The JSON types that a matcher can require.
     pub(crate) const TYPES: [&'static str; 7] = [
         "string", "number", "integer", "boolean", "object", "array", "null",
     ];
 
-    /// Whether a value fits.
+    /// Returns whether a value matches.
     pub(crate) fn fits(&self, value: &Value) -> bool {
         let text = || value.as_str().filter(|_| json::kind(value) == "string");
         let found = |pattern: &Option<Regex>| {

@@ -1,4 +1,4 @@
-//! Bodies: as JSON where both sides are, else as text, else as bytes.
+//! Compares bodies: as JSON if both sides are JSON, otherwise as text or bytes.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,7 +11,8 @@ use super::text;
 use super::tree::{self, Sides};
 use crate::base::json::{self, Query};
 
-/// Whether the body would be looked at under these rules, where it was captured or was not.
+/// Returns whether the body would be compared under these rules; `captured` says whether there
+/// is a captured body.
 pub(super) fn is_compared(captured: bool, rules: &BodyRules) -> bool {
     let mode = rules.mode.unwrap_or_default();
     let expected = captured || rules.expected.is_some();
@@ -69,12 +70,12 @@ pub(super) fn compare(
     }
 }
 
-/// A JSON body with what must not be printed replaced.
+/// Replaces the values in a JSON body that must not be printed.
 pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) {
     for (query, replacement) in redactions {
         let pointers: Vec<String> = query.locate(body).into_iter().map(|(p, _)| p).collect();
         for pointer in pointers {
-            // A place inside one that was replaced before is gone, and with it the secret.
+            // A place inside a value that was already replaced is gone, and so is its secret.
             if let Some(place) = body.pointer_mut(&pointer) {
                 *place = replacement.clone();
             }
@@ -104,8 +105,8 @@ fn compare_json(
     tree::compare(&expected, &actual, &sides, mismatches);
 }
 
-/// Takes what `body.match` judges out of the comparison: members are removed; elements become equal
-/// on both sides, since an array's length is still to be compared.
+/// Excludes what `body.match` judges from the comparison. Members are removed; array elements are
+/// made equal on both sides instead, so that the array's length is still compared.
 fn set_matched_aside(body: &mut Value, rules: &BodyRules, removed: &mut HashSet<String>) {
     let queries = rules.matches.iter().map(|(query, _)| query);
     for pointer in pointers(queries, body) {
@@ -164,7 +165,7 @@ fn check_matches(
             mismatches.push(Mismatch::new(
                 tree::place_of_pointer(&pointer, body),
                 wanted.clone(),
-                actual.map_or(Side::Text("gone".to_owned()), Side::Json),
+                actual.map_or(Side::Text("(redacted)".to_owned()), Side::Json),
             ));
         }
     }

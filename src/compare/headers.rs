@@ -1,4 +1,4 @@
-//! Headers: what must be included, and the captured ones where they are compared at all.
+//! Compares headers: those that must be included and, if requested, the captured ones.
 
 use super::assertions::HeaderRules;
 use super::mismatch::{AnswerPlace, Mismatch, Side};
@@ -19,7 +19,7 @@ const VOLATILE: [&str; 12] = [
     "tracestate",
 ];
 
-/// Whether a header would be looked at under these rules.
+/// Returns whether any header would be compared under these rules.
 pub(super) fn is_any_compared(captured: Option<&Headers>, rules: &HeaderRules) -> bool {
     let mut included = rules.include.iter();
     included.any(|(name, _)| !is_ignored(name, rules)) || compared(captured, rules).next().is_some()
@@ -30,7 +30,7 @@ fn is_ignored(name: &str, rules: &HeaderRules) -> bool {
     ignored.any(|ignored| ignored.eq_ignore_ascii_case(name))
 }
 
-/// The names of the captured headers that are compared.
+/// Returns the names of the captured headers that are compared.
 fn compared<'h>(
     captured: Option<&'h Headers>,
     rules: &'h HeaderRules,
@@ -78,7 +78,7 @@ pub(super) fn compare(
     }
 }
 
-/// Whether a header, name in lower case, differs from one exchange to the next by its nature.
+/// Returns whether a header naturally differs from one exchange to the next; `name` is in lower case.
 pub(crate) fn is_volatile(name: &str) -> bool {
     VOLATILE.contains(&name)
         || is_hop_by_hop(name)
@@ -86,7 +86,7 @@ pub(crate) fn is_volatile(name: &str) -> bool {
         || name.starts_with("x-softprobe-")
 }
 
-/// The values as people may read them; `None` for an absent header.
+/// Returns the values of a header for display, secrets masked; `None` if the header is absent.
 fn values_of(headers: &Headers, name: &str) -> Option<Side> {
     let values = headers
         .all(name)

@@ -1,4 +1,4 @@
-//! One difference, as data: the words for people are `report`'s.
+//! A difference between two answers, as data; `report` puts it into words.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::assertions::{Matcher, StatusRule};
 use crate::base::document::Step;
 
-/// A difference at its place.
+/// A difference and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mismatch {
-    /// Where.
+    /// Where it is.
     pub(crate) place: AnswerPlace,
-    /// What was expected there; `None` for nothing.
+    /// What was expected there; `None` if nothing was.
     pub(crate) expected: Option<Side>,
-    /// What is there; `None` for nothing.
+    /// What is there; `None` if nothing is.
     pub(crate) actual: Option<Side>,
-    /// What the two alone do not say.
+    /// An explanation, if the two sides do not speak for themselves.
     pub(crate) why: Option<Why>,
-    /// A line-by-line difference of long texts.
+    /// A line-by-line diff, for texts of several lines.
     pub(crate) diff: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl Mismatch {
         }
     }
 
-    /// Something that is expected and not there.
+    /// Returns the mismatch for something that is expected but not there.
     pub(crate) fn missing(place: AnswerPlace, expected: Side) -> Self {
         Self {
             actual: None,
@@ -41,7 +41,7 @@ impl Mismatch {
         }
     }
 
-    /// Something that is there and not expected.
+    /// Returns the mismatch for something that is there but not expected.
     pub(crate) fn surplus(place: AnswerPlace, actual: Side) -> Self {
         Self {
             expected: None,
@@ -60,17 +60,17 @@ impl Mismatch {
 pub(crate) enum AnswerPlace {
     /// The status.
     Status,
-    /// The header of that name.
+    /// The header with this name.
     Header(String),
     /// The body as a whole.
     Body,
     /// A place in a JSON body.
     Json(Vec<Step>),
-    /// An expression or a place as somebody wrote it.
+    /// An expression or a place, as written in a suite or by a hook.
     Written(String),
 }
 
-/// `status`, `headers.content-type`, `body`, `$.items[0]['odd key']`.
+/// Writes a place like `status`, `headers.content-type`, `body` or `$.items[0]['odd key']`.
 impl fmt::Display for AnswerPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,33 +111,33 @@ pub(crate) enum Side {
     Bytes(Excerpt),
     /// A status.
     Status(u16),
-    /// One of the statuses that are right.
+    /// One of the statuses that this rule accepts.
     StatusRule(StatusRule),
     /// The values of a header, secrets masked.
     Values(Vec<String>),
-    /// A header value in which this is found; an empty one is any value.
+    /// A header value that contains this pattern; an empty pattern means any value.
     Pattern(String),
-    /// An array of so many elements.
+    /// An array with this many elements.
     Elements(usize),
-    /// A value that fits.
+    /// A value that this matcher accepts.
     Fitting(Matcher),
-    /// A text that somebody else wrote.
+    /// A text to show as it is.
     Text(String),
-    /// What is redacted, and can't be told from the rest.
+    /// A body that must not be shown, because what is redacted can't be told apart from the rest.
     Hidden,
 }
 
-/// The beginning of a body, and how long it is.
+/// The beginning of a body, with the length of the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Excerpt {
-    /// Its first bytes.
+    /// The body's first bytes.
     pub(crate) start: Vec<u8>,
-    /// How many it has.
+    /// How many bytes the body has.
     pub(crate) len: usize,
 }
 
 impl Excerpt {
-    /// So many bytes are kept.
+    /// The maximum number of bytes kept.
     const MOST: usize = 4 * 1024;
 
     pub(crate) fn of(body: &[u8]) -> Self {
@@ -148,37 +148,37 @@ impl Excerpt {
     }
 }
 
-/// What the two sides of a difference do not say by themselves.
+/// An explanation of a difference that its two sides do not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// They are of these JSON types.
+    /// The JSON types differ.
     Kinds {
-        /// What was expected.
+        /// The expected type.
         expected: &'static str,
-        /// What is there.
+        /// The actual type.
         actual: &'static str,
     },
-    /// The expected body is JSON and the actual one is not.
+    /// The expected body is JSON, but the actual one is not.
     ActualIsNoJson,
-    /// The actual body is JSON and the expected one is not.
+    /// The actual body is JSON, but the expected one is not.
     ExpectedIsNoJson,
-    /// A matcher wants JSON, and the body is none.
+    /// A matcher needs JSON, but the body is not JSON.
     NoJson,
     /// A path selects nothing in the actual body.
     SelectsNothing,
-    /// Bytes differ, first at this one.
+    /// The bytes differ, first at this index.
     FirstByte(usize),
-    /// No element of the actual array fits, in any order.
+    /// No remaining element of the actual array matches.
     NoElementFits,
-    /// It fits no element of the expected array.
+    /// It matches no remaining element of the expected array.
     FitsNoElement,
-    /// More elements than this are not compared in any order.
+    /// The array has more elements than this limit on comparing without regard to order.
     TooMany(usize),
-    /// A hook says so.
+    /// A hook found the difference.
     Hook {
-        /// Its name.
+        /// The hook's name.
         name: String,
-        /// The reason that it gives.
+        /// The reason that the hook gives, if any.
         reason: Option<String>,
     },
 }

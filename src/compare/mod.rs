@@ -1,6 +1,6 @@
-//! What was expected against what came back.
+//! Compares the actual answer with the expected one.
 //!
-//! [`compare`] reports every difference, each at its place; a mismatch is data and never an error.
+//! [`compare`] reports every difference with its place; a mismatch is data, never an error.
 
 mod answer;
 mod assertions;

@@ -107,12 +107,12 @@ fn a_subset_is_the_default() {
         (
             "{}",
             "<html>",
-            &["body: {} / <html> (the expected body is JSON, the actual one is not)"],
+            &["body: {} / <html> (the expected body is JSON, but the actual one is not)"],
         ),
         (
             "<html>",
             "{}",
-            &["body: <html> / {} (the actual body is JSON, the expected one is not)"],
+            &["body: <html> / {} (the actual body is JSON, but the expected one is not)"],
         ),
         ("", "", &[]),
         ("x", "", &["body: x / an empty body"]),
@@ -197,7 +197,7 @@ fn ignored_and_redacted_values_are_not_compared() {
         redact,
         "pan=4222",
         &[&format!(
-            "body: {hidden} / {hidden} (the expected body is JSON, the actual one is not)"
+            "body: {hidden} / {hidden} (the expected body is JSON, but the actual one is not)"
         )],
     );
 }
@@ -216,8 +216,8 @@ fn unordered_arrays_pair_each_element_once() {
         unordered,
         r#"{"list":[{"a":1},{"a":1}]}"#,
         &[
-            "$.list[1]: {\"a\":1,\"b\":2} / nothing (no element of the actual array fits, in any order)",
-            "$.list[1]: nothing / {\"a\":1} (it fits no element of the expected array)",
+            "$.list[1]: {\"a\":1,\"b\":2} / nothing (no remaining element of the actual array matches)",
+            "$.list[1]: nothing / {\"a\":1} (it matches no remaining element of the expected array)",
         ],
     );
     let many = format!("{{\"list\":[{}0]}}", "0,".repeat(2_000));
@@ -226,8 +226,8 @@ fn unordered_arrays_pair_each_element_once() {
         unordered,
         &many.replace("[0,", "[1,"),
         &[
-            "$.list: 2001 elements / 2001 elements (more than 2000 elements are not compared in any order; \
-           compare them in order, or ignore the array)",
+            "$.list: 2001 elements / 2001 elements (at most 2000 elements can be compared without regard to \
+           order; compare the array in order, or ignore it)",
         ],
     );
 }
@@ -314,7 +314,7 @@ fn the_expected_status_is_captured_or_stated() {
         captured,
         "{ status: 404, body: { mode: exact } }",
         (404, &[], b"gone"),
-        &["body: {\"a\":1} / gone (the expected body is JSON, the actual one is not)"],
+        &["body: {\"a\":1} / gone (the expected body is JSON, but the actual one is not)"],
     );
 }
 

@@ -1,10 +1,10 @@
-//! Texts and bytes that differ.
+//! Describes how texts and bytes differ.
 
 use similar::TextDiff;
 
 use super::mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 
-/// How two texts, or two runs of bytes, differ.
+/// Returns how two bodies differ, as texts or as bytes.
 pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     let side = |body: &[u8]| Side::Bytes(Excerpt::of(body));
     let mut mismatch = Mismatch::new(AnswerPlace::Body, side(expected), side(actual));
@@ -19,7 +19,7 @@ pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     mismatch
 }
 
-/// The differing lines with a little around them, where there are lines to speak of.
+/// Returns the differing lines with some context; `None` for single lines and very long texts.
 pub(super) fn line_diff(expected: &str, actual: &str) -> Option<String> {
     const LARGEST: usize = 256 * 1024;
     let lines = expected.lines().count().max(actual.lines().count());

@@ -1,4 +1,4 @@
-//! Two JSON trees against each other, each difference at its path.
+//! Compares two JSON trees and reports each difference at its path.
 
 use std::collections::HashSet;
 
@@ -9,23 +9,24 @@ use super::text::line_diff;
 use crate::base::document::{Step, Way};
 use crate::base::json;
 
-/// Every element is held against every other: beyond this a comparison would seem to hang.
+/// The size limit of arrays compared without regard to order: every element is compared with every
+/// other, so a larger array would seem to hang.
 const MOST_UNORDERED: usize = 2_000;
 
-/// How two trees compare. Places are JSON pointers.
+/// How two trees are compared. Places are JSON pointers.
 #[derive(Debug)]
 pub(super) struct Sides {
-    /// Whether objects may have no more members than expected.
+    /// Whether a member that is not expected is a difference.
     pub(super) exact: bool,
     /// Places left out of the expected tree.
     pub(super) removed_expected: HashSet<String>,
     /// Places left out of the actual tree.
     pub(super) removed_actual: HashSet<String>,
-    /// Arrays of the expected tree that compare as multisets.
+    /// Arrays of the expected tree that are compared as multisets.
     pub(super) unordered: HashSet<String>,
 }
 
-/// Adds every difference to `mismatches`.
+/// Compares two trees and adds every difference to `mismatches`.
 pub(super) fn compare(
     expected: &Value,
     actual: &Value,
@@ -45,12 +46,12 @@ fn place(at: &Spot<'_>) -> AnswerPlace {
     AnswerPlace::Json(at.place().0)
 }
 
-/// Whether a place is one of these; mostly there are none, and no pointer is made.
+/// Returns whether a place is one of these. Usually there are none, and then no pointer is built.
 fn is_among(places: &HashSet<String>, at: &Spot<'_>) -> bool {
     !places.is_empty() && places.contains(&at.pointer())
 }
 
-/// A JSON pointer into a tree as a place.
+/// Returns the place that a JSON pointer into a tree leads to.
 pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> AnswerPlace {
     let mut steps = Vec::new();
     let mut at = Some(root);
@@ -137,7 +138,7 @@ fn visit(
     }
 }
 
-/// Two arrays, with the indexes of what was not removed.
+/// Two arrays, with the indexes of the elements that were not removed.
 struct Arrays<'a> {
     wanted: &'a [Value],
     has: &'a [Value],
@@ -184,8 +185,8 @@ impl Arrays<'_> {
         }
     }
 
-    /// Each expected element takes another actual one that fits it. Under the subset rule one actual
-    /// element can fit several expected ones, so that takers make room for each other.
+    /// Pairs each expected element with a different actual one that matches it. Under the subset rule
+    /// one actual element can match several expected ones, so earlier pairs are changed if necessary.
     fn as_multisets(&self, mismatches: &mut Vec<Mismatch>) {
         self.length(mismatches);
         let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
@@ -231,7 +232,8 @@ impl Arrays<'_> {
     }
 }
 
-/// Finds an element for `n`, moving earlier takers where they have another choice.
+/// Finds an actual element for the expected element `n`, reassigning earlier ones that have another
+/// choice.
 fn take(n: usize, fits: &[Vec<usize>], seen: &mut [bool], taken_by: &mut [Option<usize>]) -> bool {
     for &h in &fits[n] {
         if seen[h] {

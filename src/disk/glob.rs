@@ -1,15 +1,15 @@
-//! What a path or a glob means.
+//! Finds the files that a path or a glob matches.
 
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 use walkdir::{DirEntry, WalkDir};
 
-/// The files that a path or a glob means, sorted by path.
+/// Returns the files that a path or a glob matches, sorted by path.
 ///
 /// # Errors
 ///
-/// A message when it is no glob or matches nothing.
+/// A message if the pattern is not a valid glob or matches nothing.
 pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
     for base in bases {
         let path = base.join(pattern);
@@ -30,7 +30,7 @@ pub(crate) fn files(pattern: &str, bases: &[&Path]) -> Result<Found, String> {
                 pattern.trim_end_matches('/')
             ));
         }
-        return Err(format!("`{pattern}` is not there{}", looked_in(bases)));
+        return Err(format!("`{pattern}` does not exist{}", looked_in(bases)));
     };
     for base in bases {
         let found = glob.walk(base)?;
@@ -55,21 +55,21 @@ pub(crate) fn looked_in(bases: &[&Path]) -> String {
     }
 }
 
-/// What a path or a glob means.
+/// The files that a path or a glob matches.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The files, sorted by path.
     pub(crate) files: Vec<PathBuf>,
-    /// The folder below which names are taken.
+    /// The folder that names are relative to.
     pub(crate) prefix: PathBuf,
-    /// Whether it is a glob.
+    /// Whether the pattern is a glob.
     pub(crate) is_glob: bool,
-    /// Whether there was a link on the way, so that one file may be found by two paths.
+    /// Whether a link was followed, so that one file may be found by two paths.
     pub(crate) has_links: bool,
 }
 
 impl Found {
-    /// The file's path below the glob's fixed part, or its name, with `/` and without `.case.json`.
+    /// Returns the file's path below the prefix, with `/` as the separator and without `.case.json`.
     #[cfg(feature = "cli")]
     pub(crate) fn name_of(&self, file: &Path) -> String {
         let below = file.strip_prefix(&self.prefix).unwrap_or(file);
@@ -81,24 +81,24 @@ impl Found {
     }
 }
 
-/// What makes a path a glob.
+/// The characters that make a path a glob.
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
-/// A glob, split where its fixed part ends.
+/// A glob, split after its fixed part.
 pub(crate) struct Glob {
-    /// What stands before its first wildcard.
+    /// The path before its first segment with a wildcard.
     pub(crate) prefix: PathBuf,
     matcher: GlobMatcher,
-    /// How deep below the prefix its files are, where that has an end.
+    /// How deep below the prefix its files can be; `None` for any depth.
     depth: Option<usize>,
 }
 
 impl Glob {
-    /// `None` for a text without any wildcard.
+    /// Parses a glob; `None` for a path without wildcards.
     ///
     /// # Errors
     ///
-    /// A message for one that is no glob.
+    /// A message if the pattern is not a valid glob.
     pub(crate) fn new(pattern: &str) -> Result<Option<Self>, String> {
         if !pattern.contains(WILDCARDS) {
             return Ok(None);
@@ -112,7 +112,7 @@ impl Glob {
         let glob = GlobBuilder::new(&rest)
             .literal_separator(true)
             .build()
-            .map_err(|error| format!("`{pattern}` is not a glob: {}", error.kind()))?;
+            .map_err(|error| format!("`{pattern}` is not a valid glob: {}", error.kind()))?;
         let mut prefix = steps[..fixed].join("/");
         if pattern.starts_with('/') && !prefix.starts_with('/') {
             prefix.insert(0, '/');
@@ -120,19 +120,19 @@ impl Glob {
         Ok(Some(Self {
             prefix: prefix.into(),
             matcher: glob.compile_matcher(),
-            // `**`, and what braces may hold, can be of any depth.
+            // `**` and the contents of braces can match at any depth.
             depth: (!rest.contains("**") && !rest.contains('{')).then_some(steps.len() - fixed),
         }))
     }
 
-    /// Whether a path below the prefix fits.
+    /// Returns whether a path below the prefix matches.
     pub(crate) fn fits(&self, rest: &Path) -> bool {
         self.matcher.is_match(rest)
     }
 
     fn walk(&self, base: &Path) -> Result<Found, String> {
         let prefix = base.join(&self.prefix);
-        // Below the working directory itself, paths are shown without a `./`.
+        // In the working directory itself, paths are shown without a `./`.
         let here = prefix.as_os_str().is_empty();
         let folder = if here { Path::new(".") } else { &prefix };
         let visible = |entry: &DirEntry| {
@@ -147,7 +147,7 @@ impl Glob {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) if is_harmless(&error) => continue,
-                // What can't be looked into may hold cases, and none may vanish without a word.
+                // A folder that can't be read may contain cases, and none may be dropped silently.
                 Err(error) => return Err(format!("{error}")),
             };
             has_links |= entry.path_is_symlink() && entry.depth() > 0;
@@ -168,7 +168,7 @@ impl Glob {
     }
 }
 
-/// A link that leads back up, a link to nothing, or a folder that is not there at all.
+/// Returns whether an error is harmless: a link that leads back up, a dangling link, or a missing folder.
 fn is_harmless(error: &walkdir::Error) -> bool {
     let kind = error.io_error().map(std::io::Error::kind);
     error.loop_ancestor().is_some() || kind == Some(std::io::ErrorKind::NotFound)

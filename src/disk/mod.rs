@@ -1,4 +1,4 @@
-//! Files and folders: globs, paths as people know them, files that are written whole.
+//! Files and folders: globs, paths for display, and files that are written whole.
 
 #[cfg(feature = "runner")]
 mod glob;

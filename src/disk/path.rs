@@ -1,8 +1,8 @@
-//! Where the project is, and paths as people know them.
+//! The root of the project, and paths for display.
 
 use std::path::{Path, PathBuf};
 
-/// The package's root while it runs: a compiled-in one would break an archive of the tests.
+/// Returns the package's root at run time; a compiled-in path would break an archive of the tests.
 pub(crate) fn project_root() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
@@ -10,12 +10,12 @@ pub(crate) fn project_root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// The path as people know it: below the working directory where it is.
+/// Returns a path for display: relative to the working directory if it is below it.
 pub(crate) fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let whole = path.canonicalize();
     match (here, &whole) {
-        // At the root of everything a path is no shorter without it.
+        // Relative to the root of the file system, a path is no shorter.
         (Ok(here), Ok(whole)) if here.parent().is_some() => {
             whole.strip_prefix(&here).unwrap_or(path).to_owned()
         }

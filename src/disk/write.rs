@@ -1,10 +1,10 @@
-//! Files that are written whole or not at all.
+//! Writes files whole or not at all.
 
 use std::io::Write as _;
 use std::path::Path;
 
-/// Writes a file, whole or not at all; its folder is made where it is missing. A link stays a link, and a
-/// file that was there keeps its permissions.
+/// Writes a file, whole or not at all, and creates its folder if it is missing. A link stays a link, and
+/// an existing file keeps its permissions.
 pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
@@ -14,7 +14,7 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // What a new file has by itself, less the umask; a temporary one would be its owner's alone.
+        // The usual permissions of a new file, less the umask; a temporary file would be private.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder)?;

@@ -1,4 +1,4 @@
-//! A child process that runs hooks: line-delimited JSON, calls multiplexed by id.
+//! A child process that runs hooks: line-delimited JSON, with calls multiplexed by id.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long loading may take.
+/// How long loading the hook files may take.
 const SLOWEST_START: Duration = Duration::from_secs(60);
-/// How long a process may take to end after its input did.
+/// How long a process may take to end after its input has ended.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a process may take to say that it is there, after a call that took too long.
+/// How long a process may take to answer a ping after a call took too long.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// As much of its standard error is quoted when it crashes.
+/// How much of its standard error is quoted after a crash, in bytes.
 const MOST_QUOTED: usize = 4 * 1024;
 
-/// What waits for an answer: its result, or why there is none.
+/// Where to send the result of a call, or why there is none.
 type Waiting = Sender<Result<Value, String>>;
 
 /// A running child process.
@@ -28,10 +28,10 @@ pub(super) struct Child {
     language: &'static str,
     limit: Duration,
     next_id: AtomicU64,
-    /// Lines for its standard input; `None` once it is to end. A thread of its own writes them, since a
-    /// child that does not read would hold up whoever writes.
+    /// Lines for its standard input; `None` once it has to end. A separate thread writes them, since a
+    /// child that does not read would block the writer.
     input: Mutex<Option<Sender<String>>>,
-    /// Ends when everything that the process said has been passed on.
+    /// Disconnects once all output of the process has been passed on.
     said: Mutex<Receiver<()>>,
     shared: Arc<Shared>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Child {
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<HashMap<String, Waiting>>,
-    /// Why it ended, once it has.
+    /// Why the process ended, once it has.
     ended: Mutex<Option<String>>,
     process: Mutex<Option<std::process::Child>>,
     stderr: Mutex<VecDeque<u8>>,
@@ -55,11 +55,12 @@ impl fmt::Debug for Child {
 }
 
 impl Child {
-    /// Starts the process and waits until it has loaded its files; also what it said of them.
+    /// Starts the process, waits until it has loaded its files, and returns it with its message about
+    /// them.
     ///
     /// # Errors
     ///
-    /// Why it did not start, or not come so far.
+    /// Why the process did not start, or did not finish loading.
     pub(super) fn start(
         language: &'static str,
         mut command: Command,
@@ -70,7 +71,7 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("the process does not start: {error}"))?;
+            .map_err(|error| format!("the process did not start: {error}"))?;
         let pipes = (
             process.stdin.take(),
             process.stdout.take(),
@@ -108,7 +109,7 @@ impl Child {
         match is_ready.recv_timeout(SLOWEST_START) {
             Ok(told) => Ok((Arc::new(child), told)),
             Err(RecvTimeoutError::Timeout) => Err(format!(
-                "its files are not loaded after {} seconds",
+                "its files were not loaded within {} seconds",
                 SLOWEST_START.as_secs()
             )),
             Err(RecvTimeoutError::Disconnected) => Err(child.shared.why_ended()),
@@ -119,18 +120,18 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// What the hook failed with, that it took too long, or that the process has ended.
+    /// How the hook failed, that it took too long, or that the process has ended.
     pub(super) fn call(&self, call: Value) -> Result<Value, String> {
         let name = call["hook"].as_str().unwrap_or_default().to_owned();
         match self.ask(call, self.limit) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => {
-                // One that blocks its process would hold up every call behind it.
+                // A hook that blocks its process would hold up all later calls.
                 if self
                     .ask(Value::from_iter([("ping", true)]), PATIENCE)
                     .is_err()
                 {
-                    self.end_because(&format!("`{name}` held it up, and it was ended"));
+                    self.end_because(&format!("`{name}` blocked it, so it was killed"));
                 }
                 Err(format!(
                     "it gave no answer within {} ms; --hook-timeout allows more",
@@ -145,7 +146,7 @@ impl Child {
         }
     }
 
-    /// Sends a message and waits for what comes back.
+    /// Sends a message and waits for the reply.
     fn ask(
         &self,
         mut message: Value,
@@ -167,7 +168,7 @@ impl Child {
         answer
     }
 
-    /// Ends the process at once, for this reason.
+    /// Kills the process, and records this as the reason for its end.
     fn end_because(&self, why: &str) {
         lock(&self.shared.ended).get_or_insert_with(|| why.to_owned());
         if let Some(process) = lock(&self.shared.process).as_mut() {
@@ -175,7 +176,7 @@ impl Child {
         }
     }
 
-    /// Ends the process: its input ends first, so that it can end by itself.
+    /// Stops the process: closes its input first, so that it can end by itself.
     pub(super) fn stop(&self) {
         if lock(&self.input).take().is_none() {
             return;
@@ -187,7 +188,7 @@ impl Child {
             let _ = process.kill();
             let _ = process.wait();
         }
-        // What its hooks printed last belongs to the user as well.
+        // Wait until the last output of its hooks has been passed on to the user.
         let _ = lock(&self.said).recv_timeout(GRACE);
     }
 }
@@ -204,11 +205,11 @@ impl Shared {
         ended.clone().unwrap_or_else(|| "it was stopped".to_owned())
     }
 
-    /// How the process ended; `None` while it has not after that long, or was taken away.
+    /// Returns how the process ended, or `None` if it has not ended within `limit` or was taken away.
     fn exit_status(&self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
-            // Locked for a moment at a time: somebody else may want to kill it.
+            // Lock only briefly each time: another thread may want to kill the process.
             let status = lock(&self.process).as_mut()?.try_wait().ok()?;
             if status.is_some() || Instant::now() >= deadline {
                 return status;
@@ -220,7 +221,7 @@ impl Shared {
 
 fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
     for line in lines {
-        // A process that is gone is noticed by whoever reads from it.
+        // The thread that reads from the process notices that it is gone.
         if stdin.write_all(line.as_bytes()).is_err() || stdin.flush().is_err() {
             return;
         }
@@ -238,7 +239,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
             }
             Ok(mut reply) if reply["id"].is_string() => {
                 let id = reply["id"].as_str().unwrap_or_default();
-                // Nobody waits for what comes after its time.
+                // No caller waits for a reply that comes too late.
                 if let Some(waiting) = lock(&shared.waiting).remove(id) {
                     let answer = match reply["error"].as_str() {
                         Some(error) => Err(error.to_owned()),
@@ -248,25 +249,23 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
                 }
             }
             _ if line.trim_ascii().is_empty() => {}
-            // A reply all the same, with something in it that JSON's readers refuse.
+            // Still a reply, but with something in it that the JSON parser refuses.
             Err(error) if let Some(id) = id_of(&line) => {
                 if let Some(waiting) = lock(&shared.waiting).remove(&id) {
-                    let _ = waiting.send(Err(format!(
-                        "its result is no JSON that can be read: {error}"
-                    )));
+                    let _ = waiting.send(Err(format!("its result is not valid JSON: {error}")));
                 }
             }
-            // What a program that a hook started printed is the user's.
+            // The output of a program that a hook started is for the user.
             _ => {
                 let _ = std::io::stderr().write_all(&line);
             }
         }
         line.clear();
     }
-    // Its last words may still be on the way, and something it started may hold the pipe open.
+    // Its last output may still be on the way, and a program that it started may hold the pipe open.
     let _ = is_quiet.recv_timeout(Duration::from_millis(500));
     let status = shared.exit_status(GRACE);
-    let mut why = status.map_or_else(|| "it says no more".to_owned(), |s| s.to_string());
+    let mut why = status.map_or_else(|| "it closed its output".to_owned(), |s| s.to_string());
     let quoted: Vec<u8> = lock(&shared.stderr).iter().copied().collect();
     let quoted = String::from_utf8_lossy(&quoted);
     if !quoted.trim().is_empty() {
@@ -276,7 +275,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
     lock(&shared.waiting).clear();
 }
 
-/// The id at the start of a reply that does not parse: `{"id": "42", …`.
+/// Returns the id at the start of a reply that does not parse: `{"id": "42", …`.
 fn id_of(line: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let rest = text.trim_start().strip_prefix("{\"id\":")?.trim_start();
@@ -284,7 +283,7 @@ fn id_of(line: &[u8]) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| id.to_owned())
 }
 
-/// Copies the child's standard error to ours, and keeps its end for the report of a crash.
+/// Copies the child's standard error to our own, and keeps the end of it for the report of a crash.
 fn pass_on(mut stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
     let mut chunk = [0; 4096];
     while let Ok(n) = stderr.read(&mut chunk) {
@@ -300,6 +299,6 @@ fn pass_on(mut stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each of these is whole after every change.
+    // Every change leaves the value consistent, so a poisoned lock can still be used.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,11 +4,11 @@ import { createInterface } from "node:readline";
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 
-// Standard output carries the replies alone; what hooks print goes to standard error.
+// Standard output carries only the replies; what hooks print goes to standard error.
 const replies = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
-// What something else wrote there may not have ended its line.
+// Something else may have written to it without ending its line.
 const reply = (message) => replies("\n" + JSON.stringify(message) + "\n");
 
 function describe(error, file) {
@@ -22,13 +22,13 @@ function describe(error, file) {
 
 async function load(file) {
   if (/\.m?ts$/.test(file) && !process.features.typescript) {
-    throw `${basename(file)} is TypeScript, and this Node (${process.version}) does not strip types; ` +
-      "Node 22.6 or later does (SOFTPROBE_NODE names another)";
+    throw `${basename(file)} is TypeScript, but this Node (${process.version}) does not strip types; ` +
+      "use Node 22.6 or later (set SOFTPROBE_NODE to its path)";
   }
   const module = await import(pathToFileURL(file).href);
   const isFunction = ([, value]) => typeof value === "function";
   const functions = Object.entries(module).filter(isFunction);
-  // A CommonJS module's exports are the members of its default.
+  // A CommonJS module's exports are the members of its default export.
   const inner = module.default;
   if (inner && typeof inner === "object") {
     functions.push(...Object.entries(inner).filter(isFunction));
@@ -38,7 +38,7 @@ async function load(file) {
 
 const functions = new Map();
 
-// A message says what kind of hook is wanted (`kind`) too; a function knows by what it is given.
+// A message also has the hook's `kind`, which a function can tell from what it is given.
 async function answer(message) {
   const { id, hook, file, payload } = message;
   try {
@@ -68,5 +68,5 @@ lines.on("line", (line) => {
   if (message.ping) reply({ id: message.id, result: null });
   else answer(message);
 });
-// Nobody waits for what still runs.
+// No caller waits for calls that are still running.
 lines.on("close", () => process.exit(0));

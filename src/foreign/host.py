@@ -10,11 +10,11 @@ import sys
 import threading
 import traceback
 
-# Standard output carries the replies alone; what hooks print, and what they start, goes to standard error.
+# Standard output carries only the replies; what hooks and the programs they start print goes to standard error.
 replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
 os.dup2(2, 1)
 sys.stdout = sys.stderr
-# Standard input carries the calls: a hook that reads finds nothing there.
+# Standard input carries the calls, so a hook that reads from it finds nothing.
 calls, sys.stdin = sys.stdin, open(os.devnull)
 writing = threading.Lock()
 
@@ -71,7 +71,7 @@ def call(function, payload):
     return result
 
 
-# A message says what kind of hook is wanted (`kind`) too; a function knows by what it is given.
+# A message also has the hook's `kind`, which a function can tell from what it is given.
 def answer(functions, message):
     file = message["file"]
     try:
@@ -103,7 +103,7 @@ def main():
             reply({"id": message["id"], "result": None})
         else:
             pool.submit(answer, functions, message)
-    # Nobody waits for what still runs.
+    # No caller waits for calls that are still running.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-//! Hook files of other languages: one child process a language, for the whole run.
+//! Hook files in other languages: one child process per language, for the whole run.
 
 mod child;
 
@@ -23,7 +23,7 @@ enum Language {
     JavaScript,
 }
 
-/// What a hook file's name may end with.
+/// The file name extensions of hook files.
 const ENDINGS: [(&str, Language); 5] = [
     ("py", Language::Python),
     ("js", Language::JavaScript),
@@ -46,7 +46,7 @@ impl Language {
         }
     }
 
-    /// The program that runs it, and the variable that names another.
+    /// Returns the program that runs it, and the variable that overrides the program.
     fn program(self) -> (String, &'static str) {
         let (variable, usual) = match self {
             Self::Python => ("SOFTPROBE_PYTHON", "python3"),
@@ -56,13 +56,13 @@ impl Language {
         (given.unwrap_or_else(|| usual.to_owned()), variable)
     }
 
-    /// The command that loads these files and then answers calls.
+    /// Returns the command that loads these files and then answers calls.
     fn command(self, files: &[PathBuf]) -> Command {
         let (program, _) = self.program();
         let mut command = Command::new(&program);
         match self {
             Self::Python => {
-                // The folder of the hooks is the user's: nothing is compiled into it.
+                // The folder of the hooks belongs to the user, so write no compiled files to it.
                 command.env("PYTHONDONTWRITEBYTECODE", "1");
                 command.args(["-u", "-c", PYTHON_HOST]);
             }
@@ -82,7 +82,7 @@ fn is_typescript(file: &Path) -> bool {
     file.extension().is_some_and(|e| e == "ts" || e == "mts")
 }
 
-/// Whether this Node strips types only when it is told to.
+/// Returns whether this Node strips types only if a flag tells it to.
 fn wants_flag(program: &str) -> bool {
     let Ok(output) = Command::new(program).arg("--version").output() else {
         return false;
@@ -97,24 +97,24 @@ fn wants_flag(program: &str) -> bool {
     }
 }
 
-/// Whether a file's name says that it is one of hooks.
+/// Checks that a file's name is that of a hook file.
 ///
 /// # Errors
 ///
-/// A message that lists the endings.
+/// A message that lists the extensions.
 pub(crate) fn check_name(file: &Path) -> Result<(), String> {
     if Language::of(file).is_some() {
         return Ok(());
     }
     let endings: Vec<String> = ENDINGS.iter().map(|(e, _)| format!(".{e}")).collect();
     Err(format!(
-        "`{}` is no hook file: its name has to end in one of {}",
+        "`{}` is not a hook file; its name has to end in one of {}",
         file.display(),
         endings.join(", ")
     ))
 }
 
-/// The hook files of a run, loaded; dropping it ends the child processes.
+/// The loaded hook files of a run; dropping this ends the child processes.
 #[derive(Debug, Default)]
 pub(crate) struct HookFiles {
     loaded: HashMap<PathBuf, Result<Hooks, String>>,
@@ -122,8 +122,8 @@ pub(crate) struct HookFiles {
 }
 
 impl HookFiles {
-    /// Loads the files: one child process for each language among them, started in `folder`. A call of
-    /// a hook may take as long as `limit`.
+    /// Loads the files: one child process for each language among them, started in `folder`. A call to a
+    /// hook may take as long as `limit`.
     pub(crate) fn load(files: &[PathBuf], folder: &Path, limit: Duration) -> Self {
         let mut hooks = Self::default();
         for language in [Language::Python, Language::JavaScript] {
@@ -138,7 +138,7 @@ impl HookFiles {
         hooks
     }
 
-    /// The hooks of a file.
+    /// Returns the hooks of a file.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl HookFiles {
             Err(why) => {
                 let (program, variable) = language.program();
                 let message = format!(
-                    "{} hooks can't be run: {why} (`{program}`; {variable} names another)",
+                    "{} hooks can't be run: {why} (`{program}`; set {variable} to use another program)",
                     language.name()
                 );
                 for file in files {
@@ -195,7 +195,7 @@ impl Drop for HookFiles {
     }
 }
 
-/// The hooks that the child says a file has.
+/// Returns the hooks that a file has, according to the child.
 fn hooks_of(
     file: &Path,
     told: Option<&Value>,
@@ -205,7 +205,7 @@ fn hooks_of(
     let Some(told) = told else {
         let why = ready["error"].as_str();
         return Err(why
-            .unwrap_or("the process that loads it does not mention it")
+            .unwrap_or("the process that should load it did not report it")
             .to_owned());
     };
     if let Some(error) = told["error"].as_str() {

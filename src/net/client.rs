@@ -1,4 +1,4 @@
-//! The one HTTP client: it sends what it is told and reports what it gets.
+//! The library's only HTTP client: it sends requests as given and reports answers as received.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,45 +14,46 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::base::http::{Headers, Response};
 
-/// An answer's body is never read beyond this.
+/// The largest body of an answer that is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// The library holds an answer's headers whole, and each line of a request's, in buffers that do not grow. It makes
-/// and zeroes them for each connection, so that large ones cost every case of a run.
+/// The size of the buffer that must hold an answer's headers. `ureq` keeps them, and each line of a request's
+/// headers, in buffers that do not grow. It allocates and zeroes these for each connection, so large ones
+/// would cost every case of a run.
 const LARGEST_ANSWER_HEADERS: usize = 64 * 1024;
-/// The same for what is sent, where no line of a request needs more.
+/// The size of the buffer for sending, unless a line of the request needs more.
 const SENT: usize = 8 * 1024;
 
-/// How long the addresses of a name are good for.
+/// How long the addresses found for a name are reused.
 const KEPT_ADDRESSES: Duration = Duration::from_secs(1);
 
-/// What a client waits for.
+/// A client's time limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Timeouts {
-    /// Each phase of an exchange on its own: the cheap form, for many small calls.
+    /// A limit for each phase of an exchange: the cheap form, for many small calls.
     EachPhase {
-        /// A phase may take so long,
+        /// How long a phase may take.
         limit: Duration,
-        /// and the answer so much longer.
+        /// How much longer the start of the answer may take.
         patience: Duration,
     },
-    /// The whole exchange, for the one call whose length is promised.
+    /// A limit for the whole exchange, for a call that must end within a promised time.
     Whole(Duration),
 }
 
-/// An HTTP client: no proxy from the environment, no redirects, no status turned into an error, no headers of
-/// its own. Clones share their connections.
+/// An HTTP client that ignores proxies in the environment, follows no redirects, turns no status into an error
+/// and adds no headers of its own. Clones share their connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     agent: Agent,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug)]
 pub(crate) enum ClientError {
-    /// It did not come in time.
+    /// The answer did not arrive in time.
     Timeout,
-    /// It is larger than so many bytes.
+    /// The answer's body is larger than this many bytes.
     TooLarge(u64),
     /// Anything else.
     Failed(ureq::Error),
@@ -61,8 +62,8 @@ pub(crate) enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout => f.write_str("it took too long"),
-            Self::TooLarge(limit) => write!(f, "it is larger than {limit} bytes"),
+            Self::Timeout => f.write_str("the request timed out"),
+            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -81,7 +82,7 @@ impl From<ureq::Error> for ClientError {
 }
 
 impl Client {
-    /// A client with these limits.
+    /// Creates a client with these limits.
     pub(crate) fn new(timeouts: Timeouts) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
@@ -94,7 +95,7 @@ impl Client {
             .allow_non_standard_methods(true)
             .input_buffer_size(LARGEST_ANSWER_HEADERS)
             .output_buffer_size(SENT)
-            // Below the buffer's size, so that larger headers are told of and not taken for a lost connection.
+            // Below the buffer's size, so that larger headers are reported as such, not as a lost connection.
             .max_response_header_size(LARGEST_ANSWER_HEADERS - 1024)
             .max_idle_connections_per_host(16)
             .max_idle_age(Duration::from_secs(2));
@@ -105,8 +106,8 @@ impl Client {
                 .timeout_send_body(Some(limit))
                 .timeout_recv_response(Some(limit + patience))
                 .timeout_recv_body(Some(limit)),
-            // A connection is never used twice here: one that the peer closes just then fails the request, and
-            // some servers carry one request's context into the next on the same connection.
+            // Connections are not reused here: a request would fail if the peer closed its connection at that
+            // moment, and some servers carry one request's context into the next on the same connection.
             Timeouts::Whole(limit) => config.timeout_global(Some(limit)).max_idle_connections(0),
         };
         Self {
@@ -118,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, its body read whole by now, and reads the answer whole.
+    /// Sends a request and reads the whole answer.
     pub(crate) fn send(
         &self,
         request: ureq::http::Request<Vec<u8>>,
@@ -126,7 +127,7 @@ impl Client {
         read_whole(self.agent.run(self.with_room(request))?)
     }
 
-    /// The same, where the whole exchange may take so long.
+    /// Sends a request as [`send`](Self::send) does, with a limit for the whole exchange.
     pub(crate) fn send_within(
         &self,
         request: ureq::http::Request<Vec<u8>>,
@@ -137,9 +138,9 @@ impl Client {
         read_whole(self.agent.run(request)?)
     }
 
-    /// The request with a buffer that its longest line fits into.
+    /// Returns the request with a buffer that its longest line fits into.
     fn with_room(&self, request: ureq::http::Request<Vec<u8>>) -> ureq::http::Request<Vec<u8>> {
-        // The method, the version, and what stands between.
+        // The method, the version and the separators.
         const BESIDE: usize = 256;
         let values = request.headers().iter();
         let lines = values.map(|(name, value)| name.as_str().len() + value.len());
@@ -165,7 +166,7 @@ fn read_whole(mut response: ureq::http::Response<ureq::Body>) -> Result<Response
     })
 }
 
-/// Header fields as our own type, in order.
+/// Converts header fields to our own type, in order.
 pub(crate) fn headers_of(map: &ureq::http::HeaderMap) -> Headers {
     let fields = map.iter();
     fields
@@ -173,8 +174,8 @@ pub(crate) fn headers_of(map: &ureq::http::HeaderMap) -> Headers {
         .collect()
 }
 
-/// Where hosts are. The library resolves a name within a limit on a thread of its own, anew for each request: an
-/// address needs none of that, and a name is asked for once a second.
+/// A resolver that keeps what it finds. To enforce a time limit, `ureq` resolves names on a separate thread,
+/// again for each request: a literal address needs none of that, and a name is looked up at most once a second.
 #[derive(Debug, Default)]
 struct Addresses {
     names: DefaultResolver,
@@ -221,7 +222,7 @@ impl Addresses {
     }
 }
 
-/// The address that a host with its port is, where it is no name.
+/// Returns the address that a host and port spell out; `None` if the host is a name.
 fn literal(host: &str) -> Option<SocketAddr> {
     let (host, port) = host.rsplit_once(':')?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,4 +1,4 @@
-//! The way between hyper's types and ours.
+//! Conversions between hyper's types and ours.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) type HyperRequest = hyper::Request<Incoming>;
 pub(crate) type HyperResponse = hyper::Response<Body>;
 
-/// A request's head as our own type: host from the target, else from the `Host` header.
+/// Converts a request's head, with this body, to our own type. The host is taken from the target, else from
+/// the `Host` header.
 pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
     let headers = headers_of(&parts.headers);
     let scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
@@ -44,7 +45,7 @@ pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Re
     }
 }
 
-/// The authority without the port that its scheme implies.
+/// Returns the authority without the port that its scheme implies.
 pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     match (scheme, split_port(authority)) {
         ("http", (host, Some("80"))) | ("https", (host, Some("443"))) => host,
@@ -52,7 +53,7 @@ pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a 
     }
 }
 
-/// A short answer in text.
+/// Returns a short plain-text answer.
 pub(crate) fn plain(status: u16, message: &str) -> Response {
     Response {
         status,
@@ -61,8 +62,8 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
     }
 }
 
-/// Our response as hyper sends it. The length is computed anew; where HTTP allows no body there is
-/// none; a header that HTTP can't carry is left out and logged.
+/// Converts our response to hyper's. The length is computed anew; the body is dropped if HTTP allows none for
+/// the status; a header that HTTP can't carry is left out and logged.
 pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     let response: Arc<Response> = response.into();
     let status = hyper::StatusCode::from_u16(response.status);
@@ -75,7 +76,7 @@ pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     };
     let mut out = hyper::Response::new(Full::new(body).map_err(|never| match never {}).boxed());
     *out.status_mut() = status;
-    // The body's framing is hyper's.
+    // Hyper frames the body itself.
     let framing = ["content-length", "transfer-encoding"];
     let fields = response.headers.iter();
     append_fields(
@@ -85,7 +86,7 @@ pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     out
 }
 
-/// The bytes of a response that others hold as well.
+/// The body of a shared response, which is sent without being copied.
 struct SharedBody(Arc<Response>);
 
 impl AsRef<[u8]> for SharedBody {

@@ -1,5 +1,5 @@
-//! HTTP on sockets: the one client, the server under the control API and the proxy, and the ways between
-//! their libraries' types and ours.
+//! HTTP on sockets: the client, the server under the control API and the proxy, and conversions between their
+//! libraries' types and ours.
 
 #[cfg(feature = "runner")]
 mod address;

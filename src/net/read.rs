@@ -1,4 +1,4 @@
-//! Requests read whole, within limits.
+//! Reads whole requests, within limits.
 
 use std::fmt;
 use std::io::Read as _;
@@ -10,26 +10,26 @@ use super::convert::{HyperRequest, describe};
 use super::server::SLOWEST_CLIENT;
 use crate::base::http::Request;
 
-/// As much of a body that is too large is thrown away before its answer.
+/// How many bytes beyond the limit are read and discarded before a body that is too large is answered.
 const MOST_DRAINED: usize = 256 * 1024 * 1024;
-/// The largest body that is read into memory.
+/// The largest body that is read into memory, in bytes.
 pub(crate) const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
-/// Why a request can't be read.
+/// The reason why a request can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// Its body has more than so many bytes.
+    /// Its body has more than this many bytes.
     TooLarge(usize),
     /// Its body did not arrive in time.
     TooSlow,
     /// It ended before its body did.
     BrokeOff(String),
-    /// Its body says that it is gzip, and is not.
+    /// Its body is declared as gzip, but is not.
     NoGzip(String),
 }
 
 impl Unreadable {
-    /// The status that says so.
+    /// Returns the HTTP status for this reason.
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::TooLarge(_) => 413,
@@ -42,19 +42,19 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge(largest) => write!(f, "a body of more than {largest} bytes is refused"),
-            Self::TooSlow => f.write_str("the request's body took too long"),
-            Self::BrokeOff(why) => write!(f, "the request broke off: {why}"),
+            Self::TooLarge(largest) => write!(f, "a body larger than {largest} bytes is refused"),
+            Self::TooSlow => f.write_str("the request's body took too long to arrive"),
+            Self::BrokeOff(why) => write!(f, "the request was cut short: {why}"),
             Self::NoGzip(why) => write!(f, "the body is not gzip: {why}"),
         }
     }
 }
 
-/// Reads a request whole, a body of so many bytes at the most.
+/// Reads a whole request, whose body may have at most `largest` bytes.
 ///
 /// # Errors
 ///
-/// Why it can't be read.
+/// The reason why it can't be read.
 pub(crate) async fn read_request(
     request: HyperRequest,
     largest: usize,
@@ -63,7 +63,7 @@ pub(crate) async fn read_request(
     if body.is_end_stream() {
         return Ok(describe(&parts, Vec::new()));
     }
-    // What is declared to be too large to throw away is not waited for.
+    // A body that is declared too large even to discard is not awaited.
     if body.size_hint().lower() > largest.saturating_add(MOST_DRAINED) as u64 {
         return Err(Unreadable::TooLarge(largest));
     }
@@ -72,7 +72,8 @@ pub(crate) async fn read_request(
     Ok(describe(&parts, body))
 }
 
-/// A body that is too large is read on for a while: a client that still sends would not see the answer.
+/// Reads a body. One that is too large is read on for a while: a client that is still sending would not see
+/// the answer.
 async fn read_body(mut body: Incoming, largest: usize) -> Result<Vec<u8>, Unreadable> {
     let (mut whole, mut seen) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
@@ -93,11 +94,11 @@ async fn read_body(mut body: Incoming, largest: usize) -> Result<Vec<u8>, Unread
     Ok(whole)
 }
 
-/// The body without its gzip, of so many bytes at the most.
+/// Unpacks a gzip body, to at most `largest` bytes.
 ///
 /// # Errors
 ///
-/// That it is no gzip, or unpacks to more.
+/// [`Unreadable::NoGzip`] if it is not gzip, [`Unreadable::TooLarge`] if it unpacks to more.
 pub(crate) fn gunzip(body: &[u8], largest: usize) -> Result<Vec<u8>, Unreadable> {
     let mut out = Vec::new();
     flate2::read::MultiGzDecoder::new(body)

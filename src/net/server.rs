@@ -16,14 +16,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::convert::{HyperRequest, HyperResponse};
 
-/// How long a client may take to send its headers, and again to send its body.
+/// How long a client may take to send its headers, and then again its body.
 pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
-/// Why an address can't be had.
+
+/// The error when a server can't listen on its address.
 #[derive(Debug)]
 pub(crate) struct ListenError {
     /// The address.
     pub(crate) address: String,
-    /// Why not.
+    /// The cause.
     pub(crate) source: std::io::Error,
 }
 
@@ -33,14 +34,14 @@ pub(crate) struct Server {
     threads: Option<tokio::runtime::Runtime>,
     /// Tells the listener and the connections to stop.
     stop: watch::Sender<bool>,
-    /// Ends when the listener and every connection are gone.
+    /// Closed once the listener and all connections are gone.
     gone: mpsc::Receiver<()>,
 }
 
-/// Told why a request can't be read as one; the client has its 400 already.
+/// Called with the reason when a request can't be parsed; the client has been answered with 400 already.
 pub(crate) type Unread = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// What ties a connection to its server.
+/// A connection's link to its server: it carries the signal to stop, and shows that the connection is alive.
 #[derive(Clone)]
 pub(crate) struct Lifeline {
     stop: watch::Receiver<bool>,
@@ -48,9 +49,9 @@ pub(crate) struct Lifeline {
 }
 
 impl Lifeline {
-    /// Returns when the server is told to stop.
+    /// Waits until the server is told to stop.
     async fn cut(&mut self) {
-        // An error is a server that is gone already.
+        // An error means that the server is already gone.
         let _ = self.stop.wait_for(|stop| *stop).await;
     }
 }
@@ -68,7 +69,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ListenError`] when the address can't be had.
+    /// [`ListenError`] if it can't listen on the address.
     pub(crate) fn start<H, F>(address: &str, handle: H) -> Result<Self, ListenError>
     where
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -77,11 +78,12 @@ impl Server {
         Self::start_noting(address, handle, Arc::new(|_| {}))
     }
 
-    /// The same; `unread` is told of each request that can't be read as one.
+    /// Starts a server as [`start`](Self::start) does, which calls `unread` for each request that can't be
+    /// parsed.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// As for [`start`](Self::start).
     pub(crate) fn start_noting<H, F>(
         address: &str,
         handle: H,
@@ -124,14 +126,14 @@ impl Server {
         })
     }
 
-    /// Runs a task beside the connections, until the server stops.
+    /// Runs a task alongside the connections until the server stops.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(threads) = &self.threads {
             threads.spawn(task);
         }
     }
 
-    /// Takes no further connection, lets requests that run end within the limit, and stops.
+    /// Stops the server: accepts no more connections and gives running requests this long to finish.
     pub(crate) fn stop(mut self, limit: Duration) {
         self.stop.send_replace(true);
         let gone = self.gone.recv();
@@ -140,11 +142,11 @@ impl Server {
                 .block_on(async { tokio::time::timeout(limit, gone).await })
                 .is_err()
         {
-            log::warn!("requests still run after {limit:?}; they are cut off");
+            log::warn!("requests are still running after {limit:?}; cutting them off");
         }
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -153,13 +155,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(threads) = self.threads.take() {
-            // Not the plain drop: that one blocks, and panics inside another async runtime.
+            // A plain drop would block, and would panic inside another async runtime.
             threads.shutdown_background();
         }
     }
 }
 
-/// Waits for the delay of an answer. A sleep of nothing would still wait for the timer's next tick.
+/// Waits for an answer's delay. A sleep of zero length would still wait for the timer's next tick.
 pub(crate) async fn delay(latency: Duration) {
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
@@ -178,14 +180,14 @@ where
         };
         match accepted {
             Ok((stream, _)) => {
-                // Without it a small answer waits for the peer's delayed acknowledgement.
+                // Without this, a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let lifeline = Some(lifeline.clone());
                 let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
                 tokio::spawn(connection(stream, handle, unread, lifeline));
             }
             Err(error) => {
-                // Out of file handles, most likely: others have to be closed first.
+                // Most likely out of file handles: other connections have to be closed first.
                 log::warn!("can't accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -193,7 +195,7 @@ where
     }
 }
 
-/// Serves one connection until its client is done with it, or until its server stops.
+/// Serves one connection until its client is done or its server stops.
 pub(crate) async fn connection<S, H, F>(
     stream: S,
     handle: Arc<H>,

@@ -1,12 +1,12 @@
-//! Fresh traces.
+//! New trace ids, and the current time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::base::encoding::hex;
 use crate::base::http::Trace;
 
-/// A fresh trace. Its ids need to be distinct, not secret: where the machine has no randomness the clock gives
-/// them.
+/// Returns a new random trace. Its ids need to be distinct, not secret: if the machine has no source of
+/// randomness, they come from the clock.
 pub(crate) fn random_trace() -> Trace {
     let mut bytes = [0_u8; 24];
     if getrandom::fill(&mut bytes).is_err() {
@@ -20,7 +20,7 @@ pub(crate) fn random_trace() -> Trace {
     }
 }
 
-/// Nanoseconds since 1970.
+/// Returns the current time in nanoseconds since 1970.
 pub(crate) fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {

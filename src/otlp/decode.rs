@@ -1,4 +1,4 @@
-//! From protobuf to the JSON of a trace document.
+//! Converts protobuf to the JSON of a trace document.
 
 use prost::Message as _;
 use serde_json::{Map, Value, json};
@@ -10,19 +10,19 @@ use super::message::{
 };
 use crate::base::encoding::{encode_base64, hex};
 
-/// The trace document in these bytes, as OTLP's own JSON.
+/// Decodes a trace document from protobuf to OTLP's own JSON.
 ///
 /// # Errors
 ///
-/// A message that names the field whose bytes are wrong.
+/// A message that names the malformed field.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
     let data = TracesData::decode(bytes).map_err(|error| error.to_string())?;
     let resources = data.resource_spans.into_iter().map(resource_to_json);
     Ok(json!({"resourceSpans": resources.collect::<Vec<_>>()}))
 }
 
-/// How many spans a collector's answer, in protobuf or JSON, says that it rejected, and why; `None` for
-/// none.
+/// Reads from a collector's answer, in protobuf or JSON, how many spans it rejected and why; returns `None`
+/// if it rejected none.
 #[cfg(feature = "cli")]
 pub(crate) fn rejected_spans(answer: &[u8]) -> Option<(usize, String)> {
     let json: Option<Value> = serde_json::from_slice(answer).ok();
@@ -45,7 +45,7 @@ pub(crate) fn rejected_spans(answer: &[u8]) -> Option<(usize, String)> {
     Some((rejected, partial.error_message))
 }
 
-/// A JSON object without the members that say nothing: protobuf's defaults are absent in JSON.
+/// Builds a JSON object without the members that hold protobuf's default values, which OTLP's JSON omits.
 fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
     let says_something = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
@@ -203,7 +203,7 @@ fn value_to_json(value: AnyValue) -> Value {
         Some(Kind::Text(text)) => json!({"stringValue": text}),
         Some(Kind::Bool(flag)) => json!({"boolValue": flag}),
         Some(Kind::Int(number)) => json!({"intValue": number.to_string()}),
-        // JSON has no NaN and no infinities; protobuf's mapping writes their names.
+        // JSON has no NaN or infinities; protobuf's JSON mapping writes them as strings.
         Some(Kind::Double(number)) if number.is_finite() => json!({"doubleValue": number}),
         Some(Kind::Double(number)) => json!({"doubleValue": number.to_string()}),
         Some(Kind::Bytes(bytes)) => json!({"bytesValue": encode_base64(&bytes)}),

@@ -1,4 +1,4 @@
-//! From the JSON of a trace document, in any of its dialects, to protobuf.
+//! Converts the JSON of a trace document, in any of its dialects, to protobuf.
 
 use prost::Message as _;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::message::{
 use crate::base::document::{Place, Problem};
 use crate::base::encoding::decode_base64;
 
-/// The trace document as protobuf, from JSON in any of its dialects.
+/// Encodes a trace document as protobuf, from JSON in any of its dialects.
 ///
 /// # Errors
 ///
@@ -27,7 +27,7 @@ pub(crate) fn encode(document: &Value) -> Result<Vec<u8>, Problem> {
     Ok(data.encode_to_vec())
 }
 
-/// A value of a document at its place.
+/// A value at its place in a document.
 struct At<'a> {
     value: &'a Value,
     place: Place,
@@ -79,7 +79,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// An integer that is a number or its text, 0 where it is absent.
+    /// Reads an integer, written as a number or as text; 0 if it is absent.
     fn number<T: TryFrom<i128> + Default>(&self, name: &str) -> Result<T, Problem> {
         let Some(at) = self.get(name) else {
             return Ok(T::default());
@@ -95,7 +95,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// An id of `len` bytes, written in hex or base64; empty where it is absent.
+    /// Reads an id of `len` bytes, written in hex or base64; empty if it is absent.
     fn id(&self, name: &str, len: usize) -> Result<Vec<u8>, Problem> {
         let Some(at) = self.get(name) else {
             return Ok(Vec::new());
@@ -184,7 +184,7 @@ impl<'a> At<'a> {
         })
     }
 
-    /// An enumeration's number, written as such or by its name.
+    /// Reads the number of an enumeration's value, written as a number or by name.
     fn named(&self, name: &str, names: &[&str]) -> Result<i32, Problem> {
         let found = self
             .get(name)

@@ -1,4 +1,4 @@
-//! OTLP JSON as it is met: both spellings of field names, numbers as text, ids in hex or base64.
+//! OTLP JSON as found in practice: both spellings of field names, numbers as text, ids in hex or base64.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use serde_json::{Number, Value};
 use crate::base::encoding::{decode_base64, encode_base64, hex};
 use crate::base::json::Json;
 
-/// A field by its `camelCase` or `snake_case` name; `null` counts as absent.
+/// Returns a field by its `camelCase` or `snake_case` name; `null` counts as absent.
 pub(crate) fn field<'a, J: Json<'a>>(value: J, camel: &str) -> Option<J> {
     spelt_field(value, camel).map(|(_, field)| field)
 }
 
-/// The same, with its name as it is spelt there.
+/// Returns a field as [`field`] does, with its name as spelt in the document.
 pub(crate) fn spelt_field<'a, 'n, J: Json<'a>>(
     value: J,
     camel: &'n str,
@@ -40,7 +40,7 @@ fn snake(camel: &str) -> String {
     name
 }
 
-/// An attribute's value, `AnyValue`.
+/// An attribute's value, OTLP's `AnyValue`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Any<'a> {
     Text(&'a str),
@@ -117,7 +117,7 @@ impl<'a> Any<'a> {
         Err(format!("unknown kind of OTLP value: {}", all.join(", ")))
     }
 
-    /// The value as text, where it has one form.
+    /// Returns the value as text; `None` for lists, maps, absent values and bytes that are not UTF-8.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some((*text).to_owned()),
@@ -129,7 +129,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// The value as plain JSON; bytes are base64.
+    /// Returns the value as plain JSON, with bytes as base64.
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => (*text).into(),
@@ -147,7 +147,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// The value as bytes, where it has one form.
+    /// Returns the value as bytes; `None` for lists, maps and absent values.
     pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         match self {
             Self::Bytes(bytes) => Some(bytes.clone()),
@@ -156,19 +156,20 @@ impl<'a> Any<'a> {
     }
 }
 
-/// A 64-bit integer that is a number or its text.
+/// Reads a 64-bit integer, written as a number or as text.
 pub(crate) fn integer<'a>(value: impl Json<'a>) -> Option<i64> {
     let number = value.number().and_then(Number::as_i64);
     number.or_else(|| value.text()?.trim().parse().ok())
 }
 
-/// A 64-bit integer without sign that is a number or its text.
+/// Reads an unsigned 64-bit integer, written as a number or as text.
 pub(crate) fn unsigned<'a>(value: impl Json<'a>) -> Option<u64> {
     let number = value.number().and_then(Number::as_u64);
     number.or_else(|| value.text()?.trim().parse().ok())
 }
 
-/// A trace or span id of `len` bytes as lower-case hex, whether it was written in hex or base64.
+/// Returns a trace or span id of `len` bytes, written in hex or base64, as lower-case hex; any other text is
+/// returned unchanged.
 pub(crate) fn id<'a>(value: Option<impl Json<'a>>, len: usize) -> Option<String> {
     let text = value?.text()?;
     if text.is_empty() {

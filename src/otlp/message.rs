@@ -1,10 +1,10 @@
-//! The messages of `opentelemetry/proto/trace/v1` and what they are made of, with the published field
-//! numbers. Fields that this library never looks at are here too: a document keeps them on its way
-//! through protobuf.
+//! The messages of `opentelemetry/proto/trace/v1` and their parts, with the published field numbers.
+//! Fields that this library never reads are included, so that a document keeps them on its way through
+//! protobuf.
 
 use prost::{Message, Oneof};
 
-/// `TracesData`; `ExportTraceServiceRequest` is the same on the wire.
+/// `TracesData`; `ExportTraceServiceRequest` has the same wire format.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TracesData {
     #[prost(message, repeated, tag = "1")]

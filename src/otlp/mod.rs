@@ -1,6 +1,6 @@
-//! OTLP traces: their JSON as it is met and as we write it, and their protobuf.
+//! OTLP traces: JSON in the dialects found in practice, and protobuf.
 //!
-//! Inside the library a trace document is always its JSON, a [`serde_json::Value`]; protobuf is an
+//! Inside the library a trace document is always JSON, a [`serde_json::Value`]; protobuf is only an
 //! encoding at the edge.
 
 pub(crate) mod json;

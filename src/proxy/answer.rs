@@ -1,4 +1,4 @@
-//! How a request at the proxy is answered.
+//! Answers requests to the proxy.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::observe::{Observed, traced};
 use super::target;
 use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, delay, plain, read_request, to_hyper};
 
-/// Answers one request; `tunnel` is set for one that came inside a `CONNECT`.
+/// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
 pub(super) async fn answer(
     core: Arc<Core>,
     tunnel: Option<Arc<Tunnel>>,
@@ -35,7 +35,7 @@ pub(super) async fn answer(
     let Handling { act, records } = decide(&core, &request).await;
     match (act, records) {
         (Act::Respond(response, latency), records) => {
-            // A captured exchange starts when its request came, not when its delay is over.
+            // A captured exchange starts when its request arrives, not when its delay is over.
             let recording = records.map(|session| (session, Observed::new(request, form)));
             delay(latency).await;
             match recording {
@@ -52,7 +52,7 @@ pub(super) async fn answer(
         }
         (Act::Forward, Some(session)) => {
             let observed = Observed::new(request, form);
-            // What the proxy says of itself is no answer of the upstream, and not recorded.
+            // The proxy's own errors are not answers from the upstream, and are not recorded.
             match core.forwarder.forward_whole(&observed.request).await {
                 Ok(response) => to_hyper(observed.record(core, session, response.into()).await),
                 Err(own) => to_hyper(own),

@@ -1,6 +1,6 @@
-//! `CONNECT`: some clients open a tunnel even for plain HTTP, so the first byte tells what is inside.
-//! Plain HTTP is answered like any other call. TLS is opaque here: it passes where the session's
-//! rules and policy forward it, and is a miss everywhere else.
+//! `CONNECT` tunnels. Some clients open one even for plain HTTP, so the first byte decides what is inside.
+//! Plain HTTP is answered like any other call. TLS is opaque here: it passes if the session's rules and
+//! policy forward it, and is otherwise a miss.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::net::{
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How long a client may take to say its first byte, and an upstream to accept.
+/// How long a client may take to send its first byte, and an upstream to accept a connection.
 const SLOWEST_START: Duration = Duration::from_secs(30);
 
-/// What a `CONNECT` said about the requests inside it.
+/// What a `CONNECT` says about the requests inside it.
 #[derive(Debug)]
 pub(super) struct Tunnel {
     pub(super) authority: String,
-    /// `Proxy-Authorization`, which clients send with the `CONNECT` alone.
+    /// `Proxy-Authorization`, which clients send only with the `CONNECT` itself.
     pub(super) credentials: Option<Vec<u8>>,
 }
 
-/// What answers a request inside a tunnel.
+/// A function that answers a request inside a tunnel.
 pub(super) type Inside =
     fn(Arc<Core>, Arc<Tunnel>, HyperRequest) -> Pin<Box<dyn Future<Output = HyperResponse> + Send>>;
 
-/// Accepts the tunnel and looks after it in a task of its own.
+/// Accepts the tunnel and serves it in its own task.
 pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> HyperResponse {
     let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
         return to_hyper(plain(400, "CONNECT needs host:port"));
@@ -86,7 +86,7 @@ async fn tunnel(
     let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
     if let (Act::Forward, Some(session)) = (&act, records) {
         log::warn!(
-            "CONNECT {authority}: TLS passes unseen; the capture of session {session} lacks its calls"
+            "CONNECT {authority}: TLS passes through unread; the capture of session {session} lacks its calls"
         );
     }
     match act {
@@ -95,9 +95,9 @@ async fn tunnel(
             let mut upstream = tokio::time::timeout(SLOWEST_START, upstream).await??;
             copy_bidirectional(&mut stream, &mut upstream).await?;
         }
-        // An answer can't be put into a connection whose keys are the client's and the upstream's.
+        // No answer can be put into a connection whose keys only the client and the upstream have.
         Act::Respond(..) => log::warn!(
-            "CONNECT {authority}: TLS can't be answered from a capture; the connection is closed"
+            "CONNECT {authority}: TLS can't be answered from a capture; closing the connection"
         ),
     }
     Ok(())

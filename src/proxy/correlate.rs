@@ -1,4 +1,4 @@
-//! Which session a call belongs to: the contract's five ways, in their order.
+//! Finds the session that a call belongs to, in the contract's five ways and in their order.
 
 use crate::base::encoding::decode_strict_base64;
 use crate::base::http::{Headers, SESSION_HEADER, Trace};
@@ -8,15 +8,15 @@ use crate::error::SoftprobeError;
 /// What a call's headers say about its session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Correlation {
-    /// It belongs to this session, where that is open.
+    /// The call belongs to this session, if that is open.
     Session(String),
-    /// No session is open at all.
+    /// No session is open.
     Idle,
-    /// It fits none of those that are open, and why.
+    /// The call belongs to none of the open sessions, for this reason.
     None(String),
 }
 
-/// Finds the session; the first way that names one decides, also when that one is not open.
+/// Finds a call's session. The first way that names one decides, even if that session is not open.
 pub(super) fn correlate(
     headers: &Headers,
     oracle: &dyn Oracle,
@@ -32,14 +32,14 @@ pub(super) fn correlate(
         [] => Correlation::Idle,
         [only] => Correlation::Session(only.clone()),
         several => Correlation::None(format!(
-            "it carries no session: the application passed neither `tracestate` nor \
-             `traceparent` on, and {} sessions were open",
+            "it carries no session: the application passed on neither `tracestate` nor \
+             `traceparent`, and {} sessions were open",
             several.len()
         )),
     })
 }
 
-/// Why a call whose session is not open fits none; `None` where no session is open at all.
+/// Returns why a call whose session is not open belongs to none; `None` if no session is open at all.
 pub(super) fn closed(session: &str, oracle: &dyn Oracle) -> Result<Option<String>, SoftprobeError> {
     let some = !oracle.open_sessions()?.is_empty();
     Ok(some.then(|| format!("its session `{session}` is closed or unknown")))
@@ -62,7 +62,7 @@ fn from_tracestate(headers: &Headers) -> Option<String> {
             .map(|(key, value)| (key.trim(), value.trim()))
             .filter(|(_, value)| !value.is_empty())
     };
-    // `sp=<id>,<revision>` of old captures needs no care: the comma ends the entry.
+    // The `sp=<id>,<revision>` of old captures needs no special treatment: the comma ends the entry.
     [SESSION_HEADER, "sp"].iter().find_map(|wanted| {
         let (_, session) = entries().find(|(key, _)| key == wanted)?;
         Some(session.to_owned())
@@ -81,9 +81,9 @@ fn from_credentials(headers: &Headers) -> Option<String> {
     (!user.is_empty()).then(|| user.to_owned())
 }
 
-/// The request with its session in `tracestate` too, where only the header names it: the hop that
-/// Envoy's ingress listener makes elsewhere, so that the application has something to pass on. A
-/// request without `traceparent` starts this trace.
+/// Adds the session to `tracestate` if only the header names it, as Envoy's ingress listener does elsewhere, so
+/// that the application has something to pass on. A request without `traceparent` is given this trace; a
+/// request whose header names no session is not changed.
 pub(super) fn with_trace(headers: &mut Headers, own: &Trace) {
     let Some(session) = from_header(headers) else {
         return;

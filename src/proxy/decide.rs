@@ -1,4 +1,4 @@
-//! What becomes of a call: whose it is, and what the runtime says.
+//! Decides what happens to a call: finds its session and asks the runtime.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ pub enum Idle {
     /// Answers them with status 599, so that nothing leaves the machine.
     #[default]
     Refuse,
-    /// Forwards them, for applications that call out while they start.
+    /// Forwards them, for applications that make calls while they start.
     Forward,
 }
 
-/// What every connection of a proxy shares.
+/// What all connections of a proxy share.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) oracle: Arc<dyn Oracle>,
@@ -31,8 +31,8 @@ pub(super) struct Core {
     pub(super) forwarder: Forwarder,
 }
 
-/// Lists a request that can't be read in every session that is open: nobody knows whose it is, and a case
-/// that passes without it would prove nothing.
+/// Returns a function that lists an unreadable request in every open session: it could belong to any of them,
+/// and a case that passed without it would prove nothing.
 pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
     let oracle = Arc::clone(&core.oracle);
     Arc::new(move |why| {
@@ -46,29 +46,26 @@ pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
         tokio::task::spawn_blocking(move || {
             log::warn!("a request to the proxy belongs to no session: {reason}");
             if let Err(error) = oracle.note_uncorrelated(&request, &reason) {
-                log::error!(
-                    "an unreadable request can't be noted: {}",
-                    with_causes(&error)
-                );
+                log::error!("can't list an unreadable request: {}", with_causes(&error));
             }
         });
     })
 }
 
-/// What becomes of a call.
+/// How a call is handled.
 #[derive(Debug)]
 pub(super) struct Handling {
     pub(super) act: Act,
-    /// The session that wants the exchange recorded.
+    /// The session that the exchange is recorded for, if any.
     pub(super) records: Option<String>,
 }
 
-/// What is done with a call.
+/// What the proxy does with a call.
 #[derive(Debug)]
 pub(super) enum Act {
-    /// It is answered, after a while.
+    /// Answers it, after a delay.
     Respond(Arc<Response>, Duration),
-    /// It is sent on.
+    /// Sends it on.
     Forward,
 }
 
@@ -84,10 +81,10 @@ impl Act {
     }
 }
 
-/// A body of so many bytes is searched in less time than it takes to hand it to another thread.
+/// The largest body, in bytes, that takes less time to search than to hand to another thread.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// Decides what becomes of a call: on this thread where that takes no time, else on one that may wait.
+/// Decides how a call is handled: on this thread if that takes no time, else on one that may block.
 pub(super) async fn decide(core: &Arc<Core>, request: &Arc<Request>) -> Handling {
     if !core.oracle.blocks() && request.body.len() <= SMALL_BODY {
         return decide_now(core, request);
@@ -160,10 +157,10 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
     Handling { act, records }
 }
 
-/// The answer while no session is open.
+/// Returns the answer to a call while no session is open.
 fn idle(request: &Request) -> Response {
     let body = serde_json::json!({
-        "error": "no session is open, and nothing is forwarded before one is",
+        "error": "no session is open; nothing is forwarded until one is",
         "request": {"method": request.method, "host": request.host, "path": request.path},
     });
     Response {

@@ -1,4 +1,4 @@
-//! Sending a call on to where it wanted to go.
+//! Forwards calls to their upstreams.
 
 use std::time::Duration;
 
@@ -40,11 +40,11 @@ impl Forwarder {
         }
     }
 
-    /// The upstream's answer, its body still on the way.
+    /// Sends a request on and returns the upstream's answer, whose body may still be arriving.
     ///
     /// # Errors
     ///
-    /// The answer that says what went wrong: 400, 502 or 504.
+    /// An answer that says what went wrong: 400, 502 or 504.
     pub(super) async fn forward(&self, request: &Request) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
         let request = upstream_request(request)
@@ -59,7 +59,7 @@ impl Forwarder {
                 let mut kept = headers_of(&parts.headers);
                 drop_hop_by_hop(&mut kept);
                 parts.headers.clear();
-                // The upstream's version is of that hop alone.
+                // The upstream's HTTP version applies to that hop only.
                 parts.version = hyper::Version::HTTP_11;
                 append_headers(&mut parts.headers, &kept);
                 Ok(HyperResponse::from_parts(
@@ -71,19 +71,19 @@ impl Forwarder {
                 502,
                 &format!("{shown} failed: {}", with_causes(&error)),
             )),
-            Err(_) => Err(plain(504, &format!("{shown} took too long"))),
+            Err(_) => Err(plain(504, &format!("{shown} timed out"))),
         }
     }
 
-    /// The upstream's whole answer.
+    /// Sends a request on and returns the upstream's whole answer.
     ///
     /// # Errors
     ///
-    /// As [`forward`](Self::forward), also for a body that breaks off, is too slow or too large.
+    /// As for [`forward`](Self::forward), and also if the body is cut short, too slow or too large.
     pub(super) async fn forward_whole(&self, request: &Request) -> Result<Response, Response> {
         let (parts, body) = self.forward(request).await?.into_parts();
         let read = tokio::time::timeout(SLOWEST_UPSTREAM, read_whole(body)).await;
-        let body = read.unwrap_or_else(|_| Err("its body takes too long".to_owned()));
+        let body = read.unwrap_or_else(|_| Err("its body took too long to arrive".to_owned()));
         let body =
             body.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
         Ok(Response {
@@ -105,7 +105,7 @@ impl Forwarder {
                 drop_hop_by_hop(&mut response.headers);
                 Ok(response)
             }
-            Ok(Err(ClientError::Timeout)) => Err(plain(504, &format!("{shown} took too long"))),
+            Ok(Err(ClientError::Timeout)) => Err(plain(504, &format!("{shown} timed out"))),
             Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {error}"))),
             Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
         }
@@ -120,7 +120,7 @@ async fn read_whole(mut body: Body) -> Result<Vec<u8>, String> {
             whole.extend_from_slice(&data);
         }
         if whole.len() > LARGEST_BODY {
-            return Err(format!("its body has more than {LARGEST_BODY} bytes"));
+            return Err(format!("its body is larger than {LARGEST_BODY} bytes"));
         }
     }
     Ok(whole)
@@ -144,13 +144,13 @@ fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper:
     out.body(request.body.clone())
 }
 
-/// Leaves the headers that go on to the client; the body's framing is hyper's.
+/// Keeps only the headers that go on to the client; hyper frames the body itself.
 fn drop_hop_by_hop(headers: &mut Headers) {
     let dropped = connection_names(headers);
     headers.retain(|name| !is_hop_by_hop(name) && !dropped.contains(&name.to_ascii_lowercase()));
 }
 
-/// The header names that a `Connection` header declares to be of this hop alone.
+/// Returns the header names, in lower case, that `Connection` headers limit to this hop.
 fn connection_names(headers: &Headers) -> Vec<String> {
     headers
         .all("connection")

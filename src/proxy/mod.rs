@@ -1,5 +1,5 @@
-//! The proxy between an application and what it depends on: it finds out which session a call
-//! belongs to, asks the runtime, and answers or forwards.
+//! The proxy between an application and its dependencies: it finds the session that a call belongs to, asks
+//! the runtime, and answers or forwards the call.
 
 mod answer;
 mod connect;

@@ -1,4 +1,4 @@
-//! An exchange as the proxy saw it, for a session that captures.
+//! Records exchanges as the proxy sees them, for capture sessions.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::base::with_causes;
 use crate::case::{Recording, SpanPurpose};
 use crate::net::{now_ns, plain, random_trace};
 
-/// A request with what ties it to a trace.
+/// A request with the ids that tie it to a trace.
 #[derive(Debug)]
 pub(super) struct Observed {
-    /// As it is sent on.
+    /// The request as it is sent on.
     pub(super) request: Arc<Request>,
     direction: Direction,
     trace_id: String,
@@ -44,8 +44,8 @@ impl Observed {
         }
     }
 
-    /// Tells the session of the exchange, and returns the response. Where that fails the application
-    /// is told so: a capture that lacks a call would be a case that can't be replayed.
+    /// Records the exchange in the session and returns the response. If recording fails, the application gets
+    /// an error instead: a capture that lacks a call would be a case that can't be replayed.
     pub(super) async fn record(
         self,
         core: Arc<Core>,
@@ -84,13 +84,13 @@ impl Observed {
     }
 }
 
-/// Whoever calls the application through the proxy is its first hop: a header names the session, which later hops
-/// carry in `tracestate`. What the application sends by itself stays as it is.
+/// Returns whether a request is a first hop: a call to the application in the reverse form, with the session named
+/// in a header. Later hops carry the session in `tracestate`; the application's own calls are not changed.
 fn is_first_hop(request: &Request, form: Form) -> bool {
     form == Form::Reverse && request.headers.contains(SESSION_HEADER)
 }
 
-/// The request as it is sent on: that of a first hop with what its application passes on.
+/// Returns the request as it is sent on; a first hop gets the headers that the application is to pass on.
 pub(super) fn traced(request: Arc<Request>, form: Form) -> Arc<Request> {
     match is_first_hop(&request, form) {
         true => with_own_trace(request, &random_trace()),

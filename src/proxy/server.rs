@@ -1,4 +1,4 @@
-//! The proxy as its user holds it.
+//! The proxy's public type.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,23 +56,23 @@ impl Proxy {
         self.server.stop(limit);
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Its URL, for a client's proxy setting: `http://127.0.0.1:4100`.
+    /// Returns its URL, for a client's proxy setting: `http://127.0.0.1:4100`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// The URL of the reverse form for a host, for clients that can't use a proxy:
+    /// Returns the URL of the reverse form for a host, for clients that can't use a proxy:
     /// `http://127.0.0.1:4100/__softprobe/http/payments.example`.
     pub fn reverse_url(&self, scheme: &str, host: &str) -> String {
         format!("{}{}{scheme}/{host}", self.url(), REVERSE_PREFIX)
     }
 
-    /// The environment variables that send an application's HTTP clients through this proxy.
+    /// Returns the environment variables that send an application's HTTP clients through this proxy.
     ///
     /// `NO_PROXY` is emptied, since an inherited value would let calls bypass the proxy.
     pub fn variables(&self) -> Vec<(&'static str, String)> {

@@ -1,29 +1,29 @@
-//! Where a request at the proxy wants to go, in each of the forms that clients use.
+//! Finds the upstream of a request, in each of the forms that clients use.
 
 use crate::base::http::{Request, Response, split_url};
 use crate::net::{plain, without_default_port};
 
-/// What stands before scheme and host in the reverse form.
+/// The path prefix of the reverse form; the scheme and the host follow.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";
 
-/// What a proxy says to whoever takes it for a server.
+/// The start of the answer to a client that mistakes the proxy for a server.
 pub(crate) const GREETING: &str = "this is a proxy";
 
 /// How a request names its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As to a forward proxy: an absolute URL, or inside a tunnel.
+    /// As to a forward proxy: by an absolute URL, or inside a tunnel.
     Forward,
     /// By its path, below [`REVERSE_PREFIX`].
     Reverse,
 }
 
-/// Rewrites the request to name its upstream: as it stands for the absolute form, the tunnel's host
-/// inside a `CONNECT`, the path's first two steps for the reverse form.
+/// Rewrites the request to name its upstream: the tunnel's host inside a `CONNECT`, the first two segments of
+/// the path in the reverse form; the absolute form needs no change.
 ///
 /// # Errors
 ///
-/// The answer for a request that names none.
+/// The answer to a request that names no upstream.
 pub(super) fn of(
     request: &mut Request,
     absolute: bool,

@@ -10,7 +10,8 @@ use crate::base::with_causes;
 use crate::compare::{Mismatch, Side};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
-/// `{"passed", "failed", "ignored", "tookMs", "cases": […]}`, every secret replaced.
+/// Returns the run as `{"passed", "failed", "ignored", "tookMs", "cases": […]}`, with every secret
+/// masked.
 pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
     let mut value = json!({
         "passed": run.count(&[Verdict::Passed]),
@@ -68,7 +69,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         "warnings": list(notes.iter(), |note| words::note(note).into()),
     });
     match end {
-        // The summary is the message's first line; a machine has room for all of it.
+        // The summary has only the first line of the message; the JSON report has all of it.
         End::Errored(error) => value["message"] = with_causes(&**error).into(),
         _ if verdict == Verdict::Passed => {}
         _ => value["message"] = words::summary(outcome).into(),
@@ -146,7 +147,7 @@ fn call_value(call: &OutboundCall) -> Value {
     json!({"method": method, "host": host, "path": path, "answer": answer, "rule": rule})
 }
 
-/// Masks in each text by itself: inside the finished document a secret may be escaped.
+/// Masks the secrets in each string separately, since they may be escaped in the serialised document.
 fn mask_all(value: &mut Value, secrets: &[String]) {
     match value {
         Value::String(text) => *text = words::mask(std::mem::take(text), secrets),

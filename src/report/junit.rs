@@ -8,11 +8,11 @@ use super::outcome::{CaseOutcome, RunOutcome, Verdict};
 use super::text::{Palette, text};
 use super::words::{mask, note, summary};
 
-/// The run as JUnit XML: a testsuite per suite, whatever bytes the bodies hold.
+/// Returns the run as JUnit XML, with a testsuite per suite. Bodies may contain any bytes.
 ///
 /// # Errors
 ///
-/// What writing the XML failed with.
+/// Returns the error if the XML can't be written.
 pub(crate) fn junit(
     run: &RunOutcome,
     secrets: &[String],

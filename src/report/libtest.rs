@@ -1,4 +1,4 @@
-//! Results in libtest's formats, as they come.
+//! Prints results in libtest's formats as cases end.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,18 +10,18 @@ use super::outcome::{CaseOutcome, End, RunOutcome, Verdict};
 use super::text::{Palette, text};
 use super::words;
 
-/// Which of libtest's formats.
+/// One of libtest's formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A line a case.
+    /// One line per case.
     Pretty,
-    /// A character a case.
+    /// One character per case.
     Terse,
-    /// A JSON object an event.
+    /// One JSON object per event.
     Json,
 }
 
-/// What is printed while cases end, and behind the last.
+/// Prints the results while cases end, and the summary after the last one.
 #[derive(Debug)]
 pub(crate) struct Printer<W> {
     out: W,
@@ -52,13 +52,13 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Before the first case; `names` are those of all.
+    /// Prints the header before the first case; `names` are the names of all cases.
     pub(crate) fn start<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
         let mut count = 0_usize;
         for name in names {
             count += 1;
             let width = name.chars().count();
-            // A width that formatting takes; what is longer stands unpadded.
+            // Formatting supports no greater width; longer names are not padded.
             self.width = self.width.max(width.min(usize::from(u16::MAX)));
         }
         if self.style == Style::Json {
@@ -69,25 +69,25 @@ impl<W: Write> Printer<W> {
         writeln!(self.out, "\nrunning {count} test{plural}")
     }
 
-    /// Where one case runs at a time, its name stands there while it does.
+    /// Prints the name of a case that is about to run, for when cases run one at a time.
     pub(crate) fn begin(&mut self, name: &str) -> io::Result<()> {
         let line = self.name_line(name);
         self.out.write_all(line.as_bytes())?;
         self.out.flush()
     }
 
-    /// A case that began has ended.
+    /// Prints the result of a case whose name was printed when it began.
     pub(crate) fn result(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
         let line = self.result_line(outcome);
         self.out.write_all(line.as_bytes())?;
         match self.style {
             Style::Terse => self.out.flush(),
-            // A line is written when it ends.
+            // A complete line is written without a flush.
             Style::Pretty | Style::Json => Ok(()),
         }
     }
 
-    /// A case has ended that nothing was printed of before.
+    /// Prints the name and result of a case for which nothing has been printed yet.
     pub(crate) fn whole(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
         let line = self.name_line(&outcome.trial) + &self.result_line(outcome);
         self.out.write_all(line.as_bytes())?;
@@ -121,7 +121,8 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Behind the last case; `reports_passed` where the reports of those that passed are wanted too.
+    /// Prints what comes after the last case; with `reports_passed`, also the reports of cases that
+    /// passed.
     pub(crate) fn end(&mut self, run: &RunOutcome, reports_passed: bool) -> io::Result<()> {
         let passed = run.count(&[Verdict::Passed]);
         let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
@@ -220,7 +221,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// A line of JSON, with spaces where libtest has them.
+/// Returns an event as a line of JSON, with spaces where libtest puts them.
 fn event_line(event: &Value) -> String {
     let members = event.as_object().into_iter().flatten();
     let members: Vec<String> = members
@@ -229,7 +230,7 @@ fn event_line(event: &Value) -> String {
     format!("{{ {} }}\n", members.join(", "))
 }
 
-/// The lines of `--logfile`, as libtest writes them.
+/// Returns the lines of `--logfile`, as libtest writes them.
 pub(crate) fn log_lines(run: &RunOutcome) -> String {
     let line = |outcome: &CaseOutcome| {
         let word = match outcome.verdict() {
@@ -242,12 +243,12 @@ pub(crate) fn log_lines(run: &RunOutcome) -> String {
     run.cases.iter().map(line).collect()
 }
 
-/// A trial of a list.
+/// A trial in a list.
 #[derive(Debug)]
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a str,
     pub(crate) file: &'a Path,
-    /// Why it is ignored, where it is.
+    /// Why it is ignored, if it is.
     pub(crate) ignored: Option<&'a str>,
 }
 

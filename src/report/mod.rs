@@ -1,4 +1,4 @@
-//! Reports: outcomes as people and machines read them. They read outcomes and nothing else.
+//! Reports of outcomes, for display and for machines. They depend on nothing but the outcomes.
 
 #[cfg(feature = "cli")]
 mod json;

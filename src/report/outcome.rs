@@ -1,4 +1,4 @@
-//! What became of a case, and of a run: all that reports read.
+//! The outcomes of a case and of a run, which are all that reports read.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -10,59 +10,59 @@ use crate::base::http::Headers;
 use crate::compare::{Excerpt, Mismatch};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Debug, Clone)]
 pub(crate) struct CaseOutcome {
-    /// The trial: `checkout-nightly::declined`.
+    /// The trial's name, such as `checkout-nightly::declined`.
     pub(crate) trial: String,
     /// The suite's name.
     pub(crate) suite: Arc<str>,
-    /// The case file, as people know it.
+    /// The case file's path, for display.
     pub(crate) file: PathBuf,
-    /// How far it came.
+    /// How far the case got.
     pub(crate) end: End,
-    /// What was found, in the order of the contract.
+    /// What was found, in the order that the contract gives.
     pub(crate) findings: Vec<Finding>,
-    /// What people should know, pass or fail.
+    /// What the user should know, whether the case passes or fails.
     pub(crate) notes: Vec<Note>,
-    /// The request that was sent, once there is one.
+    /// The request that was sent, if the case got that far.
     pub(crate) request: Option<SentRequest>,
     /// The outbound calls, with what answered each.
     pub(crate) calls: Vec<OutboundCall>,
-    /// The command that runs a case again, but for the case's name.
+    /// The command that runs a case again, without the case's name.
     pub(crate) rerun: Arc<str>,
-    /// How long it took.
+    /// How long the case took.
     pub(crate) took: Duration,
 }
 
-/// How far a case came.
+/// How far a case got.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
-    /// It was judged: what was found decides.
+    /// It was judged; the findings decide.
     Judged,
-    /// It could not be judged, and why.
+    /// It could not be judged, for this reason.
     Errored(Arc<dyn Error + Send + Sync>),
-    /// It was not run, and why.
+    /// It was not run, for this reason.
     Skipped(Skip),
 }
 
 /// Why a case was not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Skip {
-    /// The suite says so, with its reason.
+    /// The suite skips it, with this reason.
     Suite(String),
     /// The run was interrupted.
     Interrupted,
-    /// Another case failed, and the run ends with the first that does.
+    /// Another case failed, and the run ends at the first failure.
     AnotherFailed,
-    /// The results can't be told any more.
+    /// The results can no longer be written.
     Broken,
 }
 
-/// Something that was found in a case.
+/// Something found in a case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Finding {
-    /// What.
+    /// What was found.
     pub(crate) fault: Fault,
     /// Whether it fails the case.
     pub(crate) fails: bool,
@@ -71,18 +71,18 @@ pub(crate) struct Finding {
 /// What can be wrong with a case.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fault {
-    /// The answer differs.
+    /// The answer differs from the expected one.
     Mismatch(Mismatch),
     /// Nothing answered an outbound call under a strict policy.
     Missed(Miss),
-    /// An outbound call came meanwhile that fitted no session.
+    /// While the case ran, there was an outbound call that belongs to no session.
     Uncorrelated(UncorrelatedCall),
-    /// No request used the mock of that name.
+    /// No request used the mock with this name.
     Unused(String),
 }
 
 impl Fault {
-    /// The fault as one that fails the case.
+    /// Returns the fault as a finding that fails the case.
     pub(crate) fn fatal(self) -> Finding {
         Finding {
             fault: self,
@@ -91,23 +91,23 @@ impl Fault {
     }
 }
 
-/// What people should know of a case.
+/// Something that the user should know about a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
-    /// Its file exceeds the size guidance.
+    /// The case file exceeds the size guidance; the text says how.
     Size(String),
-    /// The answer's body could not be decoded, and was compared as it came.
+    /// The answer's body could not be decoded, and was compared as received.
     Undecoded(Undecoded),
-    /// The beginning of an answer whose status is wrong: it mostly says why.
+    /// The beginning of the body of an answer with the wrong status, which usually says why.
     AnswerOfWrongStatus(String),
 }
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The answer is the expected one.
+    /// It was judged, and no finding fails it.
     Passed,
-    /// It is not.
+    /// It was judged, and at least one finding fails it.
     Failed,
     /// It could not be judged.
     Errored,
@@ -128,17 +128,17 @@ pub(crate) struct SentRequest {
     pub(crate) body: Excerpt,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunOutcome {
-    /// The cases in the order of their trials.
+    /// The cases, in the order of their trials.
     pub(crate) cases: Vec<CaseOutcome>,
     /// How long the run took.
     pub(crate) took: Duration,
 }
 
 impl RunOutcome {
-    /// How many cases ended so.
+    /// Returns how many cases ended with one of these verdicts.
     pub(crate) fn count(&self, verdicts: &[Verdict]) -> usize {
         let verdict = |case: &&CaseOutcome| verdicts.contains(&case.verdict());
         self.cases.iter().filter(verdict).count()
@@ -146,7 +146,7 @@ impl RunOutcome {
 }
 
 impl CaseOutcome {
-    /// How it ended.
+    /// Returns how the case ended.
     pub(crate) fn verdict(&self) -> Verdict {
         match &self.end {
             End::Skipped(_) => Verdict::Skipped,
@@ -156,12 +156,13 @@ impl CaseOutcome {
         }
     }
 
-    /// Whether it failed, or could not be judged.
+    /// Returns whether the case failed or could not be judged.
     pub(crate) fn is_bad(&self) -> bool {
         matches!(self.verdict(), Verdict::Failed | Verdict::Errored)
     }
 
-    /// What only the report of a single case tells is let go: a run of many keeps what it counts.
+    /// Drops what only the report of this case shows, so that a run of many cases keeps only what it
+    /// counts.
     pub(crate) fn shed(&mut self) {
         self.request = None;
         self.calls = Vec::new();
@@ -185,7 +186,7 @@ impl CaseOutcome {
             })
     }
 
-    /// The calls that fitted no session, each with whether it fails the case.
+    /// Returns the calls that belong to no session, each with whether it fails the case.
     pub(crate) fn uncorrelated(&self) -> impl Iterator<Item = (&UncorrelatedCall, bool)> {
         self.findings
             .iter()
@@ -195,7 +196,7 @@ impl CaseOutcome {
             })
     }
 
-    /// The mocks that no request used, each with whether that fails the case.
+    /// Returns the mocks that no request used, each with whether that fails the case.
     pub(crate) fn unused(&self) -> impl Iterator<Item = (&str, bool)> {
         self.findings
             .iter()

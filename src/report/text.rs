@@ -1,4 +1,4 @@
-//! The report of one case for people: read once, know what to fix.
+//! The human-readable report of one case.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::words;
 use crate::compare::{Mismatch, Side};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
-/// A value is cut after this many characters; the reports of machines have it whole.
+/// The number of characters after which a value is cut; the JSON report has it whole.
 const LONGEST_VALUE: usize = 1_000;
 
 /// The colours of a report, or none.
@@ -22,12 +22,12 @@ pub(crate) struct Palette {
 }
 
 impl Palette {
-    /// Whether there is no colour.
+    /// Returns whether there are no colours.
     pub(super) fn is_plain(self) -> bool {
         self.bold.is_plain()
     }
 
-    /// Colours for a terminal.
+    /// Returns the colours for a terminal.
     pub(crate) fn coloured() -> Self {
         Self {
             bold: Style::new().bold(),
@@ -42,8 +42,8 @@ fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// The report: what is wrong, the request, every difference, the outbound calls, the way to run the
-/// case again.
+/// Returns the report: what is wrong, the request, every difference, the outbound calls, and the
+/// command that runs the case again.
 pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     let CaseOutcome {
         trial: _,
@@ -82,7 +82,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     }
     let unused: Vec<_> = outcome.unused().collect();
     if !unused.is_empty() {
-        page.heading("mocks nobody used");
+        page.heading("unused mocks");
         for (name, fails) in unused {
             let verdict = if fails { " (unused: fail)" } else { "" };
             page.line(1, &format!("{name}{verdict}"));
@@ -110,7 +110,7 @@ impl Page {
         let _ = writeln!(self.out, "{:width$}{text}", "", width = depth * 2);
     }
 
-    /// Several lines, each indented.
+    /// Adds several lines, each indented.
     fn block(&mut self, depth: usize, text: &str) {
         for line in text.lines() {
             self.line(depth, line);
@@ -123,7 +123,7 @@ impl Page {
         self.line(0, &text);
     }
 
-    /// A heading and what stands below it; neither where there is nothing.
+    /// Adds a heading and the items below it, or nothing if there are no items.
     fn section<T>(
         &mut self,
         title: &str,
@@ -206,13 +206,13 @@ impl Page {
         self.line(1, &format!("{call}{times}"));
         match nearest {
             Some(nearest) => self.line(2, &nearest.to_string()),
-            None => self.line(2, "there is no rule at all; add a mock for it"),
+            None => self.line(2, "there are no rules at all; add a mock for this call"),
         }
     }
 
     fn uncorrelated(&mut self, calls: &[(&UncorrelatedCall, bool)]) {
         self.heading(if calls.iter().any(|(_, fails)| *fails) {
-            "outbound calls that belong to no session, so that this verdict can't be trusted"
+            "outbound calls that belong to no session, so this verdict can't be trusted"
         } else {
             "outbound calls that belong to no session"
         });
@@ -230,12 +230,12 @@ impl Page {
         }
         self.line(
             1,
-            "the application has to pass `tracestate` or `traceparent` on to the calls it makes",
+            "the application must pass `tracestate` or `traceparent` on to the calls it makes",
         );
         if calls.iter().any(|(call, _)| call.open_sessions > 1) {
             self.line(
                 1,
-                "one that can't is replayed one case at a time: --one-at-a-time, or \
+                "if it can't, replay one case at a time: --one-at-a-time, or \
                  SOFTPROBE_ONE_AT_A_TIME=1",
             );
         }

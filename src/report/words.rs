@@ -1,4 +1,4 @@
-//! Every word of a report: what was found, as people read it.
+//! The wording of reports.
 
 use std::borrow::Cow;
 
@@ -10,14 +10,15 @@ use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
 use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
 
-/// What to look at where mocks stood ready and no call came.
-pub(crate) const NO_CALL: &str = "no outbound call came by the proxy: does the application's HTTP_PROXY name it, and does its HTTP client \
-     look there? Node's own clients do with NODE_USE_ENV_PROXY=1; `softprobe doctor` tells what it sees";
+/// The advice for when there are mocks but no outbound call came.
+pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
+     the HTTP client uses that variable (Node's built-in clients do with NODE_USE_ENV_PROXY=1), or run \
+     `softprobe doctor`";
 
-/// A redacted place can't be found in text, and must not be printed.
+/// Shown instead of a body in which redacted places must not be printed but can't be found.
 pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
 
-/// The text with every secret in it replaced.
+/// Returns the text with every secret in it masked.
 pub(crate) fn mask(text: String, secrets: &[String]) -> String {
     secrets
         .iter()
@@ -27,7 +28,7 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
         })
 }
 
-/// What fails the case, counted: `2 differences, 1 outbound call missed`.
+/// Returns what fails the case, counted: `2 differences, 1 outbound call missed`.
 pub(super) fn faults(outcome: &CaseOutcome) -> String {
     let (mut mismatches, mut misses, mut uncorrelated, mut unused) = (0, 0, 0, 0);
     for finding in outcome.findings.iter().filter(|finding| finding.fails) {
@@ -54,7 +55,7 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// The first line of a case's report.
+/// Returns the first line of a case's report.
 pub(super) fn headline(outcome: &CaseOutcome) -> String {
     let trial = &outcome.trial;
     match &outcome.end {
@@ -67,7 +68,7 @@ pub(super) fn headline(outcome: &CaseOutcome) -> String {
     }
 }
 
-/// What happened, in one line.
+/// Returns what happened, in one line.
 pub(crate) fn summary(outcome: &CaseOutcome) -> String {
     match &outcome.end {
         End::Skipped(why) => skip(why),
@@ -100,19 +101,19 @@ fn in_short(mismatch: &Mismatch) -> String {
     .replace('\n', " ")
 }
 
-/// The command that runs just this case again.
+/// Returns the command that runs only this case again.
 pub(super) fn rerun(outcome: &CaseOutcome) -> String {
     format!("{} {}", outcome.rerun, shell_word(&outcome.trial))
 }
 
-/// The headers of a request, secrets masked.
+/// Returns the headers of a request, secrets masked.
 pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     headers
         .iter()
         .map(|(name, value)| (name, shown(name, value)))
 }
 
-/// The body of a request that was sent: text, its beginning where it is long.
+/// Returns the body of a request that was sent, as text; only its beginning if it is long.
 pub(super) fn sent_body(body: &Excerpt) -> String {
     const MOST: usize = 2_000;
     match beginning(body) {
@@ -121,7 +122,7 @@ pub(super) fn sent_body(body: &Excerpt) -> String {
     }
 }
 
-/// Why a case was not run.
+/// Returns why a case was not run.
 pub(super) fn skip(why: &Skip) -> String {
     match why {
         Skip::Suite(reason) => reason.clone(),
@@ -131,7 +132,7 @@ pub(super) fn skip(why: &Skip) -> String {
     }
 }
 
-/// What one side of a difference has.
+/// Returns one side of a difference in words.
 pub(crate) fn side(side: &Side) -> String {
     match side {
         Side::Json(value) => json::show(value),
@@ -148,7 +149,8 @@ pub(crate) fn side(side: &Side) -> String {
     }
 }
 
-/// The beginning of a body as text, where it is text: it may end inside a character.
+/// Returns the beginning of a body as text, if it is text; a character cut off at the end is
+/// dropped.
 fn beginning(Excerpt { start, len }: &Excerpt) -> Option<&str> {
     match std::str::from_utf8(start) {
         Ok(text) => Some(text),
@@ -159,7 +161,7 @@ fn beginning(Excerpt { start, len }: &Excerpt) -> Option<&str> {
     }
 }
 
-/// The beginning of a body, as people can read it.
+/// Returns the beginning of a body, for display.
 fn excerpt_text(excerpt: &Excerpt) -> String {
     const MOST: usize = 400;
     let Excerpt { start, len } = excerpt;
@@ -199,20 +201,20 @@ fn matcher(matcher: &Matcher) -> String {
     }
 }
 
-/// What the sides of a difference do not say by themselves.
+/// Returns the explanation of a difference in words.
 pub(crate) fn why(why: &Why) -> String {
     match why {
         Why::Kinds { expected, actual } => format!("expected {expected}, found {actual}"),
-        Why::ActualIsNoJson => "the expected body is JSON, the actual one is not".to_owned(),
-        Why::ExpectedIsNoJson => "the actual body is JSON, the expected one is not".to_owned(),
+        Why::ActualIsNoJson => "the expected body is JSON, but the actual one is not".to_owned(),
+        Why::ExpectedIsNoJson => "the actual body is JSON, but the expected one is not".to_owned(),
         Why::NoJson => "the actual body is not JSON".to_owned(),
         Why::SelectsNothing => "the path selects nothing in the actual body".to_owned(),
         Why::FirstByte(at) => format!("the first difference is at byte {at}"),
-        Why::NoElementFits => "no element of the actual array fits, in any order".to_owned(),
-        Why::FitsNoElement => "it fits no element of the expected array".to_owned(),
+        Why::NoElementFits => "no remaining element of the actual array matches".to_owned(),
+        Why::FitsNoElement => "it matches no remaining element of the expected array".to_owned(),
         Why::TooMany(most) => format!(
-            "more than {most} elements are not compared in any order; compare them in order, or ignore the \
-             array"
+            "at most {most} elements can be compared without regard to order; compare the array in order, \
+             or ignore it"
         ),
         Why::Hook { name, reason: None } => format!("hook `{name}`"),
         Why::Hook {
@@ -222,7 +224,7 @@ pub(crate) fn why(why: &Why) -> String {
     }
 }
 
-/// What people should know of a case.
+/// Returns a note in words.
 pub(super) fn note(note: &Note) -> String {
     match note {
         Note::Size(text) => text.clone(),
@@ -233,7 +235,7 @@ pub(super) fn note(note: &Note) -> String {
     }
 }
 
-/// What a passing case has to say, a line each.
+/// Returns the warnings of a passing case, one line each.
 pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
     let mut lines: Vec<String> = outcome.notes.iter().map(note).collect();
     let unused: Vec<&str> = outcome.unused().map(|(mock, _)| mock).collect();

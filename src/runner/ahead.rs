@@ -1,4 +1,4 @@
-//! Cases read ahead of their trials, where one trial runs at a time.
+//! Reads cases ahead of their trials when one trial runs at a time.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::case::{Case, CaseLoadError};
 
-/// So many cases wait to be replayed, at the most.
+/// How many cases that were read may be queued for their replay.
 const WAITING: usize = 1;
 
 type Read = (Arc<Path>, Result<Case, CaseLoadError>);
 
-/// The cases of a run in its order, read by a thread of their own: with one trial at a time, reading would
-/// otherwise add to the waiting for the application. Dropping it ends the thread.
+/// The cases of a run, in order, read by a separate thread: with one trial at a time, reading would
+/// otherwise add to the time spent waiting for the application. Dropping this ends the thread.
 pub(super) struct ReadAhead {
     read: Mutex<Receiver<Read>>,
 }
 
 impl ReadAhead {
-    /// Starts to read these files.
+    /// Starts reading these files.
     pub(super) fn start(files: Vec<Arc<Path>>) -> Self {
         let (sender, read) = sync_channel(WAITING);
         std::thread::spawn(move || {
@@ -34,7 +34,7 @@ impl ReadAhead {
         }
     }
 
-    /// The case of this file; `None` where it was not read ahead.
+    /// Returns the case of this file, or `None` if it was not read ahead.
     pub(super) fn take(&self, file: &Path) -> Option<Result<Case, CaseLoadError>> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.iter()

@@ -1,4 +1,4 @@
-//! The application's answer against the captured one: the built-in comparison, then the hooks.
+//! Compares the application's answer with the captured one: the built-in comparison first, then the hooks.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
 
-/// A captured response as one is compared with it.
+/// Returns a captured response in the form in which it is compared.
 pub(super) fn expected(captured: &CapturedResponse) -> Expected<'_> {
     let CapturedResponse {
         status,
@@ -31,7 +31,8 @@ pub(super) fn expected(captured: &CapturedResponse) -> Expected<'_> {
     }
 }
 
-/// Compares an answer, and lets the hooks judge it: one that fails must not hide what was found before it.
+/// Compares an answer, then lets the hooks judge it. A hook that fails must not hide what was found
+/// before.
 pub(super) fn judge_answer(
     mut answer: Response,
     captured: Option<&Expected<'_>>,
@@ -57,7 +58,7 @@ pub(super) fn judge_answer(
     Ok(hooks_ran?)
 }
 
-/// The beginning of an answer's body as people can read it; none where redactions would have to be made in it.
+/// Returns the beginning of an answer's body as a note, if the body is text and no redactions are set.
 fn start_of_body(answer: &Response, plan: &Plan) -> Option<Note> {
     const MOST: usize = 500;
     let text = std::str::from_utf8(&answer.body).ok()?;
@@ -110,7 +111,7 @@ fn run_hooks(
     Ok(())
 }
 
-/// What a hook objects to.
+/// Converts a hook's issue to a mismatch.
 fn objection(issue: Issue, hook: &Hook) -> Mismatch {
     let Issue {
         path,

@@ -1,4 +1,4 @@
-//! An application under test that was started for a run.
+//! An application under test, started for a run.
 
 use std::any::Any;
 use std::fmt;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use crate::base::http::{split_port, split_url};
 
-/// How long an application that was started may take until it listens.
+/// How long an application may take from its start until it listens.
 const SLOWEST_START: Duration = Duration::from_secs(60);
 
 /// An application under test that the runner started.
 pub struct App {
-    /// Its base URL.
+    /// The application's base URL.
     pub url: String,
     /// Dropping it stops the application.
-    #[expect(dead_code, reason = "it is held for its drop alone")]
+    #[expect(dead_code, reason = "held only for its drop")]
     guard: Box<dyn Any + Send>,
 }
 
 impl App {
-    /// An application at a base URL; dropping the guard stops it.
+    /// Creates an application with this base URL; dropping the guard stops the application.
     pub fn new(url: impl Into<String>, guard: impl Any + Send) -> Self {
         Self {
             url: url.into(),
@@ -41,7 +41,7 @@ impl fmt::Debug for App {
 ///
 /// # Errors
 ///
-/// A message when nothing does in time.
+/// A message if the URL is not a base URL, or if nothing listens in time.
 pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
     let Some((scheme, authority, _)) = split_url(url) else {
         return Err(format!(

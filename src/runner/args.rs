@@ -1,4 +1,4 @@
-//! The command line: libtest's flags as libtest has them, and ours beside them.
+//! The command line: libtest's flags, with libtest's meaning, and the runner's own.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,50 +14,50 @@ use crate::base::encoding::shell_word;
 use crate::hook::Hooks;
 use crate::net::address;
 
-/// Replays captured cases against an application.
+/// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
 #[command(
     args_override_self = true,
     disable_version_flag = true,
-    about = "Replays captured cases against an application, one test a case",
-    after_help = "Each flag of the runner's own has an environment variable too, since cargo-nextest passes no flags on.\n\
-        RUST_TEST_THREADS sets the number of threads; SOFTPROBE_LOG=debug logs to standard error."
+    about = "Replay captured cases against an application, one test per case",
+    after_help = "Each of the runner's own flags also has an environment variable, since cargo-nextest does not pass flags on.\n\
+        RUST_TEST_THREADS sets the number of threads; SOFTPROBE_LOG=debug writes a debug log to standard error."
 )]
 struct HarnessArgs {
-    /// Runs only the cases whose names contain one of these
+    /// Run only cases whose names contain one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
-    /// One character a case; the same as --format terse
+    /// Print one character per case; same as --format terse
     #[arg(short, long, conflicts_with = "format")]
     quiet: bool,
-    /// A suite file or a glob of them, in the place of those of the code; may be repeated
+    /// Suite file or glob to use instead of those given in code; may be repeated
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_SUITE")]
     suite: Vec<String>,
-    /// A runtime to use in the place of the embedded one
+    /// Runtime to use instead of the embedded one
     #[arg(long, value_name = "URL", env = "SOFTPROBE_RUNTIME_URL")]
     runtime_url: Option<String>,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// What a run is told: by libtest's arguments, or by the `softprobe` command.
+/// The settings of a run, from libtest's arguments or from the `softprobe` command.
 #[derive(Debug, Clone)]
 pub(crate) struct Args {
-    /// Names, or parts of them.
+    /// Names of trials, or parts of names.
     pub(crate) filters: Vec<String>,
-    /// One character a case.
+    /// Whether to print one character per case.
     pub(crate) quiet: bool,
-    /// Whether standard output is somebody else's: no results are printed there.
+    /// Whether to print no results on standard output, because the caller prints there.
     pub(crate) silent: bool,
-    /// Whether filters that select nothing are a fault; libtest passes then.
+    /// Whether filters that select nothing are an error; libtest passes such a run.
     pub(crate) wants_cases: bool,
-    /// Suites and globs of them.
+    /// Suite files and globs.
     pub(crate) suite: Vec<String>,
-    /// A runtime in the place of the embedded one.
+    /// The URL of a runtime to use instead of the embedded one.
     pub(crate) runtime_url: Option<String>,
-    /// Everything else.
+    /// All other flags.
     pub(crate) flags: Flags,
-    /// The command that runs one case again, but for the case's name.
+    /// The command that runs one case again, without the case's name.
     pub(crate) rerun: String,
 }
 
@@ -73,87 +73,87 @@ pub(crate) struct CommandArgs {
     pub(crate) silent: bool,
 }
 
-/// The flags that every way to run has.
+/// The flags shared by `softprobe suite run` and test targets.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Flags {
-    /// Leaves out the cases whose names contain this; may be repeated
+    /// Leave out cases whose names contain this; may be repeated
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub(crate) skip: Vec<String>,
-    /// Filters are whole names
+    /// Match filters against whole names
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Lists the cases and runs none
+    /// List the cases without running any
     #[arg(long)]
     pub(crate) list: bool,
-    /// Runs only ignored cases
+    /// Run only ignored cases
     #[arg(long)]
     pub(crate) ignored: bool,
-    /// Runs ignored cases too
+    /// Run ignored cases too
     #[arg(long)]
     pub(crate) include_ignored: bool,
-    /// How many cases run at the same time
+    /// How many cases to run at the same time
     #[arg(long, value_name = "N")]
     pub(crate) test_threads: Option<usize>,
-    /// Accepted for libtest's sake: output is never captured
+    /// Accepted for compatibility with libtest; output is never captured
     #[arg(long, alias = "no-capture")]
     pub(crate) nocapture: bool,
-    /// Shows the reports of passing cases too
+    /// Show the reports of passing cases too
     #[arg(long)]
     pub(crate) show_output: bool,
-    /// How results are shown
+    /// How to show results
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Writes a line a case to this file as well
+    /// Also write one line per case to this file
     #[arg(long, value_name = "PATH")]
     pub(crate) logfile: Option<String>,
     /// When to colour the output
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) color: Color,
-    /// Shows how long each case took
+    /// Show how long each case took
     #[arg(long)]
     pub(crate) report_time: bool,
-    /// Runs the cases in random order
+    /// Run the cases in random order
     #[arg(long, env = "RUST_TEST_SHUFFLE", value_parser = FalseyValueParser::new())]
     pub(crate) shuffle: bool,
-    /// Runs the cases in the order that this seed gives
+    /// Run the cases in the random order of this seed
     #[arg(long, value_name = "SEED", env = "RUST_TEST_SHUFFLE_SEED")]
     pub(crate) shuffle_seed: Option<u64>,
-    /// Starts no case after the first that fails
+    /// Start no further case after the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Accepted for libtest's sake: unstable-options
+    /// Accepted for compatibility with libtest: unstable-options
     #[arg(short = 'Z', value_name = "FLAG")]
     pub(crate) unstable: Vec<String>,
-    /// Accepted for libtest's sake: cases are tests
+    /// Accepted for compatibility with libtest; all cases are tests
     #[arg(long)]
     pub(crate) test: bool,
-    /// Accepted for libtest's sake: there are no benchmarks
+    /// Accepted for compatibility with libtest; there are no benchmarks
     #[arg(long)]
     pub(crate) bench: bool,
 
     #[command(flatten)]
     pub(crate) suites: SuiteFlags,
-    /// The base URL of an application that runs already
+    /// Base URL of a running application
     #[arg(long, value_name = "URL", env = "APP_URL")]
     pub(crate) app_url: Option<String>,
-    /// Where the proxy listens, for an application that was started by hand
+    /// Address at which the proxy listens, for an application started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
-    /// Writes a JUnit report to this file
+    /// Write a JUnit report to this file
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
     pub(crate) junit: Option<String>,
-    /// Runs one case at a time, for an application that does not pass trace headers on
+    /// Run one case at a time, for an application that does not pass on trace headers
     #[arg(long, env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
     pub(crate) one_at_a_time: bool,
-    /// Forwards the application's calls while no case runs, in the place of answering 599
+    /// Forward the application's calls while no case runs, instead of answering 599
     #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
     pub(crate) forward_idle: bool,
 }
 
-/// What suites are loaded with.
+/// The flags for loading suites.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SuiteFlags {
-    /// A file of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
+    /// File of hooks in another language (.ts, .mts, .js, .mjs, .py), for every suite; may be repeated
     #[arg(
         long,
         value_name = "PATH",
@@ -161,19 +161,19 @@ pub(crate) struct SuiteFlags {
         value_delimiter = ','
     )]
     pub(crate) hooks: Vec<String>,
-    /// How long a call of such a hook may take, in seconds
+    /// How long a call to a hook in a hook file may take, in seconds
     #[arg(long, value_name = "SECONDS", env = "SOFTPROBE_HOOK_TIMEOUT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) hook_timeout: u64,
-    /// A file of NAME=value lines for the variables in suites
+    /// File of NAME=value lines for the variables in suites
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_ENV_FILE")]
     pub(crate) env_file: Option<String>,
-    /// Allows `only` in suites on CI
+    /// Allow `only` in suites on CI
     #[arg(long, env = "SOFTPROBE_ALLOW_ONLY", value_parser = FalseyValueParser::new())]
     pub(crate) allow_only: bool,
 }
 
 impl SuiteFlags {
-    /// The suites of these patterns, with the hooks that are registered in code.
+    /// Returns the sources of the suites that match these patterns, with the hooks registered in code.
     pub(crate) fn sources(&self, patterns: Vec<String>, hooks: Hooks) -> Sources {
         let Self {
             hooks: hook_files,
@@ -199,17 +199,17 @@ impl SuiteFlags {
 /// How results are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A line a case
+    /// One line per case
     Pretty,
-    /// A character a case
+    /// One character per case
     Terse,
-    /// A JSON object an event
+    /// One JSON object per event
     Json,
     /// One JUnit report
     Junit,
 }
 
-/// When to colour.
+/// When to colour the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal
@@ -220,7 +220,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// The parts of a list at its commas, those inside a glob's braces left alone.
+/// Splits a list at its commas, except for those inside a glob's braces.
 fn split_list(list: &str) -> Vec<String> {
     let mut depth = 0_usize;
     let parts = list.split(|c| {
@@ -237,13 +237,14 @@ fn split_list(list: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a flag or its variable says; a blank variable is an unset one.
+/// Returns the value of a flag or its variable, or `None` if it is blank: a blank variable counts as
+/// unset.
 pub(crate) fn unless_blank<T: AsRef<str>>(value: Option<T>) -> Option<T> {
     value.filter(|value| !value.as_ref().trim().is_empty())
 }
 
 impl Flags {
-    /// The flags with empty variables taken for unset ones.
+    /// Returns the flags, with blank variables treated as unset.
     fn without_blanks(mut self) -> Self {
         for option in [&mut self.app_url, &mut self.proxy_listen, &mut self.junit] {
             *option = unless_blank(option.take());
@@ -251,8 +252,8 @@ impl Flags {
         self
     }
 
-    /// Ours among the flags that were given on the command line, as words for the line that runs a case
-    /// again.
+    /// Returns those of the runner's own flags that were given on the command line, as words for the
+    /// command that runs a case again.
     fn given(&self, matches: &ArgMatches) -> Vec<String> {
         let mut given = Vec::new();
         for (id, flag, value) in [
@@ -291,7 +292,7 @@ fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
-/// Words as a line for a shell.
+/// Joins words into a line for a shell.
 fn line(words: impl IntoIterator<Item = String>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| shell_word(&word)).collect();
     words.join(" ")
@@ -334,7 +335,7 @@ impl Args {
         })
     }
 
-    /// What `softprobe suite run` was told; `matches` are those of that subcommand.
+    /// Reads the arguments of `softprobe suite run`; `matches` are those of that subcommand.
     #[cfg(feature = "cli")]
     pub(crate) fn of_command(told: CommandArgs, matches: &ArgMatches) -> Self {
         let CommandArgs {
@@ -366,12 +367,12 @@ impl Args {
         }
     }
 
-    /// Whether a trial is registered as ignored and will not run.
+    /// Returns whether a trial will not run because it is ignored.
     pub(crate) fn leaves_out(&self, ignored: bool) -> bool {
         ignored && !self.flags.ignored && !self.flags.include_ignored
     }
 
-    /// Whether a trial's name is asked for.
+    /// Returns whether the filters select a trial's name.
     pub(crate) fn selects(&self, name: &str) -> bool {
         let fits = |filter: &String| {
             if self.flags.exact {
@@ -384,11 +385,11 @@ impl Args {
             && !self.flags.skip.iter().any(fits)
     }
 
-    /// How many cases run at the same time.
+    /// Returns how many cases to run at the same time.
     ///
     /// # Errors
     ///
-    /// A message for 0 and for what is no number.
+    /// A message for 0 and for anything that is not a number.
     pub(crate) fn threads(&self) -> Result<usize, Refusal> {
         if self.flags.one_at_a_time {
             return Ok(1);
@@ -409,14 +410,15 @@ impl Args {
     }
 }
 
-/// How many cases run at the same time where nobody says so. A case mostly waits for the application, so that there are
-/// more than cores; an application is a single process all the same, and is not to be overrun.
+/// Returns how many cases to run at the same time by default. A case mostly waits for the application,
+/// so the number exceeds that of cores; it is limited because the application is a single process,
+/// which must not be overrun.
 fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (4 * cores).clamp(8, 32)
 }
 
-/// The name of the test target whose program this is: without the hash that cargo gives it.
+/// Returns the name of the test target that a program was built from, without the hash that cargo adds.
 fn target_name(program: &OsString) -> String {
     let stem = Path::new(program).file_stem().unwrap_or_default();
     let stem = stem.to_string_lossy();

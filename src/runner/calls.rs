@@ -1,4 +1,4 @@
-//! What a session's stats say of the outbound calls.
+//! Checks the outbound calls in a session's stats.
 
 use super::mocks::Watched;
 use super::unjudged::Unjudged;
@@ -6,11 +6,11 @@ use crate::control::{Miss, SessionStats};
 use crate::report::{CaseOutcome, Fault, Finding};
 use crate::suite::Unused;
 
-/// Takes the calls into the outcome, and finds what is wrong with them.
+/// Records the calls in the outcome, and what is wrong with them.
 ///
 /// # Errors
 ///
-/// Where the runtime does not say which mocks were used, and a mock has to be.
+/// If a mock has to be used, and the runtime does not say which mocks were.
 pub(super) fn note_calls(
     stats: SessionStats,
     watched: &[Watched],
@@ -27,7 +27,7 @@ pub(super) fn note_calls(
     } = stats;
     outcome.calls = calls;
     if misses.is_empty() && strict_misses > 0 {
-        // Another runtime counts its misses and does not list them.
+        // Other runtimes count misses without listing them.
         misses.push(Miss {
             method: "an outbound call".to_owned(),
             count: strict_misses,

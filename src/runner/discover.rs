@@ -1,4 +1,4 @@
-//! The trials of a suite: its case files, found and named.
+//! Finds and names the case files of a suite.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use std::sync::Arc;
 use crate::disk::{Found, Glob, files, relative};
 use crate::suite::{CaseToName, Entry, Plan, Suite, case_names, printable};
 
-/// One case of a suite, with what is done with it.
+/// One case of a suite, with its plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Trial {
-    /// Its name.
+    /// The trial's name, such as `checkout::declined`.
     pub(crate) name: String,
     /// The suite's name.
     pub(crate) suite: Arc<str>,
     /// The case file.
     pub(crate) file: Arc<Path>,
-    /// The same, as people know it.
+    /// The case file's path for display.
     pub(crate) shown: PathBuf,
-    /// What is done with it.
+    /// How the case is replayed and judged.
     pub(crate) plan: Arc<Plan>,
     /// The suite's environment.
     pub(crate) env: Arc<BTreeMap<String, String>>,
-    /// Why it is ignored, where it is.
+    /// Why the trial is ignored, if it is.
     pub(crate) ignored: Option<String>,
 }
 
-/// Every case of a suite, in the order of its entries.
+/// Returns a trial for every case of a suite, in the order of its entries.
 ///
 /// # Errors
 ///
-/// One line a fault: a glob without match, two cases of one name.
+/// One line per fault: a glob without a match, or two cases with the same name.
 pub(crate) fn trials(suite: &Suite, root: &Path) -> Result<Vec<Trial>, Vec<String>> {
     let folder = suite.file.parent().unwrap_or(root);
     let mut faults = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) fn trials(suite: &Suite, root: &Path) -> Result<Vec<Trial>, Vec<Strin
     if !faults.is_empty() {
         return Err(faults);
     }
-    // Only where a file may be found twice is each asked for what it is: that costs more than finding it.
+    // Resolve the identity of files only if one may be found twice: that costs more than finding them.
     let twice = found.len() > 1 || found.iter().any(|(_, found)| found.has_links);
     let mut seen: HashSet<PathBuf> = HashSet::new();
     let (mut files, mut owners) = (Vec::new(), Vec::new());
@@ -80,7 +80,7 @@ pub(crate) fn trials(suite: &Suite, root: &Path) -> Result<Vec<Trial>, Vec<Strin
     Ok(trials.collect())
 }
 
-/// The name of a path's only case, where no other claims it.
+/// Returns the name of the case of an entry without wildcards, provided that no other case has that name.
 fn literal_name(entry: &Entry) -> String {
     let file = Path::new(&entry.path).file_name().unwrap_or_default();
     let file = file.to_string_lossy();
@@ -88,8 +88,8 @@ fn literal_name(entry: &Entry) -> String {
     printable(entry.name.as_deref().unwrap_or(own))
 }
 
-/// The one trial of a suite that has this name, found without walking folders; `None` where
-/// only the whole list can tell.
+/// Returns the one trial of a suite with this name, found without walking folders, or `None` if only the
+/// whole list can tell.
 pub(crate) fn trial_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<Trial> {
     let prefix = format!("{}::", printable(&suite.name));
     let name = trial.strip_prefix(&prefix)?;
@@ -106,7 +106,7 @@ pub(crate) fn trial_by_name(suite: &Suite, root: &Path, trial: &str) -> Option<T
         if let Some(own) = entry.name.as_deref().map(printable) {
             let below = name.strip_prefix(&own);
             if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                // Whether it is a prefix depends on how many files its glob finds.
+                // Whether the entry's name is a prefix depends on how many files its glob finds.
                 return None;
             }
             continue;
@@ -179,7 +179,7 @@ impl<'s> TrialMaker<'s> {
     }
 }
 
-/// The file itself, however it is reached.
+/// Returns the canonical path of a file, which identifies it however it is reached.
 fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -22,16 +22,16 @@ use crate::suite::{Plan, request_url};
 #[derive(Debug)]
 pub(super) struct Environment {
     softprobe: Softprobe,
-    /// Where the traces of sent requests are issued, for a proxy of this process.
+    /// Where the traces of sent requests are issued, if the proxy is in this process.
     oracle: Option<Arc<dyn Oracle>>,
     /// The application's base URL.
     app: Option<String>,
     client: Client,
-    /// The sessions that are open, for an interrupted run.
+    /// The ids of open sessions, which an interrupted run closes.
     open: Mutex<HashSet<String>>,
 }
 
-/// What a run started; dropping it stops all of it, the application first.
+/// What a run started; dropping this stops all of it, the application first.
 #[derive(Debug)]
 pub(super) struct Started {
     app: Option<App>,
@@ -96,7 +96,7 @@ impl Environment {
         url.ok_or(Unjudged::NoApplication)
     }
 
-    /// Opens a session under its policy: between two calls it would let everything pass.
+    /// Opens a session and sets its policy in one call: between two calls, it would let everything pass.
     pub(super) fn open_session(&self, policy: &Policy) -> Result<SoftprobeSession, SoftprobeError> {
         let session = self
             .softprobe
@@ -110,11 +110,11 @@ impl Environment {
         session.close()
     }
 
-    /// Closes what an interrupted run left open.
+    /// Closes the sessions that an interrupted run left open.
     pub(super) fn close_all(&self) {
         let open: Vec<String> = self.open().drain().collect();
         for id in open {
-            // A session whose case ended by itself is closed already.
+            // A session whose case ended by itself is already closed.
             let _ = self.softprobe.attach(&id).close();
         }
     }
@@ -123,8 +123,8 @@ impl Environment {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a request of a session to the application: what was sent, and the answer or why there is
-    /// none.
+    /// Sends a session's request to the application, and returns what was sent, and the answer or why
+    /// there is none.
     pub(super) fn send(
         &self,
         session: &SoftprobeSession,
@@ -133,7 +133,7 @@ impl Environment {
         timeout: Duration,
     ) -> (SentRequest, Result<Response, Unjudged>) {
         let url = request_url(base, &request);
-        // A hook may have set any of these; they are the runner's.
+        // A hook may have set any of these headers, but they are up to the runner.
         for name in [
             SESSION_HEADER,
             "traceparent",

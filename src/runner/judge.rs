@@ -1,4 +1,4 @@
-//! The main loop of one case, in the contract's order.
+//! The main loop of one case, in the order of the contract.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::hook::HookContext;
 use crate::report::{CaseOutcome, End, Note};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
 
-/// A trial's outcome before anything is known.
+/// Returns a trial's outcome before anything is known.
 pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
     CaseOutcome {
         trial: trial.name.clone(),
@@ -33,7 +33,7 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
     }
 }
 
-/// Replays one case and says what became of it.
+/// Replays one case and returns its outcome.
 pub(super) fn replay(
     trial: &Trial,
     ahead: Option<&ReadAhead>,
@@ -102,7 +102,7 @@ fn judge(
     judged
 }
 
-/// What was captured of the application's answer.
+/// Returns the application's captured answer, if there is one.
 fn captured_answer(case: &Case) -> Result<Option<Expected<'_>>, Unjudged> {
     let Some(inbound) = case.inbound()? else {
         return Ok(None);
@@ -126,7 +126,7 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
     Ok(plan.request.apply(base))
 }
 
-/// A case that compares nothing would pass whatever the application answers.
+/// Refuses a case that compares nothing: it would pass whatever the application answers.
 fn refuse_nothing_to_compare(
     captured: Option<&Expected<'_>>,
     assertions: &AssertionPlan,

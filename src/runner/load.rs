@@ -1,4 +1,4 @@
-//! Loading suites: their files, their hooks.
+//! Loads suites: their files and their hooks.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,22 @@ use crate::foreign::{HookFiles, check_name};
 use crate::hook::Hooks;
 use crate::suite::{self, Draft, Suite, SuiteContext};
 
-/// Suites that were loaded, with the processes of their hook files.
+/// Loaded suites, with the processes of their hook files.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) suites: Vec<Suite>,
     pub(super) hooks: HookFiles,
 }
 
-/// A suite without its hooks, and the files of those that it names.
+/// A suite before its hooks are resolved, with the hook files that it names.
 struct SuiteDraft {
     file: PathBuf,
     draft: Draft,
-    /// Each with its place in the suite, and where it was found.
+    /// For each hook file, its place in the suite, and its path or why it was not found.
     hook_files: Vec<(String, Result<PathBuf, String>)>,
 }
 
-/// Loads the suites; every fault in all of them is told at once.
+/// Loads the suites, and reports every fault in all of them at once.
 pub(super) fn load(sources: &Sources, root: &Path) -> Result<Loaded, Refusal> {
     if sources.patterns.is_empty() {
         return Err(Refusal::from(
@@ -74,7 +74,7 @@ pub(super) fn load(sources: &Sources, root: &Path) -> Result<Loaded, Refusal> {
     }
 }
 
-/// The suites' files, each read once.
+/// Reads the suites' files, each once.
 fn drafts(
     sources: &Sources,
     context: &SuiteContext,
@@ -121,19 +121,19 @@ fn draft(file: PathBuf, context: &SuiteContext, root: &Path) -> Result<SuiteDraf
     })
 }
 
-/// The hook file of that name: found as case files are.
+/// Returns the path of a hook file, found in the same way as case files.
 fn hook_file(name: &str, folders: &[&Path]) -> Result<PathBuf, String> {
     check_name(Path::new(name))?;
     let found = folders.iter().map(|folder| folder.join(name));
     let mut found = found.filter(|path| path.is_file());
     let Some(path) = found.next() else {
-        return Err(format!("`{name}` is not there{}", looked_in(folders)));
+        return Err(format!("`{name}` does not exist{}", looked_in(folders)));
     };
     path.canonicalize()
         .map_err(|error| format!("`{name}`: {error}"))
 }
 
-/// The suite with the hooks that it may name; everything that is wrong with it is told at once.
+/// Returns the suite with its hooks resolved, or everything that is wrong with it.
 fn finish(
     named: SuiteDraft,
     context: &SuiteContext,
@@ -151,7 +151,7 @@ fn finish(
     let mut seen = common.to_vec();
     for (at, found) in hook_files {
         let own = found.and_then(|file| {
-            // A file that is named twice would make each of its names ambiguous.
+            // A file that is merged twice would make each of its names ambiguous.
             if seen.contains(&file) {
                 return Ok(Hooks::new());
             }
@@ -175,7 +175,7 @@ fn finish(
     Ok(suite)
 }
 
-/// The case files and globs of a suite that match nothing, for a suite that has other faults as well.
+/// Returns messages for the case paths and globs that match nothing, for a suite that has other faults.
 fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
     let folder = file.parent().unwrap_or(root);
     let faults = suite.entries.iter().filter_map(|entry| {
@@ -186,7 +186,8 @@ fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
     faults.collect()
 }
 
-/// Loads the suites and finds their cases, as a run would; how many suites there are, and their case files.
+/// Loads the suites and finds their cases, as a run would. Returns the number of suites, and their case
+/// files.
 #[cfg(feature = "cli")]
 pub(crate) fn check(
     sources: &Sources,

@@ -1,4 +1,4 @@
-//! A plan's mocks as those of a session: lookup, hooks, sequences.
+//! Turns a plan's mocks into those of a session: lookups, hooks, sequences.
 
 use std::collections::HashSet;
 use std::ptr;
@@ -11,7 +11,7 @@ use crate::rule::{Consume, Question, When};
 use crate::sdk::{Mock, MockResponse};
 use crate::suite::{Expect, MockAction, MockPlan, MockSource, Unused};
 
-/// A rule of the session, and what it means when no request uses it.
+/// A rule of the session, and what happens if no request uses it.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) name: String,
@@ -30,11 +30,11 @@ pub(super) enum MockError {
     Hook { mock: String, error: HookError },
 }
 
-/// The mocks of all plans in their order, each with how it is watched.
+/// Returns the mocks of all plans, in order, and how each of them is watched.
 ///
 /// # Errors
 ///
-/// A message that names the mock whose lookup or hook failed.
+/// An error that names the mock whose lookup or hook failed.
 pub(super) fn register(
     plans: &[MockPlan],
     case: &Case,
@@ -88,7 +88,7 @@ impl List {
     }
 }
 
-/// A plan's mock before its response is known.
+/// Returns a plan's mock without its response.
 fn base(plan: &MockPlan) -> Mock {
     with_when(plan, (*plan.when).clone())
 }
@@ -103,7 +103,7 @@ fn with_when(plan: &MockPlan, when: When) -> Mock {
     }
 }
 
-/// The captured exchanges that a mock replays.
+/// Returns the captured exchanges that a mock replays.
 fn exchanges<'c>(
     plan: &MockPlan,
     expect: Expect,
@@ -121,7 +121,7 @@ fn exchanges<'c>(
         Expect::All | Expect::Any => {
             let found = case.find_exchanges(predicate)?;
             if found.is_empty() && expect == Expect::All {
-                // For its message alone: it names the nearest spans.
+                // Only for its error message, which names the nearest spans.
                 case.find_exchange(predicate)?;
             }
             found
@@ -134,7 +134,7 @@ fn exchanges<'c>(
     Ok(found)
 }
 
-/// The exchanges that entries beside `mocks: auto` answer.
+/// Returns the exchanges that entries besides `mocks: auto` answer.
 fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<*const Exchange> {
     let mut taken = HashSet::new();
     for plan in plans.iter().filter(|plan| !plan.auto) {
@@ -151,8 +151,8 @@ fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<*const Exchange> 
     taken
 }
 
-/// The rules that replay exchanges. Of equal calls each but the last answers once; the later rule
-/// wins a tie, so that the first exchange comes last.
+/// Adds the rules that replay exchanges. Of the rules for equal calls, all but the last answer only
+/// once. The rule added later wins a tie, so the rule for the first exchange is added last.
 fn from_exchanges(
     plan: &MockPlan,
     found: &[Answered<'_>],
@@ -186,7 +186,8 @@ fn same_call(a: &Exchange, b: &Exchange) -> bool {
         && a.query == b.query
 }
 
-/// The predicates for this very call: a path that ends in a bare `?` wants no query.
+/// Returns the predicates for exactly this call; a path that ends in a bare `?` only matches a request
+/// without a query.
 fn narrowed(when: &When, exchange: &Exchange) -> When {
     let request = &exchange.request;
     let query = request.query.as_deref().unwrap_or_default();

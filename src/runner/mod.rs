@@ -1,4 +1,4 @@
-//! The runner: suites in, one libtest trial per case out.
+//! The runner: turns suites into one libtest trial per case.
 
 mod ahead;
 mod answer;

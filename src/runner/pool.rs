@@ -1,4 +1,4 @@
-//! The cases of a run: libtest-mimic runs them, and what is printed of them is printed here as they end.
+//! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
 use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,9 @@ use crate::report::{
 pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
     let style = match args.flags.format {
         Some(Format::Junit) => {
-            return Err("--list has no junit format".to_owned().into());
+            return Err("--list can't be combined with --format junit"
+                .to_owned()
+                .into());
         }
         Some(Format::Json) => Style::Json,
         Some(Format::Terse) => Style::Terse,
@@ -50,19 +52,19 @@ pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
 /// What the trials share while they run.
 struct Board {
     environment: Option<Arc<Environment>>,
-    /// By the trial's number.
+    /// The outcomes, by the trial's number.
     outcomes: Mutex<Vec<Option<CaseOutcome>>>,
-    /// Where results are printed as they come.
+    /// The printer for results as they come, if any are printed.
     printer: Option<Mutex<Printer<Stdout>>>,
     /// Whether one case runs at a time.
     one_by_one: bool,
-    /// The cases that are read before their turn.
+    /// The reader of cases before their turn, if there is one.
     ahead: Option<ReadAhead>,
     interrupted: AtomicBool,
     failed: AtomicBool,
     broken: AtomicBool,
     fail_fast: bool,
-    /// Whether the details of cases that passed are wanted at the end.
+    /// Whether the details of passed cases are needed at the end.
     keeps_details: bool,
     /// Whether a failure's summary goes to standard error, where cargo-nextest looks for it.
     summary_to_stderr: bool,
@@ -92,7 +94,7 @@ pub(super) fn run(
     {
         environment.close_all();
     }
-    // The application goes before the reports: what it still has to say belongs before them.
+    // Stop the application before reporting, so that its last output precedes the reports.
     drop(started);
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
@@ -102,15 +104,15 @@ pub(super) fn run(
     };
     report(args, &run, &outran, &board)?;
     if lost > 0 && matches!(outran, Outran::Done) {
-        // A case without a result must never count as one that passed.
+        // A case without a result must never count as passed.
         return Err(format!(
-            "{lost} cases ended without a result, which is a fault of softprobe itself; please report it"
+            "{lost} cases ended without a result, which is a bug in softprobe; report it"
         )
         .into());
     }
     Ok(match outran {
         Outran::Signal { signal, .. } => {
-            let _ = writeln!(io::stderr(), "interrupted; open sessions are closed");
+            let _ = writeln!(io::stderr(), "interrupted; open sessions have been closed");
             Ended::Signal(signal)
         }
         _ if board.broken.load(Ordering::SeqCst) || matches!(outran, Outran::Gone) => {
@@ -138,19 +140,20 @@ fn run_all(args: &Args, threads: usize, trials: Vec<Trial>, board: &Arc<Board>) 
         .collect();
     let arguments = Arguments {
         test_threads: Some(threads),
-        // What it would print lacks times, reports and an order; all of that is printed here.
+        // Its own output lacks times, reports and an order, so it is discarded; everything is printed
+        // here.
         logfile: Some(if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned()),
         color: Some(ColorSetting::Never),
         ..Arguments::default()
     };
     until_signal(
-        // What became of each trial stands on the board.
+        // The board has the outcome of each trial.
         move || drop(libtest_mimic::run(&arguments, mimics)),
         || board.interrupted.store(true, Ordering::SeqCst),
     )
 }
 
-/// The reports behind the last case.
+/// Writes the reports that follow the last case.
 fn report(args: &Args, run: &RunOutcome, outran: &Outran, board: &Board) -> Result<(), Refusal> {
     if matches!(outran, Outran::Done | Outran::Signal { done: true, .. }) {
         board.print(|printer| printer.end(run, args.flags.show_output));
@@ -207,7 +210,7 @@ impl Board {
             outcomes: Mutex::new(trials.iter().map(|_| None).collect()),
             printer: printer.map(Mutex::new),
             one_by_one: threads == 1,
-            // A single case has nothing to be read during: cargo-nextest runs each in a process of its own.
+            // A single case leaves nothing to read ahead; cargo-nextest runs each case in its own process.
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
             interrupted: AtomicBool::new(false),
@@ -221,7 +224,7 @@ impl Board {
         }
     }
 
-    /// Runs the trial of that number, and says in libtest-mimic's words how it ended.
+    /// Runs the trial with this number, and returns how it ended in libtest-mimic's terms.
     fn run(&self, n: usize, trial: &Trial, skip: Option<Skip>) -> Result<Completion, Failed> {
         if self.one_by_one {
             self.print(|printer| printer.begin(&trial.name));
@@ -258,7 +261,7 @@ impl Board {
         }
     }
 
-    /// Replays a case; a panic of ours is an outcome as well, or no report would have the case.
+    /// Replays a case. A panic in the runner becomes an outcome too, or no report would list the case.
     fn replay(&self, trial: &Trial, environment: &Environment) -> CaseOutcome {
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             replay(trial, self.ahead.as_ref(), environment, &self.rerun)
@@ -269,7 +272,7 @@ impl Board {
         })
     }
 
-    /// Why no further case starts, when none does.
+    /// Returns why no further case starts, or `None` if one may start.
     fn stopped(&self) -> Option<Skip> {
         if self.interrupted.load(Ordering::SeqCst) {
             return Some(Skip::Interrupted);
@@ -281,7 +284,7 @@ impl Board {
         stopped.then_some(Skip::AnotherFailed)
     }
 
-    /// Prints where results are printed; whether that went well.
+    /// Prints with the printer, if there is one, and returns whether that succeeded.
     fn print(&self, what: impl FnOnce(&mut Printer<Stdout>) -> io::Result<()>) -> bool {
         let Some(printer) = &self.printer else {
             return true;
@@ -305,7 +308,7 @@ impl Board {
         }
     }
 
-    /// What a passing case has to say.
+    /// Prints the warnings of a passing case.
     fn warn(&self, outcome: &CaseOutcome) {
         for line in warnings(outcome) {
             let line = mask(format!("warning: {}: {line}", outcome.trial), &self.secrets);
@@ -314,7 +317,7 @@ impl Board {
     }
 }
 
-/// The cases of the trials that are to run, read before their turn.
+/// Starts reading the cases of the trials that will run, before their turn.
 fn read_ahead(args: &Args, trials: &[Trial]) -> ReadAhead {
     let run = trials
         .iter()
@@ -330,21 +333,21 @@ fn uses_colour(args: &Args) -> bool {
     }
 }
 
-/// Puts the trials into the order of a seed; the same seed gives the same order.
+/// Shuffles the trials by a seed; the same seed gives the same order.
 fn shuffle(args: &Args, trials: &mut [Trial]) {
     if !args.flags.shuffle && args.flags.shuffle_seed.is_none() {
         return;
     }
     let seed = args.flags.shuffle_seed.unwrap_or_else(|| {
         let mut bytes = [0; 8];
-        // Without randomness the order is that of seed 0, and the seed is printed all the same.
+        // Without a source of randomness, the seed is 0; it is printed in any case.
         let _ = getrandom::fill(&mut bytes);
         u64::from_le_bytes(bytes)
     });
     let _ = writeln!(std::io::stderr(), "shuffle seed: {seed}");
     let mut state = seed;
     for n in (1..trials.len()).rev() {
-        // SplitMix64: enough to mix an order, and the same on every machine.
+        // SplitMix64: good enough for shuffling, and the same on every machine.
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! Why a run does not start, and how one ends.
+//! Why a run does not start, and how a run ends.
 
 use crate::report::RunOutcome;
 
@@ -9,39 +9,39 @@ pub(crate) enum Ended {
     Passed(RunOutcome),
     /// A case failed.
     Failed(RunOutcome),
-    /// It was interrupted by this signal.
+    /// This signal interrupted the run.
     Signal(i32),
 }
 
-/// The exit code for a signal, as shells have it.
+/// Returns the exit code for a signal, as shells define it.
 pub(crate) fn signal_code(signal: i32) -> u8 {
     128_u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }
 
-/// Why a run does not start, one line a fault.
+/// Why a run does not start, with one line per fault.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// What is wrong.
     pub(crate) lines: Vec<String>,
-    /// What kind of thing that is.
+    /// What kind of fault it is.
     pub(crate) kind: RefusalKind,
 }
 
 /// What keeps a run from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusalKind {
-    /// What was given: a suite, a file, a name.
+    /// An invalid input: a suite, a file, a name.
     Invalid,
-    /// Flags that are missing, or do not go together.
+    /// Flags that are missing, invalid, or do not go together.
     Arguments,
-    /// No runtime answers.
+    /// No runtime answered.
     Unreachable,
     /// Anything else.
     Failure,
 }
 
 impl Refusal {
-    /// What was given is wrong.
+    /// Creates a refusal of invalid input.
     pub(crate) fn invalid(lines: Vec<String>) -> Self {
         Self {
             lines,
@@ -49,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// The flags are wrong.
+    /// Creates a refusal of the flags.
     pub(crate) fn arguments(line: String) -> Self {
         Self {
             lines: vec![line],

@@ -1,4 +1,4 @@
-//! The runner as its author's program holds it: what is replayed, and against what.
+//! The runner as a test target configures it: what to replay, and against what.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -32,7 +32,7 @@ const FAILED: u8 = 101;
 
 type StartApp = dyn FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>>;
 
-/// Replays suites as libtest trials: the whole of a `tests/replay.rs`.
+/// Replays suites as libtest trials. This is a complete `tests/replay.rs`:
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -48,7 +48,7 @@ type StartApp = dyn FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>>;
 /// }
 /// ```
 ///
-/// `Cargo.toml` needs `[[test]] name = "replay"` with `harness = false` beside it.
+/// `Cargo.toml` also needs a `[[test]]` with `name = "replay"` and `harness = false`.
 pub struct Replay {
     suites: Vec<String>,
     hooks: Hooks,
@@ -76,7 +76,7 @@ impl fmt::Debug for Replay {
 }
 
 impl Replay {
-    /// A runner without suites.
+    /// Creates a runner without suites.
     pub fn new() -> Self {
         Self {
             suites: Vec::new(),
@@ -90,30 +90,30 @@ impl Replay {
         }
     }
 
-    /// Adds a suite file or a glob of them, relative to the package's root. `--suite` replaces them.
+    /// Adds a suite file or a glob, relative to the package's root. `--suite` replaces all of them.
     #[must_use]
     pub fn suites(mut self, path: impl Into<String>) -> Self {
         self.suites.push(path.into());
         self
     }
 
-    /// The hooks that the suites may name.
+    /// Adds hooks that the suites may name.
     #[must_use]
     pub fn hooks(mut self, hooks: Hooks) -> Self {
         self.hooks = self.hooks.merge(hooks);
         self
     }
 
-    /// The base URL of an application that runs already. `--app-url` and `APP_URL` replace it.
+    /// Sets the base URL of a running application. `--app-url` and `APP_URL` override it.
     #[must_use]
     pub fn app_url(mut self, url: impl Into<String>) -> Self {
         self.app_url = Some(url.into());
         self
     }
 
-    /// How to start the application: the closure is given the proxy, starts the application with
-    /// [`Proxy::variables`], and returns its URL with a guard whose drop stops it. It is called once,
-    /// and not at all for `--list`, when nothing is selected, or when a URL is given.
+    /// Sets how to start the application. The closure gets the proxy, starts the application with
+    /// [`Proxy::variables`], and returns its URL with a guard that stops it when dropped. The closure is
+    /// called once, or not at all for `--list`, when nothing is selected, or when a URL is given.
     #[must_use]
     pub fn app<F>(mut self, start: F) -> Self
     where
@@ -123,40 +123,40 @@ impl Replay {
         self
     }
 
-    /// Where the proxy listens, for an application that was started by hand.
+    /// Sets the address at which the proxy listens, for an application started by hand.
     #[must_use]
     pub fn proxy_listen(mut self, address: impl Into<String>) -> Self {
         self.proxy_listen = Some(address.into());
         self
     }
 
-    /// A file of `NAME=value` lines for the variables in suites.
+    /// Sets a file of `NAME=value` lines for the variables in suites.
     #[must_use]
     pub fn env_file(mut self, path: impl Into<String>) -> Self {
         self.env_file = Some(path.into());
         self
     }
 
-    /// Runs one case at a time, for an application that does not pass trace headers on.
+    /// Sets whether to run one case at a time, for an application that does not pass on trace headers.
     #[must_use]
     pub fn one_at_a_time(mut self, on: bool) -> Self {
         self.one_at_a_time = on;
         self
     }
 
-    /// What the proxy does with calls while no case runs.
+    /// Sets what the proxy does with calls while no case runs.
     #[must_use]
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = idle;
         self
     }
 
-    /// Runs with the process's arguments; the exit code is for `main` to return.
+    /// Runs with the process's arguments, and returns the exit code for `main`.
     pub fn main(self) -> ExitCode {
         self.run(std::env::args_os())
     }
 
-    /// Runs with these arguments, the program's name first.
+    /// Runs with these arguments, the program's name first, and returns the exit code for `main`.
     pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let args = match Args::read(args) {
             Ok(args) => args,
@@ -172,7 +172,7 @@ impl Replay {
             Ok(Ended::Signal(signal)) => ExitCode::from(signal_code(signal)),
             Err(refusal) => {
                 for line in refusal.lines {
-                    // Standard output belongs to the list and the results.
+                    // Standard output is for the list and the results only.
                     let _ = writeln!(std::io::stderr(), "error: {line}");
                 }
                 ExitCode::from(FAILED)
@@ -180,7 +180,7 @@ impl Replay {
         }
     }
 
-    /// Runs as it is told to.
+    /// Runs with these settings.
     pub(crate) fn run_with(self, mut args: Args) -> Result<Ended, Refusal> {
         args.flags.one_at_a_time |= self.one_at_a_time;
         let threads = args.threads()?;
@@ -203,7 +203,7 @@ impl Replay {
         pool::run(&args, threads, trials, Some(started))
     }
 
-    /// What suites are loaded from: the arguments' word before the code's.
+    /// Returns what suites are loaded from; arguments take precedence over code.
     fn sources(&self, args: &Args) -> Sources {
         let patterns = if args.suite.is_empty() {
             &self.suites
@@ -243,7 +243,7 @@ impl Replay {
             hooks,
         );
         if let (Some(proxy), false, false) = (started.proxy(), starts, args.quiet) {
-            // The application is somebody else's to point here, and the port may be 0.
+            // The user has to point the application here, and the port may have been given as 0.
             let _ = writeln!(
                 std::io::stderr(),
                 "softprobe: the proxy listens at {}",
@@ -276,7 +276,7 @@ impl Replay {
     }
 }
 
-/// The runtime that sessions are opened in.
+/// Returns the runtime in which sessions are opened.
 fn connect(args: &Args) -> Result<Softprobe, Refusal> {
     let address = args.runtime_url.as_deref().unwrap_or("embedded");
     if !(args.silent || args.quiet) {
@@ -286,7 +286,7 @@ fn connect(args: &Args) -> Result<Softprobe, Refusal> {
         return Ok(Softprobe::embedded(&EmbeddedRuntime::new()));
     };
     let runtime = Softprobe::builder().base_url(url).runtime();
-    // Once, and loudly: without a runtime every case would say the same.
+    // Check once, up front: without a runtime, every case would report the same error.
     runtime.check().map_err(|error| Refusal {
         kind: match error {
             SoftprobeError::Unreachable { .. } | SoftprobeError::Timeout { .. } => {
@@ -299,7 +299,7 @@ fn connect(args: &Args) -> Result<Softprobe, Refusal> {
     Ok(Softprobe::with_runtime(Arc::new(runtime)))
 }
 
-/// Mocks and policies that no call can reach would let a case pass that proves nothing.
+/// Refuses mocks and policies that no call can reach: a case with them could pass and prove nothing.
 fn refuse_without_proxy(trials: &[Trial]) -> Result<(), Refusal> {
     let needs =
         |trial: &&Trial| !trial.plan.mocks.is_empty() || trial.plan.policy != Policy::default();
@@ -307,7 +307,7 @@ fn refuse_without_proxy(trials: &[Trial]) -> Result<(), Refusal> {
         return Ok(());
     };
     Err(Refusal::arguments(format!(
-        "{} has mocks or a policy, and the application's calls do not come by here; give \
+        "{} has mocks or a policy, but the application's calls do not go through a softprobe proxy; give \
          --proxy-listen ADDR, and start the application with HTTP_PROXY=http://ADDR",
         trial.name
     )))

@@ -1,4 +1,4 @@
-//! The trials that a run is asked for.
+//! Selects the trials of a run.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::discover::{self, Trial, trial_by_name};
 use super::refusal::Refusal;
 use crate::suite::Suite;
 
-/// The cases that the arguments ask for.
+/// Returns the trials that the arguments select.
 pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<Trial>, Refusal> {
     let flags = &args.flags;
     let (filters, skip) = (args.filters.as_slice(), flags.skip.as_slice());
@@ -29,13 +29,13 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
     trials.retain(|trial| args.selects(&trial.name));
     if flags.exact && trials.is_empty() && !filters.is_empty() {
         return Err(Refusal::invalid(vec![format!(
-            "no case is called {}; {known} cases are known, --list shows them",
+            "no case is called {}; {known} cases are known (--list shows them)",
             filters.join(" or ")
         )]));
     }
     if args.wants_cases && trials.is_empty() {
         return Err(Refusal::invalid(vec![format!(
-            "no case's name fits the filters; {known} cases are known, --list shows them"
+            "no case's name matches the filters; {known} cases are known (--list shows them)"
         )]));
     }
     if flags.ignored {
@@ -44,11 +44,11 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
     Ok(trials)
 }
 
-/// Every trial of the suites.
+/// Returns every trial of the suites.
 ///
 /// # Errors
 ///
-/// Every glob without a match, and two trials of one name.
+/// A refusal that lists every glob without a match, and trials with the same name.
 pub(super) fn trials(suites: &[Suite], root: &Path) -> Result<Vec<Trial>, Refusal> {
     let (mut trials, mut faults) = (Vec::new(), Vec::new());
     for suite in suites {
@@ -67,7 +67,7 @@ pub(super) fn trials(suites: &[Suite], root: &Path) -> Result<Vec<Trial>, Refusa
     }
 }
 
-/// Two suites may not have a trial of the same name.
+/// Returns a message for each name that trials of two suites share.
 fn same_names(trials: &[Trial]) -> Vec<String> {
     let mut by_name: HashMap<&str, &Trial> = HashMap::new();
     let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! Work that a signal can end.
+//! Runs work that a signal can end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -7,24 +7,24 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How long cases that run may take to end after an interrupt.
+/// How long running cases may take to finish after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What was there first.
+/// What came first, the end of the work or a signal.
 pub(super) enum Outran {
-    /// The work was done.
+    /// The work finished.
     Done,
-    /// This signal.
+    /// A signal arrived.
     Signal {
         signal: i32,
-        /// Whether the work ended soon after.
+        /// Whether the work finished soon after.
         done: bool,
     },
-    /// The work is gone without a word.
+    /// The work ended without finishing: it panicked.
     Gone,
 }
 
-/// Does the work on a thread of its own, so that this one can act on a signal at once: `stop` is called then.
+/// Does the work on its own thread, so that this one can react to a signal at once by calling `stop`.
 pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOnce()) -> Outran {
     enum Told {
         Ended { well: bool },
@@ -50,7 +50,7 @@ pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOn
     let outran = match receiver.recv() {
         Ok(Told::Signal(signal)) => {
             stop();
-            // Cases that run may end by themselves; a second signal ends the wait.
+            // Running cases may finish by themselves; a second signal ends the wait.
             let ended = receiver.recv_timeout(GRACE);
             Outran::Signal {
                 signal,

@@ -1,4 +1,4 @@
-//! What suites are loaded from, and the environment that they are read against.
+//! What suites are loaded from, and the environment in which they are read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,25 +12,25 @@ use crate::suite::SuiteContext;
 /// What suites are loaded from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
-    /// Suite files and globs of them.
+    /// Suite files and globs.
     pub(crate) patterns: Vec<String>,
     /// A file of `NAME=value` lines.
     pub(crate) env_file: Option<String>,
-    /// The hooks that are registered in code.
+    /// The hooks registered in code.
     pub(crate) hooks: Hooks,
     /// Files of hooks in other languages, for every suite.
     pub(crate) hook_files: Vec<String>,
-    /// How long a call of such a hook may take.
+    /// How long a call to a hook in these files may take.
     pub(crate) hook_timeout: Duration,
     /// Whether `only` is allowed on CI.
     pub(crate) allow_only: bool,
 }
 
-/// What suites are read against.
+/// Returns the context in which suites are read.
 ///
 /// # Errors
 ///
-/// What is wrong with the env file.
+/// A refusal that says what is wrong with the env file.
 pub(super) fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Refusal> {
     let on_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
     let process: BTreeMap<String, String> = std::env::vars_os()
@@ -44,7 +44,7 @@ pub(super) fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Re
     })
 }
 
-/// The process's environment over the env file's.
+/// Returns the variables of the env file and of the process; those of the process take precedence.
 fn environment(
     process: &BTreeMap<String, String>,
     file: Option<&Path>,

@@ -9,20 +9,20 @@ use crate::hook::HookError;
 /// Why a case can't be judged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unjudged {
-    /// Its file can't be read.
+    /// The case file can't be read.
     #[error("{file}: {}", .error.cause)]
     File {
-        /// As people know it.
+        /// Its path for display.
         file: String,
         error: CaseLoadError,
     },
-    /// The runtime refuses it.
+    /// The runtime refuses the case.
     #[error("{file}: {}", with_causes(.error))]
     Refused {
         file: String,
         error: Box<SoftprobeError>,
     },
-    /// More than one exchange may be the inbound one.
+    /// More than one exchange could be the inbound one.
     #[error(transparent)]
     Inbound(#[from] AmbiguousInbound),
     /// The inbound exchange has a damaged response.
@@ -32,7 +32,7 @@ pub(super) enum Unjudged {
     #[error("{0}: no http.request.method")]
     NoMethod(SpanSummary),
     #[error(
-        "the case has no inbound exchange, so that there is no request to send; mark one with \
+        "the case has no inbound exchange, so there is no request to send; mark one with \
          sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"
     )]
     NoRequest,
@@ -42,7 +42,7 @@ pub(super) enum Unjudged {
     NoApplication,
     #[error(
         "nothing would be compared: the case has no captured response, and the suite asserts nothing; give \
-         `assertions: {{status: …}}` or a body to expect"
+         `assertions: {{status: …}}` or an expected body"
     )]
     NothingToCompare,
     #[error("the application gave no answer to {url}: {why}")]
@@ -54,10 +54,10 @@ pub(super) enum Unjudged {
     #[error(transparent)]
     Hook(#[from] HookError),
     #[error(
-        "mock `{mock}` has `unused: fail`, and this runtime does not say which mocks were used"
+        "mock `{mock}` has `unused: fail`, but this runtime does not report which mocks were used"
     )]
     UsesUnknown { mock: String },
-    #[error("the runner panicked, which is a fault of softprobe; the panic stands above")]
+    #[error("the runner panicked, which is a bug in softprobe; the panic message is above")]
     Panicked,
 }
 

@@ -1,4 +1,4 @@
-//! What a capture session has recorded, and the case that it becomes.
+//! What a capture session has recorded, and the case made from it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use crate::case::{Recording, ScopedSpan};
 use crate::control::ControlError;
 
-/// A session records no more spans than this,
+/// The most spans that a session records.
 const MOST_SPANS: usize = 10_000;
-/// and no more bytes.
+/// The most bytes that a session records.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
-/// A recorded span with what it stands under, which others may share.
+/// A recorded span with its resource and scope, which other spans may share.
 #[derive(Debug, Clone)]
 pub(super) struct Captured {
-    /// `resource`; `null` where there is none.
+    /// The span's `resource`; `null` if it has none.
     pub(super) resource: Arc<Value>,
-    /// `scope`; `null` where there is none.
+    /// The span's `scope`; `null` if it has none.
     pub(super) scope: Arc<Value>,
     pub(super) start_ns: u64,
     pub(super) span: Value,
@@ -51,7 +51,7 @@ impl From<&Recording<'_>> for Captured {
     }
 }
 
-/// The spans of a capture session, in the order they came.
+/// The spans of a capture session, in the order they arrived.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
     spans: Vec<Captured>,
@@ -67,7 +67,7 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// 413 when the session has recorded all that it may.
+    /// 413 if the session has already recorded as much as it may.
     pub(super) fn add(&mut self, id: &str, span: Captured) -> Result<(), ControlError> {
         let mut size = span.span.to_string().len();
         let last = self.spans.last();
@@ -79,8 +79,8 @@ impl Capture {
                 413,
                 "payload_too_large",
                 format!(
-                    "session `{id}` has recorded {} spans of {} bytes, and no more than \
-                     {MOST_SPANS} of {MOST_BYTES} are kept; close it",
+                    "session `{id}` has recorded {} spans ({} bytes), and at most {MOST_SPANS} spans \
+                     ({MOST_BYTES} bytes) are kept; close it",
                     self.spans.len(),
                     self.bytes
                 ),
@@ -91,8 +91,8 @@ impl Capture {
         Ok(())
     }
 
-    /// The case document: the spans in the order of their start times, those of one resource and
-    /// scope together.
+    /// Returns the case document: the spans in the order of their start times, with consecutive spans of the
+    /// same resource and scope grouped.
     pub(super) fn case(&self, case_id: &str, now: SystemTime) -> Value {
         let mut spans: Vec<&Captured> = self.spans.iter().collect();
         spans.sort_by_key(|span| span.start_ns);

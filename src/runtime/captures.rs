@@ -1,4 +1,4 @@
-//! Captures as files, below the folder that a server was given for them.
+//! Captures as files, below the server's folder for them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::state::EndedSession;
 use crate::control::ControlError;
 use crate::disk::write_whole;
 
-/// A step of a path is no longer than this on most file systems.
+/// The longest component of a path, in bytes: within the limit of most file systems.
 const LONGEST_STEP: usize = 240;
 
-/// The file that `out` means: always below the folder, also where links lead elsewhere.
+/// Returns the file that `out` names: always below the folder, even if links lead elsewhere.
 pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     let refused = |why: &str| ControlError::invalid(format!("out: `{out}` {why}"));
     let failed = |error: std::io::Error| internal(&format!("out: `{out}`: {error}"));
@@ -20,7 +20,7 @@ pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlE
     let odd = out.contains(|c: char| c.is_control() || c == '\u{fffd}');
     let long = relative.iter().any(|step| step.len() > LONGEST_STEP);
     if odd || long {
-        return Err(refused("is no name for a file"));
+        return Err(refused("is not a valid file name"));
     }
     if !relative.components().all(plain) || out.ends_with('/') {
         return Err(refused(
@@ -31,7 +31,7 @@ pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlE
     let parent = path.parent().unwrap_or(folder);
     std::fs::create_dir_all(folder).map_err(failed)?;
     let root = folder.canonicalize().map_err(failed)?;
-    // The part that is there already must not lead out, before anything is made below it.
+    // Before anything is created: the part of the path that already exists must not lead out of the folder.
     let there = parent.ancestors().find(|p| p.exists()).unwrap_or(folder);
     if !there.canonicalize().map_err(failed)?.starts_with(&root) {
         return Err(refused("leads out of the folder for captures"));
@@ -48,8 +48,8 @@ pub(super) fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> 
     written.map_err(|error| internal(&format!("{}: can't be written: {error}", path.display())))
 }
 
-/// Looks after the captures of sessions that ended without being closed: each is written below the
-/// folder, or its loss is told.
+/// Saves the captures of sessions that ended without being closed: writes each below the folder, or logs its
+/// loss.
 pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
     for EndedSession { session, capture } in ended {
         let Some(case) = capture else {
@@ -57,7 +57,7 @@ pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
         };
         let Some(folder) = folder else {
             log::warn!(
-                "session {session}: its capture is lost; `softprobe serve --captures DIR` would keep it"
+                "session {session}: its capture is lost; `softprobe serve --captures DIR` would have kept it"
             );
             continue;
         };
@@ -71,7 +71,7 @@ pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
     }
 }
 
-/// An error of our own, logged.
+/// Logs an internal error and returns it.
 pub(super) fn internal(message: &str) -> ControlError {
     log::error!("{message}");
     ControlError::new(500, "internal_error", message)

@@ -1,4 +1,4 @@
-//! The documents that a session is given: read and checked before anything is changed.
+//! The documents that change a session: read and checked before anything is changed.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::rule::{Policy, Rule, RuleState};
 /// A document that has been read and checked, ready to be stored.
 pub(super) enum Change {
     Case(LoadedCase),
-    /// With the document that they stand in, where they came over a wire.
+    /// The rules, with their document if they arrived over a wire.
     Rules(Vec<Arc<Rule>>, Option<Value>),
-    /// Likewise.
+    /// The policy, with its document if it arrived over a wire.
     Policy(Policy, Option<Value>),
     AuthFixtures(Value),
 }
 
-/// What is kept of a case: its spans answer no request.
+/// What is kept of a loaded case. Its spans are dropped: they answer no request.
 pub(super) struct LoadedCase {
     pub(super) id: String,
     pub(super) traces: usize,
@@ -29,18 +29,18 @@ pub(super) struct LoadedCase {
     pub(super) rules: Vec<RuleState>,
 }
 
-/// What a session is started with.
+/// The settings that a session is started with.
 pub(super) struct Start {
     pub(super) mode: Mode,
     pub(super) policy: Policy,
-    /// The policy as it was posted, where it came over a wire.
+    /// The policy as it was posted, if it arrived over a wire.
     pub(super) policy_document: Option<Value>,
     /// The id of the case that a capture session records.
     pub(super) case_id: Option<String>,
 }
 
 impl Change {
-    /// The change that an action makes; `None` for one that makes none.
+    /// Reads the change that an action makes; returns `None` if it makes none.
     pub(super) fn read(action: &Action) -> Result<Option<Self>, ControlError> {
         Ok(Some(match action {
             Action::LoadCase(document) => {
@@ -62,7 +62,7 @@ impl Change {
         }))
     }
 
-    /// The change that loading a case makes.
+    /// Returns the change that loads a case.
     pub(super) fn case(case: &Case) -> Result<Self, ControlError> {
         let rules = Rule::read_list(&case.rules, &Place::root().key("rules")).map_err(invalid)?;
         let rules = rules.into_iter().map(Arc::new);
@@ -74,7 +74,7 @@ impl Change {
         }))
     }
 
-    /// The change that setting auth fixtures makes.
+    /// Returns the change that sets auth fixtures.
     pub(super) fn auth_fixtures(document: &Value) -> Result<Self, ControlError> {
         check_auth_fixtures(document)?;
         Ok(Self::AuthFixtures(document.clone()))
@@ -133,7 +133,7 @@ fn check_auth_fixtures(document: &Value) -> Result<(), ControlError> {
             if let Some(name) = name
                 && !names.insert(name.clone())
             {
-                problems.add(&node.place, format!("`{name}` stands here twice"));
+                problems.add(&node.place, format!("`{name}` is defined twice"));
             }
         }
     }

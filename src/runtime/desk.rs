@@ -1,4 +1,4 @@
-//! How a request to the HTTP API is answered: token, body, route, and the call itself.
+//! Answers requests to the HTTP API: checks the token, reads the body, finds the route and makes the call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::base::http::{Headers, Request, Response};
 use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
 use crate::net::{HyperRequest, Unreadable, delay, gunzip, read_request};
 
-/// A body of so many bytes is read in less time than it takes to hand it to another thread.
+/// The largest body, in bytes, that takes less time to process than to hand to another thread.
 const SMALL_BODY: usize = 32 * 1024;
 
-/// What every request is answered from.
+/// What all requests share: the runtime and the server's options.
 pub(super) struct Desk {
     runtime: EmbeddedRuntime,
     options: Options,
@@ -104,12 +104,12 @@ impl Desk {
                 Ok(())
             }
             other => Err(ControlError::invalid(format!(
-                "content-encoding: `{other}` is not understood; send gzip or none"
+                "content-encoding: `{other}` is not supported; send gzip or none"
             ))),
         }
     }
 
-    /// Carries a call out; a capture that is to be written is written before its session is gone.
+    /// Carries out a call. A capture that is to be saved is written before its session is closed.
     fn control(&self, call: &Call) -> Result<Value, ControlError> {
         let Call::Session {
             id,
@@ -123,11 +123,11 @@ impl Desk {
             return self.runtime.handle(call);
         };
         let Some(folder) = &self.options.captures else {
-            // Whether the session is there at all comes first.
+            // An unknown session is reported first.
             self.runtime.handle(&Call::on(id, Action::Stats))?;
             return Err(ControlError::invalid(
                 "out: this server writes no files; start it with a folder for captures \
-                 (`softprobe serve --captures DIR`), or ask for the case with include=case",
+                 (`softprobe serve --captures DIR`), or get the case with include=case",
             ));
         };
         let path = capture_path(folder, out)?;
@@ -141,7 +141,7 @@ impl Desk {
             include_case: true,
         };
         let mut answer = self.runtime.handle(&Call::on(id, Action::Close(closing)))?;
-        // A span that came between the two is not lost.
+        // A span that arrived between the two calls must not be lost.
         if answer["case"]["traces"] != case["traces"] {
             write_case(&path, &answer["case"])?;
         }
@@ -153,8 +153,8 @@ impl Desk {
     }
 }
 
-/// Whether a call is answered in less time than it takes to hand it to another thread: it has a small body that
-/// unpacks to nothing larger, and neither makes a capture's document nor, as `close?out=` does, a file.
+/// Returns whether a call takes less time to answer than to hand to another thread: its body is small and not
+/// compressed, and it neither builds a capture's document nor writes a file, as `close?out=` does.
 fn is_quick(request: &Request) -> bool {
     request.body.len() <= SMALL_BODY
         && request.query.is_none()
@@ -170,7 +170,7 @@ fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), Contro
         return Err(ControlError::new(
             401,
             "missing_bearer_token",
-            "this runtime wants a token; set SOFTPROBE_API_TOKEN",
+            "this runtime requires a token; set SOFTPROBE_API_TOKEN",
         ));
     };
     let given = String::from_utf8_lossy(given);
@@ -182,11 +182,11 @@ fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), Contro
     Err(ControlError::new(
         403,
         "invalid_bearer_token",
-        "this is not the runtime's token; correct SOFTPROBE_API_TOKEN",
+        "the token is not this runtime's; correct SOFTPROBE_API_TOKEN",
     ))
 }
 
-/// A request that could not be read, as the control API says it.
+/// Converts the reason why a request can't be read to an error of the control API.
 fn unread(unreadable: &Unreadable) -> ControlError {
     let code = match unreadable {
         Unreadable::TooLarge(_) => "payload_too_large",

@@ -1,4 +1,4 @@
-//! What a runtime counts over all its sessions, as Prometheus reads it.
+//! A runtime's counters over all its sessions, for Prometheus.
 
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
@@ -6,23 +6,23 @@ use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Regist
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     registry: Registry,
-    /// Sessions that are open.
+    /// Open sessions.
     pub(super) open: IntGauge,
-    /// Sessions that were started.
+    /// Sessions started.
     pub(super) started: IntCounter,
-    /// Outbound calls, by what answered them.
+    /// Outbound calls, by answer.
     pub(super) calls: IntCounterVec,
-    /// Spans that were recorded.
+    /// Spans recorded by proxies.
     pub(super) extracted: IntCounter,
-    /// Sessions that were closed because nobody used them.
+    /// Sessions closed because they were idle.
     pub(super) idle: IntCounter,
-    /// Requests of the control API, by status.
+    /// Requests to the HTTP API, by status.
     pub(super) requests: IntCounterVec,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        // The names and labels are fixed and distinct: none of this can fail.
+        // The names and labels are fixed and distinct, so this can't fail.
         Self::build().unwrap_or_else(|error| unreachable!("metrics: {error}"))
     }
 }
@@ -31,30 +31,27 @@ impl Metrics {
     fn build() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let metrics = Self {
-            open: IntGauge::new("softprobe_sessions_open", "Sessions that are open.")?,
-            started: IntCounter::new(
-                "softprobe_sessions_started_total",
-                "Sessions that were started.",
-            )?,
+            open: IntGauge::new("softprobe_sessions_open", "Open sessions.")?,
+            started: IntCounter::new("softprobe_sessions_started_total", "Sessions started.")?,
             calls: IntCounterVec::new(
                 Opts::new(
                     "softprobe_outbound_calls_total",
-                    "Outbound calls, by what answered them.",
+                    "Outbound calls, by answer.",
                 ),
                 &["answer"],
             )?,
             extracted: IntCounter::new(
                 "softprobe_extracted_spans_total",
-                "Spans of exchanges that proxies recorded.",
+                "Spans recorded by proxies.",
             )?,
             idle: IntCounter::new(
                 "softprobe_sessions_idle_closed_total",
-                "Sessions that were closed because nobody used them.",
+                "Sessions closed because they were idle.",
             )?,
             requests: IntCounterVec::new(
                 Opts::new(
                     "softprobe_http_requests_total",
-                    "Requests of the runtime's HTTP API, by status.",
+                    "Requests to the runtime's HTTP API, by status.",
                 ),
                 &["status"],
             )?,
@@ -70,7 +67,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The counters as Prometheus text.
+    /// Returns the counters as Prometheus text.
     pub(super) fn text(&self) -> String {
         let mut out = Vec::new();
         // Writing to memory can't fail, and every label is UTF-8.

@@ -1,6 +1,6 @@
-//! The embedded runtime: sessions, their rules and policies, and what answers an outbound call.
+//! The embedded runtime: sessions, their rules and policies, and the answers to outbound calls.
 //!
-//! [`EmbeddedRuntime`] lives in this process; [`ControlServer`] puts its control API on a socket.
+//! [`EmbeddedRuntime`] lives in this process; [`ControlServer`] serves its control API on a socket.
 
 mod capture;
 mod captures;

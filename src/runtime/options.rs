@@ -1,4 +1,4 @@
-//! How the HTTP API behaves.
+//! Options of the HTTP API.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The proxy side: `/v1/inject` and `/v1/traces`.
+//! The part of the HTTP API that proxies use: `/v1/inject` and `/v1/traces`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::error::UNKNOWN_SESSION;
 use crate::otlp::{decode, encode};
 use crate::rule::{Answer, strict_miss};
 
-/// How a trace document is written.
+/// The encoding of a trace document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WireFormat {
     Protobuf,
@@ -24,7 +24,7 @@ enum WireFormat {
 }
 
 impl WireFormat {
-    /// The format of that media type.
+    /// Returns the format with that media type, if any.
     fn of(media_type: &str) -> Option<Self> {
         let name = media_type.split(';').next().unwrap_or_default();
         match name.trim().to_ascii_lowercase().as_str() {
@@ -35,11 +35,12 @@ impl WireFormat {
     }
 }
 
-/// The formats of a request and of its answer: `Content-Type`, and the first of `Accept` that is known.
+/// Returns the formats of a request and of its answer: that of `Content-Type`, and the first known one in
+/// `Accept`, or the request's own if there is none.
 ///
 /// # Errors
 ///
-/// 400 for a content type that is not OTLP's.
+/// 400 if the content type is not one of OTLP's.
 fn wire_format(headers: &Headers) -> Result<(WireFormat, WireFormat), ControlError> {
     let given = headers.text("content-type").unwrap_or_default();
     let given = WireFormat::of(&given).ok_or_else(|| {
@@ -52,11 +53,11 @@ fn wire_format(headers: &Headers) -> Result<(WireFormat, WireFormat), ControlErr
     Ok((given, wanted.unwrap_or(given)))
 }
 
-/// The spans of the trace document in a body.
+/// Parses a body and returns the spans of its trace document.
 ///
 /// # Errors
 ///
-/// 400 that says where it does not parse.
+/// 400, with the place that can't be parsed.
 fn parse(format: WireFormat, body: &[u8]) -> Result<Vec<ScopedSpan>, ControlError> {
     let document = match format {
         WireFormat::Protobuf => decode(body).map_err(ControlError::invalid)?,
@@ -66,7 +67,7 @@ fn parse(format: WireFormat, body: &[u8]) -> Result<Vec<ScopedSpan>, ControlErro
     read_spans(document).map_err(|e| ControlError::invalid(e.to_string()))
 }
 
-/// An answer to `/v1/inject`, to be given after a while.
+/// An answer to `/v1/inject`, to be sent after a delay.
 #[derive(Debug)]
 pub(super) struct Injected {
     pub(super) response: Arc<Response>,
@@ -93,7 +94,7 @@ pub(super) fn inject(
     let mut exchanges = spans.iter().map(|span| &span.exchange);
     let question = exchanges.find(|x| x.is_inject()).ok_or_else(|| {
         ControlError::invalid(
-            "there is no span with sp.span.type = inject, so that nothing is asked",
+            "no span has sp.span.type = inject; send the call in a span of that type",
         )
     })?;
     let attributes = question.attributes();
@@ -102,7 +103,7 @@ pub(super) fn inject(
         let reason = attributes.iter().find(|(name, _)| name == UNCORRELATED);
         let Some(reason) = reason.and_then(|(_, value)| value.as_str()) else {
             return Err(ControlError::invalid(
-                "the inject span has no sp.session.id, so that no session can be asked",
+                "the inject span has no sp.session.id; add the id of the session to ask",
             ));
         };
         return Ok(Injected::at_once(
@@ -142,7 +143,8 @@ fn no_match() -> Response {
     }
 }
 
-/// An error goes out as it is, unless a proxy would take its status for that of a mock or of no match.
+/// Returns an error's response unchanged, unless its status would make a proxy mistake it for a mock or for no
+/// match; then it is sent as a mock.
 fn as_error(
     question: &Exchange,
     response: Arc<Response>,
@@ -175,7 +177,7 @@ fn as_mock(
     }));
     let (content_type, body) = match wanted {
         WireFormat::Json => ("application/json", document.to_string().into_bytes()),
-        // Ids are echoed; one that is no id would have been a fault of the question.
+        // The ids are echoed from the question, so a malformed one is the question's fault.
         WireFormat::Protobuf => (
             PROTOBUF,
             encode(&document).map_err(|e| ControlError::invalid(e.to_string()))?,
@@ -188,8 +190,8 @@ fn as_mock(
     })
 }
 
-/// Answers `/v1/traces`: spans of type `extract` go to their sessions. Those of sessions that are not open are
-/// dropped, and whoever asks may hear that.
+/// Answers `/v1/traces`: hands the spans of type `extract` to their sessions. Spans of sessions that are not open
+/// are dropped, which a header of the answer reports.
 pub(super) fn traces(
     runtime: &EmbeddedRuntime,
     headers: &Headers,
@@ -209,7 +211,7 @@ pub(super) fn traces(
     Ok(response)
 }
 
-/// Hands each span to its session; the first refusal, after all of them.
+/// Hands each span to its session and returns the first refusal, but only after trying every span.
 fn keep(runtime: &EmbeddedRuntime, spans: Vec<ScopedSpan>) -> Result<(), ControlError> {
     let mut kept = Ok(());
     for span in spans.into_iter().filter(|span| span.exchange.is_extract()) {

@@ -1,4 +1,4 @@
-//! Which call of the HTTP API a request is.
+//! Finds the call of the HTTP API that a request makes.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::base::document::{Node, Problems};
 use crate::base::http::Request;
 use crate::control::{Action, Call, Closing, ControlError};
 
-/// What a request asks for.
+/// The operation that a request asks for.
 #[derive(Debug, PartialEq)]
 pub(super) enum Operation {
     /// A call of the control API.
@@ -22,12 +22,12 @@ pub(super) enum Operation {
     OpenApi,
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// By the contract's table.
+    /// An error from the contract's table.
     Control(ControlError),
-    /// Its route takes these methods, and another was used.
+    /// The route does not allow the method that was used.
     Method { used: String, allowed: &'static str },
 }
 
@@ -37,8 +37,8 @@ impl From<ControlError> for Refused {
     }
 }
 
-/// The operation, or the error for a route that is not there, a method it does not take, or a body that
-/// is not JSON.
+/// Returns the operation, or an error if there is no such route, it does not allow the method, or the body is
+/// not JSON.
 pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
     let method = request.method.as_str();
     let path = request.path.as_str();
@@ -71,7 +71,7 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
     }
 }
 
-/// The action on a session; `None` for a route that is not there.
+/// Returns the action on a session; `None` if there is no such route.
 fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Action>, Refused> {
     let take: fn(Value) -> Action = match rest {
         ["load-case"] => Action::LoadCase,
@@ -91,7 +91,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
     Ok(Some(take(json(&request.body)?)))
 }
 
-/// What a close asks for. An unknown word is refused: a misspelt `out` would lose the capture.
+/// Reads what a close asks for. Unknown parameters are refused: a misspelt `out` would lose the capture.
 fn closing(request: &Request) -> Result<Closing, ControlError> {
     if !is_blank(&request.body) {
         let mut problems = Problems::default();
@@ -110,7 +110,7 @@ fn closing(request: &Request) -> Result<Closing, ControlError> {
             ("include", "case") => closing.include_case = true,
             _ => {
                 return Err(ControlError::invalid(format!(
-                    "the query `{pair}` is not understood; known: out=<path>, include=case"
+                    "the query `{pair}` is not supported; use out=<path> or include=case"
                 )));
             }
         }
@@ -132,7 +132,7 @@ fn not_found(path: &str) -> ControlError {
     ControlError::new(
         404,
         "not_found",
-        format!("there is no route {path}; GET /openapi.json lists them"),
+        format!("there is no route {path}; GET /openapi.json lists all routes"),
     )
 }
 

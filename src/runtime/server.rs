@@ -13,7 +13,7 @@ use crate::control::Token;
 use crate::error::SoftprobeError;
 use crate::net::{HyperRequest, Server, to_hyper};
 
-/// How often sessions are looked at for being idle, at the most.
+/// The longest time between two checks for idle sessions.
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// A server for the HTTP control API of a runtime; dropping it stops it.
@@ -52,12 +52,12 @@ impl ControlServer {
         }
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The base URL for clients: `http://127.0.0.1:8080`.
+    /// Returns the base URL for clients: `http://127.0.0.1:8080`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
@@ -139,7 +139,7 @@ async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, folder: Option<Pa
         ticks.tick().await;
         let ended = runtime.end_idle(limit);
         for EndedSession { session, .. } in &ended {
-            log::info!("session {session}: closed, since nobody used it for {limit:?}");
+            log::info!("session {session}: closed after {limit:?} without use");
         }
         keep_captures(folder.as_deref(), &ended);
     }

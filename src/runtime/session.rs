@@ -13,38 +13,38 @@ use crate::control::{
 };
 use crate::rule::{Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve};
 
-/// Calls and misses that a session lists; the counters go on.
+/// The most calls, and the most misses, that a session lists; the counters go on.
 const MOST_LISTED: usize = 1_000;
 
 /// An open session.
 pub(super) struct OpenSession {
     id: String,
-    /// When it was last asked or told anything.
+    /// When it was last used.
     pub(super) used: Instant,
     mode: Mode,
     revision: u64,
     policy: Policy,
-    /// The policy as it was posted, where it came over a wire.
+    /// The policy as it was posted, if it arrived over a wire.
     policy_document: Option<Value>,
     case: Option<LoadedCase>,
     rules: Vec<RuleState>,
-    /// The rules as they were posted, where they came over a wire.
+    /// The rules as they were posted, if they arrived over a wire.
     rules_document: Option<Value>,
     auth_fixtures: Value,
-    /// What has happened; how often each rule was used stands in `rules`.
+    /// What has happened so far; how often each rule was used is kept in `rules`.
     stats: SessionStats,
-    /// Set when it closes: somebody who was on the way here finds nothing any more.
+    /// Set when it closes, so that a caller that looked it up just before finds it closed.
     closed: bool,
     capture: Capture,
     case_id: Option<String>,
 }
 
-/// A request that wants an answer, as a proxy puts it.
+/// A request for which a proxy asks for an answer.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) request: &'a Request,
     pub(super) direction: Direction,
-    /// The service that asks; that of the session's case where it is not given.
+    /// The service that makes the call; if not given, that of the session's case.
     pub(super) service: Option<&'a str>,
     /// The attributes of the inject span.
     pub(super) attributes: &'a [(String, Value)],
@@ -76,7 +76,7 @@ impl OpenSession {
         }
     }
 
-    /// Makes a change; the new revision.
+    /// Makes a change and returns the new revision.
     pub(super) fn apply(&mut self, change: Change) -> u64 {
         match change {
             Change::Case(case) => self.case = Some(case),
@@ -94,18 +94,18 @@ impl OpenSession {
         self.revision
     }
 
-    /// Whether it is open, and marks it as used just now.
+    /// Marks the session as used just now and returns whether it is open.
     pub(super) fn is_open(&mut self) -> bool {
         self.used = Instant::now();
         !self.closed
     }
 
-    /// Whether it has been closed.
+    /// Returns whether it has been closed.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Closes it; nothing that comes later has an effect.
+    /// Closes it; later calls on it have no effect.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -152,7 +152,7 @@ impl OpenSession {
         }
     }
 
-    /// Takes a recorded exchange: kept by a capture session, counted by any other.
+    /// Counts a recorded exchange; a capture session also keeps it.
     pub(super) fn extract(&mut self, span: Captured) -> Result<(), ControlError> {
         if self.mode == Mode::Capture {
             self.capture.add(&self.id, span)?;
@@ -161,7 +161,7 @@ impl OpenSession {
         Ok(())
     }
 
-    /// Lists a call that fits no session, and says whether this session would let it pass.
+    /// Lists a call that belongs to no session, and returns whether this session would let it pass.
     pub(super) fn note_uncorrelated(
         &mut self,
         request: &Request,
@@ -180,11 +180,11 @@ impl OpenSession {
         !distrusts
     }
 
-    /// The case that a capture session has recorded so far.
+    /// Returns the case that a capture session has recorded so far.
     pub(super) fn captured(&self) -> Result<Value, ControlError> {
         if self.mode != Mode::Capture {
             return Err(ControlError::invalid(format!(
-                "only a capture session has a case, and `{}` was started to {}",
+                "only a capture session records a case, and `{}` was started in {} mode",
                 self.id, self.mode
             )));
         }
@@ -192,7 +192,7 @@ impl OpenSession {
         Ok(self.capture.case(case_id, SystemTime::now()))
     }
 
-    /// The same; `None` where it has recorded nothing.
+    /// Returns the recorded case as [`captured`](Self::captured) does; `None` if nothing has been recorded.
     pub(super) fn recorded(&self) -> Option<Value> {
         self.captured().ok().filter(|_| !self.capture.is_empty())
     }
@@ -214,7 +214,7 @@ impl OpenSession {
 
     pub(super) fn stats_value(&self) -> Value {
         let mut stats = self.head();
-        // Numbers, texts and lists of them: none of it can fail.
+        // Only numbers, texts and lists of them: this can't fail.
         stats["stats"] = serde_json::to_value(self.stats()).unwrap_or_default();
         stats
     }
@@ -240,7 +240,7 @@ impl OpenSession {
     }
 }
 
-/// What auth fixtures there are, and not what they say: they are secrets.
+/// Returns which auth fixtures there are, without their values, which are secret.
 fn fixture_names(fixtures: &Value) -> Value {
     let count = |name: &str| fixtures[name].as_array().map_or(0, Vec::len);
     let metadata = fixtures["metadata"].as_object();
@@ -252,7 +252,7 @@ fn fixture_names(fixtures: &Value) -> Value {
     })
 }
 
-/// Counts and lists a call.
+/// Lists a call, and counts it if it was answered with a mock or an error.
 fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Option<String>) {
     if matches!(answer, Answer::Mock { .. } | Answer::Error(_)) {
         stats.injected_spans += 1;
@@ -266,7 +266,7 @@ fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Opti
     });
 }
 
-/// Counts and lists a miss, equal ones together.
+/// Counts and lists a miss; equal misses share one entry.
 fn note_miss(stats: &mut SessionStats, request: &Request, nearest: Option<&Nearest>) {
     stats.strict_misses += 1;
     let path = request.target();
@@ -298,7 +298,7 @@ fn nearest_rule(nearest: &Nearest) -> NearestRule {
     }
 }
 
-/// TLS inside a `CONNECT` can't be answered from a capture, so that a mock of its host is a miss.
+/// Turns a decision to answer a `CONNECT` into a miss: the TLS inside can't be answered from a capture.
 fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -> Decision {
     let nearest = decision.rule.map(|(layer, n)| {
         let rules = match layer {
@@ -310,7 +310,7 @@ fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -
             difference: Difference::new(
                 "scheme",
                 "http",
-                "https, which this proxy can't look into; call the host by http",
+                "https, which this proxy can't read; call the host over http",
             ),
         }
     });

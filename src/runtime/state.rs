@@ -1,4 +1,4 @@
-//! The sessions of a runtime, and what is asked and told of them.
+//! The sessions of a runtime, and the calls on them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -51,20 +51,20 @@ impl Default for EmbeddedRuntime {
 pub(crate) struct EndedSession {
     /// Its id.
     pub(crate) session: String,
-    /// What it had captured, where it had captured anything.
+    /// What it had captured, if anything.
     pub(crate) capture: Option<Value>,
 }
 
-/// Where sessions are found. Its lock is held to look one up and no longer: a session has a lock of its own, under
-/// which rules are evaluated.
-/// An open session in the list of all.
+/// An open session with its number.
 #[derive(Clone)]
 struct Numbered {
-    /// How many were started before it.
+    /// Its position in the order in which sessions were started, from 1.
     number: u64,
     session: Arc<Mutex<OpenSession>>,
 }
 
+/// All open sessions and issued traces. The lock on it is held only to look a session up: each session has
+/// its own lock, under which rules are evaluated.
 #[derive(Default)]
 struct Sessions {
     open: HashMap<String, Numbered>,
@@ -73,12 +73,12 @@ struct Sessions {
 }
 
 impl EmbeddedRuntime {
-    /// A runtime without sessions, for 10,000 at the most at one time.
+    /// Creates a runtime without sessions, which holds at most 10,000 at a time.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A runtime that holds this many sessions at the most at one time.
+    /// Creates a runtime that holds at most this many sessions at a time.
     pub fn with_most_sessions(most_sessions: usize) -> Self {
         Self {
             sessions: Arc::default(),
@@ -87,10 +87,10 @@ impl EmbeddedRuntime {
         }
     }
 
-    /// Ties a trace id to a session, so that calls of that trace are the session's.
+    /// Ties a trace id to a session, so that calls in that trace belong to the session.
     ///
-    /// It stays so when the session is closed, for a late call must not fall to another one; beyond
-    /// 100,000 traces those of closed sessions are forgotten.
+    /// The tie remains when the session is closed, since a late call must not fall to another session. Once
+    /// 100,000 traces are known, those of closed sessions are forgotten.
     pub fn issue_trace(&self, trace_id: &str, session: &str) {
         let Sessions { open, traces, .. } = &mut *self.lock();
         if traces.len() >= MOST_TRACES {
@@ -99,7 +99,7 @@ impl EmbeddedRuntime {
         traces.insert(trace_id.to_owned(), session.to_owned());
     }
 
-    /// The ids of the open sessions, in the order they were started.
+    /// Returns the ids of the open sessions, in the order they were started.
     pub fn open_sessions(&self) -> Vec<String> {
         let all = self.all().into_iter();
         let mut open: Vec<(u64, String)> = all.map(|(id, listed)| (listed.number, id)).collect();
@@ -107,14 +107,14 @@ impl EmbeddedRuntime {
         open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Closes the sessions that nobody used for that long, and returns what each had captured.
+    /// Closes the sessions that have not been used for this long and returns what each had captured.
     pub(super) fn end_idle(&self, limit: Duration) -> Vec<EndedSession> {
         let ended = self.end(|session| session.used.elapsed() >= limit);
         self.metrics.idle.inc_by(ended.len() as u64);
         ended
     }
 
-    /// Closes every session that is open; what each had captured.
+    /// Closes every open session and returns what each had captured.
     pub(crate) fn end_all(&self) -> Vec<EndedSession> {
         self.end(|_| true)
     }
@@ -123,7 +123,7 @@ impl EmbeddedRuntime {
         let mut ended = Vec::new();
         for (id, listed) in self.all() {
             let mut session = lock(&listed.session);
-            // Whoever closed it meanwhile has what it captured.
+            // If a client has closed it in the meantime, saving its capture was up to that client.
             if session.is_closed() || !ends(&session) {
                 continue;
             }
@@ -144,7 +144,7 @@ impl EmbeddedRuntime {
         lock(&self.sessions)
     }
 
-    /// The open sessions with their ids.
+    /// Returns the open sessions with their ids.
     fn all(&self) -> Vec<(String, Numbered)> {
         let sessions = self.lock();
         let open = sessions.open.iter();
@@ -163,7 +163,7 @@ impl EmbeddedRuntime {
         self.metrics.open.set(open);
     }
 
-    /// Works on an open session, alone.
+    /// Runs `work` on an open session, under its lock.
     fn with<T>(
         &self,
         id: &str,
@@ -183,7 +183,7 @@ impl EmbeddedRuntime {
         work(&mut session)
     }
 
-    /// Opens a session; its id.
+    /// Opens a session and returns its id.
     fn open(&self, start: Start) -> Result<String, ControlError> {
         let id = new_session_id()?;
         let mut sessions = self.lock();
@@ -191,7 +191,10 @@ impl EmbeddedRuntime {
             return Err(ControlError::new(
                 503,
                 "too_many_sessions",
-                format!("{} sessions are open; close some", self.most_sessions),
+                format!(
+                    "{} sessions are already open; close some",
+                    self.most_sessions
+                ),
             ));
         }
         sessions.started += 1;
@@ -205,7 +208,8 @@ impl EmbeddedRuntime {
         Ok(id)
     }
 
-    /// Closes a session; what `last` makes of it before it is gone.
+    /// Closes a session after running `last` on it, and returns the result; if `last` fails, the session stays
+    /// open.
     fn shut<T>(
         &self,
         id: &str,
@@ -220,11 +224,11 @@ impl EmbeddedRuntime {
         Ok(kept)
     }
 
-    /// Carries a call out that came over a wire; the JSON of its answer.
+    /// Carries out a call that arrived over a wire and returns the JSON of its answer.
     ///
     /// # Errors
     ///
-    /// As the contract's table of errors has them.
+    /// Those in the contract's table of errors.
     pub(crate) fn handle(&self, call: &Call) -> Result<Value, ControlError> {
         match call {
             Call::Health => Ok(json!({
@@ -270,7 +274,7 @@ impl EmbeddedRuntime {
                     if closing.out.is_some() {
                         return Err(ControlError::invalid(
                             "out: only a server that was started with a folder for captures writes \
-                             files; ask for the case with include=case, or GET its /case",
+                             files; get the case with include=case, or from GET /case",
                         ));
                     }
                     closing.include_case.then(|| session.captured()).transpose()
@@ -284,22 +288,22 @@ impl EmbeddedRuntime {
         }
     }
 
-    /// What a call of a session gets.
+    /// Decides what a session's call gets.
     pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
-        // Decision and counting are one step under the session's lock: that makes `consume: once` atomic.
+        // Deciding and counting are one step under the session's lock: that makes `consume: once` atomic.
         let ruling = self.with(id, |session| Ok(session.decide(asked)))?;
         let answer = ruling.answer.word();
         self.metrics.calls.with_label_values(&[answer]).inc();
         Ok(ruling)
     }
 
-    /// Takes a recorded exchange.
+    /// Hands a recorded exchange to its session.
     pub(super) fn extract(&self, id: &str, span: Captured) -> Result<(), ControlError> {
         self.metrics.extracted.inc();
         self.with(id, |session| session.extract(span))
     }
 
-    /// Lists a call that fits no session in all that are open, and says whether it may pass.
+    /// Lists a call that belongs to no session in every open one, and returns whether it may pass.
     pub(super) fn uncorrelated(&self, request: &Request, reason: &str) -> bool {
         self.metrics
             .calls
@@ -315,11 +319,11 @@ impl EmbeddedRuntime {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change under these locks is complete before anything in it can panic.
+    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A refusal as a caller in this process is told of it.
+/// Converts a refusal to the error that a caller in this process gets.
 fn refused(path: &str) -> impl Fn(ControlError) -> SoftprobeError {
     move |error| error.at(format!("embedded:{path}")).into()
 }
@@ -423,7 +427,7 @@ impl Oracle for EmbeddedRuntime {
             service: None,
             attributes: &[],
         };
-        // The only refusal is that the session is not open.
+        // The only possible refusal is that the session is not open.
         Ok(self.ask(id, &asked).ok())
     }
 
@@ -446,7 +450,7 @@ fn new_session_id() -> Result<String, ControlError> {
         ControlError::new(
             500,
             "internal_error",
-            format!("no random numbers to be had: {error}"),
+            format!("no random numbers are available: {error}"),
         )
     })?;
     Ok(format!("sess_{}", encode_base64url(&bytes)))

@@ -1,13 +1,13 @@
-//! A walk over a text that is known to be JSON, which copies it but for what is replaced.
+//! A cursor that walks over a text known to be JSON and copies it, except for what is replaced.
 
 use std::ops::Range;
 
-/// Where the walk is, and what has been copied.
+/// A position in a JSON text, and the output so far.
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
     out: String,
-    /// As far as the text is in `out`.
+    /// How much of the text has been copied to `out`, or replaced.
     copied: usize,
 }
 
@@ -21,13 +21,13 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// The text with what was replaced.
+    /// Returns the text with the replacements.
     pub(super) fn finish(mut self) -> String {
         self.out.push_str(&self.text[self.copied..]);
         self.out
     }
 
-    /// The first byte of what comes next, behind any space.
+    /// Returns the first byte of what comes next, after any whitespace.
     pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
@@ -36,12 +36,13 @@ impl<'t> Cursor<'t> {
         bytes.get(self.at).copied()
     }
 
-    /// Steps into the list or the object that starts here.
+    /// Steps into the list or object that starts here.
     pub(super) fn enter(&mut self) {
         self.at += 1;
     }
 
-    /// Steps to the next item of a list or an object; whether there is one before its end.
+    /// Steps to the next item of a list or object and returns whether there is one; if not, steps
+    /// past the end.
     pub(super) fn next_item(&mut self) -> bool {
         if self.peek() == Some(b',') {
             self.at += 1;
@@ -56,7 +57,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// The name of the member that starts here; the walk is at its value then.
+    /// Returns the name of the member that starts here, and steps to its value.
     pub(super) fn name(&mut self) -> String {
         let token = self.scalar();
         if self.peek() == Some(b':') {
@@ -65,7 +66,7 @@ impl<'t> Cursor<'t> {
         serde_json::from_str(&self.text[token]).unwrap_or_default()
     }
 
-    /// Where the string or the literal stands that starts here; it is stepped over.
+    /// Steps over the string or literal that starts here and returns its range.
     pub(super) fn scalar(&mut self) -> Range<usize> {
         let is_string = self.peek() == Some(b'"');
         let start = self.at;
@@ -89,7 +90,7 @@ impl<'t> Cursor<'t> {
         start..self.at
     }
 
-    /// Where the value stands that starts here, whatever it is; it is stepped over.
+    /// Steps over the value that starts here, of any kind, and returns its range.
     pub(super) fn value(&mut self) -> Range<usize> {
         let is_object = match self.peek() {
             Some(b'{') => true,
@@ -107,12 +108,12 @@ impl<'t> Cursor<'t> {
         start..self.at
     }
 
-    /// The text of a range.
+    /// Returns the text of a range.
     pub(super) fn text(&self, range: Range<usize>) -> &'t str {
         &self.text[range]
     }
 
-    /// Puts something in the place of a range that the walk has passed.
+    /// Replaces a range that the cursor has passed.
     pub(super) fn replace(&mut self, range: Range<usize>, new: &str) {
         self.out.push_str(&self.text[self.copied..range.start]);
         self.out.push_str(new);

@@ -1,4 +1,4 @@
-//! JSON bodies, rewritten in place: what is no secret keeps its bytes, digits and order.
+//! Scrubs JSON bodies in place: whatever is not a secret keeps its bytes, digits and order.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,11 @@ use crate::base::encoding::split_mark;
 use crate::base::json::Query;
 use crate::otlp::json::field;
 
-/// What a value is that the user's rules select.
-const BY_RULE: &str = "JSONPath of the rules";
+/// The kind reported for a value that the user's rules select.
+const BY_RULE: &str = "JSONPath in the rules";
 
-/// Replaces the secrets of a JSON text; `None` for a text that is not a JSON object or list.
+/// Replaces the secrets in a JSON text and returns their kinds; `None` if the text is not a JSON
+/// object or list.
 pub(super) fn scrub(
     text: &mut String,
     paths: &[Query],
@@ -44,8 +45,8 @@ pub(super) fn scrub(
     Some(kinds)
 }
 
-/// Replaces the secrets of a text some of whose lines are JSON, perhaps server-sent events; what stands
-/// between those is looked at as one text, since a secret may take several lines.
+/// Replaces the secrets in a text that has lines of JSON, such as server-sent events. The lines
+/// between those are treated as one text, since a secret may span several lines.
 pub(super) fn scrub_lines(
     text: &mut String,
     paths: &[Query],
@@ -71,19 +72,19 @@ pub(super) fn scrub_lines(
     kinds
 }
 
-/// What is looked for on a walk over a text.
+/// A walk over a JSON text that replaces its secrets.
 struct Walk<'t> {
     cursor: Cursor<'t>,
-    /// The same text, read.
+    /// The same text, parsed.
     tree: &'t Value,
-    /// JSON pointers that the rules select.
+    /// JSON pointers to the values that the rules select.
     selected: HashSet<String>,
     kinds: Vec<&'static str>,
     secrets: &'t mut Secrets,
 }
 
 impl Walk<'_> {
-    /// A value at a JSON pointer; `secret` is what makes everything below it one.
+    /// Scrubs the value at a JSON pointer; `secret` is the kind if everything in the value is secret.
     fn value(&mut self, pointer: &str, name: Option<&str>, secret: Option<&'static str>) {
         let secret = match self.selected.contains(pointer) {
             true => Some(BY_RULE),
@@ -137,17 +138,17 @@ impl Walk<'_> {
         self.kinds.extend(kinds);
     }
 
-    /// A number, `true`, `false` or `null`.
+    /// Scrubs a number, `true`, `false` or `null`.
     fn literal(&mut self, secret: Option<&'static str>) {
         let token = self.cursor.scalar();
         let literal = self.cursor.text(token.clone());
         let new = match secret {
-            // A flag that the user's rules select becomes nothing: it has no other shape.
+            // A boolean that the user's rules select becomes `null`: there is no placeholder for one.
             Some(kind) if kind == BY_RULE && ["true", "false"].contains(&literal) => {
                 Some(("null".to_owned(), kind))
             }
             Some(kind) => self.secrets.number(literal).map(|new| (new, kind)),
-            // Digits behind a point are no card's.
+            // A decimal number is not a card number.
             None if literal.contains('.') => None,
             None => {
                 let mut new = literal.to_owned();

@@ -1,9 +1,9 @@
-//! Removes secrets from case documents: the same value always becomes the same placeholder, so that
+//! Removes secrets from case documents. The same value always becomes the same placeholder, so that
 //! what matched in a capture still matches.
 //!
-//! A document is looked at twice. The first time, values are found by where they stand: a header, a
-//! member called `access_token`, a JSONPath of the user's. The second time all of it is rewritten, and a
-//! value that was found in one place goes wherever else it stands.
+//! A document is processed twice. The first pass finds values by their position: a header, a member
+//! called `access_token`, a JSONPath given by the user. The second pass rewrites the whole document,
+//! and a value that was found in one position is replaced wherever else it occurs.
 
 mod cursor;
 mod json_text;
@@ -24,12 +24,12 @@ use crate::otlp::json::{Any, field};
 pub(crate) use rewrite::{repeated_member, rewrite};
 use secrets::Secrets;
 
-/// What the user adds to what is removed: `{"headers": […], "jsonPaths": […]}`.
+/// The user's additions to what is removed: `{"headers": […], "jsonPaths": […]}`.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     /// Header names, in lower case.
     headers: Vec<String>,
-    /// Of request and response bodies.
+    /// JSONPaths into request and response bodies.
     paths: Vec<Query>,
 }
 
@@ -38,7 +38,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Every fault, each with its place.
+    /// Returns every fault with its place.
     pub(crate) fn read(document: &Value) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let rules = Self::read_object(document, &mut problems);
@@ -69,12 +69,12 @@ impl Rules {
     }
 }
 
-/// A secret that stands in a document; what it is, never which.
+/// A secret found in a document: its place and kind, but never its value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SecretFound {
-    /// Where: `span 00f067aa0ba902b7, http.request.body`.
+    /// Where it is, such as `span 00f067aa0ba902b7, http.request.body`.
     pub place: String,
-    /// What: `e-mail address`.
+    /// What kind of secret it is, such as `e-mail address`.
     pub kind: &'static str,
 }
 
@@ -83,13 +83,13 @@ pub(crate) struct SecretFound {
 pub(crate) struct SecretsFound {
     /// The secrets, in the order of the document.
     pub list: Vec<SecretFound>,
-    /// Bodies that are no text.
+    /// The places of bodies that are not text.
     pub opaque: Vec<String>,
-    /// Bodies whose encoding is not known: a secret may stand in them.
+    /// The places of bodies that could not be decoded, and so may contain secrets.
     pub unread: Vec<String>,
 }
 
-/// Removes secrets. It remembers those that it has collected, over several documents.
+/// Removes secrets from documents, and remembers those collected from each of them.
 #[derive(Debug)]
 pub(crate) struct Scrubber {
     rules: Rules,
@@ -97,7 +97,8 @@ pub(crate) struct Scrubber {
 }
 
 impl Scrubber {
-    /// A scrubber whose placeholders depend on this key; with an empty one, on the values alone.
+    /// Returns a scrubber whose placeholders depend on the values and on this key; if the key is empty,
+    /// on the values alone.
     pub(crate) fn new(rules: Rules, key: &[u8]) -> Self {
         Self {
             rules,
@@ -105,14 +106,14 @@ impl Scrubber {
         }
     }
 
-    /// Remembers the secrets of a document by where they stand.
+    /// Remembers the secrets that are recognised by their position in a document.
     pub(crate) fn collect(&mut self, document: &Value) {
         let mut copy = document.clone();
         self.scrub(&mut copy);
         self.secrets.remember();
     }
 
-    /// Replaces every secret of a document.
+    /// Replaces every secret in a document and returns what was found.
     pub(crate) fn scrub(&mut self, document: &mut Value) -> SecretsFound {
         let mut pass = Pass {
             rules: &self.rules,
@@ -124,7 +125,7 @@ impl Scrubber {
             for (name, value) in members {
                 pass.place.clone_from(name);
                 match name.as_str() {
-                    // These say what the document is.
+                    // These describe the document itself.
                     "version" | "mode" | "createdAt" | "created_at" => {}
                     "traces" => pass.traces(value),
                     _ => pass.tree(None, value),
@@ -144,7 +145,7 @@ struct Pass<'s> {
 }
 
 impl Pass<'_> {
-    /// Takes note of each kind that was found at the place where the walk is.
+    /// Records each kind that was found at the current place.
     fn note(&mut self, kinds: &[&'static str]) {
         for kind in kinds {
             let finding = SecretFound {
@@ -157,7 +158,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Spans, and whatever stands around them.
+    /// Scrubs spans and whatever surrounds them.
     fn traces(&mut self, value: &mut Value) {
         match value {
             Value::Array(elements) => elements.iter_mut().for_each(|e| self.traces(e)),
@@ -212,7 +213,7 @@ impl Pass<'_> {
         self.place = owner;
     }
 
-    /// The texts of an attribute that is no body.
+    /// Scrubs the texts of an attribute that is not a body.
     fn attribute_value(&mut self, key: &str, value: &mut Value) {
         let header = ["http.request.header.", "http.response.header."]
             .iter()
@@ -224,7 +225,7 @@ impl Pass<'_> {
                     .for_each(|element| self.attribute_value(key, element));
             }
             Value::Object(members) => {
-                // A member of a list of keys and values has its own.
+                // A member of a list of keys and values has its own key.
                 let own = members
                     .get("key")
                     .and_then(Value::as_str)
@@ -257,7 +258,7 @@ impl Pass<'_> {
     fn attribute_text(&mut self, key: &str, header: Option<&str>, text: &mut String) {
         match header {
             Some(header) => self.header(header, text),
-            // What Softprobe writes itself names sessions and mocks.
+            // Softprobe's own attributes name sessions and mocks, and hold no secrets.
             None if !key.starts_with("sp.") && secrets::is_secret_name(key) => {
                 let kinds = self.secrets.whole(text, "token");
                 self.note(&kinds);
@@ -269,7 +270,7 @@ impl Pass<'_> {
     fn header(&mut self, name: &str, value: &mut String) {
         let ours = self.rules.headers.contains(&name.to_ascii_lowercase());
         let kinds = if ours {
-            self.secrets.whole(value, "header of the rules")
+            self.secrets.whole(value, "header in the rules")
         } else {
             text::header(name, value, self.secrets)
         };
@@ -281,7 +282,7 @@ impl Pass<'_> {
         self.note(&kinds);
     }
 
-    /// The text of a body: JSON, a form, or anything else.
+    /// Scrubs the text of a body: JSON, a form, or anything else.
     fn body_text(&mut self, text: &mut String) {
         let paths = &self.rules.paths;
         let kinds = json_text::scrub(text, paths, self.secrets)
@@ -289,7 +290,8 @@ impl Pass<'_> {
         self.note(&kinds);
     }
 
-    /// A body attribute: text, or bytes that may be encoded. Whether bytes became text.
+    /// Scrubs a body attribute: text, or bytes that may be encoded. Returns whether bytes were
+    /// replaced by text.
     fn body(&mut self, value: &mut Value, encoding: &BodyEncoding) -> bool {
         let text_name = ["stringValue", "string_value"];
         let named = text_name.iter().find(|name| value.get(**name).is_some());
@@ -318,13 +320,14 @@ impl Pass<'_> {
         if text == before {
             return false;
         }
-        // Written back without its compression: a text body says by itself that it has none.
+        // Written back uncompressed: a body that is stored as text is never compressed.
         *value = serde_json::json!({"stringValue": text});
         true
     }
 
-    /// Anything that is no span: rules, fixtures, fields of others. `name` is that of the member it is, or
-    /// the word that stands for one: the `name` beside a `value`, the last step of a JSONPath.
+    /// Scrubs anything that is not a span: rules, fixtures, fields of other tools. `name` is the name
+    /// of the member that has this value, or what serves as one: the `name` next to a `value`, or the
+    /// last step of a JSONPath.
     fn tree(&mut self, name: Option<&str>, value: &mut Value) {
         let secret = name.is_some_and(secrets::is_secret_name);
         match value {
@@ -382,7 +385,7 @@ impl Pass<'_> {
                         (path, _) if path.starts_with('$') => last_step(path),
                         (own, _) => own,
                     };
-                    // What a secret's name stands for is one, whatever it is made of.
+                    // Everything in a member with a secret's name is secret, whatever its structure.
                     let word = if secret { name.unwrap_or(word) } else { word };
                     self.tree(Some(word), member);
                 }
@@ -393,21 +396,21 @@ impl Pass<'_> {
     }
 }
 
-/// The last name in a JSONPath.
+/// Returns the last name in a JSONPath.
 fn last_step(path: &str) -> &str {
     let names = path.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
     names.rev().find(|name| !name.is_empty()).unwrap_or(path)
 }
 
-/// What a body attribute's bytes are.
+/// How a body attribute is encoded.
 struct BodyEncoding {
-    /// Whether its text is base64, as `<key>.encoding` says.
+    /// Whether its text is base64, according to `<key>.encoding`.
     is_base64: bool,
-    /// The headers beside it, for `content-encoding`.
+    /// The `content-encoding` header of the same message, if any.
     headers: Headers,
 }
 
-/// The body attributes among these, each with how it is encoded.
+/// Returns how the request and response bodies are encoded, by attribute key.
 fn body_encodings(attributes: &[Value]) -> BTreeMap<String, BodyEncoding> {
     let text_of = |wanted: &str| {
         let found = attributes.iter().find(|a| a["key"] == wanted)?;

@@ -1,5 +1,5 @@
-//! A JSON text with some of its values changed, and every other byte as it was: numbers keep their
-//! digits, objects their order, and a diff shows what was scrubbed alone.
+//! Changes some of the values in a JSON text and leaves every other byte as it was: numbers keep
+//! their digits, objects keep their order, and a diff shows only what was scrubbed.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cursor::Cursor;
 use crate::base::encoding::split_mark;
 
-/// The text of `old`, changed to be that of `new`. The text has to be JSON.
+/// Changes the text of `old` to represent `new`, and returns it. The text must be JSON.
 pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
     let (mark, json) = split_mark(text);
     let mut cursor = Cursor::new(json);
@@ -16,8 +16,8 @@ pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
     format!("{mark}{}", cursor.finish())
 }
 
-/// The JSON pointer of a member that its object holds twice: a reader keeps but one of them, and what the
-/// other holds would stay. The text has to be JSON.
+/// Returns the JSON pointer of a member that occurs twice in its object, if any: a parser keeps only
+/// one of the two, and secrets in the other would not be found. The text must be JSON.
 pub(crate) fn repeated_member(text: &str) -> Option<String> {
     let (_, json) = split_mark(text);
     repeated(&mut Cursor::new(json), "")

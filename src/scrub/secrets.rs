@@ -1,4 +1,4 @@
-//! What counts as a secret by itself, and the placeholder of each.
+//! Recognises secrets by their shape or name, and makes the placeholders that replace them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,17 +9,17 @@ use sha2::Sha256;
 
 use crate::base::encoding::hex;
 
-/// What every placeholder of a token starts with.
+/// The prefix of every placeholder for a token.
 const MARK: &str = "scrubbed-";
-/// The domain of every placeholder of an e-mail address.
+/// The domain of every placeholder for an e-mail address.
 const DOMAIN: &str = "@scrubbed.invalid";
 
-/// What every placeholder of digits starts with.
+/// The prefix of every placeholder for digits.
 const NINES: &str = "999999";
 
-/// A pattern of this source is known to compile.
+/// Compiles one of the patterns for scrubbing, all of which are valid.
 pub(super) fn known(pattern: &str) -> Regex {
-    // Never nothing: a pattern that does not compile would leave its kind of secret in place.
+    // No fallback: without its pattern, a kind of secret would be left in place.
     Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
@@ -29,8 +29,9 @@ static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Digits in groups: what may be a card number has the right first digits, length and check digit.
-/// Letters may stand around them; with dots they are a decimal unless the groups are those of a card.
+/// Digits in groups that may be a card number; [`is_card`] checks the first digits, the length and
+/// the check digit. Letters may surround them. Digits with dots are a decimal number, unless they are
+/// grouped like a card number.
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
         r"(?:\b|[A-Za-z_])(?:",
@@ -40,7 +41,7 @@ static DIGITS: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Tokens that are known by their shape alone.
+/// Tokens that are recognised by their shape alone.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
         r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*",
@@ -52,13 +53,13 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// The secrets that were met, each with its placeholder.
+/// The secrets found so far, each with its placeholder.
 #[derive(Debug)]
 pub(super) struct Secrets {
     key: Vec<u8>,
-    /// Those that were met by where they stand.
+    /// Those that were recognised by their position.
     met: BTreeMap<String, String>,
-    /// Those of them that are replaced wherever they stand, the longest first.
+    /// Those of them that are replaced wherever they occur, the longest first.
     everywhere: Vec<(String, String)>,
 }
 
@@ -71,8 +72,8 @@ impl Secrets {
         }
     }
 
-    /// Replaces what was met so far wherever it stands from now on. Short or simple values are left to
-    /// where they were met: as text they stand everywhere.
+    /// From now on, replaces the secrets found so far wherever they occur. Short or simple values are
+    /// replaced only in their position, since the same text may well occur elsewhere.
     pub(super) fn remember(&mut self) {
         let is_random = |value: &str| {
             value.len() >= 10
@@ -86,10 +87,9 @@ impl Secrets {
     }
 
     fn digest(&self, value: &str) -> [u8; 32] {
-        // A key of any length is taken.
         let mut mac = match Hmac::<Sha256>::new_from_slice(&self.key) {
             Ok(mac) => mac,
-            Err(_) => unreachable!("HMAC takes keys of any length"),
+            Err(_) => unreachable!("HMAC accepts keys of any length"),
         };
         mac.update(value.as_bytes());
         mac.finalize().into_bytes().into()
@@ -99,7 +99,8 @@ impl Secrets {
         hex(&self.digest(value)[..6])
     }
 
-    /// The placeholder of a value that stands for itself: of its shape where it has one.
+    /// Returns the placeholder for a whole value, in the shape of an e-mail address or a card number
+    /// if the value is one.
     fn placeholder(&self, value: &str) -> String {
         let address = EMAIL.find(value);
         if address.is_some_and(|found| found.len() == value.len()) {
@@ -121,7 +122,8 @@ impl Secrets {
         format!("user-{}{at}", self.short_digest(&plain))
     }
 
-    /// Digits in the place of digits: six nines, which no issuer has, then those of the hash.
+    /// Returns the same number of placeholder digits: six nines, which no issuer uses, then digits of
+    /// the hash.
     fn digits(&self, digits: &str) -> Vec<u8> {
         let digest = self.digest(digits);
         let hashed = digest.iter().map(|byte| byte % 10).cycle();
@@ -129,7 +131,7 @@ impl Secrets {
         nines.chain(hashed).take(digits.len()).collect()
     }
 
-    /// A card number's placeholder: its check digit holds, its groups stay.
+    /// Returns a card number's placeholder, which has a valid check digit and the same groups.
     fn card(&self, value: &str) -> String {
         let digits: String = value.chars().filter(char::is_ascii_digit).collect();
         let mut new = self.digits(&digits);
@@ -144,7 +146,8 @@ impl Secrets {
         replaced.collect()
     }
 
-    /// Replaces a whole value that is a secret by where it stands; an empty one and a placeholder stay.
+    /// Replaces a whole value that is secret because of its position; leaves empty values and
+    /// placeholders as they are.
     pub(super) fn whole(&mut self, value: &mut String, kind: &'static str) -> Vec<&'static str> {
         if value.is_empty() || is_placeholder(value) {
             return Vec::new();
@@ -155,9 +158,9 @@ impl Secrets {
         vec![kind]
     }
 
-    /// Replaces the digits of a number that is a secret by where it stands, and leaves it a number; its
-    /// exponent stays. A short one becomes nines alone: there is no room for a hash beside what marks it.
-    /// `None` for what is no number, or is a placeholder.
+    /// Replaces the digits of a number that is secret because of its position. It remains a number
+    /// with the same exponent. A short one becomes all nines, since there is no room for a hash after
+    /// the prefix. Returns `None` if the literal is not a number, or is a placeholder already.
     pub(super) fn number(&self, literal: &str) -> Option<String> {
         let (mantissa, exponent) = match literal.find(['e', 'E']) {
             Some(at) => literal.split_at(at),
@@ -175,20 +178,20 @@ impl Secrets {
         Some(mantissa.collect::<String>() + exponent)
     }
 
-    /// Replaces the secrets inside a text that are known by their shape, or were met elsewhere.
+    /// Replaces the secrets in a text that are recognised by their shape, or were found elsewhere.
     pub(super) fn inside(&self, text: &mut String) -> Vec<&'static str> {
         let mut kinds = Vec::new();
         for (value, placeholder) in &self.everywhere {
             if text.contains(value.as_str()) {
                 *text = text.replace(value.as_str(), placeholder);
-                kinds.push("value that is a secret elsewhere");
+                kinds.push("value that is secret elsewhere");
             }
         }
         replace(text, &TOKEN, "token", &mut kinds, |found| {
             Some(format!("{MARK}{}", self.short_digest(found)))
         });
         replace(text, &EMAIL, "e-mail address", &mut kinds, |found| {
-            // What stands before the `@` may be the placeholder of a URL's password.
+            // The part before the `@` may be the placeholder of a URL's password.
             let is_ours = found.ends_with("scrubbed.invalid") || found.starts_with(MARK);
             (!is_ours).then(|| self.email(found))
         });
@@ -200,7 +203,7 @@ impl Secrets {
     }
 }
 
-/// Replaces what the pattern finds by what `make` makes of it, where it makes anything.
+/// Replaces each match of the pattern with what `make` returns for it, if anything.
 fn replace(
     text: &mut String,
     pattern: &Regex,
@@ -238,7 +241,7 @@ fn is_placeholder(value: &str) -> bool {
     marked || value.ends_with(DOMAIN) || card
 }
 
-/// Whether digits are what [`Secrets::digits`] makes.
+/// Returns whether digits are a placeholder made by [`Secrets::digits`].
 fn is_nines(digits: &str) -> bool {
     digits.starts_with(NINES) || NINES.starts_with(digits)
 }
@@ -248,7 +251,7 @@ fn digits_of(value: &str) -> Vec<u8> {
     digits.map(|byte| byte - b'0').collect()
 }
 
-/// The sum whose last digit is 0 for a number with a right check digit.
+/// Returns the Luhn sum modulo 10, which is 0 for a number with a valid check digit.
 fn luhn(digits: &[u8]) -> u8 {
     let sum: u32 = digits
         .iter()
@@ -262,7 +265,7 @@ fn luhn(digits: &[u8]) -> u8 {
     (sum % 10) as u8
 }
 
-/// Whether digits, perhaps in groups, are the number of a card of one of the known issuers.
+/// Returns whether digits, possibly in groups, are a card number of a known issuer.
 fn is_card(value: &str) -> bool {
     if !value
         .bytes()
@@ -298,14 +301,14 @@ fn is_card(value: &str) -> bool {
     fits && luhn(&digits) == 0
 }
 
-/// Whether a member, a form field or a query parameter of this name holds a secret.
+/// Returns whether a member, a form field or a query parameter with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name: String = name
         .chars()
         .filter(|c| !['_', '-', '.'].contains(c))
         .map(|c| c.to_ascii_lowercase())
         .collect();
-    // Not `tokens`: that counts them more often than it lists them.
+    // `tokens` is left out: it is more often a count than a list.
     const ENDINGS: [&str; 15] = [
         "token",
         "secret",

@@ -310,7 +310,7 @@ fn rules_reach_every_kind_of_value() {
     let (clean, findings) = scrubbed(&document, Rules::read(&rules).unwrap());
     let wanted = "{\"geo\":{\"lat\":99.9999,\"lon\":13.4},\"flag\":null,\"big\":9.9e300}";
     assert_eq!(value(&clean, 0), wanted);
-    assert_eq!(findings.list[0].kind, "JSONPath of the rules");
+    assert_eq!(findings.list[0].kind, "JSONPath in the rules");
 }
 
 /// Generates any JSON, often with the words and shapes of secrets in it.

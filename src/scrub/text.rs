@@ -1,4 +1,4 @@
-//! Headers, queries, forms and other texts.
+//! Scrubs headers, queries, forms and other texts.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::secrets::{Secrets, is_secret_name, known};
 
-/// `name=value` anywhere in a text: a query, a fragment, a log line. What comes behind the value stays.
+/// `name=value` anywhere in a text: a query, a fragment, a log line. What follows the value is kept.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
     known(r#"(?P<before>\b(?P<name>[A-Za-z][\w.%-]*)=)(?P<value>[^&\s"'<>#;,]+)"#)
 });
@@ -25,7 +25,7 @@ static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A member of JSON that can't be read as such: cut off, wrapped, or inside another text.
+/// A JSON member that can't be parsed because it is cut off, wrapped, or inside another text.
 static MEMBER: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
         r#"(?P<before>"(?P<name>[\w.-]+)"\s*:\s*")(?P<value>(?:\\.|[^"\\])+)"#,
@@ -35,7 +35,7 @@ static MEMBER: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A line of `name: value`, as in YAML and in heads of HTTP messages.
+/// A line of `name: value`, as in YAML and in the headers of HTTP messages.
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
         r"(?m)(?P<before>^[ \t-]*(?P<name>[A-Za-z][\w.-]*)[ \t]*:[ \t]+(?:(?i:bearer|basic)[ \t]+)?)",
@@ -43,7 +43,7 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// `Bearer …` anywhere in a text.
+/// `Bearer …` or `Basic …` anywhere in a text.
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
     known(r"(?P<before>\b(?P<scheme>(?i:bearer|basic))\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})")
 });
@@ -56,11 +56,11 @@ static FIELD: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// `user:password@` of a URL.
+/// `user:password@` in a URL.
 static USERINFO: LazyLock<Regex> =
     LazyLock::new(|| known(r"(?P<before>://)(?P<user>[^/@\s:]+):(?P<value>[^/@\s]+)(?P<after>@)"));
 
-/// Replaces the secrets of a header's value.
+/// Replaces the secrets in a header's value.
 pub(super) fn header(name: &str, value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     match name.to_ascii_lowercase().as_str() {
         "authorization" | "proxy-authorization" => credentials(value, secrets),
@@ -80,7 +80,7 @@ pub(super) fn header(name: &str, value: &mut String, secrets: &mut Secrets) -> V
     }
 }
 
-/// `Bearer …`: the scheme stays, what comes behind it is the secret.
+/// Replaces the credentials of a header such as `Bearer …`, and keeps the scheme.
 fn credentials(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let (scheme, rest) = match value.split_once(' ') {
         Some((scheme, rest)) => (format!("{scheme} "), rest),
@@ -98,7 +98,7 @@ fn cookies(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let parts: Vec<String> = value
         .split(';')
         .map(|part| {
-            // Without a name it is all value.
+            // A part without a name is all value.
             let at = part.find('=').map_or(0, |at| at + 1);
             let (name, secret) = part.split_at(at);
             let (space, secret) = secret.split_at(secret.len() - secret.trim_start().len());
@@ -112,7 +112,7 @@ fn cookies(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     kinds
 }
 
-/// Replaces the secrets of any text: those that a name stands before, and those that are known by their
+/// Replaces the secrets in any text: those that follow a name, and those that are recognised by their
 /// shape.
 pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let mut kinds = Vec::new();
@@ -140,11 +140,11 @@ pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static s
     kinds
 }
 
-/// Replaces the values that stand behind a secret's name, or behind no name at all.
+/// Replaces the values that the pattern finds after a secret's name, or without any name.
 fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'static str> {
     let (mut kinds, mut out, mut copied) = (Vec::new(), String::new(), 0);
     for found in pattern.captures_iter(text) {
-        // A pattern of several forms numbers their groups.
+        // A pattern with several alternatives numbers their groups.
         let group = |name: &str| {
             let forms = ["", "1", "2", "3"];
             forms.iter().find_map(|n| found.name(&format!("{name}{n}")))
@@ -167,7 +167,7 @@ fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'sta
         out.push_str(part("before"));
         if !user.is_empty() {
             let mut user = user.to_owned();
-            kinds.extend(secrets.whole(&mut user, "credentials of a URL"));
+            kinds.extend(secrets.whole(&mut user, "URL credentials"));
             out.push_str(&format!("{user}:"));
         }
         let mut secret = percent_decode_str(value.as_str())
@@ -191,7 +191,7 @@ fn named(text: &mut String, pattern: &Regex, secrets: &mut Secrets) -> Vec<&'sta
     kinds
 }
 
-/// Whether a word is rather a machine's than a human's.
+/// Returns whether a word looks generated rather than written by a human.
 fn looks_made(word: &str) -> bool {
     let later = word.get(1..).unwrap_or_default();
     word.contains(|c: char| c.is_ascii_digit() || c == '=')
@@ -199,7 +199,7 @@ fn looks_made(word: &str) -> bool {
             && word.contains(|c: char| c.is_ascii_lowercase())
 }
 
-/// Whether a text is `name=value&…` and nothing else.
+/// Returns whether a text is `name=value&…` and nothing else.
 fn is_form(text: &str) -> bool {
     !text.is_empty()
         && text.split('&').all(|pair| {
@@ -214,7 +214,7 @@ fn is_form(text: &str) -> bool {
         && !text.contains(char::is_whitespace)
 }
 
-/// The parameters of a query or a form whose names are those of secrets; what is escaped is so again.
+/// Replaces the secrets in the parameters of a query or form; new values are percent-encoded.
 fn parameters(query: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let mut kinds = Vec::new();
     let parts: Vec<String> = query

@@ -9,14 +9,14 @@ use crate::compare::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, Stat
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{compile_query, compile_regex, read_header_match};
 
-/// What is asserted, hooks included.
+/// What is asserted about an answer, including by hooks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AssertionPlan {
-    /// What is compared.
+    /// The assertions without a hook.
     pub rules: Assertions,
-    /// The hook that judges the body.
+    /// The hook that judges the body, if any.
     pub body_hook: Option<Hook>,
-    /// The hook that judges the headers.
+    /// The hook that judges the headers, if any.
     pub headers_hook: Option<Hook>,
 }
 
@@ -34,8 +34,8 @@ const STATUS: Shape = Shape::Integer(100, 999);
 const STATUS_RANGE: Fields = Fields {
     title: "statusRange",
     list: &[
-        Field::required("min", STATUS, "the lowest"),
-        Field::required("max", STATUS, "the highest"),
+        Field::required("min", STATUS, "the lowest accepted status"),
+        Field::required("max", STATUS, "the highest accepted status"),
     ],
 };
 
@@ -45,27 +45,37 @@ const HEADERS: Fields = Fields {
         Field::new(
             "include",
             Shape::Map(&Shape::Scalar),
-            "name to regular expression, found in the value; an empty one fits any",
+            "header names, each with a regular expression to find in a value; an empty one accepts any \
+             value",
         ),
         Field::new(
             "ignore",
             Shape::List(&Shape::Text),
-            "names left out of every comparison",
+            "names of headers that are never compared",
         ),
         Field::new(
             "mode",
             Shape::Choice(|| names(&HEADER_MODES)),
-            "captured compares every captured header that is not volatile",
+            "include (the default) checks only the headers in `include`; captured also compares every \
+             captured header that is not volatile",
         ),
-        Field::new("custom", Shape::Text, "the headers assert hook"),
+        Field::new("custom", Shape::Text, "the name of a headers assert hook"),
     ],
 };
 
 const REDACTION: Fields = Fields {
     title: "redaction",
     list: &[
-        Field::required("path", Shape::Text, "a JSONPath"),
-        Field::new("replacement", Shape::Any, "what stands there instead"),
+        Field::required(
+            "path",
+            Shape::Text,
+            "a JSONPath that selects the values to replace",
+        ),
+        Field::new(
+            "replacement",
+            Shape::Any,
+            "the value to use instead; defaults to [redacted]",
+        ),
     ],
 };
 
@@ -75,11 +85,23 @@ const MATCHER: Fields = Fields {
         Field::new(
             "type",
             Shape::Choice(|| Matcher::TYPES.to_vec()),
-            "the JSON type of the value",
+            "the JSON type that the value must have",
         ),
-        Field::new("regex", Shape::Text, "found in the value, a string"),
-        Field::new("near", Shape::Number, "the value is a number near this one"),
-        Field::new("by", Shape::Number, "and at most so far away"),
+        Field::new(
+            "regex",
+            Shape::Text,
+            "a regular expression to find in the value, which must be a string",
+        ),
+        Field::new(
+            "near",
+            Shape::Number,
+            "the number that the value must be close to; needs `by`",
+        ),
+        Field::new(
+            "by",
+            Shape::Number,
+            "the largest difference from `near` that is allowed",
+        ),
     ],
 };
 
@@ -91,13 +113,17 @@ const BODY: Fields = Fields {
         Field::new(
             "mode",
             Shape::Choice(|| names(&BODY_MODES)),
-            "how bodies compare; json-subset when it is not given",
+            "how bodies are compared; defaults to json-subset",
         ),
-        Field::new("ignore", PATHS, "JSONPaths removed from both sides"),
+        Field::new(
+            "ignore",
+            PATHS,
+            "JSONPaths of values to remove from both sides before comparing",
+        ),
         Field::new(
             "redactions",
             Shape::List(&Shape::Object(&REDACTION)),
-            "what is replaced on both sides before comparing, and never printed",
+            "values to replace on both sides before comparing; they are never printed",
         ),
         Field::new(
             "unordered",
@@ -110,18 +136,18 @@ const BODY: Fields = Fields {
                 Shape::Choice(|| names(&WORDS)),
                 Shape::Object(&MATCHER),
             ])),
-            "JSONPath to what every selected value must be, whatever was captured",
+            "JSONPaths, each with what every selected value must be, whatever was captured",
         ),
         Field::new(
             "expected",
             Shape::Any,
-            "compared with, in the place of the captured body",
+            "the expected body, instead of the captured one",
         ),
-        Field::new("custom", Shape::Text, "the body assert hook"),
+        Field::new("custom", Shape::Text, "the name of a body assert hook"),
     ],
 };
 
-/// The matchers that are a word alone, and whether it is the first of them.
+/// The matchers that are a single word; `true` stands for `uuid`, `false` for `timestamp`.
 const WORDS: [(&str, bool); 2] = [("uuid", true), ("timestamp", false)];
 
 /// The fields of `assertions`.
@@ -131,15 +157,23 @@ pub(super) const ASSERTIONS: Fields = Fields {
         Field::new(
             "status",
             Shape::Either(&[STATUS, Shape::List(&STATUS), Shape::Object(&STATUS_RANGE)]),
-            "the status, a list of them, or a range; the captured one when it is not given",
+            "the expected status, a list of statuses, or a range; defaults to the captured status",
         ),
         Field::new(
             "headers",
             Shape::Object(&HEADERS),
-            "what is asserted of the headers",
+            "what to assert about the headers",
         ),
-        Field::new("body", Shape::Object(&BODY), "what is asserted of the body"),
-        Field::new("custom-headers", Shape::Text, "the headers assert hook"),
+        Field::new(
+            "body",
+            Shape::Object(&BODY),
+            "what to assert about the body",
+        ),
+        Field::new(
+            "custom-headers",
+            Shape::Text,
+            "the name of a headers assert hook; the same as `headers.custom`",
+        ),
     ],
 };
 
@@ -158,7 +192,7 @@ impl AssertionPlan {
             if plan.headers_hook.is_some() {
                 problems.add(
                     &custom.place,
-                    "`headers.custom` is the same; keep one of them",
+                    "`headers.custom` already sets this hook; keep one of them",
                 );
             }
             plan.headers_hook = read_hook(&custom, HookKind::AssertHeaders, hooks, problems);
@@ -219,7 +253,7 @@ impl AssertionPlan {
             if let Some(node) = object.get(name) {
                 problems.add(
                     &node.place,
-                    format!("`{name}` has no effect under this `mode`"),
+                    format!("`{name}` has no effect with this `mode`"),
                 );
             }
         }
@@ -245,7 +279,7 @@ fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusRule> {
             let min = object.get("min")?.status(problems)?;
             let max = object.get("max")?.status(problems)?;
             if min > max {
-                return node.wrong("a `min` that is not above `max`", problems);
+                return node.wrong("a `min` no greater than `max`", problems);
             }
             Some(StatusRule::Range(min, max))
         }
@@ -300,10 +334,10 @@ fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
         .count()
         != 1
     {
-        return node.wrong("one of `type`, `regex` and `near`", problems);
+        return node.wrong("exactly one of `type`, `regex` and `near`", problems);
     }
     if let (Some(by), None) = (object.get("by"), &near) {
-        problems.add(&by.place, "`by` goes with `near`");
+        problems.add(&by.place, "`by` can only be used with `near`");
     }
     if let Some(kind) = kind {
         let kinds = Matcher::TYPES.map(|kind| (kind, kind));

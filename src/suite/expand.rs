@@ -1,4 +1,4 @@
-//! `${VAR}` and `${VAR:-default}` in the string values of a document.
+//! Expands `${VAR}` and `${VAR:-default}` in the string values of a document.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::base::document::{Place, Problems};
 
-/// Name to value.
+/// The variables, by name.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// Replaces the variables in every string below `value`; keys stay as they are.
+/// Expands the variables in every string in `value`; keys are not expanded.
 pub(super) fn expand(
     value: &mut Value,
     place: &Place,
@@ -57,7 +57,7 @@ fn expand_text(text: &str, variables: &Variables) -> Result<String, String> {
     Ok(out)
 }
 
-/// The index of the brace that closes an expression whose `${` stands before the text.
+/// Returns the index of the brace that closes an expression; `text` starts after its `${`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 1;
     for (n, c) in text.char_indices() {
@@ -95,7 +95,7 @@ fn value_of(expression: &str, variables: &Variables) -> Result<String, String> {
         (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
         (_, Some(default)) => expand_text(default, variables),
         (None, None) => Err(format!(
-            "the variable `{name}` is not set; set it, or give a default: `${{{name}:-…}}`"
+            "the variable `{name}` is not set; set it or give a default: `${{{name}:-…}}`"
         )),
     }
 }

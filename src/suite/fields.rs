@@ -1,4 +1,5 @@
-//! The fields of a suite, of its settings and of its entries; those of each setting stand beside its reader.
+//! The fields of a suite, its settings and its entries. The fields within each setting are defined
+//! next to the code that reads it.
 
 use super::assertions::ASSERTIONS;
 use super::mocks::{MOCKS, UNUSED};
@@ -9,21 +10,25 @@ use crate::rule::POLICY;
 const REQUEST_FIELD: Field = Field::new(
     "request",
     Shape::Either(&[Shape::Object(&REQUEST), Shape::Null]),
-    "what is sent to the application",
+    "the request to send to the application",
 );
 const POLICY_FIELD: Field = Field::new(
     "policy",
     Shape::Either(&[Shape::Object(&POLICY), Shape::Null]),
     "what happens to outbound calls that no mock answers",
 );
-const MOCKS_FIELD: Field = Field::new("mocks", MOCKS, "what answers the outbound calls");
+const MOCKS_FIELD: Field = Field::new(
+    "mocks",
+    MOCKS,
+    "what answers outbound calls: auto, which replays every captured exchange, or a list of mocks",
+);
 const ASSERTIONS_FIELD: Field = Field::new(
     "assertions",
     Shape::Either(&[Shape::Object(&ASSERTIONS), Shape::Null]),
-    "what is asserted about the answer",
+    "what to assert about the application's answer",
 );
 
-/// The settings that stand in `defaults`, at the top level, and in an entry's `overrides`.
+/// The settings that may be given in `defaults`, at the top level and in an entry's `overrides`.
 pub(super) const SETTINGS: Fields = Fields {
     title: "settings",
     list: &[
@@ -35,40 +40,49 @@ pub(super) const SETTINGS: Fields = Fields {
     ],
 };
 
-/// An entry of `cases` that is an object.
+/// The fields of an entry of `cases` that is an object.
 pub(super) const ENTRY: Fields = Fields {
     title: "entry",
     list: &[
         Field::required(
             "path",
             Shape::Text,
-            "a case file or a glob, relative to the suite's file, else to the project's root",
+            "a case file or a glob, looked up in the suite file's folder, then in the project's root",
         ),
         Field::new(
             "name",
             Shape::Text,
-            "the display name; a prefix where the glob finds several files",
+            "the display name; used as a prefix if the glob matches several files",
         ),
         Field::new(
             "overrides",
             Shape::Either(&[Shape::Object(&SETTINGS), Shape::Null]),
-            "replaces defaults whole; mocks are merged by name",
+            "settings for this entry; each replaces the default as a whole, except that mocks are merged \
+             by name",
         ),
         Field::new(
             "skip",
             Shape::Either(&[Shape::Flag, Shape::Text, Shape::Null]),
-            "true, or the reason why it is not run",
+            "whether to skip this entry: true, false, or the reason for skipping it",
         ),
-        Field::new("only", Shape::Flag, "every entry without it is ignored"),
+        Field::new(
+            "only",
+            Shape::Flag,
+            "whether to ignore every entry without `only`",
+        ),
     ],
 };
 
-/// A whole suite.
+/// The fields of a suite.
 pub(super) const SUITE: Fields = Fields {
     title: "suite",
     list: &[
         Field::required("name", Shape::Text, "the first part of every trial's name"),
-        Field::new("version", Shape::Integer(1, 1), "the format's version"),
+        Field::new(
+            "version",
+            Shape::Integer(1, 1),
+            "the version of the suite format",
+        ),
         Field::required(
             "cases",
             Shape::Either(&[
@@ -76,22 +90,22 @@ pub(super) const SUITE: Fields = Fields {
                 Shape::Object(&ENTRY),
                 Shape::List(&Shape::Either(&[Shape::Text, Shape::Object(&ENTRY)])),
             ]),
-            "a glob, or a list of globs and entries",
+            "a glob, an entry, or a list of globs and entries",
         ),
         Field::new(
             "env",
             Shape::Either(&[Shape::Map(&Shape::Scalar), Shape::Null]),
-            "variables for ${NAME}; the process's environment wins over them",
+            "variables for ${NAME}; the process's environment and --env-file take precedence",
         ),
         Field::new(
             "hooks",
             Shape::Either(&[Shape::List(&Shape::Text), Shape::Null]),
-            "hook files of other languages: .ts, .mts, .js, .mjs, .py",
+            "hook files in other languages: .ts, .mts, .js, .mjs, .py",
         ),
         Field::new(
             "defaults",
             Shape::Either(&[Shape::Object(&SETTINGS), Shape::Null]),
-            "the settings of every case",
+            "settings that apply to every case",
         ),
         REQUEST_FIELD,
         POLICY_FIELD,

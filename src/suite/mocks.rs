@@ -18,23 +18,23 @@ use crate::rule::{
 /// One entry of `mocks`.
 #[derive(Debug, Clone)]
 pub(crate) struct MockPlan {
-    /// Its name in reports and for merging.
+    /// The name, for reports and for merging.
     pub name: String,
-    /// Which calls it answers, and which exchanges it looks up; its direction is filled in.
+    /// Which calls it answers and which exchanges it looks up; the direction is always set.
     pub when: Arc<When>,
-    /// What it does.
+    /// What it does with those calls.
     pub action: MockAction,
-    /// The hook that changes its response.
+    /// The hook that changes its response, if any.
     pub hook: Option<Hook>,
-    /// Of its rules.
+    /// The priority of its rules.
     pub priority: i64,
-    /// Of its rules.
+    /// Whether each of its rules answers every call or only one.
     pub consume: Consume,
-    /// How long its answers wait.
+    /// How long its answers are delayed.
     pub latency: Duration,
-    /// Whether this is `mocks: auto`: it leaves to the other entries what they take.
+    /// Whether this is `mocks: auto`, which leaves the exchanges that other entries match to them.
     pub auto: bool,
-    /// What an unused mock means; `None` is `warn`.
+    /// What happens if no call uses the mock; `None` means `warn`.
     pub unused: Option<Unused>,
 }
 
@@ -45,16 +45,16 @@ pub(crate) enum MockAction {
     Respond(MockSource),
     /// Answers it with an error.
     Error(Response),
-    /// Lets it through.
+    /// Forwards it.
     Passthrough,
-    /// Lets it through.
+    /// Forwards it, as `Passthrough` does.
     CaptureOnly,
 }
 
 /// Where a mock's response comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum MockSource {
-    /// The case.
+    /// The case's captured exchanges.
     Case(Expect),
     /// The suite itself.
     Inline(Response),
@@ -66,21 +66,21 @@ pub(crate) enum Expect {
     /// Exactly one.
     #[default]
     One,
-    /// One or none.
+    /// At most one.
     Optional,
     /// At least one; all are replayed in captured order.
     All,
-    /// All, perhaps none.
+    /// Any number, including none; all are replayed in captured order.
     Any,
 }
 
-/// What a mock that no request used means.
+/// What happens if no call uses a mock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Unused {
-    /// It is reported.
+    /// A warning is reported.
     #[default]
     Warn,
-    /// It fails the case.
+    /// The case fails.
     Fail,
     /// Nothing.
     Ignore,
@@ -108,11 +108,12 @@ const EXPECTS: [(&str, Expect); 4] = [
     ("any", Expect::Any),
 ];
 
-/// `unused`, of one mock or beside `mocks`.
+/// The field `unused`, in a mock or next to `mocks`.
 pub(super) const UNUSED: Field = Field::new(
     "unused",
     Shape::Choice(|| names(&UNUSED_WORDS)),
-    "what a mock that no call used means: a warning (the default), a failure, nothing",
+    "what happens if no call uses a mock: a warning (warn, the default), a failure (fail) or \
+     nothing (ignore)",
 );
 
 /// The fields of an entry of `mocks`.
@@ -122,80 +123,84 @@ const MOCK: Fields = Fields {
         Field::new(
             "name",
             Shape::Text,
-            "its name in reports, and for merging: an override replaces the entry of its name",
+            "the mock's name, for reports and for merging: an override replaces the entry with the same \
+             name",
         ),
         Field::new(
             "match",
             Shape::Object(&WHEN),
-            "which calls it answers; all given predicates must hold",
+            "which calls the mock answers; all the given predicates must hold",
         ),
         Field::new(
             "source",
             Shape::Choice(|| names(&SOURCES)),
-            "where its response comes from: the capture, or `response`",
+            "where the response comes from: the capture (case), or `response` (inline); defaults to case \
+             if no `response` is given",
         ),
         Field::new(
             "response",
             Shape::Object(&RESPONSE),
-            "the response, in the place of a captured one",
+            "the response, instead of a captured one",
         ),
         Field::new(
             "error",
             Shape::Object(&RESPONSE),
-            "an error response; status 500 when none is given",
+            "an error response; its status defaults to 500",
         ),
         Field::new(
             "action",
             Shape::Choice(|| names(&ACTIONS)),
-            "what it does with a call; it answers when nothing is given",
+            "what the mock does with a call: answers it (mock, the default), answers it with `error` \
+             (error), or forwards it (passthrough, capture_only)",
         ),
         Field::new(
             "hook",
             Shape::Text,
-            "the mock response hook that changes its response",
+            "the name of a mock response hook that changes the response",
         ),
         Field::new(
             "priority",
             Shape::Integer(i64::MIN, i64::MAX),
-            "the highest wins, on a tie the later entry; 0 when it is not given",
+            "the mock with the highest priority answers, on a tie the later entry; defaults to 0",
         ),
         Field::new(
             "consume",
             Shape::Choice(|| names(&CONSUMES)),
-            "whether it answers every call or one",
+            "whether the mock answers every call (many, the default) or only one (once)",
         ),
         Field::new(
             "latencyMs",
             Shape::Integer(0, LONGEST_DELAY_MS),
-            "how long its answers wait",
+            "how long to delay each answer, in milliseconds; defaults to 0",
         ),
         Field::new(
             "expect",
             Shape::Choice(|| names(&EXPECTS)),
-            "how many captured exchanges it takes: one (the default), optional, all, any",
+            "how many captured exchanges the mock replays: exactly one (one, the default), at most one \
+             (optional), at least one (all), or any number (any)",
         ),
         UNUSED,
     ],
 };
 
-/// `mocks` as an object.
+/// The fields of `mocks` when it is an object.
 const AUTO: Fields = Fields {
     title: "autoMocks",
     list: &[
         Field::required(
             "auto",
             Shape::Flag,
-            "whether every outbound exchange of the case is replayed",
+            "whether to replay every outbound exchange of the case",
         ),
         Field::new(
             "rules",
             Shape::List(&Shape::Object(&MOCK)),
-            "entries beside it; what they match is theirs",
+            "further mocks; `auto` leaves the exchanges that they match to them",
         ),
     ],
 };
 
-/// `mocks` in each of its forms.
+/// `mocks` in all its forms.
 pub(super) const MOCKS: Shape = Shape::Either(&[
     Shape::Choice(|| vec!["auto"]),
     Shape::List(&Shape::Object(&MOCK)),
@@ -207,7 +212,8 @@ pub(super) fn read_unused(node: &Node<'_>, problems: &mut Problems) -> Option<Un
     node.choice(&UNUSED_WORDS, problems)
 }
 
-/// Reads `mocks` over those below it: entries replace those of their name, others follow.
+/// Reads `mocks` on top of those in `below`: an entry replaces the one with the same name, and the
+/// others are appended.
 pub(super) fn read(
     node: &Node<'_>,
     below: &[MockPlan],
@@ -227,7 +233,7 @@ pub(super) fn read(
             }
         }
         Value::Array(_) => {}
-        _ => return node.wrong("a list, or `auto`", problems),
+        _ => return node.wrong("a list or `auto`", problems),
     }
     if matches!(node.value, Value::Object(_)) && !auto {
         mocks.retain(|mock| !mock.auto);
@@ -247,7 +253,10 @@ pub(super) fn read(
             continue;
         };
         if seen.contains(&mock.name) || mock.name == "auto" && auto {
-            problems.add(&entry.place, format!("`{}` stands here twice", mock.name));
+            problems.add(
+                &entry.place,
+                format!("two mocks here are named `{}`", mock.name),
+            );
         }
         seen.push(mock.name.clone());
         match mocks.iter_mut().find(|other| other.name == mock.name) {
@@ -259,7 +268,7 @@ pub(super) fn read(
 }
 
 impl MockPlan {
-    /// `mocks: auto`
+    /// Returns the mock that `mocks: auto` stands for.
     fn auto() -> Self {
         Self {
             name: "auto".to_owned(),
@@ -286,7 +295,7 @@ impl MockPlan {
             Some(name) => name.string(problems)?,
             None => fallback.to_owned(),
         };
-        // Everything is read before anything is given up, so that every fault is reported.
+        // All fields are read before the first return, so that every fault is reported.
         let when = read_match(object.get("match"), problems);
         let action = read_action(&object, problems);
         let hook = object
@@ -357,7 +366,7 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     if let Some((_, place)) = source
         && !matches!(word, Word::Case | Word::Inline)
     {
-        problems.add(&place, "`source` does not go with this action");
+        problems.add(&place, "`source` cannot be used with this action");
     }
     refuse(
         response.as_ref(),
@@ -393,7 +402,7 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     })
 }
 
-/// Adds a problem for a field that would have no effect.
+/// Adds a problem if the field is given but would have no effect.
 fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Problems) {
     if let Some(Node { place, .. }) = node
         && !fits
@@ -401,7 +410,7 @@ fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Proble
         let place: &Place = place;
         problems.add(
             place,
-            format!("`{name}` does not go with what this mock does"),
+            format!("`{name}` cannot be used with this kind of mock"),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Suite files: read, expanded, merged and checked until nothing in them can fail later.
+//! Suite files: parsed, expanded, merged and checked, so that nothing in them can fail later.
 
 mod assertions;
 mod expand;
@@ -29,74 +29,75 @@ use crate::hook::Hooks;
 use crate::rule::Policy;
 use fields::{ENTRY, SETTINGS, SUITE};
 
-/// A suite, ready to find its cases.
+/// A suite that has been read; its case files have not been located yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Suite {
-    /// Its name: the first part of its trials' names.
+    /// The suite's name, which is the first part of each trial's name.
     pub name: String,
-    /// Its file.
+    /// The suite's file.
     pub file: PathBuf,
-    /// The process's environment, the env file's and the suite's own, merged.
+    /// The merged environment: the process's variables override the env file's, which override the
+    /// suite's own.
     pub env: Arc<BTreeMap<String, String>>,
-    /// The file's text, for the lines of faults that are found later.
+    /// The file's text, for giving the line numbers of faults that are found later.
     pub(crate) text: Arc<str>,
-    /// The globs, paths and entries of `cases`, in order.
+    /// The elements of `cases` (globs, paths and objects), in order.
     pub entries: Vec<Entry>,
 }
 
-/// One glob, path or entry of `cases`.
+/// One element of `cases`: a glob, a path or an object.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// A file or a glob.
+    /// The file or glob.
     pub path: String,
-    /// Where it stands in the suite.
+    /// The element's place in the suite.
     pub(crate) place: Place,
-    /// Whether it is an object: each of those is its own, also for one file.
+    /// Whether it is an object. Objects are never deduplicated, even if several name the same file.
     pub is_object: bool,
-    /// The display name.
+    /// The display name, if any.
     pub name: Option<String>,
-    /// Why it is ignored, where it is; `only` elsewhere ignores it as well.
+    /// The reason to ignore the entry, if it has `skip`. An `only` on another entry also ignores it.
     pub skip: Option<String>,
-    /// Whether every entry without this is ignored.
+    /// Whether the entry has `only`, so that every entry without it is ignored.
     pub only: bool,
-    /// What is done with its cases.
+    /// How the entry's cases are replayed.
     pub plan: Arc<Plan>,
 }
 
-/// What is done with a case: the suite's defaults with the entry's overrides.
+/// How a case is replayed: the suite's defaults with the entry's overrides applied.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
-    /// What is sent.
+    /// The request to send.
     pub request: RequestPlan,
-    /// What answers the outbound calls.
+    /// The mocks that answer outbound calls.
     pub mocks: Vec<MockPlan>,
-    /// What is asserted.
+    /// What is asserted about the answer.
     pub assertions: AssertionPlan,
-    /// What happens to other outbound calls.
+    /// What happens to outbound calls that no mock answers.
     pub policy: Policy,
 }
 
-/// A file or a glob that a suite names.
+/// A file or glob named in a suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// As it is written, variables expanded.
+    /// The path as written, with variables expanded.
     pub path: String,
-    /// Where, as `line:column: place`.
+    /// Its place in the suite, as `line:column: place`.
     pub at: String,
 }
 
-/// What a suite is read against.
+/// The environment and options that a suite is read with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SuiteContext {
     /// The process's environment.
     pub process: BTreeMap<String, String>,
-    /// The process's environment over the env file's.
+    /// The env file's variables, overridden by the process's environment.
     pub env: BTreeMap<String, String>,
-    /// Whether `only` is an error: on CI, unless it was allowed.
+    /// Whether `only` is an error, as it is on CI unless allowed.
     pub forbid_only: bool,
 }
 
-/// A suite that is parsed and expanded, and whose hooks are not known yet.
+/// A suite that has been parsed and expanded, but whose hooks are not known yet.
 #[derive(Debug)]
 pub(crate) struct Draft {
     shown: PathBuf,
@@ -107,11 +108,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Parses a suite's text; `shown` names its file in faults.
+    /// Parses a suite's text; faults refer to its file as `shown`.
     ///
     /// # Errors
     ///
-    /// Every fault that keeps it from being YAML, as `file:line:column: place: message`.
+    /// Returns every fault that keeps the text from being read as YAML, as
+    /// `file:line:column: place: message`.
     pub(crate) fn parse(
         shown: &Path,
         text: &str,
@@ -130,7 +132,8 @@ impl Draft {
         })
     }
 
-    /// The hook files that it names; what is wrong with their list, [`finish`](Self::finish) says.
+    /// Returns the hook files that the suite names. Faults in the list are left for
+    /// [`finish`](Self::finish) to report.
     pub(crate) fn hook_files(&self) -> Vec<Named> {
         let unheard = &mut Problems::default();
         let root = Node::root(&self.value);
@@ -146,8 +149,8 @@ impl Draft {
         named.collect()
     }
 
-    /// The suite as far as it can be read with these hooks, and every fault in it as
-    /// `file:line:column: place: message`: where there is one, none of its cases may run.
+    /// Returns the suite, as far as it can be read with these hooks, and every fault in it as
+    /// `file:line:column: place: message`. If there is any fault, none of the suite's cases may run.
     pub(crate) fn finish(self, context: &SuiteContext, hooks: &Hooks) -> (Suite, Vec<String>) {
         let Self {
             shown,
@@ -176,14 +179,15 @@ fn in_file(shown: &Path, lines: Vec<String>) -> Vec<String> {
 }
 
 impl Suite {
-    /// A place in the suite as `line:column: place`.
+    /// Returns a place in the suite as `line:column: place`.
     pub(crate) fn at(&self, place: &Place) -> String {
         let (line, column) = yaml::locate_in(&self.text, place);
         format!("{line}:{column}: {place}")
     }
 }
 
-/// The suite's `env` below what the context has; its values see the process alone.
+/// Merges the suite's `env` into the context's environment, which takes precedence. Variables in its
+/// values are expanded from the process's environment alone.
 fn merge_env(
     document: &mut Value,
     context: &SuiteContext,
@@ -201,7 +205,7 @@ fn merge_env(
     {
         env.entry(name).or_insert(value);
     }
-    // Expanded once: a value that contains `${` now is data.
+    // Values are expanded only once: any `${` that is left in them is data.
     *own = Value::Null;
     env
 }
@@ -212,7 +216,7 @@ struct Reader<'d> {
 }
 
 impl Reader<'_> {
-    /// The suite's name and its entries, as far as they can be read.
+    /// Returns the suite's name and entries, as far as they can be read.
     fn suite(&self, value: &Value, problems: &mut Problems) -> (Option<String>, Vec<Entry>) {
         let root = Node::root(value).lenient();
         let Some(suite) = root.fields(&SUITE, problems) else {
@@ -221,10 +225,7 @@ impl Reader<'_> {
         let name = suite.get("name").and_then(|node| {
             let name = node.string(problems)?;
             if name.trim().is_empty() || name.starts_with('-') {
-                problems.add(
-                    &node.place,
-                    "a name is not empty and does not start with `-`",
-                );
+                problems.add(&node.place, "a name must not be empty or start with `-`");
             }
             Some(name)
         });
@@ -253,7 +254,8 @@ impl Reader<'_> {
         (name, entries)
     }
 
-    /// Reads the settings from the first place that has each; both having one is a problem.
+    /// Reads each setting from the first of the places that has it, or takes it from `below`. A
+    /// setting given in two places is a problem.
     fn settings(
         &self,
         places: &[Option<Object<'_>>],
@@ -267,7 +269,7 @@ impl Reader<'_> {
             if let Some(second) = nodes.next() {
                 problems.add(
                     &second.place,
-                    format!("`{name}` stands at the top level too; keep one of them"),
+                    format!("`{name}` is also set at the top level; keep one of them"),
                 );
             }
             first.filter(|node| !node.value.is_null())
@@ -321,7 +323,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// An entry, as far as it can be read: what is wrong with it is in `problems`.
+    /// Reads an entry as far as possible and adds what is wrong with it to `problems`.
     fn entry(
         &self,
         node: &Node<'_>,
@@ -347,7 +349,7 @@ impl Reader<'_> {
         if let Some(name) = object.get("name") {
             entry.name = name.string(problems);
             if entry.name.as_deref().is_some_and(|n| n.trim().is_empty()) {
-                problems.add(&name.place, "a name is not empty");
+                problems.add(&name.place, "a name must not be empty");
             }
         }
         if let Some(skip) = object.get("skip") {
@@ -369,13 +371,13 @@ impl Reader<'_> {
 fn read_path(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     let path = node.string(problems)?;
     if path.trim().is_empty() {
-        problems.add(&node.place, "a file or a glob is wanted here");
+        problems.add(&node.place, "a path or a glob must not be empty");
         return None;
     }
     Some(path)
 }
 
-/// `true`, or the reason; `false` skips nothing.
+/// Reads `skip` and returns the reason; `true` has a default reason, and `false` skips nothing.
 fn read_skip(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     match node.value {
         Value::Bool(true) => Some("skipped by the suite".to_owned()),
@@ -387,7 +389,7 @@ fn read_skip(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     }
 }
 
-/// Settings while they are read and merged.
+/// Settings that are being read and merged.
 #[derive(Debug, Clone)]
 struct Settings {
     request: Option<RequestPlan>,

@@ -1,26 +1,26 @@
-//! Trial names: each case's own, none twice.
+//! Gives every case of a suite a unique name.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-/// A case file that was found, with what its name is made of.
+/// A case file, with what its name is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CaseToName {
     /// The file.
     pub(crate) path: PathBuf,
-    /// The entry's display name.
+    /// The entry's display name, if any.
     pub(crate) name: Option<String>,
-    /// Whether its entry found several files, so that the display name is a prefix.
+    /// Whether its entry matched several files, which makes the display name a prefix.
     pub(crate) shared: bool,
-    /// How many of the path's last components stand below the glob's fixed prefix, at least 1.
+    /// How many of the path's last components are below the glob's fixed prefix; at least 1.
     pub(crate) depth: usize,
 }
 
-/// The case name of each file, in order.
+/// Returns the case name of each file, in order; names that would collide keep more of their paths.
 ///
 /// # Errors
 ///
-/// The name that two of them would share, whatever is done.
+/// Returns a name that two of the files cannot avoid sharing.
 pub(crate) fn case_names(files: &[CaseToName]) -> Result<Vec<String>, String> {
     let mut depths: Vec<usize> = files.iter().map(|file| file.depth.max(1)).collect();
     loop {
@@ -76,7 +76,7 @@ fn components(path: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The text with every control character replaced by `_`.
+/// Returns the text with every control character replaced by `_`.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "_")
 }

@@ -9,26 +9,26 @@ use crate::base::http::{Headers, Request, join_target, split_target, split_url};
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{NO_HEADER_NAME, NO_HEADER_VALUE, body_bytes, is_header_name, is_header_value};
 
-/// What is sent to the application.
+/// How the request to the application is made.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestPlan {
-    /// Where it comes from.
+    /// Where the request comes from.
     pub source: RequestSource,
-    /// The application's base URL, where the suite names one.
+    /// The application's base URL, if the suite gives one.
     pub url: Option<String>,
-    /// The hook that changes it.
+    /// The hook that changes the request, if any.
     pub transform: Option<Hook>,
-    /// How long the whole exchange may take.
+    /// The timeout for the whole exchange.
     pub timeout: Duration,
     overrides: Overrides,
 }
 
-/// Where the request comes from.
+/// The source of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum RequestSource {
-    /// The case's inbound exchange.
+    /// The case's captured inbound exchange.
     Captured,
-    /// The suite itself.
+    /// The suite itself, with this request.
     Inline(Request),
 }
 
@@ -44,20 +44,20 @@ impl Default for RequestPlan {
     }
 }
 
-/// Single fields of a request.
+/// Individual request fields that a suite sets.
 #[derive(Debug, Clone, Default)]
 struct Overrides {
     method: Option<String>,
     path: Option<String>,
-    /// Name to values; `None` removes.
+    /// Names with their values; `None` removes the header.
     headers: Vec<(String, Option<Vec<String>>)>,
-    /// Name to value; `None` removes.
+    /// Names with their values; `None` removes the parameter.
     query: Vec<(String, Option<String>)>,
     body: Option<Value>,
 }
 
-const METHOD: Field = Field::new("method", Shape::Text, "the method");
-const PATH: Field = Field::new("path", Shape::Text, "the path, perhaps with a query");
+const METHOD: Field = Field::new("method", Shape::Text, "the HTTP method");
+const PATH: Field = Field::new("path", Shape::Text, "the path, optionally with a query");
 const HEADERS: Field = Field::new(
     "headers",
     Shape::Map(&Shape::Either(&[
@@ -65,17 +65,17 @@ const HEADERS: Field = Field::new(
         Shape::List(&Shape::Text),
         Shape::Null,
     ])),
-    "name to value or values; merged by name, null removes",
+    "header names, each with a value or a list of values; merged by name, and null removes a header",
 );
 const BODY: Field = Field::new(
     "body",
     Shape::Any,
-    "text as it stands; anything else is sent as JSON",
+    "the body; a string is sent as it is, anything else as JSON",
 );
 const QUERY: Field = Field::new(
     "query",
     Shape::Map(&Shape::Either(&[Shape::Scalar, Shape::Null])),
-    "name to value; merged by name, null removes",
+    "query parameters by name; merged by name, and null removes a parameter",
 );
 
 /// The fields of an inline request.
@@ -83,14 +83,14 @@ const INLINE: Fields = Fields {
     title: "inlineRequest",
     list: &[
         METHOD,
-        Field::required("path", Shape::Text, "the path, perhaps with a query"),
+        Field::required("path", Shape::Text, "the path, optionally with a query"),
         HEADERS,
         BODY,
         QUERY,
     ],
 };
 
-/// The longest `timeoutMs`: an hour.
+/// The longest `timeoutMs` that is allowed: one hour.
 const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
 
 const SOURCES: [(&str, bool); 2] = [("case.ingress", false), ("inline", true)];
@@ -102,7 +102,8 @@ pub(super) const REQUEST: Fields = Fields {
         Field::new(
             "source",
             Shape::Either(&[Shape::Choice(|| names(&SOURCES)), Shape::Object(&INLINE)]),
-            "the captured inbound request (case.ingress, the default), or one given here",
+            "where the request comes from: the capture (case.ingress, the default), the fields next to \
+             this one (inline), or a request given here",
         ),
         METHOD,
         PATH,
@@ -112,13 +113,17 @@ pub(super) const REQUEST: Fields = Fields {
         Field::new(
             "url",
             Shape::Text,
-            "the application's base URL; --app-url when it is not given",
+            "the application's base URL; defaults to --app-url",
         ),
-        Field::new("transform", Shape::Text, "the request hook that changes it"),
+        Field::new(
+            "transform",
+            Shape::Text,
+            "the name of a request hook that changes the request",
+        ),
         Field::new(
             "timeoutMs",
             Shape::Integer(1, LONGEST_TIMEOUT_MS),
-            "how long the whole exchange may take; 30000 when it is not given",
+            "timeout for the whole exchange, in milliseconds; defaults to 30000",
         ),
     ],
 };
@@ -175,7 +180,7 @@ impl RequestPlan {
         self.source = RequestSource::Inline(fields.apply(empty));
     }
 
-    /// The request with the plan's own fields in it.
+    /// Returns the request with the fields that the suite sets.
     pub(crate) fn apply(&self, request: Request) -> Request {
         self.overrides.apply(request)
     }
@@ -195,7 +200,7 @@ impl Overrides {
             if fields.path.as_deref().is_some_and(|p| !p.starts_with('/')) {
                 problems.add(
                     &path.place,
-                    "a path starts with `/`; the host is that of `url`",
+                    "a path must start with `/`; the host belongs in `url`",
                 );
             }
         }
@@ -273,7 +278,7 @@ impl Overrides {
     }
 }
 
-/// The query with one name set, or removed.
+/// Returns the query with one parameter set, or removed if there is no value.
 fn with_query(query: Option<&str>, name: &str, value: Option<&str>) -> Option<String> {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC
@@ -300,7 +305,7 @@ fn with_query(query: Option<&str>, name: &str, value: Option<&str>) -> Option<St
     (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
-/// The URL of a request below a base URL, its characters escaped where HTTP wants it.
+/// Returns the URL of a request below a base URL, escaping the characters that HTTP does not allow.
 pub(crate) fn request_url(base: &str, request: &Request) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const UNFIT: &AsciiSet = &CONTROLS
@@ -316,7 +321,7 @@ pub(crate) fn request_url(base: &str, request: &Request) -> String {
         .add(b'}');
     let target = join_target(&request.path, request.query.as_deref());
     let target = utf8_percent_encode(&target, UNFIT);
-    // Without the slash a path such as `@elsewhere/` would become a part of the authority.
+    // Without the slash, a path such as `@elsewhere/` would become part of the authority.
     let slash = if request.path.starts_with('/') {
         ""
     } else {
@@ -325,7 +330,7 @@ pub(crate) fn request_url(base: &str, request: &Request) -> String {
     format!("{}{slash}{target}", base.trim_end_matches('/'))
 }
 
-/// Whether a text is the base URL of an application: `http://127.0.0.1:3000`.
+/// Returns whether a text is the base URL of an application, such as `http://127.0.0.1:3000`.
 pub(crate) fn is_base_url(text: &str) -> bool {
     split_url(text).is_some_and(|(scheme, authority, target)| {
         ["http", "https"].contains(&scheme)
@@ -346,7 +351,7 @@ fn read_url(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     Some(url)
 }
 
-/// The hook of that kind that the text at this place names.
+/// Returns the hook named at this place; one that is unknown or of another kind is a problem.
 pub(super) fn read_hook(
     node: &Node<'_>,
     kind: HookKind,

@@ -1,11 +1,11 @@
-//! The JSON Schema of suites for editors, made from the tables that the reader reads by.
+//! The JSON Schema of suites, for editors, made from the tables that the reader uses.
 
 use serde_json::{Map, Value, json};
 
 use super::fields::SUITE;
 use crate::base::document::{Fields, Shape};
 
-/// The JSON Schema (draft 7, which editors know) of a suite's YAML.
+/// Returns the JSON Schema of a suite's YAML (draft 7, which editors support).
 pub(crate) fn schema() -> Value {
     let mut definitions = Map::new();
     let suite = object(&SUITE, &mut definitions);
@@ -26,7 +26,7 @@ fn object(fields: &Fields, definitions: &mut Map<String, Value>) -> Value {
     for field in fields.list {
         let mut schema = of(&field.shape, definitions);
         if schema.get("$ref").is_some() {
-            // In draft 7 nothing beside a `$ref` counts.
+            // Draft 7 ignores everything next to a `$ref`.
             schema = json!({"allOf": [schema]});
         }
         schema["description"] = field.doc.into();
@@ -85,7 +85,7 @@ fn of(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         Shape::Object(fields) => {
             if !definitions.contains_key(fields.title) {
-                // Claimed first: fields may hold themselves.
+                // The name is reserved first, since an object's fields may contain the object itself.
                 definitions.insert(fields.title.to_owned(), Value::Null);
                 let schema = object(fields, definitions);
                 definitions.insert(fields.title.to_owned(), schema);
@@ -95,10 +95,10 @@ fn of(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
     }
 }
 
-/// Where a variable stands, its value decides.
+/// Matches text that contains a variable, which is accepted because its value is not known here.
 const VARIABLE: &str = r"\$\{";
 
-/// Text that reads as the value counts as one, and a variable may become it.
+/// Extends a schema to accept text that can be read as the value, or that contains a variable.
 fn or_text(schema: Value, reads_as: &str) -> Value {
     json!({"anyOf": [schema, {"type": "string", "pattern": format!(r"^({reads_as})$|{VARIABLE}")}]})
 }

@@ -74,21 +74,24 @@ fn errors_that_make_a_suite_unreadable_are_reported() {
             "name: s\nversion: 2\ncases: a",
             "2:1: version: expected an integer from 1 to 1, found 2",
         ),
-        ("name: \"\"\ncases: a", "1:1: name: a name is not empty"),
-        ("name: -s\ncases: a", "does not start with `-`"),
+        (
+            "name: \"\"\ncases: a",
+            "1:1: name: a name must not be empty",
+        ),
+        ("name: -s\ncases: a", "must not be empty or start with `-`"),
         (
             "name: s\ncases: [ { path: \"\" } ]",
-            "a file or a glob is wanted here",
+            "a path or a glob must not be empty",
         ),
         (
             "name: s\ncases: a\nmocks: []\ndefaults: { mocks: [] }",
-            "4:13: defaults.mocks: `mocks` stands at the top level too",
+            "4:13: defaults.mocks: `mocks` is also set at the top level",
         ),
         (
             "name: s\ncases: a\nenv: { A: [] }",
             "3:8: env.A: expected a string, found a list",
         ),
-        ("name: !x s\ncases: a", "the tag !x is not understood"),
+        ("name: !x s\ncases: a", "the tag !x is not supported"),
     ] {
         fails(text, &[wanted]);
     }
@@ -107,7 +110,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "request: { path: a }",
-            "request.path: a path starts with `/`",
+            "request.path: a path must start with `/`",
         ),
         (
             "request: { url: nowhere }",
@@ -141,11 +144,11 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "mocks: [ { source: case, response: {} } ]",
-            "mocks[0].response: `response` does not go with",
+            "mocks[0].response: `response` cannot be used with",
         ),
         (
             "mocks: [ { name: b, response: {} }, { name: b, response: {} } ]",
-            "mocks[1]: `b` stands here twice",
+            "mocks[1]: two mocks here are named `b`",
         ),
         (
             "mocks: [ { latencyMs: 600001 } ]",
@@ -153,9 +156,9 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "mocks: [ { expect: all, response: {} } ]",
-            "`expect` does not go with",
+            "`expect` cannot be used with",
         ),
-        ("mocks: often", "mocks: expected a list, or `auto`"),
+        ("mocks: often", "mocks: expected a list or `auto`"),
         (
             "unused: never",
             "unused: `never` is not one of warn, fail, ignore",
@@ -167,7 +170,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ("assertions: { status: [] }", "expected at least one status"),
         (
             "assertions: { status: { min: 300, max: 200 } }",
-            "expected a `min` that is not above `max`",
+            "expected a `min` no greater than `max`",
         ),
         (
             "assertions: { body: { ignore: [ items ] } }",
@@ -175,7 +178,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "assertions: { body: { mode: string, ignore: [ $.a ] } }",
-            "assertions.body.ignore: `ignore` has no effect under this `mode`",
+            "assertions.body.ignore: `ignore` has no effect with this `mode`",
         ),
         (
             "assertions: { body: { match: { $.a: uid } } }",

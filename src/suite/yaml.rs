@@ -1,4 +1,4 @@
-//! YAML as a JSON tree, with the line and column of every place in it.
+//! Reads YAML as a JSON tree, and finds the line and column of any place in it.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use serde_json::{Map, Number, Value};
 
 use crate::base::document::{Place, Problem, Problems, Step};
 
-/// A suite file larger than this is refused.
+/// The maximum size of a suite file, in bytes.
 const LARGEST_FILE: usize = 1024 * 1024;
 
-/// Parses the text; duplicate keys and aliases that expand without bound are refused.
+/// Parses the text; rejects duplicate keys and aliases that expand without bound.
 ///
 /// # Errors
 ///
-/// Every fault as `line:column: place: message`.
+/// Returns every fault as `line:column: place: message`.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
     if text.len() > LARGEST_FILE {
         return Err(vec![format!(
-            "1:1: {} bytes; a suite of more than {LARGEST_FILE} bytes is refused",
+            "1:1: the suite is {} bytes long; at most {LARGEST_FILE} bytes are accepted",
             text.len()
         )]);
     }
@@ -38,7 +38,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
     }
 }
 
-/// The problems of a text as `line:column: place: message`, in the order of the text.
+/// Returns the problems of a text as `line:column: place: message`, in the order of the text.
 pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
     let mut located: Vec<(usize, usize, &Problem)> = problems
         .0
@@ -55,7 +55,8 @@ pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
         .collect()
 }
 
-/// Line and column of a place in a text, from 1; of the nearest place around it where it is gone.
+/// Returns the line and column, from 1, of a place in a text, or of the innermost place around it
+/// that exists.
 pub(super) fn locate_in(text: &str, place: &Place) -> (usize, usize) {
     let mut steps = place.0.as_slice();
     loop {
@@ -74,7 +75,7 @@ fn describe_error(error: &serde_yaml::Error) -> String {
         .location()
         .map_or((1, 1), |at| (at.line(), at.column()));
     let text = error.to_string();
-    // The parser ends its text with the position, which stands before it here.
+    // The parser puts the position at the end of its message; here it comes first.
     let message = text.split(" at line ").next().unwrap_or(&text);
     format!("{line}:{column}: {message}")
 }
@@ -91,7 +92,7 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
             let number = integer.or_else(|| Number::from_f64(number.as_f64()?));
             number.map_or_else(
                 || {
-                    problems.add(place, "infinity and NaN are not understood");
+                    problems.add(place, "infinity and NaN are not supported");
                     Value::Null
                 },
                 Value::Number,
@@ -111,7 +112,7 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
                     serde_yaml::Value::Number(number) => number.to_string(),
                     serde_yaml::Value::Bool(flag) => flag.to_string(),
                     _ => {
-                        problems.add(place, "a key has to be a string");
+                        problems.add(place, "a key must be a string");
                         continue;
                     }
                 };
@@ -121,14 +122,14 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
             Value::Object(members)
         }
         serde_yaml::Value::Tagged(tagged) => {
-            problems.add(place, format!("the tag {} is not understood", tagged.tag));
+            problems.add(place, format!("the tag {} is not supported", tagged.tag));
             Value::Null
         }
     }
 }
 
-/// Reads the text again, walks to the place, and fails there on purpose: the parser's error carries
-/// the position, which its values do not.
+/// Parses the text again, walks to the place and fails there on purpose: the parser gives positions
+/// with its errors, but not with its values.
 fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
     let found = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text));
     let error = found.err()?;
@@ -243,7 +244,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
-/// A key that is where an error belongs when it is the last step of the way.
+/// Looks for a key, and fails at it on purpose if it is the last step to the place.
 #[derive(Clone, Copy)]
 struct Key<'s> {
     wanted: &'s str,

@@ -228,7 +228,7 @@ fn an_application_that_propagates_nothing_fails_both_cases_that_run_at_once() {
     );
     run.fails(&[
         "GET shipping.example/v1/quotes?country=DE",
-        "the application passed neither `tracestate` nor `traceparent` on, and 2 sessions were open",
+        "the application passed on neither `tracestate` nor `traceparent`, and 2 sessions were open",
         "--one-at-a-time",
     ]);
     let results = run.results();

@@ -99,7 +99,7 @@ fn a_session_is_controlled_from_the_shell() {
     in_session(&id, &["session", "load-case", "gone.json"]).ends(5, &["gone.json: can't be read"]);
     in_session(&id, &["session", "policy", "set", "bad.json", "--strict"])
         .ends(2, &["cannot be used with"]);
-    in_session("../x", &["session", "stats"]).ends(2, &["`../x` is not the id of a session"]);
+    in_session("../x", &["session", "stats"]).ends(2, &["`../x` is not a session id"]);
     let unset = Output::of(&mut softprobe(&["session", "stats"]));
     unset.ends(2, &["--session <ID>"]);
 
@@ -127,7 +127,7 @@ fn a_session_is_controlled_from_the_shell() {
         (nobody.code, &nobody.document()["error"]["code"]),
         (3, &json!("runtime_unreachable"))
     );
-    run(&["session", "start", "--case-id", "x"]).ends(2, &["--case-id goes with --mode capture"]);
+    run(&["session", "start", "--case-id", "x"]).ends(2, &["--case-id requires --mode capture"]);
     // A shell that evaluates this output does not continue with the previous session.
     let failed = run(&[
         "session",
@@ -191,7 +191,7 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     let open = start();
     close(&open, &["--out", "../x"]).ends(5, &["out: `../x` is not a path below the folder"]);
     for odd in ["a\u{1}b", &"x".repeat(300)] {
-        close(&open, &["--out", odd]).ends(5, &["is no name for a file"]);
+        close(&open, &["--out", odd]).ends(5, &["is not a valid file name"]);
     }
     // A file that can't be written leaves the session open.
     project.write("file", "");
@@ -226,8 +226,10 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     for call in [&inbound, &inbound, &outbound] {
         record(&id, call);
     }
-    close(&id, &["--save", "a.case.json"])
-        .ends(0, &["2 inbound exchanges were captured, and a case is one"]);
+    close(&id, &["--save", "a.case.json"]).ends(
+        0,
+        &["2 inbound exchanges were captured, but a case has only one"],
+    );
     run_in(project.path(), &["suite", "init", "a.case.json"])
         .ends(5, &["2 spans could be the inbound"]);
     let id = start();
@@ -302,7 +304,7 @@ fn the_doctor_checks_whether_an_application_propagates() {
     );
     doctor(&app(""), &["--probe", "GET /quiet"]).ends(
         0,
-        &["unclear  propagation      no call of the application came by"],
+        &["unclear  propagation      no call of the application came through"],
     );
     // What is inside TLS can't be seen, which is not a fault.
     let tls = Stub::start(move |_| {
@@ -366,7 +368,7 @@ fn the_doctor_checks_whether_an_application_propagates() {
             "ok       runtime",
             "ok       versions         http-control-api@v1, schema 1",
             "ok       proxy port       a softprobe proxy listens at",
-            "unclear  propagation      not looked at: the doctor needs",
+            "unclear  propagation      not checked; the doctor needs",
         ],
     );
     let taken = app.address.to_string();
@@ -374,7 +376,7 @@ fn the_doctor_checks_whether_an_application_propagates() {
         10,
         &[
             "fault    proxy port",
-            "unclear  application      not looked at; --app-url names it",
+            "unclear  application      not checked; give its URL with --app-url",
         ],
     );
     run(&["doctor", "--proxy-listen", "4100"]).ends(2, &["such as 127.0.0.1:4100"]);
@@ -409,7 +411,7 @@ fn the_doctor_checks_whether_an_application_propagates() {
         "--runtime-url",
         &locked.url(),
     ])
-    .ends(10, &["fault    token", "wants a token"]);
+    .ends(10, &["fault    token", "requires a token"]);
 }
 
 #[test]
@@ -508,5 +510,8 @@ fn a_proxy_needs_the_runtimes_token_to_start() {
         "--runtime-url",
         &locked.url(),
     ])
-    .ends(1, &["this runtime wants a token; set SOFTPROBE_API_TOKEN"]);
+    .ends(
+        1,
+        &["this runtime requires a token; set SOFTPROBE_API_TOKEN"],
+    );
 }

@@ -384,7 +384,7 @@ fn inject_answers_as_documented() {
     nobody.remove(1);
     for (attributes, why) in [
         (nobody, "no sp.session.id"),
-        (vec![], "no span with sp.span.type"),
+        (vec![], "no span has sp.span.type"),
     ] {
         let answer = post(server, "/v1/inject", PROTOBUF, &inject(attributes));
         assert_eq!(
@@ -481,7 +481,7 @@ fn an_unreadable_body_is_a_400_that_says_where() {
         (
             "application/json\r\ncontent-encoding: br",
             "{}",
-            "content-encoding: `br` is not understood",
+            "content-encoding: `br` is not supported",
         ),
     ] {
         for path in ["/v1/inject", "/v1/traces"] {

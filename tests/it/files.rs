@@ -73,8 +73,8 @@ fn validation_reports_every_error_in_a_file_at_once() {
         0,
         &[
             "warning: a.case.json: there is no inbound exchange",
-            "so that it can't be a mock",
-            "1 file: no error",
+            "so it can't be a mock",
+            "1 file: no errors",
         ],
     );
     validated(&["validate", "case", "gone*.json"], &[]).ends(5, &["`gone*.json` matches no file"]);
@@ -93,7 +93,7 @@ fn validation_reports_every_error_in_a_file_at_once() {
         &["validate", "rules", "r.json"],
         &[("r.json", "{\"rules\":[]}")],
     )
-    .ends(0, &["1 file: no error"]);
+    .ends(0, &["1 file: no errors"]);
 
     let suite = "name: s\ncases: [ gone/*.json, { path: b.json } ]\nhooks: [ gone.py, odd.rb ]\nrequest: { transform: t.gone }\nassertions: { body: { ignore: [ items ], match: { $.a: { regex: \"(\" } } } }\n";
     for command in [&["suite", "validate"][..], &["validate", "suite"]] {
@@ -102,9 +102,9 @@ fn validation_reports_every_error_in_a_file_at_once() {
             5,
             &[
                 "error: s.yaml:2:10: cases[0]: `gone/*.json` matches no file",
-                "s.yaml:2:23: cases[1]: `b.json` is not there",
-                "s.yaml:3:10: hooks[0]: `gone.py` is not there",
-                "s.yaml:3:19: hooks[1]: `odd.rb` is no hook file: its name has to end in one of .py, .js",
+                "s.yaml:2:23: cases[1]: `b.json` does not exist",
+                "s.yaml:3:10: hooks[0]: `gone.py` does not exist",
+                "s.yaml:3:19: hooks[1]: `odd.rb` is not a hook file; its name has to end in one of .py, .js",
                 "s.yaml:4:12: request.transform: unknown hook `t.gone`; registered: none",
                 "s.yaml:5:33: assertions.body.ignore[0]: `items` is not a JSONPath",
                 "is not a regular expression",
@@ -117,7 +117,7 @@ fn validation_reports_every_error_in_a_file_at_once() {
         &["suite", "validate", "s.yaml"],
         &[("s.yaml", good), ("a.case.json", &inbound)],
     )
-    .ends(0, &["1 suite with 1 case file: no error"]);
+    .ends(0, &["1 suite with 1 case file: no errors"]);
 }
 
 fn span_without_status() -> Value {
@@ -247,7 +247,7 @@ fn suite_init_writes_a_suite_that_validates_and_passes() {
         .ends(0, &["1 suite with 1 case file"]);
     run_in(project.path(), &args).ends(
         1,
-        &["s/first.suite.yaml: is there already; --force replaces it"],
+        &["s/first.suite.yaml: already exists; --force replaces it"],
     );
     run_in(project.path(), &[&args[..], &["--force"]].concat()).ends(0, &["wrote"]);
     // It passes against an application that behaves as captured, and fails against one that makes
@@ -292,7 +292,7 @@ fn suite_init_writes_a_suite_that_validates_and_passes() {
     for line in [
         "this answer is made up",
         "expect: any #",
-        "It has no inbound exchange",
+        "This case has no inbound exchange",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
@@ -453,8 +453,8 @@ fn secrets_are_scrubbed_in_place() {
         &[
             "one.case.json: span 0000000000000001, http.request.header.authorization: authorization",
             "two.case.json: span 0000000000000001, http.response.body: e-mail address",
-            "value that is a secret elsewhere",
-            "error: secrets stand in 2 of 3 files",
+            "value that is secret elsewhere",
+            "error: found secrets in 2 of 3 files",
         ],
     );
     for text in ["tok-123", "ada@"] {
@@ -498,8 +498,8 @@ fn secrets_are_scrubbed_in_place() {
         project.path(),
         &["scrub", "*.case.json", "--rules", "rules.json", "--check"],
     )
-    .ends(0, &["3 files: no secret"]);
-    run_in(project.path(), &["validate", "case", "*.case.json"]).ends(0, &["3 files: no error"]);
+    .ends(0, &["3 files: no secrets"]);
+    run_in(project.path(), &["validate", "case", "*.case.json"]).ends(0, &["3 files: no errors"]);
     project.write("bad.json", "{\"header\":[]}");
     run_in(
         project.path(),
@@ -597,7 +597,7 @@ fn suites_are_validated_with_their_cases() {
             "error: b.case.json: `version` is missing",
             "warning: c.case.json: there is no inbound exchange",
             "warning: c.case.json: traces[0].resourceSpans[0].scopeSpans[0].spans[0].spanId: expected 8 bytes",
-            "warning: c.case.json: createdAt: `yesterday` is not a time",
+            "warning: c.case.json: createdAt: `yesterday` is not an RFC 3339 time",
         ],
     );
     validated(&["inspect", "case", "*.case.json"], &files).ends(
@@ -671,7 +671,7 @@ fn scrubbing_touches_nothing_else() {
     let twice = text.replace("\"f\": 1.10", "\"f\": \"a@b.example\", \"f\": 1");
     let path = project.write("twice.case.json", &twice);
     run_in(project.path(), &["scrub", "twice.case.json"])
-        .ends(5, &["twice.case.json: /f: stands twice in its object"]);
+        .ends(5, &["twice.case.json: /f: appears twice in its object"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), twice);
     // A body that can't be read may hold anything.
     let zstd = document(&[span(

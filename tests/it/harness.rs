@@ -310,7 +310,7 @@ fn errors_that_prevent_a_run_are_reported() {
     assert!(gone.stdout.is_empty());
     project
         .run(&["--suite", "gone.yaml"])
-        .fails(&["`gone.yaml` is not there"]);
+        .fails(&["`gone.yaml` does not exist"]);
     project
         .run(&["--suite", "{s,t}.suite.yaml", "--list"])
         .passes();

@@ -163,7 +163,7 @@ fn python_hooks_of_each_kind_run() {
         project.path(),
         &["suite", "validate", "suites/a.suite.yaml"],
     )
-    .ends(0, &["no error"]);
+    .ends(0, &["no errors"]);
     // Unknown hooks are reported together with the registered ones.
     let names = [
         "shop.unmask_card",
@@ -209,7 +209,7 @@ fn python_hooks_of_each_kind_run() {
     project.run(&args).passes();
     project
         .run(&[&args[..6], &["--hooks", "gone.py"]].concat())
-        .fails(&["--hooks: `gone.py` is not there"]);
+        .fails(&["--hooks: `gone.py` does not exist"]);
 }
 
 #[test]
@@ -451,8 +451,8 @@ fn typescript_loads_if_node_strips_types_and_is_reported_otherwise() {
         run.ends(
             5,
             &[
-                "hooks[0]: `shop.ts`: it can't be loaded: shop.ts is TypeScript, and this Node (v",
-                "Node 22.6 or later does",
+                "hooks[0]: `shop.ts`: it can't be loaded: shop.ts is TypeScript, but this Node (v",
+                "use Node 22.6 or later",
             ],
         );
     }
@@ -476,8 +476,8 @@ fn a_language_that_is_not_installed_is_reported() {
     Output::of(&mut command).ends(
         5,
         &[
-            "hooks[0]: `shop.py`: Python hooks can't be run: the process does not start: No such file",
-            "(`no-such-python`; SOFTPROBE_PYTHON names another)",
+            "hooks[0]: `shop.py`: Python hooks can't be run: the process did not start: No such file",
+            "(`no-such-python`; set SOFTPROBE_PYTHON to use another program)",
             "hooks[1]: `shop.mjs`: JavaScript hooks can't be run",
         ],
     );
@@ -516,7 +516,7 @@ fn a_misbehaving_hook_is_not_mistaken_for_an_answer() {
         ),
         (
             "def check(**_): return [{'path': '$', 'reason': '\\ud800'}]\n",
-            "its result is no JSON that can be read",
+            "its result is not valid JSON",
         ),
     ];
     for (n, (text, _)) in hooks.iter().enumerate() {
@@ -551,7 +551,7 @@ fn a_misbehaving_hook_is_not_mistaken_for_an_answer() {
         20,
         &[
             "it gave no answer within 1000 ms",
-            "held it up, and it was ended",
+            "blocked it, so it was killed",
         ],
     );
 }

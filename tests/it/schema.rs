@@ -201,10 +201,10 @@ fn the_schema_and_the_reader_know_the_same_fields() {
         let output = crate::command::Output::of(&mut command);
         if text.contains("custom-headers") {
             // The two names of this field can't be used together.
-            output.ends(5, &["`headers.custom` is the same"]);
+            output.ends(5, &["`headers.custom` already sets this hook"]);
             assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
         } else {
-            output.ends(0, &["no error"]);
+            output.ends(0, &["no errors"]);
         }
     }
 }

@@ -69,7 +69,7 @@ fn every_endpoint_except_health_needs_the_token() {
     // The command takes the token from the environment, and no log shows it.
     let mut stats = softprobe(&["session", "start", "--runtime-url", &served.url(), "-vv"]);
     let refused = Output::of(&mut stats);
-    refused.ends(1, &["wants a token"]);
+    refused.ends(1, &["requires a token"]);
     let started = Output::of(stats.env("SOFTPROBE_API_TOKEN", "s3cret-token"));
     started.ends(0, &["sess_"]);
     let stopped = served.stop();
@@ -88,7 +88,7 @@ fn bodies_and_sessions_are_limited() {
     assert_eq!(refused.json()["error"]["code"], "payload_too_large");
     assert_eq!(
         refused.json()["error"]["message"],
-        "a body of more than 1000 bytes is refused"
+        "a body larger than 1000 bytes is refused"
     );
     // A client that is still sending gets the answer too.
     let project = crate::support::Project::new();
@@ -104,7 +104,7 @@ fn bodies_and_sessions_are_limited() {
         &served.url(),
     ];
     crate::command::run_in(project.path(), &args)
-        .ends(5, &["a body of more than 1000 bytes is refused"]);
+        .ends(5, &["a body larger than 1000 bytes is refused"]);
     // A small body that decompresses to a large one.
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&[b' '; 100_000]).unwrap();
@@ -261,8 +261,9 @@ fn a_capture_says_what_it_could_not_see() {
     // The connection passes, and the log says that its contents went unseen.
     upstream.accept().unwrap();
     let stopped = served.stop();
-    let warning =
-        format!("CONNECT {target}: TLS passes unseen; the capture of session {session} lacks");
+    let warning = format!(
+        "CONNECT {target}: TLS passes through unread; the capture of session {session} lacks"
+    );
     assert!(stopped.stderr.contains(&warning), "{}", stopped.stderr);
 }
 
@@ -509,12 +510,12 @@ fn serve_says_where_it_listens_and_warns_about_exposed_addresses() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        stderr.contains("warning: 0.0.0.0:0 is reached from other machines"),
+        stderr.contains("warning: 0.0.0.0:0 can be reached from other machines"),
         "{stderr}"
     );
 
     assert!(
-        stderr.contains("the proxy forwards for whoever asks"),
+        stderr.contains("the proxy forwards requests for any client"),
         "{stderr}"
     );
 
@@ -636,7 +637,7 @@ fn a_capture_that_ends_on_its_own_is_kept() {
     std::fs::write(&file, "").unwrap();
     let below = file.join("x");
     crate::command::run(&["serve", "--captures", below.to_str().unwrap()])
-        .ends(5, &["file/x: can't be made"]);
+        .ends(5, &["file/x: can't be created"]);
 }
 
 #[test]

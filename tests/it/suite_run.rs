@@ -59,7 +59,7 @@ fn suites_run_from_the_command_line() {
     suite_run(&["--exact", "--filter", "s::one"]).ends(0, &["1 passed"]);
     suite_run(&["--exact", "--filter", "s::none"])
         .ends(5, &["no case is called s::none; 3 cases are known"]);
-    suite_run(&["--parallel", "0"]).ends(2, &["a number of at least 1 is wanted"]);
+    suite_run(&["--parallel", "0"]).ends(2, &["expected a number of at least 1"]);
     suite_run(&["--test-threads", "0"]).ends(2, &["must be a number of at least 1"]);
     let failed = suite_run(&[]);
     failed.ends(
@@ -129,7 +129,7 @@ fn suites_run_from_the_command_line() {
     );
     assert_eq!(refused.document()["errors"].as_array().unwrap().len(), 2);
     run_in(project.path(), &["suite", "run"]).ends(2, &["<SUITE>..."]);
-    run_in(project.path(), &["suite", "run", "gone.yaml"]).ends(5, &["`gone.yaml` is not there"]);
+    run_in(project.path(), &["suite", "run", "gone.yaml"]).ends(5, &["`gone.yaml` does not exist"]);
     run_in(
         project.path(),
         &[
@@ -320,7 +320,7 @@ fn a_failure_shows_the_answer_and_says_that_no_call_reached_the_proxy() {
         &[
             "status\n    expected  200\n    actual    502",
             "the answer's body: {\"error\":\"Connection refused\"}",
-            "mocks nobody used\n  pay\n  no outbound call came by the proxy: does the application's HTTP_PROXY name it",
+            "unused mocks\n  pay\n  no outbound call reached the proxy; check that the application's HTTP_PROXY points to it",
         ],
     );
     // A passing case with unused mocks gets the warning too.
@@ -328,13 +328,13 @@ fn a_failure_shows_the_answer_and_says_that_no_call_reached_the_proxy() {
     run(&app, &proxied).ends(
         0,
         &[
-            "warning: s::a: no outbound call came by the proxy",
+            "warning: s::a: no outbound call reached the proxy",
             "NODE_USE_ENV_PROXY=1",
         ],
     );
     run(&app, &[]).ends(
         2,
-        &["s::a has mocks or a policy, and the application's calls do not come by here"],
+        &["s::a has mocks or a policy, but the application's calls do not go through a softprobe proxy"],
     );
 }
 
@@ -351,7 +351,10 @@ fn filters_that_select_nothing_fail_the_run() {
         "--filter",
         "oen",
     ];
-    run_in(project.path(), &args).ends(5, &["no case's name fits the filters; 3 cases are known"]);
+    run_in(project.path(), &args).ends(
+        5,
+        &["no case's name matches the filters; 3 cases are known"],
+    );
 }
 
 #[test]

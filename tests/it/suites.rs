@@ -161,7 +161,7 @@ fn body_modes_compare_as_documented() {
         subset,
         "{}",
         "<html>",
-        &["the expected body is JSON, the actual one is not"],
+        &["the expected body is JSON, but the actual one is not"],
     );
     let exact = "assertions: { body: { mode: exact } }";
     table.tells_apart(
@@ -209,7 +209,7 @@ fn every_body_rule_has_its_effect() {
         unordered,
         "{\"list\":[{\"a\":1,\"b\":2},{\"a\":1}]}",
         "{\"list\":[{\"a\":1},{\"a\":1}]}",
-        &["$.list[1]", "in any order"],
+        &["$.list[1]", "no remaining element"],
     );
     let expected = "assertions: { body: { expected: { n: 2 } } }";
     table.tells_apart(
@@ -615,7 +615,7 @@ fn expect_says_how_many_captured_exchanges_a_mock_takes() {
     let several = &["2 captured exchanges match", "span 0000000000000002"];
     run(&two, "[ {} ]", none, several);
     run(&two, "[ { expect: optional } ]", none, several);
-    let missed = &["outbound call missed", "there is no rule at all"];
+    let missed = &["outbound call missed", "there are no rules at all"];
     run(&[], "[ { expect: optional } ]", none, missed);
     run(&[], "[ { expect: all } ]", none, no_match);
     run(&[], "[ { expect: any } ]", none, missed);
@@ -848,22 +848,22 @@ defaults: { mocks: [] }
         "error: s.suite.yaml:2:1: version: expected an integer from 1 to 1, found 2",
         "s.suite.yaml:4:1: hoks: unknown field; did you mean hooks?",
         "s.suite.yaml:5:8: env.A: expected a string, found a list",
-        "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts` is not there; looked in ",
+        "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts` does not exist; looked in ",
         "s.suite.yaml:7:12: request.transform: `t.body` is a body assert hook, and a request hook is wanted",
         "request.timeoutMs: expected an integer",
-        "request.path: a path starts with `/`",
+        "request.path: a path must start with `/`",
         "request.url: `nowhere` is not a base URL",
         "s.suite.yaml:8:11: policy.externalHttp: `strikt` is not one of allow, strict; did you mean strict?",
         "policy.extra: unknown field",
         "s.suite.yaml:10:25: mocks[0].match.hostSufix: unknown field; did you mean hostSuffix?",
         "mocks[0].match.headerMatch.b: `(` is not a regular expression",
         "s.suite.yaml:11:16: mocks[1].hook: unknown hook `t.gone`; did you mean t.body?; registered: `t.body` (body assert)",
-        "mocks[2].response: `response` does not go with",
+        "mocks[2].response: `response` cannot be used with",
         "assertions.status: expected an integer from 100 to 999",
         "assertions.body.ignore[0]: `items` is not a JSONPath",
-        "assertions.body.ignore: `ignore` has no effect under this `mode`",
+        "assertions.body.ignore: `ignore` has no effect with this `mode`",
         "assertions.body.match['$.a']: `uid` is not one of uuid, timestamp; did you mean uuid?",
-        "defaults.mocks: `mocks` stands at the top level too",
+        "defaults.mocks: `mocks` is also set at the top level",
     ]);
     assert!(run.stdout.is_empty(), "{}", run.stdout);
     // The errors of all suites are reported at once as well; cases are looked for only when every
@@ -892,9 +892,9 @@ defaults: { mocks: [] }
         ),
         (
             "name: s\ncases: [ { path: gone } ]",
-            "2:10: cases[0]: `gone` is not there",
+            "2:10: cases[0]: `gone` does not exist",
         ),
-        ("name: s\ncases: \"a[\"", "is not a glob"),
+        ("name: s\ncases: \"a[\"", "is not a valid glob"),
     ];
     for suites in [&texts[..], &files] {
         let project = Project::new();
@@ -1173,7 +1173,7 @@ fn auto_omits_only_what_another_entry_answers() {
         format!("name: s\ncases: [ {{ path: a.case.json, overrides: {overrides} }} ]\nmocks: auto\n{STRICT}\n"),
     );
     let run = project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", &calls.to_string())]);
-    run.fails(&["there is no rule at all"]);
+    run.fails(&["there are no rules at all"]);
 }
 
 #[test]

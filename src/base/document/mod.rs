@@ -1,6 +1,6 @@
-//! Strict reading of JSON-shaped documents: every fault is collected with the path of its place.
+//! Strict reading of JSON-shaped documents: every fault is collected, with its path in the document.
 //!
-//! Rules, policies and suites share it, so that an unknown field reads the same in all of them.
+//! Rules, policies and suites share it, so that they all report an unknown field in the same way.
 
 mod node;
 mod place;

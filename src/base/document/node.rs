@@ -1,28 +1,28 @@
-//! A value at its place: what may stand there, read strictly.
+//! Values at their places in a document, read strictly.
 
 use serde_json::{Map, Value};
 
 use super::place::Place;
 use super::problem::Problems;
 
-/// A value at its place. Every reading function returns `None` after it has added to `problems`.
+/// A value at its place. A reading function that returns `None` has added the reason to `problems`.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<'a> {
-    /// What stands there.
+    /// The value.
     pub(crate) value: &'a Value,
-    /// Where it stands.
+    /// Its place in the document.
     pub(crate) place: Place,
-    /// Whether a string that reads as a number or a boolean is one (suites, after `${VAR}`).
+    /// Whether a string that reads as a number or a boolean counts as one, as in suites after `${VAR}`.
     lenient: bool,
 }
 
 impl<'a> Node<'a> {
-    /// The root of a document.
+    /// Creates a node for the root of a document.
     pub(crate) fn root(value: &'a Value) -> Self {
         Self::at(value, Place::root())
     }
 
-    /// A value that stands somewhere inside a larger document.
+    /// Creates a node for a value inside a larger document.
     pub(crate) fn at(value: &'a Value, place: Place) -> Self {
         Self {
             value,
@@ -31,13 +31,13 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The same, where text that reads as a number or a boolean counts as one.
+    /// Makes text that reads as a number or a boolean count as one.
     pub(crate) fn lenient(mut self) -> Self {
         self.lenient = true;
         self
     }
 
-    /// The members, when this is an object that has none but the `known` ones.
+    /// Returns the members if this is an object; each member that is not `known` is a problem.
     pub(crate) fn object(&self, known: &[&str], problems: &mut Problems) -> Option<Object<'a>> {
         let object = self.map(problems)?;
         for key in object.members.keys() {
@@ -48,7 +48,7 @@ impl<'a> Node<'a> {
         Some(object)
     }
 
-    /// The members, when this is an object, whatever they are called.
+    /// Returns the members if this is an object, whatever their names.
     pub(crate) fn map(&self, problems: &mut Problems) -> Option<Object<'a>> {
         match self.value {
             Value::Object(members) => Some(Object {
@@ -60,7 +60,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements, when this is a list.
+    /// Returns the elements if this is a list.
     pub(crate) fn list(&self, problems: &mut Problems) -> Option<Vec<Node<'a>>> {
         match self.value {
             Value::Array(elements) => Some(
@@ -78,7 +78,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The text, when this is a string.
+    /// Returns the text if this is a string.
     pub(crate) fn string(&self, problems: &mut Problems) -> Option<String> {
         match self.value {
             Value::String(text) => Some(text.clone()),
@@ -86,14 +86,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The texts, when this is a list of strings.
+    /// Returns the texts if this is a list of strings.
     pub(crate) fn strings(&self, problems: &mut Problems) -> Option<Vec<String>> {
         let nodes = self.list(problems)?;
         let texts: Vec<_> = nodes.iter().filter_map(|n| n.string(problems)).collect();
         (texts.len() == nodes.len()).then_some(texts)
     }
 
-    /// Name to text, in order, when this is an object of strings; numbers and booleans count as text.
+    /// Returns names and texts, in order, if this is an object of strings; numbers and booleans count as
+    /// text, and any other value is a problem.
     pub(crate) fn string_map(&self, problems: &mut Problems) -> Option<Vec<(String, String)>> {
         let object = self.map(problems)?;
         Some(
@@ -104,7 +105,7 @@ impl<'a> Node<'a> {
         )
     }
 
-    /// The text of a string, a number or a boolean.
+    /// Returns the text of a string, a number or a boolean.
     pub(crate) fn scalar_text(&self, problems: &mut Problems) -> Option<String> {
         match self.value {
             Value::String(text) => Some(text.clone()),
@@ -114,7 +115,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The number, when this is an integer between the two.
+    /// Returns the number if this is an integer from `min` to `max`.
     pub(crate) fn integer(&self, min: i64, max: i64, problems: &mut Problems) -> Option<i64> {
         let number = match self.value {
             Value::Number(number) => number.as_i64(),
@@ -129,7 +130,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The number, when this is one.
+    /// Returns the number if this is a finite one.
     pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
         let number = match self.value {
             Value::Number(number) => number.as_f64(),
@@ -142,13 +143,13 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An HTTP status, 100 to 599 (and 600 to 999, which some send).
+    /// Returns the HTTP status: 100 to 599, or 600 to 999, which some servers send.
     pub(crate) fn status(&self, problems: &mut Problems) -> Option<u16> {
         let status = self.integer(100, 999, problems)?;
         u16::try_from(status).ok()
     }
 
-    /// The flag, when this is a boolean.
+    /// Returns the flag if this is a boolean.
     pub(crate) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
         match self.value {
             Value::Bool(flag) => Some(*flag),
@@ -158,7 +159,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// What stands beside the name in `choices`, when this is one of the names.
+    /// Returns the value paired with this name in `choices`, if this is one of the names.
     pub(crate) fn choice<T: Copy>(
         &self,
         choices: &[(&str, T)],
@@ -182,7 +183,7 @@ impl<'a> Node<'a> {
         found.map(|(_, choice)| *choice)
     }
 
-    /// Adds that something else was wanted here.
+    /// Adds the problem that something else was expected here.
     pub(crate) fn wrong<T>(&self, wanted: &str, problems: &mut Problems) -> Option<T> {
         problems.add(
             &self.place,
@@ -196,18 +197,18 @@ impl<'a> Node<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Object<'a> {
     members: &'a Map<String, Value>,
-    /// Where the object stands.
+    /// The object's place in the document.
     pub(crate) place: Place,
     lenient: bool,
 }
 
 impl<'a> Object<'a> {
-    /// The member of that name, if it is there.
+    /// Returns the member with that name, if any.
     pub(crate) fn get(&self, name: &str) -> Option<Node<'a>> {
         self.members.get(name).map(|value| self.node(name, value))
     }
 
-    /// The member of that name; a problem when it is not there.
+    /// Returns the member with that name; a missing one is a problem.
     pub(crate) fn require(&self, name: &str, problems: &mut Problems) -> Option<Node<'a>> {
         let node = self.get(name);
         if node.is_none() {
@@ -216,7 +217,7 @@ impl<'a> Object<'a> {
         node
     }
 
-    /// All members in order.
+    /// Returns all members in order.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> + '_ {
         self.members
             .iter()
@@ -235,15 +236,15 @@ impl<'a> Object<'a> {
 pub(super) fn unknown_field(key: &str, known: &[&str]) -> String {
     let nearest = did_you_mean(key, known.iter().copied());
     if known.is_empty() {
-        "unknown field; none is known here".to_owned()
+        "unknown field; no fields are allowed here".to_owned()
     } else if nearest.is_empty() {
-        format!("unknown field; known: {}", known.join(", "))
+        format!("unknown field; known fields: {}", known.join(", "))
     } else {
         format!("unknown field{nearest}")
     }
 }
 
-/// `; did you mean X?` for the nearest candidate, nothing where none is near.
+/// Returns `; did you mean X?` for the nearest candidate, or an empty string if none is near.
 pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> String {
     candidates
         .map(|candidate| {
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(
             problems.to_string(),
             "rules[2].when.direciton: unknown field; did you mean direction?; \
-             rules[2].when.zzzzzz: unknown field; known: direction, host"
+             rules[2].when.zzzzzz: unknown field; known fields: direction, host"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Where something stands in a document.
+//! Places in a document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,22 +12,22 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// The way from a document's root to a place in it: `rules[2].when['odd key']`.
+/// A path from a document's root to a place in it, displayed as `rules[2].when['odd key']`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Place(pub(crate) Vec<Step>);
 
 impl Place {
-    /// The document itself.
+    /// Returns the place of the document itself.
     pub(crate) fn root() -> Self {
         Self::default()
     }
 
-    /// The member of that name.
+    /// Returns the place of the member with that name.
     pub(crate) fn key(&self, name: &str) -> Self {
         self.step(Step::Key(name.to_owned()))
     }
 
-    /// The element at that index, from 0.
+    /// Returns the place of the element at that index, from 0.
     pub(crate) fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
@@ -54,8 +54,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// A place while it is walked to, each step borrowing the one before: nothing is allocated until somebody has
-/// to be told of it.
+/// A place during a walk through a document. Each step borrows the one before, so that nothing is
+/// allocated until a place has to be reported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way<'a> {
     last: Option<(&'a Way<'a>, BorrowedStep<'a>)>,
@@ -68,24 +68,24 @@ enum BorrowedStep<'a> {
 }
 
 impl<'a> Way<'a> {
-    /// The document itself.
+    /// The place of the document itself.
     pub(crate) const ROOT: Way<'static> = Way { last: None };
 
-    /// The member of that name.
+    /// Returns the place of the member with that name.
     pub(crate) fn key(&'a self, name: &'a str) -> Self {
         Self {
             last: Some((self, BorrowedStep::Key(name))),
         }
     }
 
-    /// The element at that index.
+    /// Returns the place of the element at that index, from 0.
     pub(crate) fn index(&'a self, index: usize) -> Self {
         Self {
             last: Some((self, BorrowedStep::Index(index))),
         }
     }
 
-    /// The place itself.
+    /// Returns the place as an owned path.
     pub(crate) fn place(&self) -> Place {
         let Some((before, step)) = self.last else {
             return Place::root();
@@ -98,7 +98,7 @@ impl<'a> Way<'a> {
         place
     }
 
-    /// The place as a JSON pointer.
+    /// Returns the place as a JSON pointer.
     pub(crate) fn pointer(&self) -> String {
         let Some((before, step)) = self.last else {
             return String::new();
@@ -113,7 +113,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// A member's name as a token of a JSON pointer.
+/// Escapes a member's name for use in a JSON pointer.
 fn escape_pointer(name: &str) -> Cow<'_, str> {
     match name.contains(['~', '/']) {
         true => name.replace('~', "~0").replace('/', "~1").into(),
@@ -121,7 +121,7 @@ fn escape_pointer(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a key can stand in a path without quotes.
+/// Returns whether a key needs no quotes in a path.
 fn is_plain(key: &str) -> bool {
     let mut chars = key.chars();
     chars

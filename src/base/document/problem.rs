@@ -1,15 +1,15 @@
-//! What is wrong with a document, each fault at its place.
+//! The faults of a document, each with its place.
 
 use std::fmt;
 
 use super::place::Place;
 
-/// Something wrong at one place of a document.
+/// A fault at one place in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// Where.
+    /// Where it is.
     pub(crate) place: Place,
-    /// What, and the way out: lower case, no full stop.
+    /// What is wrong and how to fix it: lower case, no full stop.
     pub(crate) message: String,
 }
 
@@ -23,12 +23,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The faults found so far, in the order they were met.
+/// The faults found so far, in the order they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
-    /// Adds one.
+    /// Adds a fault.
     pub(crate) fn add(&mut self, place: &Place, message: impl Into<String>) {
         self.0.push(Problem {
             place: place.clone(),
@@ -36,16 +36,16 @@ impl Problems {
         });
     }
 
-    /// Whether nothing was found.
+    /// Returns whether no fault was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `value`, when it is there and nothing was found.
+    /// Returns `value` if it is there and no fault was found.
     ///
     /// # Errors
     ///
-    /// The faults themselves.
+    /// The faults, if any were found or `value` is `None`.
     pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.is_empty() => Ok(value),

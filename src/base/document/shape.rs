@@ -1,43 +1,43 @@
-//! What may stand at a place of a document: one table for the reader and for the schema made from it.
+//! What may appear at a place in a document: one table for the reader and for the schema made from it.
 
 use super::node::{Node, Object, unknown_field};
 use super::problem::Problems;
 
-/// What may stand at a place.
+/// The kind of value that may appear at a place.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// Anything.
+    /// Any value.
     Any,
-    /// Nothing.
+    /// `null`.
     Null,
     /// A string.
     Text,
-    /// A string, a number or a boolean, taken as its text.
+    /// A string, a number or a boolean, read as text.
     Scalar,
     /// `true` or `false`.
     Flag,
     /// A number.
     Number,
-    /// An integer from the first to the second.
+    /// An integer in this range, both ends included.
     Integer(i64, i64),
     /// One of these words.
     Choice(fn() -> Vec<&'static str>),
-    /// A list of these.
+    /// A list of values of this shape.
     List(&'static Shape),
-    /// An object of any names with these values.
+    /// An object with members of any name, all of this shape.
     Map(&'static Shape),
-    /// An object of these fields.
+    /// An object with these fields.
     Object(&'static Fields),
-    /// Any of these.
+    /// A value of any of these shapes.
     Either(&'static [Shape]),
 }
 
 /// The fields of an object.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    /// What the object is called in the schema.
+    /// The object's name in the schema.
     pub(crate) title: &'static str,
-    /// The fields, in the order in which they are told.
+    /// The fields, in the order in which the schema and messages list them.
     pub(crate) list: &'static [Field],
 }
 
@@ -46,14 +46,14 @@ pub(crate) struct Fields {
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// Whether it has to be there.
+    /// Whether it must be present.
     pub(crate) required: bool,
-    /// What an editor shows.
+    /// The description that an editor shows.
     pub(crate) doc: &'static str,
 }
 
 impl Field {
-    /// A field that may be left out.
+    /// Creates an optional field.
     pub(crate) const fn new(name: &'static str, shape: Shape, doc: &'static str) -> Self {
         Self {
             name,
@@ -63,7 +63,7 @@ impl Field {
         }
     }
 
-    /// A field that has to be there.
+    /// Creates a required field.
     pub(crate) const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Self {
         Self {
             name,
@@ -74,20 +74,20 @@ impl Field {
     }
 }
 
-/// The names of a table of choices.
+/// Returns the names in a table of choices.
 pub(crate) fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
     choices.iter().map(|(name, _)| *name).collect()
 }
 
 impl Fields {
-    /// The names of the fields.
+    /// Returns the names of the fields.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.list.iter().map(|field| field.name).collect()
     }
 }
 
 impl<'a> Node<'a> {
-    /// The members, when this is an object of these fields and has all that are required.
+    /// Returns the members if this is an object; unknown members and missing required ones are problems.
     pub(crate) fn fields(&self, fields: &Fields, problems: &mut Problems) -> Option<Object<'a>> {
         let object = self.map(problems)?;
         let names = fields.names();

@@ -1,72 +1,72 @@
-//! Header fields in order, repeats kept.
+//! Header fields in order, including repeated ones.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::secret::shown;
 
-/// An ordered list of header fields. Names keep their case and compare without it; repeated fields
-/// stay apart; values are bytes, since HTTP does not promise text.
+/// An ordered list of header fields. Names keep their case but are compared without regard to it;
+/// repeated fields stay separate; values are bytes, since HTTP does not guarantee text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     fields: Vec<(String, Vec<u8>)>,
 }
 
 impl Headers {
-    /// An empty list.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a field behind the others, also when one of that name is there.
+    /// Appends a field, even if there already is one with that name.
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
         self.fields.push((name.into(), value.into()));
     }
 
-    /// Puts one field in the place of all that have this name.
+    /// Replaces all fields with that name by one, appended at the end.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
         let name = name.into();
         self.remove(&name);
         self.push(name, value);
     }
 
-    /// Removes every field of that name.
+    /// Removes every field with that name.
     pub fn remove(&mut self, name: &str) {
         self.fields.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
     }
 
-    /// Keeps the fields whose name satisfies `keep`.
+    /// Keeps only the fields whose names satisfy `keep`.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.fields.retain(|(name, _)| keep(name));
     }
 
-    /// The fields in order.
+    /// Returns the fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
-    /// The values of that name, in order.
+    /// Returns the values of the fields with that name, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.iter()
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// The first value of that name as text; bytes that are not UTF-8 become U+FFFD.
+    /// Returns the first value for that name as text; bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| String::from_utf8_lossy(value))
     }
 
-    /// Whether there is a field of that name.
+    /// Returns whether there is a field with that name.
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
-    /// The distinct names in lower case, in the order of their first field.
+    /// Returns the distinct names in lower case, in the order of their first appearance.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for (name, _) in self.iter() {
@@ -78,12 +78,12 @@ impl Headers {
         names
     }
 
-    /// The number of fields.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Whether there is no field.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -108,7 +108,7 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// Whether a header belongs to one connection and is never carried further.
+/// Returns whether a header applies to a single connection and must not be forwarded.
 pub(crate) fn is_hop_by_hop(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::headers::Headers;
 
-/// Which way a message crossed the application under test.
+/// The direction in which a message crosses the boundary of the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Into the application.
@@ -17,7 +17,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// `inbound` or `outbound`.
+    /// Returns `inbound` or `outbound`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -49,27 +49,27 @@ impl FromStr for Direction {
 #[error("`{0}` is not a direction; expected `inbound` or `outbound`")]
 pub struct ParseDirectionError(String);
 
-/// What an application under test sends or receives.
+/// An HTTP request that an application under test sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
     /// The method, as sent: `POST`.
     pub method: String,
     /// `http` or `https`.
     pub scheme: String,
-    /// The host, perhaps with a port: `api.stripe.com`.
+    /// The host, with a port if one was given: `api.stripe.com`.
     pub host: String,
     /// The path without its query: `/v1/payment_intents`.
     pub path: String,
-    /// The query without its `?`, when there is one.
+    /// The query without its `?`, if any.
     pub query: Option<String>,
     /// The header fields.
     pub headers: Headers,
-    /// The body, empty when there is none.
+    /// The body; empty if there is none.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The path with its query, as in a request line.
+    /// Returns the path with its query, as in a request line.
     pub fn target(&self) -> String {
         join_target(&self.path, self.query.as_deref())
     }
@@ -81,18 +81,18 @@ impl fmt::Display for Request {
     }
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Response {
     /// The status code.
     pub status: u16,
     /// The header fields.
     pub headers: Headers,
-    /// The body, empty when there is none.
+    /// The body; empty if there is none.
     pub body: Vec<u8>,
 }
 
-/// The path with its query behind it.
+/// Joins a path and a query into a request target.
 pub(crate) fn join_target(path: &str, query: Option<&str>) -> String {
     match query {
         Some(query) => format!("{path}?{query}"),
@@ -100,7 +100,7 @@ pub(crate) fn join_target(path: &str, query: Option<&str>) -> String {
     }
 }
 
-/// Path and query of a request target.
+/// Splits a request target into path and query.
 pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
     match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),

@@ -1,4 +1,4 @@
-//! HTTP as plain data: requests, responses, headers, URLs, and what of them is secret.
+//! HTTP as plain data: requests, responses, headers, URLs, and which headers are secret.
 
 mod headers;
 mod message;
@@ -19,5 +19,5 @@ pub(crate) use url::{
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";
 
-/// The header of a strict miss.
+/// The response header that marks a strict miss.
 pub(crate) const MISS_HEADER: &str = "x-softprobe-strict-miss";

@@ -1,8 +1,8 @@
-//! Which headers hold secrets, and how they are shown.
+//! Which headers hold secrets, and how header values are displayed.
 
 use std::borrow::Cow;
 
-/// Whether a header's value is masked in everything that people read.
+/// Returns whether a header's value is masked in all human-readable output.
 pub(crate) fn is_secret(name: &str) -> bool {
     const SECRET: [&str; 5] = [
         "authorization",
@@ -16,7 +16,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
         .any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
-/// A header's value as people may read it: secrets masked, other bytes as text.
+/// Returns a header's value for display: a secret masked, any other value as text.
 pub(crate) fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     if is_secret(name) {
         Cow::Borrowed("[masked]")

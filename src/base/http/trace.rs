@@ -1,10 +1,10 @@
-//! `traceparent`: how a call says which trace it belongs to.
+//! The `traceparent` header, which says which trace a call belongs to.
 
 use std::fmt;
 
 use super::headers::Headers;
 
-/// The ids of a trace and of the span that a call is made in, lower-case hex.
+/// The ids of a trace and of the span that makes a call, in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trace {
     pub(crate) trace_id: String,
@@ -12,7 +12,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// What the header `traceparent` says.
+    /// Reads the `traceparent` header; returns `None` if it is missing or malformed.
     pub(crate) fn of(headers: &Headers) -> Option<Self> {
         let value = headers.text("traceparent")?.trim().to_ascii_lowercase();
         let mut parts = value.split('-').skip(1);
@@ -26,7 +26,7 @@ impl Trace {
     }
 }
 
-/// The value of `traceparent`.
+/// Formats a trace as the value of `traceparent`.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { trace_id, span_id } = self;

@@ -1,6 +1,7 @@
-//! URLs, hosts and paths, and the rules by which they compare.
+//! URLs, hosts and paths, and the rules for comparing them.
 
-/// Scheme, authority and the rest of an absolute URL; `None` for anything else.
+/// Splits an absolute URL into scheme, authority without credentials, and the rest without its fragment;
+/// returns `None` for anything else.
 pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -12,7 +13,7 @@ pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     (!scheme.is_empty() && !authority.is_empty()).then_some((scheme, authority, target))
 }
 
-/// Host name and port of an authority; an IPv6 address keeps its brackets.
+/// Splits an authority into host name and port; an IPv6 address keeps its brackets.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port))
@@ -26,15 +27,15 @@ pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a wanted host is this host: without regard to case, and a wanted host without a port fits
-/// every port.
+/// Returns whether a host is the wanted one, without regard to case; a wanted host without a port matches
+/// any port.
 pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
     let wanted = without_implied_port(wanted, host);
     wanted.eq_ignore_ascii_case(host)
         || (split_port(wanted).1.is_none() && wanted.eq_ignore_ascii_case(split_port(host).0))
 }
 
-/// The wanted host without `:80` or `:443` where the host has no port: it implies one of them.
+/// Returns the wanted host without its `:80` or `:443` if the host has no port and so implies one of them.
 fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
     match (split_port(wanted), split_port(host).1) {
         ((name, Some("80" | "443")), None) => name,
@@ -42,8 +43,8 @@ fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
     }
 }
 
-/// Whether a host ends with a suffix: a plain ends-with, without regard to case; a suffix without a
-/// port ignores the host's.
+/// Returns whether a host ends with a suffix, without regard to case or label boundaries; if the suffix has
+/// no port, the host's port is ignored.
 pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
     let suffix = without_implied_port(suffix, host);
     let host = if split_port(suffix).1.is_none() {
@@ -55,8 +56,8 @@ pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
         .ends_with(&suffix.to_ascii_lowercase())
 }
 
-/// Whether a host is one entry of an allowlist or a name below it, at a label boundary: `stripe.com`
-/// and `.stripe.com` both admit `api.stripe.com`, neither admits `evilstripe.com`.
+/// Returns whether a host is an allowlist entry or a subdomain of it: `stripe.com` and `.stripe.com` both
+/// admit `api.stripe.com`, neither admits `evilstripe.com`.
 pub(crate) fn host_within(entry: &str, host: &str) -> bool {
     let entry = entry.strip_prefix('.').unwrap_or(entry);
     let entry = without_implied_port(entry, host);
@@ -76,7 +77,8 @@ pub(crate) fn host_within(entry: &str, host: &str) -> bool {
         .is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// Whether a host is this machine or has no dot: what a policy calls internal.
+/// Returns whether a policy counts a host as internal: a loopback address, a name without a dot, or a name
+/// below `.localhost`.
 pub(crate) fn host_is_internal(host: &str) -> bool {
     let name = split_port(host).0;
     let bare = name.trim_start_matches('[').trim_end_matches(']');
@@ -86,8 +88,8 @@ pub(crate) fn host_is_internal(host: &str) -> bool {
     }
 }
 
-/// Whether a wanted path is this one. A wanted path with a `?` compares with path and query, where a
-/// bare `?` at its end wants no query; one without compares with the path alone.
+/// Returns whether a path is the wanted one. A wanted path with a `?` is compared with path and query, and a
+/// bare `?` at its end requires that there is no query; without a `?` the query is ignored.
 pub(crate) fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool {
     match wanted.split_once('?') {
         Some((wanted_path, wanted_query)) => {

@@ -1,4 +1,4 @@
-//! JSON by value: numbers kept exactly, and JSONPath expressions that are safe to evaluate.
+//! JSON compared by value, with exact numbers, and JSONPath expressions that are safe to evaluate.
 
 mod number;
 mod query;

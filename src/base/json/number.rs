@@ -1,12 +1,12 @@
-//! JSON by value: numbers kept exactly.
+//! JSON compared by value, with exact numbers.
 
 use serde_json::{Number, Value};
 
-/// Stands before the digits of a number that neither an integer nor a double holds exactly. Such a
-/// number travels as text, so that two large ids that differ in a late digit never compare equal.
+/// The prefix to the digits of a number that neither an integer nor a double represents exactly. Such a
+/// number is kept as a string, so that two large ids that differ in a late digit never compare equal.
 const EXACT: &str = "\u{F8FF}number:";
 
-/// Reads JSON text, keeping every number exactly; `None` when it is not JSON.
+/// Parses JSON text, keeping every number exact; returns `None` if it is not JSON.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(bytes).ok()?;
     match keep_exact_numbers(text) {
@@ -15,7 +15,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
     }
 }
 
-/// The text with every number that would be rounded put in quotes; `None` when there is none.
+/// Returns the text with every number that would be rounded turned into a prefixed string; `None` if there
+/// is no such number.
 fn keep_exact_numbers(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = String::new();
@@ -56,7 +57,7 @@ fn survives(literal: &str) -> bool {
     }
     match serde_json::from_str::<Number>(literal) {
         Ok(number) => Decimal::of(&number.to_string()) == Decimal::of(literal),
-        // Either not a number at all, which the parser will say, or one beyond a double's range.
+        // Either not a number at all, which the parser will report, or one beyond a double's range.
         Err(_) => Decimal::of(literal).is_none() || !is_json_number(literal),
     }
 }
@@ -68,7 +69,7 @@ fn is_json_number(literal: &str) -> bool {
     !leading_zero && digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A decimal number by value: sign, digits without zeros at either end, and the power of ten.
+/// A decimal number in canonical form: sign, digits without zeros at either end, and power of ten.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -108,7 +109,7 @@ impl Decimal {
     }
 }
 
-/// The digits of a number, however it travels.
+/// Returns the digits of a number, in whichever form it is kept; `None` for any other value.
 pub(crate) fn number_text(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_string()),
@@ -117,13 +118,13 @@ pub(crate) fn number_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a value is a number without a fraction, however it is written.
+/// Returns whether a value is a number without a fraction, however it is written.
 pub(crate) fn is_integer(value: &Value) -> bool {
     let decimal = number_text(value).and_then(|text| Decimal::of(&text));
     decimal.is_some_and(|decimal| decimal.exponent >= 0)
 }
 
-/// Whether two scalars are equal: numbers by value (`1` is `1.0`), everything else as it stands.
+/// Returns whether two scalars are equal: numbers by value (`1` equals `1.0`), everything else exactly.
 pub(crate) fn scalar_equals(a: &Value, b: &Value) -> bool {
     if a == b {
         return true;
@@ -137,7 +138,7 @@ pub(crate) fn scalar_equals(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Whether two values are equal, numbers by value at every depth.
+/// Returns whether two values are equal, comparing numbers by value at every depth.
 pub(crate) fn equals(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
@@ -152,7 +153,7 @@ pub(crate) fn equals(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The value as JSON text, with exact numbers as digits.
+/// Returns the value as JSON text, with exact numbers as plain digits.
 pub(crate) fn show(value: &Value) -> String {
     let text = value.to_string();
     if !text.contains(EXACT) {
@@ -171,7 +172,7 @@ pub(crate) fn show(value: &Value) -> String {
     out + rest
 }
 
-/// The kind of a value, as JSON calls it.
+/// Returns the JSON name of a value's type.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

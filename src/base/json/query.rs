@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-/// An RFC 9535 expression.
+/// A JSONPath expression (RFC 9535).
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     text: String,
@@ -15,8 +15,9 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, and where. Expressions that cost a parser without bound are refused:
-    /// longer than 1,024 bytes, brackets nested deeper than 32, filters nested deeper than 4.
+    /// What is wrong with it, and where. Expressions that could cost the parser unbounded time are refused:
+    /// those longer than 1,024 bytes, with brackets nested deeper than 32 levels, or with filters nested
+    /// deeper than 4.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         guard(text)?;
         match JsonPath::parse(text) {
@@ -35,17 +36,17 @@ impl Query {
         }
     }
 
-    /// The expression as it was written.
+    /// Returns the expression as it was written.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The selected values.
+    /// Returns the selected values.
     pub(crate) fn select<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         self.path.query(value).all()
     }
 
-    /// The selected values with their JSON pointers.
+    /// Returns the selected values with their JSON pointers.
     pub(crate) fn locate<'v>(&self, value: &'v Value) -> Vec<(String, &'v Value)> {
         self.path
             .query_located(value)
@@ -57,7 +58,7 @@ impl Query {
 
 fn guard(text: &str) -> Result<(), String> {
     if text.len() > 1024 {
-        return Err("a JSONPath of more than 1024 bytes is refused".to_owned());
+        return Err("a JSONPath longer than 1024 bytes is refused".to_owned());
     }
     let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
     let mut filters: Vec<usize> = Vec::new();
@@ -83,10 +84,14 @@ fn guard(text: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > 32 {
-            return Err("a JSONPath with brackets nested deeper than 32 is refused".to_owned());
+            return Err(
+                "a JSONPath with brackets nested deeper than 32 levels is refused".to_owned(),
+            );
         }
         if filters.len() > 4 {
-            return Err("a JSONPath with filters nested deeper than 4 is refused".to_owned());
+            return Err(
+                "a JSONPath with filters nested deeper than 4 levels is refused".to_owned(),
+            );
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! JSON that is looked at once: a tree that borrows from its text, and what reads it and `serde_json`'s alike.
+//! JSON that is read once: a tree that borrows from its text, and a trait for reading it and `serde_json`'s
+//! values alike.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-/// A JSON value of which nothing is copied that stands in its text as it is. Members keep their order; of those that
-/// stand twice the last counts.
+/// A JSON value that copies nothing that it can borrow from its text. Members keep their order; if a name
+/// appears more than once, the last member counts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tree<'a> {
     Null,
@@ -19,31 +20,31 @@ pub(crate) enum Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Reads a text.
+    /// Parses a text.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
 
-/// A JSON value as a reader looks at it.
+/// Read access to a JSON value, whichever type holds it.
 pub(crate) trait Json<'a>: Copy {
-    /// The member of that name.
+    /// Returns the member with that name, if any.
     fn member(self, name: &str) -> Option<Self>;
-    /// The names of the members, where it is an object.
+    /// Returns the names of the members if it is an object.
     fn names(self) -> Option<Vec<&'a str>>;
-    /// The elements, where it is a list.
+    /// Returns the elements if it is a list.
     fn elements(self) -> Option<impl Iterator<Item = Self>>;
-    /// The text of a string.
+    /// Returns the text if it is a string.
     fn text(self) -> Option<&'a str>;
-    /// The number, where it is one.
+    /// Returns the number if it is one.
     fn number(self) -> Option<&'a Number>;
-    /// `true` or `false`.
+    /// Returns the flag if it is a boolean.
     fn flag(self) -> Option<bool>;
-    /// Whether it is `null`.
+    /// Returns whether it is `null`.
     fn is_nothing(self) -> bool;
-    /// Whether it is an object.
+    /// Returns whether it is an object.
     fn is_members(self) -> bool;
-    /// A copy of it.
+    /// Returns a copy as a `serde_json` value.
     fn copied(self) -> Value;
 }
 
@@ -215,7 +216,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 }
 
-/// A member's name, borrowed where it can be.
+/// A member's name, borrowed if possible.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
