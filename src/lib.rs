@@ -76,18 +76,9 @@
 //! form. The default feature set is everything; `default-features = false` is the SDK against a
 //! runtime elsewhere.
 
-#![cfg_attr(
-    not(feature = "cli"),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "a smaller set of features uses a part of the shared modules"
-    )
-)]
-
 mod base;
 pub mod case;
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 mod cli;
 #[cfg(feature = "runner")]
 mod compare;
@@ -115,7 +106,7 @@ mod rule;
 mod runner;
 #[cfg(feature = "embedded")]
 mod runtime;
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 mod scrub;
 mod sdk;
 #[cfg(feature = "runner")]
@@ -139,7 +130,7 @@ pub use logging::install_logger;
 #[cfg(feature = "runner")]
 pub use runner::{App, Replay};
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 pub use cli::run_command;
 
 #[cfg(feature = "embedded")]

@@ -1,4 +1,7 @@
-//! Base64, hex, byte order marks and shell words.
+//! Base64, byte order marks and shell words.
+
+#[cfg(feature = "runner")]
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,17 +28,9 @@ pub(crate) fn encode_base64(bytes: &[u8]) -> String {
 }
 
 /// Encodes bytes as URL-safe base64, without padding.
+#[cfg(feature = "embedded")]
 pub(crate) fn encode_base64url(bytes: &[u8]) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Encodes bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
 }
 
 /// Splits a text after its byte order mark, which some editors and frameworks put before JSON; the first
@@ -46,13 +41,9 @@ pub(crate) fn split_mark(text: &str) -> (&str, &str) {
     text.split_at(text.len() - json.len())
 }
 
-/// Returns the text as one shell word, quoted if necessary.
+/// Returns the text as one word for a shell.
 #[cfg(feature = "runner")]
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
+    // Only a NUL can't be quoted, and no argument holds one.
+    shlex::try_quote(text).unwrap_or(Cow::Borrowed(text))
 }

@@ -77,7 +77,7 @@ impl Case {
     }
 
     /// How many traces the document has.
-    pub(crate) fn trace_count(&self) -> usize {
+    pub fn trace_count(&self) -> usize {
         self.traces
     }
 

@@ -14,7 +14,9 @@ use crate::base::http::{
     Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
 };
 use crate::base::json::Json;
-use crate::otlp::json::{Any, field, id, integer, unsigned};
+#[cfg(feature = "embedded")]
+use crate::otlp::json::Any;
+use crate::otlp::json::{field, id, integer, unsigned};
 
 const REQUEST_HEADER: &str = "http.request.header.";
 const RESPONSE_HEADER: &str = "http.response.header.";
@@ -148,11 +150,16 @@ struct MissingStatus {
 /// A span from which no response can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{span}: {fault}")]
-#[non_exhaustive]
 pub struct NoResponse {
-    /// The span.
-    pub span: SpanSummary,
+    span: Box<SpanSummary>,
     fault: Fault,
+}
+
+impl NoResponse {
+    /// The span.
+    pub fn span(&self) -> &SpanSummary {
+        &self.span
+    }
 }
 
 /// What is wrong with a span's status.
@@ -253,7 +260,7 @@ impl Exchange {
     /// [`NoResponse`] when the span has no status.
     pub fn response(&self) -> Result<&CapturedResponse, NoResponse> {
         self.response.as_ref().map_err(|missing| NoResponse {
-            span: self.summary(),
+            span: Box::new(self.summary()),
             fault: missing.fault.clone(),
         })
     }
@@ -263,7 +270,7 @@ impl Exchange {
     /// # Errors
     ///
     /// As [`Exchange::response`], where there is something of a response and no status.
-    pub(crate) fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
+    pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
         match &self.response {
             Ok(response) => Ok(Some(response)),
             Err(missing) if !missing.damaged => Ok(None),

@@ -396,7 +396,7 @@ fn answered(exchange: &Exchange) -> Result<Answered<'_>, CaseLookupError> {
         Ok(response) => Ok(Answered { exchange, response }),
         Err(missing) => Err(CaseLookupError {
             message: missing.to_string(),
-            matches: vec![missing.span],
+            matches: vec![missing.span().clone()],
         }),
     }
 }

@@ -21,6 +21,7 @@ pub use fault::{CaseError, CaseLoadCause, CaseLoadError};
 pub use inbound::AmbiguousInbound;
 #[cfg(feature = "runner")]
 pub(crate) use lookup::Answered;
+#[cfg(feature = "embedded")]
 pub(crate) use lookup::{AllHold, Difference, Nearness, Subject, Tally};
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
 #[cfg(feature = "embedded")]

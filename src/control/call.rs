@@ -9,8 +9,10 @@ use crate::rule::Policy;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Call {
     /// `GET /health`
+    #[cfg(feature = "embedded")]
     Health,
     /// `GET /v1/meta`
+    #[cfg(feature = "embedded")]
     Meta,
     /// `POST /v1/sessions`
     Start {
@@ -18,6 +20,7 @@ pub(crate) enum Call {
         body: Value,
     },
     /// `GET /v1/sessions`
+    #[cfg(feature = "embedded")]
     Sessions,
     /// A call on one session.
     Session {
@@ -42,6 +45,7 @@ pub(crate) enum Action {
     /// `GET …/stats`
     Stats,
     /// `GET …/state`
+    #[cfg(feature = "embedded")]
     State,
     /// `GET …/case`
     Case,
@@ -62,16 +66,16 @@ impl Closing {
     /// The query, with its `?`; empty where nothing is asked for.
     fn query(&self) -> String {
         let Self { out, include_case } = self;
-        let out = out.as_deref().map(|out| {
-            let out =
-                percent_encoding::utf8_percent_encode(out, percent_encoding::NON_ALPHANUMERIC);
-            format!("out={out}")
-        });
-        let include = include_case.then(|| "include=case".to_owned());
-        let asked: Vec<String> = out.into_iter().chain(include).collect();
-        match asked.is_empty() {
-            true => String::new(),
-            false => format!("?{}", asked.join("&")),
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(out) = out {
+            query.append_pair("out", out);
+        }
+        if *include_case {
+            query.append_pair("include", "case");
+        }
+        match query.finish() {
+            empty if empty.is_empty() => empty,
+            query => format!("?{query}"),
         }
     }
 }
@@ -85,6 +89,7 @@ impl Action {
             Self::SetPolicy(_) => "policy",
             Self::SetAuthFixtures(_) => "fixtures/auth",
             Self::Stats => "stats",
+            #[cfg(feature = "embedded")]
             Self::State => "state",
             Self::Case => "case",
             Self::Close(_) => "close",
@@ -129,8 +134,11 @@ impl Call {
             body: None,
         };
         match self {
+            #[cfg(feature = "embedded")]
             Self::Health => get("/health"),
+            #[cfg(feature = "embedded")]
             Self::Meta => get("/v1/meta"),
+            #[cfg(feature = "embedded")]
             Self::Sessions => get("/v1/sessions"),
             Self::Start { body } => Route {
                 method: "POST",
@@ -140,7 +148,9 @@ impl Call {
             Self::Session { id, action } => {
                 let path = format!("/v1/sessions/{id}/{}", action.path());
                 match action {
-                    Action::Stats | Action::State | Action::Case => get(&path),
+                    #[cfg(feature = "embedded")]
+                    Action::State => get(&path),
+                    Action::Stats | Action::Case => get(&path),
                     Action::LoadCase(body)
                     | Action::SetRules(body)
                     | Action::SetPolicy(body)

@@ -27,6 +27,8 @@ pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall}
 pub(crate) use token::Token;
 
 /// The version of the control API that is spoken here.
+#[cfg(feature = "embedded")]
 pub(crate) const SPEC_VERSION: &str = "http-control-api@v1";
 /// The version of the case schema that is understood here.
+#[cfg(feature = "embedded")]
 pub(crate) const SCHEMA_VERSION: &str = "1";

@@ -1,8 +1,11 @@
 //! Why a runtime refuses a call.
 
+#[cfg(feature = "embedded")]
 use serde_json::{Value, json};
 
-use crate::error::{RuntimeError, UNKNOWN_SESSION};
+use crate::error::RuntimeError;
+#[cfg(feature = "embedded")]
+use crate::error::UNKNOWN_SESSION;
 
 /// Why a runtime refuses a call: `{"error": {"code", "message"}}` with a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,15 +25,6 @@ impl ControlError {
         Self::new(400, "invalid_request", message)
     }
 
-    /// 404 `unknown_session`
-    pub(crate) fn unknown_session(id: &str) -> Self {
-        Self::new(
-            404,
-            UNKNOWN_SESSION,
-            format!("no session `{id}` is open; it was closed, or never started here"),
-        )
-    }
-
     /// An error of that status and code.
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -38,11 +32,6 @@ impl ControlError {
             code,
             message: message.into(),
         }
-    }
-
-    /// The body that goes out with it.
-    pub(crate) fn to_value(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message}})
     }
 
     /// The refusal as its caller is told of it; `url` says what was called.
@@ -53,5 +42,23 @@ impl ControlError {
             message,
         } = self;
         RuntimeError::new(status, Some(code.to_owned()), message, url)
+    }
+}
+
+/// What only a runtime says.
+#[cfg(feature = "embedded")]
+impl ControlError {
+    /// 404 `unknown_session`
+    pub(crate) fn unknown_session(id: &str) -> Self {
+        Self::new(
+            404,
+            UNKNOWN_SESSION,
+            format!("no session `{id}` is open; it was closed, or never started here"),
+        )
+    }
+
+    /// The body that goes out with it.
+    pub(crate) fn to_value(&self) -> Value {
+        json!({"error": {"code": self.code, "message": self.message}})
     }
 }

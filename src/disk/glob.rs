@@ -70,7 +70,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// Returns the file's path below the prefix, with `/` as the separator and without `.case.json`.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "runner")]
     pub(crate) fn name_of(&self, file: &Path) -> String {
         let below = file.strip_prefix(&self.prefix).unwrap_or(file);
         let parts = below

@@ -38,6 +38,7 @@ pub(crate) enum Timeouts {
         patience: Duration,
     },
     /// A limit for the whole exchange, for a call that must end within a promised time.
+    #[cfg(feature = "embedded")]
     Whole(Duration),
 }
 
@@ -108,6 +109,7 @@ impl Client {
                 .timeout_recv_body(Some(limit)),
             // Connections are not reused here: a request would fail if the peer closed its connection at that
             // moment, and some servers carry one request's context into the next on the same connection.
+            #[cfg(feature = "embedded")]
             Timeouts::Whole(limit) => config.timeout_global(Some(limit)).max_idle_connections(0),
         };
         Self {
@@ -128,6 +130,7 @@ impl Client {
     }
 
     /// Sends a request as [`send`](Self::send) does, with a limit for the whole exchange.
+    #[cfg(feature = "runner")]
     pub(crate) fn send_within(
         &self,
         request: ureq::http::Request<Vec<u8>>,

@@ -15,7 +15,9 @@ mod trace;
 
 #[cfg(feature = "runner")]
 pub(crate) use address::address;
-pub(crate) use client::{Client, ClientError, Timeouts, headers_of};
+#[cfg(feature = "embedded")]
+pub(crate) use client::headers_of;
+pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
     Body, HyperRequest, HyperResponse, append_headers, describe, plain, to_hyper,

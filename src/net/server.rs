@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::convert::{HyperRequest, HyperResponse};
 
@@ -32,29 +34,14 @@ pub(crate) struct ListenError {
 pub(crate) struct Server {
     address: SocketAddr,
     threads: Option<tokio::runtime::Runtime>,
-    /// Tells the listener and the connections to stop.
-    stop: watch::Sender<bool>,
-    /// Closed once the listener and all connections are gone.
-    gone: mpsc::Receiver<()>,
+    /// Stops the listener and the connections when it is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    /// Ends once the listener and all connections are gone.
+    serving: JoinHandle<()>,
 }
 
 /// Called with the reason when a request can't be parsed; the client has been answered with 400 already.
 pub(crate) type Unread = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// A connection's link to its server: it carries the signal to stop, and shows that the connection is alive.
-#[derive(Clone)]
-pub(crate) struct Lifeline {
-    stop: watch::Receiver<bool>,
-    _alive: mpsc::Sender<()>,
-}
-
-impl Lifeline {
-    /// Waits until the server is told to stop.
-    async fn cut(&mut self) {
-        // An error means that the server is already gone.
-        let _ = self.stop.wait_for(|stop| *stop).await;
-    }
-}
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,22 +94,17 @@ impl Server {
             .build()
             .map_err(failed)?;
         let handle = Arc::new(handle);
-        let (stop, stopped) = watch::channel(false);
-        let (alive, gone) = mpsc::channel(1);
-        let lifeline = Lifeline {
-            stop: stopped,
-            _alive: alive,
-        };
-        {
+        let (stop, stopped) = oneshot::channel();
+        let serving = {
             let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            threads.spawn(accept(listener, handle, unread, lifeline));
-        }
+            threads.spawn(serve(listener, handle, unread, stopped))
+        };
         Ok(Self {
             address: bound,
             threads: Some(threads),
-            stop,
-            gone,
+            stop: Some(stop),
+            serving,
         })
     }
 
@@ -135,11 +117,11 @@ impl Server {
 
     /// Stops the server: accepts no more connections and gives running requests this long to finish.
     pub(crate) fn stop(mut self, limit: Duration) {
-        self.stop.send_replace(true);
-        let gone = self.gone.recv();
+        drop(self.stop.take());
+        let serving = &mut self.serving;
         if let Some(threads) = &self.threads
             && threads
-                .block_on(async { tokio::time::timeout(limit, gone).await })
+                .block_on(async { tokio::time::timeout(limit, serving).await })
                 .is_err()
         {
             log::warn!("requests are still running after {limit:?}; cutting them off");
@@ -168,39 +150,48 @@ pub(crate) async fn delay(latency: Duration) {
     }
 }
 
-async fn accept<H, F>(listener: TcpListener, handle: Arc<H>, unread: Unread, mut lifeline: Lifeline)
-where
+/// Accepts connections until it is told to stop, then waits for those that are open.
+async fn serve<H, F>(
+    listener: TcpListener,
+    handle: Arc<H>,
+    unread: Unread,
+    mut stopped: oneshot::Receiver<()>,
+) where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
 {
+    let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = lifeline.cut() => return,
+            // An error means that the server was dropped.
+            _ = &mut stopped => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                // Without this, a small answer waits for the peer's delayed acknowledgement.
+                // Without it, a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let lifeline = Some(lifeline.clone());
+                let watcher = Some(connections.watcher());
                 let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
-                tokio::spawn(connection(stream, handle, unread, lifeline));
+                tokio::spawn(connection(stream, handle, unread, watcher));
             }
             Err(error) => {
-                // Most likely out of file handles: other connections have to be closed first.
+                // Most likely the process is out of file handles: others have to be closed first.
                 log::warn!("can't accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
+    drop(listener);
+    connections.shutdown().await;
 }
 
-/// Serves one connection until its client is done or its server stops.
+/// Serves one connection until the client closes it, or until its server stops.
 pub(crate) async fn connection<S, H, F>(
     stream: S,
     handle: Arc<H>,
     unread: Unread,
-    lifeline: Option<Lifeline>,
+    watcher: Option<Watcher>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -210,26 +201,19 @@ pub(crate) async fn connection<S, H, F>(
         let answer = handle(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut serving = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST_CLIENT)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
-    let served = match lifeline {
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_CLIENT);
+    let serving = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let served = match watcher {
         None => serving.await,
-        Some(mut lifeline) => tokio::select! {
-            served = serving.as_mut() => served,
-            () = lifeline.cut() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        },
+        Some(watcher) => watcher.watch(serving).await,
     };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
-        if error.is_parse() {
+        let error = error.downcast_ref::<hyper::Error>();
+        if let Some(error) = error.filter(|error| error.is_parse()) {
             unread(&error.to_string());
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::base::encoding::hex;
 use crate::base::http::Trace;
 
 /// Returns a new random trace. Its ids need to be distinct, not secret: if the machine has no source of
@@ -15,8 +14,8 @@ pub(crate) fn random_trace() -> Trace {
         }
     }
     Trace {
-        trace_id: hex(&bytes[..16]),
-        span_id: hex(&bytes[16..]),
+        trace_id: hex::encode(&bytes[..16]),
+        span_id: hex::encode(&bytes[16..]),
     }
 }
 

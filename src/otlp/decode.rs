@@ -3,12 +3,11 @@
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use super::json::{field, integer};
 use super::message::{
-    AnyValue, ArrayValue, Event, ExportResponse, InstrumentationScope, KeyValue, KeyValueList,
-    Kind, Link, PartialSuccess, Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
+    AnyValue, ArrayValue, Event, InstrumentationScope, KeyValue, KeyValueList, Kind, Link,
+    Resource, ResourceSpans, ScopeSpans, Span, Status, TracesData,
 };
-use crate::base::encoding::{encode_base64, hex};
+use crate::base::encoding::encode_base64;
 
 /// Decodes a trace document from protobuf to OTLP's own JSON.
 ///
@@ -19,30 +18,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
     let data = TracesData::decode(bytes).map_err(|error| error.to_string())?;
     let resources = data.resource_spans.into_iter().map(resource_to_json);
     Ok(json!({"resourceSpans": resources.collect::<Vec<_>>()}))
-}
-
-/// Reads from a collector's answer, in protobuf or JSON, how many spans it rejected and why; returns `None`
-/// if it rejected none.
-#[cfg(feature = "cli")]
-pub(crate) fn rejected_spans(answer: &[u8]) -> Option<(usize, String)> {
-    let json: Option<Value> = serde_json::from_slice(answer).ok();
-    let partial = match &json {
-        Some(json) => {
-            let partial = field(json, "partialSuccess")?;
-            PartialSuccess {
-                rejected_spans: field(partial, "rejectedSpans").and_then(integer)?,
-                error_message: field(partial, "errorMessage")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
-            }
-        }
-        None => ExportResponse::decode(answer).ok()?.partial_success?,
-    };
-    let rejected = usize::try_from(partial.rejected_spans)
-        .ok()
-        .filter(|n| *n > 0)?;
-    Some((rejected, partial.error_message))
 }
 
 /// Builds a JSON object without the members that hold protobuf's default values, which OTLP's JSON omits.
@@ -139,10 +114,10 @@ fn span_to_json(span: Span) -> Value {
         object([("message", message.into()), ("code", code.into())])
     });
     object([
-        ("traceId", hex(&trace_id).into()),
-        ("spanId", hex(&span_id).into()),
+        ("traceId", hex::encode(&trace_id).into()),
+        ("spanId", hex::encode(&span_id).into()),
         ("traceState", trace_state.into()),
-        ("parentSpanId", hex(&parent_span_id).into()),
+        ("parentSpanId", hex::encode(&parent_span_id).into()),
         ("name", name.into()),
         ("kind", kind.into()),
         ("startTimeUnixNano", start_time_unix_nano.to_string().into()),
@@ -183,8 +158,8 @@ fn link_to_json(link: Link) -> Value {
         flags,
     } = link;
     object([
-        ("traceId", hex(&trace_id).into()),
-        ("spanId", hex(&span_id).into()),
+        ("traceId", hex::encode(&trace_id).into()),
+        ("spanId", hex::encode(&span_id).into()),
         ("traceState", trace_state.into()),
         ("attributes", list(attributes, attribute_to_json)),
         ("droppedAttributesCount", dropped_attributes_count.into()),

@@ -104,14 +104,8 @@ impl<'a> At<'a> {
         if at.value == "" {
             return Ok(Vec::new());
         }
-        let from_hex = |text: &str| -> Option<Vec<u8>> {
-            let digits = text.as_bytes().chunks(2);
-            digits
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-                .collect()
-        };
         let bytes = if text.len() == 2 * len {
-            from_hex(text)
+            hex::decode(text).ok()
         } else {
             decode_base64(text)
         };

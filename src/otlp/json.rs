@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Number, Value};
+use serde_json::Number;
+#[cfg(feature = "embedded")]
+use serde_json::Value;
 
-use crate::base::encoding::{decode_base64, encode_base64, hex};
+use crate::base::encoding::decode_base64;
+#[cfg(feature = "embedded")]
+use crate::base::encoding::encode_base64;
 use crate::base::json::Json;
 
 /// Returns a field by its `camelCase` or `snake_case` name; `null` counts as absent.
@@ -130,6 +134,7 @@ impl<'a> Any<'a> {
     }
 
     /// Returns the value as plain JSON, with bytes as base64.
+    #[cfg(feature = "embedded")]
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => (*text).into(),
@@ -179,7 +184,7 @@ pub(crate) fn id<'a>(value: Option<impl Json<'a>>, len: usize) -> Option<String>
         return Some(text.to_ascii_lowercase());
     }
     match decode_base64(text) {
-        Some(bytes) if bytes.len() == len => Some(hex(&bytes)),
+        Some(bytes) if bytes.len() == len => Some(hex::encode(&bytes)),
         _ => Some(text.to_owned()),
     }
 }

@@ -9,12 +9,14 @@ pub(crate) mod json;
 mod decode;
 #[cfg(feature = "embedded")]
 mod encode;
+#[cfg(feature = "runner")]
+mod export;
 #[cfg(feature = "embedded")]
 mod message;
 
 #[cfg(feature = "embedded")]
 pub(crate) use decode::decode;
-#[cfg(feature = "cli")]
-pub(crate) use decode::rejected_spans;
 #[cfg(feature = "embedded")]
 pub(crate) use encode::encode;
+#[cfg(feature = "runner")]
+pub(crate) use export::rejected_spans;

@@ -12,5 +12,5 @@ mod target;
 
 pub use decide::Idle;
 pub use server::{Proxy, ProxyBuilder};
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 pub(crate) use target::GREETING;

@@ -1,6 +1,6 @@
 //! Reports of outcomes, for display and for machines. They depend on nothing but the outcomes.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 mod json;
 mod junit;
 mod libtest;
@@ -8,7 +8,7 @@ mod outcome;
 mod text;
 mod words;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
@@ -17,7 +17,7 @@ pub(crate) use outcome::{
 };
 pub(crate) use text::Palette;
 pub(crate) use words::{HIDDEN, mask, summary, warnings};
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 pub(crate) use words::{side, why};
 
 #[cfg(test)]

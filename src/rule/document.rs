@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::then::{Then, read_then};
+use super::then::Then;
 use super::when::When;
-use crate::base::document::{Node, Place, Problems};
+use crate::base::document::{Place, Problems};
 
 /// One rule: `{"name", "priority", "consume", "when", "then"}`.
 #[derive(Debug, Clone)]
@@ -59,86 +59,7 @@ impl Rule {
     pub(crate) fn check(&self, place: &Place, problems: &mut Problems) {
         self.then.check(&place.key("then"), problems);
     }
-
-    /// Reads `{"version": 1, "rules": […]}`.
-    ///
-    /// # Errors
-    ///
-    /// Every fault in the document, each with its place (`rules[2].when.direciton: unknown field;
-    /// did you mean direction?`).
-    pub(crate) fn read_document(document: &Value) -> Result<Vec<Self>, Problems> {
-        let mut problems = Problems::default();
-        let rules = read_document(document, &mut problems);
-        problems.into_result(rules)
-    }
-
-    /// Reads a list of rules that stands at `place` in a larger document.
-    ///
-    /// # Errors
-    ///
-    /// Every fault in the list, each with its place.
-    pub(crate) fn read_list(rules: &[Value], place: &Place) -> Result<Vec<Self>, Problems> {
-        let mut problems = Problems::default();
-        let rules = rules
-            .iter()
-            .enumerate()
-            .filter_map(|(n, rule)| Self::read(&Node::at(rule, place.index(n)), &mut problems))
-            .collect();
-        problems.into_result(Some(rules))
-    }
-
-    /// Reads one rule.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let object = node.object(
-            &["name", "id", "priority", "consume", "when", "then"],
-            problems,
-        )?;
-        let name = object.get("name").or_else(|| object.get("id"));
-        let name = match name {
-            Some(node) => Some(node.string(problems)?),
-            None => None,
-        };
-        let priority = match object.get("priority") {
-            Some(node) => node.integer(i64::MIN, i64::MAX, problems)?,
-            None => 0,
-        };
-        let consume = match object.get("consume") {
-            Some(node) => read_consume(&node, problems)?,
-            None => Consume::Many,
-        };
-        let when = match object.get("when") {
-            Some(node) => When::read(&node, problems),
-            None => Some(When::default()),
-        };
-        let then = object.require("then", problems)?;
-        let then = read_then(&then, problems);
-        Some(Self {
-            name,
-            priority,
-            consume,
-            when: when?,
-            then: then?,
-        })
-    }
 }
-
-fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>> {
-    let object = Node::root(document).object(&["version", "rules"], problems)?;
-    if let Some(version) = object.get("version") {
-        version.integer(1, 1, problems);
-    }
-    let rules = object.require("rules", problems)?.list(problems)?;
-    Some(
-        rules
-            .iter()
-            .filter_map(|node| Rule::read(node, problems))
-            .collect(),
-    )
-}
-
-/// How often a rule answers, by its word.
-pub(crate) const CONSUMES: [(&str, Consume); 2] =
-    [("many", Consume::Many), ("once", Consume::Once)];
 
 impl Consume {
     fn name(self) -> &'static str {
@@ -153,9 +74,4 @@ impl Consume {
 pub(crate) fn rules_document(rules: &[Arc<Rule>]) -> Value {
     let rules: Vec<Value> = rules.iter().map(|rule| rule.to_value()).collect();
     json!({"version": 1, "rules": rules})
-}
-
-/// Reads `many` or `once`.
-pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<Consume> {
-    node.choice(&CONSUMES, problems)
 }

@@ -2,36 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape};
+use crate::base::document::{Node, Object, Place, Problems};
 use crate::base::encoding::{decode_strict_base64, encode_base64};
 use crate::base::http::{Headers, Response};
 
 /// The fields of a response.
-pub(crate) const RESPONSE: Fields = Fields {
-    title: "response",
-    list: &[
-        Field::new("status", Shape::Integer(100, 999), "the HTTP status"),
-        Field::new(
-            "headers",
-            Shape::Map(&Shape::Either(&[
-                Shape::Scalar,
-                Shape::List(&Shape::Scalar),
-                Shape::Map(&Shape::Text),
-            ])),
-            "name to value, or to a list of values for a repeated header",
-        ),
-        Field::new(
-            "body",
-            Shape::Any,
-            "text as it stands; anything else is written as JSON",
-        ),
-        Field::new(
-            "bodyEncoding",
-            Shape::Choice(|| vec!["base64"]),
-            "base64 for a body that is not text",
-        ),
-    ],
-};
+pub(super) const RESPONSE_FIELDS: [&str; 4] = ["status", "headers", "body", "bodyEncoding"];
 
 /// Reads the fields `status`, `headers` and `body`.
 pub(crate) fn read_response(

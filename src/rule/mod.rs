@@ -1,43 +1,61 @@
 //! Rules: when a request matches, and what then answers it.
 //!
-//! [`Rule::read_document`] reads and checks a rules document; [`resolve`] decides what answers a
-//! request under a session's rules and its policy.
+//! A rule and a policy can be built, checked and written by every session. Reading rules, and deciding
+//! what answers a request ([`resolve`]), is the work of a runtime.
 
+#[cfg(feature = "embedded")]
 mod answer;
 mod document;
+#[cfg(feature = "runner")]
+mod fields;
+#[cfg(feature = "embedded")]
+mod matching;
 mod message;
+#[cfg(feature = "embedded")]
 mod miss;
 mod policy;
+#[cfg(feature = "embedded")]
 mod question;
+#[cfg(feature = "embedded")]
+mod read;
+#[cfg(feature = "embedded")]
 mod resolve;
 mod secret;
 mod then;
+#[cfg(feature = "embedded")]
+mod unmatched;
 mod when;
 
-pub(crate) use answer::Answer;
 pub(crate) use document::{Consume, Rule, rules_document};
-pub(crate) use message::{headers_value, message_value, response_value};
-pub(crate) use miss::{STRICT_MISS_STATUS, strict_miss};
 pub use policy::{OnMiss, Policy, PolicyError, PolicyMode};
-pub(crate) use question::Question;
-pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve};
 pub(crate) use secret::mask_secret_headers;
-pub(crate) use then::{LONGEST_DELAY, Then};
+pub(crate) use then::Then;
 pub(crate) use when::When;
 
+#[cfg(feature = "embedded")]
+pub(crate) use answer::Answer;
+#[cfg(feature = "embedded")]
+pub(crate) use miss::{STRICT_MISS_STATUS, strict_miss};
+#[cfg(feature = "embedded")]
+pub(crate) use question::Question;
+#[cfg(feature = "embedded")]
+pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve};
+#[cfg(feature = "embedded")]
+pub(crate) use then::LONGEST_DELAY;
+
 #[cfg(feature = "runner")]
-pub(crate) use document::{CONSUMES, read_consume};
+pub(crate) use fields::{POLICY, RESPONSE, WHEN};
 #[cfg(feature = "runner")]
 pub(crate) use message::{
-    NO_HEADER_NAME, NO_HEADER_VALUE, RESPONSE, body_bytes, is_header_name, is_header_value,
-    read_body, read_headers, read_response,
+    NO_HEADER_NAME, NO_HEADER_VALUE, body_bytes, headers_value, is_header_name, is_header_value,
+    message_value, read_body, read_headers, read_response, response_value,
 };
 #[cfg(feature = "runner")]
-pub(crate) use policy::POLICY;
+pub(crate) use read::{CONSUMES, read_consume, read_error};
 #[cfg(feature = "runner")]
-pub(crate) use then::{LONGEST_DELAY_MS, read_error, read_latency};
+pub(crate) use then::{LONGEST_DELAY_MS, read_latency};
 #[cfg(feature = "runner")]
-pub(crate) use when::{WHEN, compile_query, compile_regex, read_header_match};
+pub(crate) use when::{compile_query, compile_regex, read_header_match};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "runner"))]
 mod tests;

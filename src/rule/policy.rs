@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::answer::Answer;
-use super::message::{RESPONSE, read_response, response_value};
-use crate::base::document::{Field, Fields, Node, Problems, Shape, names};
-use crate::base::http::{Response, host_is_internal, host_within, split_port};
+use super::message::{RESPONSE_FIELDS, read_response, response_value};
+use crate::base::document::{Node, Problems};
+use crate::base::http::{Response, split_port};
 
 /// A session's policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,56 +54,31 @@ pub enum OnMiss {
 pub struct PolicyError(Problems);
 
 #[derive(Clone, Copy)]
-enum OnMissWord {
+pub(super) enum OnMissWord {
     Passthrough,
     Error,
     Mock,
 }
 
-const MODES: [(&str, PolicyMode); 2] =
+pub(super) const MODES: [(&str, PolicyMode); 2] =
     [("allow", PolicyMode::Allow), ("strict", PolicyMode::Strict)];
 
-const MISS_WORDS: [(&str, OnMissWord); 3] = [
+pub(super) const MISS_WORDS: [(&str, OnMissWord); 3] = [
     ("passthrough", OnMissWord::Passthrough),
     ("error", OnMissWord::Error),
     ("mock", OnMissWord::Mock),
 ];
 
-const HOSTS: Shape = Shape::List(&Shape::Text);
-
 /// The fields of a policy.
-pub(crate) const POLICY: Fields = Fields {
-    title: "policy",
-    list: &[
-        Field::new(
-            "externalHttp",
-            Shape::Choice(|| names(&MODES)),
-            "whether an unmatched call passes (allow, the default) or is a miss, which fails the case",
-        ),
-        Field::new(
-            "externalAllowlist",
-            HOSTS,
-            "hosts that pass all the same, and names below them",
-        ),
-        Field::new("allowHosts", HOSTS, "the same as externalAllowlist"),
-        Field::new("blockHosts", HOSTS, "hosts that miss even under allow"),
-        Field::new(
-            "defaultOnMiss",
-            Shape::Choice(|| names(&MISS_WORDS)),
-            "what allow does with the rest: forward it (passthrough), answer as a miss, or with `mock`",
-        ),
-        Field::new(
-            "mock",
-            Shape::Object(&RESPONSE),
-            "the answer of defaultOnMiss: mock",
-        ),
-        Field::new(
-            "internalHttp",
-            Shape::Choice(|| names(&MODES)),
-            "the same for loopback and single-label hosts; as externalHttp when it is not given",
-        ),
-    ],
-};
+pub(super) const POLICY_FIELDS: [&str; 7] = [
+    "externalHttp",
+    "externalAllowlist",
+    "allowHosts",
+    "blockHosts",
+    "defaultOnMiss",
+    "mock",
+    "internalHttp",
+];
 
 impl Policy {
     /// The policy under which every unmatched outbound request is a miss.
@@ -157,7 +131,7 @@ impl Policy {
     /// Reads a policy; unknown fields are problems where `closed`.
     pub(crate) fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
         let object = if closed {
-            node.fields(&POLICY, problems)?
+            node.object(&POLICY_FIELDS, problems)?
         } else {
             node.map(problems)?
         };
@@ -186,7 +160,7 @@ impl Policy {
             OnMissWord::Error => OnMiss::Error,
             OnMissWord::Mock => {
                 let node = object.require("mock", problems)?;
-                let mock = node.fields(&RESPONSE, problems)?;
+                let mock = node.object(&RESPONSE_FIELDS, problems)?;
                 OnMiss::Mock(Arc::new(read_response(&mock, 200, problems)?))
             }
         };
@@ -231,35 +205,6 @@ impl Policy {
             }
         }
         value
-    }
-
-    /// Whether a call to this host that fits no session makes a verdict under this policy worthless:
-    /// it is strict, or would not merely let the call pass.
-    pub(crate) fn distrusts_uncorrelated(&self, host: &str) -> bool {
-        self.external_http == PolicyMode::Strict || self.answer(host).is_some()
-    }
-
-    /// What the policy itself says of a request to this host; `None` where it merely lets it pass.
-    pub(super) fn answer(&self, host: &str) -> Option<Answer> {
-        let listed = |list: &[String]| list.iter().any(|entry| host_within(entry, host));
-        if listed(&self.block_hosts) {
-            return Some(Answer::Miss);
-        }
-        if listed(&self.allow_hosts) {
-            return None;
-        }
-        let mode = match self.internal_http {
-            Some(internal) if host_is_internal(host) => internal,
-            _ => self.external_http,
-        };
-        match (mode, &self.default_on_miss) {
-            (PolicyMode::Strict, _) | (PolicyMode::Allow, OnMiss::Error) => Some(Answer::Miss),
-            (PolicyMode::Allow, OnMiss::Passthrough) => None,
-            (PolicyMode::Allow, OnMiss::Mock(response)) => Some(Answer::Mock {
-                response: Arc::clone(response),
-                latency: std::time::Duration::ZERO,
-            }),
-        }
     }
 }
 

@@ -390,3 +390,10 @@ fn an_invalid_rule_says_where_and_why() {
         );
     }
 }
+
+#[test]
+fn editors_are_shown_the_fields_that_are_read() {
+    assert_eq!(super::WHEN.names(), super::when::PREDICATES);
+    assert_eq!(super::POLICY.names(), super::policy::POLICY_FIELDS);
+    assert_eq!(super::RESPONSE.names(), super::message::RESPONSE_FIELDS);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::message::{RESPONSE, check_response, read_response, response_value};
+use super::message::{check_response, response_value};
 use crate::base::document::{Node, Place, Problems};
 use crate::base::http::Response;
 
@@ -65,74 +65,6 @@ impl Then {
             Self::Passthrough | Self::CaptureOnly => {}
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ActionWord {
-    Mock,
-    Error,
-    Passthrough,
-    CaptureOnly,
-}
-
-pub(super) fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
-    let object = node.object(&["action", "response", "error"], problems)?;
-    let action_node = object.require("action", problems)?;
-    if action_node.value == "replay" {
-        problems.add(
-            &action_node.place,
-            "`replay` is gone: look the response up with find_in_case and register it with \
-             mock_outbound",
-        );
-        return None;
-    }
-    let action = action_node.choice(
-        &[
-            ("mock", ActionWord::Mock),
-            ("error", ActionWord::Error),
-            ("passthrough", ActionWord::Passthrough),
-            ("capture_only", ActionWord::CaptureOnly),
-        ],
-        problems,
-    )?;
-    for (name, owner) in [("response", ActionWord::Mock), ("error", ActionWord::Error)] {
-        if let Some(stray) = object.get(name)
-            && action != owner
-        {
-            problems.add(
-                &stray.place,
-                format!("`{name}` does not go with this action"),
-            );
-        }
-    }
-    match action {
-        ActionWord::Mock => {
-            let node = object.require("response", problems)?;
-            let mut known = RESPONSE.names();
-            known.push("latencyMs");
-            let response = node.object(&known, problems)?;
-            let latency = match response.get("latencyMs") {
-                Some(node) => read_latency(&node, problems)?,
-                None => Duration::ZERO,
-            };
-            Some(Then::Mock {
-                response: Arc::new(read_response(&response, 200, problems)?),
-                latency,
-            })
-        }
-        ActionWord::Error => {
-            let node = object.require("error", problems)?;
-            read_error(&node, problems).map(|error| Then::Error(Arc::new(error)))
-        }
-        ActionWord::Passthrough => Some(Then::Passthrough),
-        ActionWord::CaptureOnly => Some(Then::CaptureOnly),
-    }
-}
-
-/// Reads `{status, body, headers}` of an error rule; the status is 500 when it is not given.
-pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
-    let object = node.fields(&RESPONSE, problems)?;
-    read_response(&object, 500, problems)
 }
 
 /// The longest delay, in milliseconds.

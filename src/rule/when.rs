@@ -1,29 +1,26 @@
 //! The predicates of a rule.
 
-use std::ops::ControlFlow;
-
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::question::{Question, query_pairs};
-use crate::base::document::{Field, Fields, Node, Problems, Shape, names};
-use crate::base::http::{Direction, Request, host_ends_with, shown};
-use crate::base::json::{self, Query};
-use crate::case::{AllHold, Difference, Nearness, Predicate, Tally};
+use crate::base::document::{Node, Problems};
+use crate::base::http::Direction;
+use crate::base::json::Query;
+use crate::case::Predicate;
 
 /// What a request must be; every given predicate must hold, none given matches everything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct When {
     /// The predicates that a lookup in a case has as well.
     pub(crate) lookup: Predicate,
-    not_host_suffix: Vec<String>,
-    query: Vec<(String, String)>,
-    headers: Vec<(String, Vec<String>)>,
-    header_match: Vec<(String, Regex)>,
-    body_json_path: Option<Query>,
-    body_json_path_equals: Vec<(Query, Value)>,
-    trace_tags: Vec<(String, Value)>,
-    trace_tag_equals: Vec<(String, Value)>,
+    pub(super) not_host_suffix: Vec<String>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Vec<String>)>,
+    pub(super) header_match: Vec<(String, Regex)>,
+    pub(super) body_json_path: Option<Query>,
+    pub(super) body_json_path_equals: Vec<(Query, Value)>,
+    pub(super) trace_tags: Vec<(String, Value)>,
+    pub(super) trace_tag_equals: Vec<(String, Value)>,
 }
 
 impl From<Predicate> for When {
@@ -35,85 +32,34 @@ impl From<Predicate> for When {
     }
 }
 
-const DIRECTIONS: [(&str, Direction); 2] = [
+pub(super) const DIRECTIONS: [(&str, Direction); 2] = [
     ("outbound", Direction::Outbound),
     ("inbound", Direction::Inbound),
 ];
 
 /// The predicates of a `when`, and of a mock's `match`.
-pub(crate) const WHEN: Fields = Fields {
-    title: "match",
-    list: &[
-        Field::new(
-            "direction",
-            Shape::Choice(|| names(&DIRECTIONS)),
-            "which way the call crosses the application; outbound when it is not given",
-        ),
-        Field::new("service", Shape::Text, "the service that calls"),
-        Field::new("method", Shape::Text, "the method, without regard to case"),
-        Field::new(
-            "host",
-            Shape::Text,
-            "the host, without regard to case; without a port it fits every port",
-        ),
-        Field::new(
-            "hostSuffix",
-            Shape::Text,
-            "what the host ends with: stripe.com fits api.stripe.com",
-        ),
-        Field::new(
-            "notHostSuffix",
-            Shape::List(&Shape::Text),
-            "what the host ends with none of",
-        ),
-        Field::new(
-            "path",
-            Shape::Text,
-            "the path without its query; with a `?` in it, path and query",
-        ),
-        Field::new("pathPrefix", Shape::Text, "what the path starts with"),
-        Field::new(
-            "query",
-            Shape::Map(&Shape::Scalar),
-            "name to value; each is among the request's",
-        ),
-        Field::new(
-            "headers",
-            Shape::Map(&Shape::Either(&[Shape::Scalar, Shape::List(&Shape::Text)])),
-            "name to value, or to values that are all among the header's",
-        ),
-        Field::new(
-            "headerMatch",
-            Shape::Map(&Shape::Scalar),
-            "name to regular expression, found anywhere in a value",
-        ),
-        Field::new(
-            "bodyJsonPath",
-            Shape::Text,
-            "a JSONPath that selects something in the request's body",
-        ),
-        Field::new(
-            "bodyJsonPathEquals",
-            Shape::Map(&Shape::Any),
-            "JSONPath to a value that a selected node equals",
-        ),
-        Field::new(
-            "traceTags",
-            Shape::Map(&Shape::Any),
-            "attribute of the inject span to its value",
-        ),
-        Field::new(
-            "traceTagEquals",
-            Shape::Map(&Shape::Any),
-            "the same as traceTags",
-        ),
-    ],
-};
+pub(super) const PREDICATES: [&str; 15] = [
+    "direction",
+    "service",
+    "method",
+    "host",
+    "hostSuffix",
+    "notHostSuffix",
+    "path",
+    "pathPrefix",
+    "query",
+    "headers",
+    "headerMatch",
+    "bodyJsonPath",
+    "bodyJsonPathEquals",
+    "traceTags",
+    "traceTagEquals",
+];
 
 impl When {
     /// Reads a `when`; expressions are compiled, so that none can fail later.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let object = node.fields(&WHEN, problems)?;
+        let object = node.object(&PREDICATES, problems)?;
         let before = problems.0.len();
         let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
         let mut when = Self::from(Predicate {
@@ -158,121 +104,6 @@ impl When {
         (problems.0.len() == before).then_some(when)
     }
 
-    /// Whether every predicate holds.
-    pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
-        self.check(question, &mut AllHold).is_continue()
-    }
-
-    /// How many predicates hold, and the first that does not.
-    pub(super) fn nearness(&self, question: &Question<'_>) -> Nearness {
-        let mut nearness = Nearness::default();
-        let _ = self.check(question, &mut nearness);
-        nearness
-    }
-
-    fn check(&self, question: &Question<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
-        let Self {
-            lookup,
-            not_host_suffix,
-            query,
-            headers,
-            header_match,
-            body_json_path,
-            body_json_path_equals,
-            trace_tags,
-            trace_tag_equals,
-        } = self;
-        let request = question.request;
-        lookup.check(question.subject(), tally)?;
-        if !not_host_suffix.is_empty() {
-            let mut suffixes = not_host_suffix.iter();
-            let ends = suffixes.any(|suffix| host_ends_with(suffix, &request.host));
-            tally.note(!ends, || {
-                let wanted = format!("none of {}", not_host_suffix.join(", "));
-                Difference::new("notHostSuffix", wanted, &request.host)
-            })?;
-        }
-        let pairs = match query.is_empty() {
-            true => Vec::new(),
-            false => query_pairs(request.query.as_deref().unwrap_or_default()),
-        };
-        for (name, wanted) in query {
-            let holds = pairs.iter().any(|(n, v)| n == name && v == wanted);
-            tally.note(holds, || {
-                let has = request.query.as_deref().unwrap_or("no query");
-                Difference::new("query", format!("{name}={wanted}"), has)
-            })?;
-        }
-        for (name, wanted) in headers {
-            let has = |wanted: &String| request.headers.all(name).any(|h| h == wanted.as_bytes());
-            tally.note(wanted.iter().all(has), || Difference {
-                field: format!("headers.{name}"),
-                wanted: shown(name, wanted.join(", ").as_bytes()).into_owned(),
-                has: header_text(request, name),
-            })?;
-        }
-        for (name, pattern) in header_match {
-            let fits = |has: &[u8]| pattern.is_match(&String::from_utf8_lossy(has));
-            tally.note(request.headers.all(name).any(fits), || Difference {
-                field: format!("headerMatch.{name}"),
-                wanted: shown(name, pattern.as_str().as_bytes()).into_owned(),
-                has: header_text(request, name),
-            })?;
-        }
-        let selected = |query: &Query| match question.body_json() {
-            Some(body) => query.select(body),
-            None => Vec::new(),
-        };
-        if let Some(query) = body_json_path {
-            tally.note(!selected(query).is_empty(), || {
-                Difference::new("bodyJsonPath", query.text(), NO_NODE)
-            })?;
-        }
-        for (query, wanted) in body_json_path_equals {
-            let nodes = selected(query);
-            let holds = nodes.iter().any(|node| json::equals(node, wanted));
-            tally.note(holds, || {
-                let has: Vec<String> = nodes.iter().map(|node| json::show(node)).collect();
-                let field = format!("bodyJsonPathEquals.{}", query.text());
-                let has = match has.is_empty() {
-                    true => NO_NODE.to_owned(),
-                    false => has.join(", "),
-                };
-                Difference::new(field, json::show(wanted), has)
-            })?;
-        }
-        check_tags("traceTags", trace_tags, question, tally)?;
-        check_tags("traceTagEquals", trace_tag_equals, question, tally)
-    }
-}
-
-/// What is said of a body in which a path selects nothing.
-const NO_NODE: &str = "no such node in the body";
-
-fn check_tags(
-    key: &str,
-    tags: &[(String, Value)],
-    question: &Question<'_>,
-    tally: &mut impl Tally,
-) -> ControlFlow<()> {
-    for (name, wanted) in tags {
-        let has = question.attribute(name);
-        let holds = has.as_ref().is_some_and(|has| tag_equals(wanted, has));
-        tally.note(holds, || {
-            let has = has.map_or("no such attribute".to_owned(), |has| json::show(&has));
-            let header = name.strip_prefix("http.request.header.").unwrap_or(name);
-            let wanted = json::show(wanted);
-            Difference::new(
-                format!("{key}.{name}"),
-                shown(header, wanted.as_bytes()),
-                shown(header, has.as_bytes()),
-            )
-        })?;
-    }
-    ControlFlow::Continue(())
-}
-
-impl When {
     /// The predicates as the control API takes them.
     pub(crate) fn to_value(&self) -> Value {
         let Self {
@@ -339,29 +170,6 @@ impl When {
 fn object<N: ToString>(members: impl Iterator<Item = (N, Value)>) -> Value {
     let members = members.map(|(name, value)| (name.to_string(), value));
     members.collect::<Map<_, _>>().into()
-}
-
-/// An attribute equals a tag by value, and a number or a boolean also by its text.
-fn tag_equals(wanted: &Value, has: &Value) -> bool {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => json::show(other),
-    };
-    json::equals(wanted, has)
-        || (wanted.is_string() != has.is_string() && text(wanted) == text(has))
-}
-
-fn header_text(request: &Request, name: &str) -> String {
-    let values: Vec<_> = request
-        .headers
-        .all(name)
-        .map(|value| shown(name, value).into_owned())
-        .collect();
-    if values.is_empty() {
-        "no such header".to_owned()
-    } else {
-        values.join(", ")
-    }
 }
 
 fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {

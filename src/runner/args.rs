@@ -62,7 +62,7 @@ pub(crate) struct Args {
 }
 
 /// The arguments of `softprobe suite run`.
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 #[derive(Debug)]
 pub(crate) struct CommandArgs {
     pub(crate) suite: Vec<String>,
@@ -294,7 +294,8 @@ fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
 
 /// Joins words into a line for a shell.
 fn line(words: impl IntoIterator<Item = String>) -> String {
-    let words: Vec<String> = words.into_iter().map(|word| shell_word(&word)).collect();
+    let words = words.into_iter();
+    let words: Vec<String> = words.map(|word| shell_word(&word).into_owned()).collect();
     words.join(" ")
 }
 
@@ -336,7 +337,7 @@ impl Args {
     }
 
     /// Reads the arguments of `softprobe suite run`; `matches` are those of that subcommand.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "runner")]
     pub(crate) fn of_command(told: CommandArgs, matches: &ArgMatches) -> Self {
         let CommandArgs {
             suite,

@@ -118,7 +118,7 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
             let inbound = case.inbound()?.ok_or(Unjudged::NoRequest)?;
             let request = inbound.replayable_request();
             if request.method.is_empty() {
-                return Err(Unjudged::NoMethod(inbound.summary()));
+                return Err(Unjudged::NoMethod(Box::new(inbound.summary())));
             }
             request
         }

@@ -60,9 +60,8 @@ pub(super) fn register(
                 let response = MockResponse::from(response.clone());
                 list.add(plan, base(plan).error(response));
             }
-            MockAction::Passthrough | MockAction::CaptureOnly => {
-                list.add(plan, base(plan).passthrough());
-            }
+            MockAction::Passthrough => list.add(plan, base(plan).passthrough()),
+            MockAction::CaptureOnly => list.add(plan, base(plan).capture_only()),
         }
     }
     Ok((list.mocks, list.watched))

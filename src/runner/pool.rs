@@ -338,22 +338,7 @@ fn shuffle(args: &Args, trials: &mut [Trial]) {
     if !args.flags.shuffle && args.flags.shuffle_seed.is_none() {
         return;
     }
-    let seed = args.flags.shuffle_seed.unwrap_or_else(|| {
-        let mut bytes = [0; 8];
-        // Without a source of randomness, the seed is 0; it is printed in any case.
-        let _ = getrandom::fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    });
+    let seed = args.flags.shuffle_seed.unwrap_or_else(|| fastrand::u64(..));
     let _ = writeln!(std::io::stderr(), "shuffle seed: {seed}");
-    let mut state = seed;
-    for n in (1..trials.len()).rev() {
-        // SplitMix64: good enough for shuffling, and the same on every machine.
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let other = usize::try_from(z % (n as u64 + 1)).unwrap_or(0);
-        trials.swap(n, other);
-    }
+    fastrand::Rng::with_seed(seed).shuffle(trials);
 }

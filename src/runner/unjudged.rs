@@ -30,7 +30,7 @@ pub(super) enum Unjudged {
     Response(#[from] NoResponse),
     /// The inbound exchange has no method.
     #[error("{0}: no http.request.method")]
-    NoMethod(SpanSummary),
+    NoMethod(Box<SpanSummary>),
     #[error(
         "the case has no inbound exchange, so there is no request to send; mark one with \
          sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"

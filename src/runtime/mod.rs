@@ -14,7 +14,7 @@ mod server;
 mod session;
 mod state;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "runner")]
 pub(crate) use captures::keep_captures;
 pub use server::{ControlServer, ControlServerBuilder};
 pub use state::EmbeddedRuntime;

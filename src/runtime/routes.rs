@@ -102,15 +102,13 @@ fn closing(request: &Request) -> Result<Closing, ControlError> {
     }
     let mut closing = Closing::default();
     let query = request.query.as_deref().unwrap_or_default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
-        match (name, value.as_str()) {
-            ("out", path) if !path.is_empty() => closing.out = Some(value),
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("out", path) if !path.is_empty() => closing.out = Some(value.into_owned()),
             ("include", "case") => closing.include_case = true,
             _ => {
                 return Err(ControlError::invalid(format!(
-                    "the query `{pair}` is not supported; use out=<path> or include=case"
+                    "the query `{name}={value}` is not supported; use out=<path> or include=case"
                 )));
             }
         }

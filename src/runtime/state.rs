@@ -22,6 +22,7 @@ use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
 const MOST_SESSIONS: usize = 10_000;
+/// Once so many traces are known, those of closed sessions are forgotten.
 const MOST_TRACES: usize = 100_000;
 
 /// A runtime inside this process. Clones share their sessions.
@@ -87,18 +88,6 @@ impl EmbeddedRuntime {
         }
     }
 
-    /// Ties a trace id to a session, so that calls in that trace belong to the session.
-    ///
-    /// The tie remains when the session is closed, since a late call must not fall to another session. Once
-    /// 100,000 traces are known, those of closed sessions are forgotten.
-    pub fn issue_trace(&self, trace_id: &str, session: &str) {
-        let Sessions { open, traces, .. } = &mut *self.lock();
-        if traces.len() >= MOST_TRACES {
-            traces.retain(|_, session| open.contains_key(session));
-        }
-        traces.insert(trace_id.to_owned(), session.to_owned());
-    }
-
     /// Returns the ids of the open sessions, in the order they were started.
     pub fn open_sessions(&self) -> Vec<String> {
         let all = self.all().into_iter();
@@ -115,6 +104,7 @@ impl EmbeddedRuntime {
     }
 
     /// Closes every open session and returns what each had captured.
+    #[cfg(feature = "runner")]
     pub(crate) fn end_all(&self) -> Vec<EndedSession> {
         self.end(|_| true)
     }
@@ -413,7 +403,12 @@ impl Oracle for EmbeddedRuntime {
     }
 
     fn issue_trace(&self, trace_id: &str, session: &str) {
-        Self::issue_trace(self, trace_id, session);
+        let Sessions { open, traces, .. } = &mut *self.lock();
+        // A late call must not fall to another session, so that a trace outlives its session while it can.
+        if traces.len() >= MOST_TRACES {
+            traces.retain(|_, session| open.contains_key(session));
+        }
+        traces.insert(trace_id.to_owned(), session.to_owned());
     }
 
     fn session_of_trace(&self, trace_id: &str) -> Option<String> {

@@ -7,8 +7,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use regex::{Captures, Regex};
 use sha2::Sha256;
 
-use crate::base::encoding::hex;
-
 /// The prefix of every placeholder for a token.
 const MARK: &str = "scrubbed-";
 /// The domain of every placeholder for an e-mail address.
@@ -96,7 +94,7 @@ impl Secrets {
     }
 
     fn short_digest(&self, value: &str) -> String {
-        hex(&self.digest(value)[..6])
+        hex::encode(&self.digest(value)[..6])
     }
 
     /// Returns the placeholder for a whole value, in the shape of an e-mail address or a card number

@@ -43,6 +43,7 @@ enum MockThen {
     Respond(MockResponse),
     Error(MockResponse),
     Passthrough,
+    CaptureOnly,
 }
 
 impl Mock {
@@ -136,6 +137,13 @@ impl Mock {
         self
     }
 
+    /// Lets the calls through, and says that what comes back is for the capture alone.
+    #[must_use]
+    pub fn capture_only(mut self) -> Self {
+        self.then = MockThen::CaptureOnly;
+        self
+    }
+
     /// The rule that it is at `place` of a rules document; `None` where something is wrong with it, which
     /// `problems` then says.
     ///
@@ -166,6 +174,7 @@ impl Mock {
             },
             MockThen::Error(response) => Then::Error(Arc::new(response.finish()?)),
             MockThen::Passthrough => Then::Passthrough,
+            MockThen::CaptureOnly => Then::CaptureOnly,
         };
         let Some(when) = when else {
             return Ok(None);

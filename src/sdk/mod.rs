@@ -10,6 +10,7 @@ mod remote_oracle;
 mod session;
 mod softprobe;
 
+#[cfg(feature = "runner")]
 pub(crate) use http_runtime::HttpRuntime;
 pub use mock::{Mock, MockResponse};
 pub use module_session::ModuleSession;

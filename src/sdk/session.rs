@@ -46,6 +46,16 @@ impl SoftprobeSession {
         &self.id
     }
 
+    /// Ties a trace to the session: a call that carries the trace id in its `traceparent`, and no session of
+    /// its own, belongs to this session.
+    ///
+    /// Only a [`Proxy`](crate::Proxy) of this process that was started with the same
+    /// [`Softprobe`](crate::Softprobe) knows about it. `trace_id` is 32 lower-case hex digits.
+    #[cfg(feature = "embedded")]
+    pub fn issue_trace(&self, trace_id: &str) {
+        self.runtime.oracle().issue_trace(trace_id, &self.id);
+    }
+
     /// Reads a case file and loads it into the session.
     ///
     /// # Errors

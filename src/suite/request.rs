@@ -280,7 +280,7 @@ impl Overrides {
 
 /// Returns the query with one parameter set, or removed if there is no value.
 fn with_query(query: Option<&str>, name: &str, value: Option<&str>) -> Option<String> {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'.')
@@ -290,8 +290,8 @@ fn with_query(query: Option<&str>, name: &str, value: Option<&str>) -> Option<St
         .unwrap_or_default()
         .split('&')
         .filter(|pair| {
-            let key = pair.split('=').next().unwrap_or_default().replace('+', " ");
-            !pair.is_empty() && percent_decode_str(&key).decode_utf8_lossy() != name
+            let mut read = form_urlencoded::parse(pair.as_bytes());
+            read.next().is_some_and(|(key, _)| key != name)
         })
         .map(str::to_owned)
         .collect();

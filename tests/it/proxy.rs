@@ -50,9 +50,7 @@ fn a_call_finds_its_session_in_each_of_five_ways() {
     // Exactly one session is open.
     assert_eq!(world.get("").text(), "one");
     let two = world.session("two");
-    world
-        .runtime
-        .issue_trace("0af7651916cd43dd8448eb211c80319c", two.id());
+    two.issue_trace("0af7651916cd43dd8448eb211c80319c");
     let encoded = base64(&format!("{}:", two.id()));
     for headers in [
         format!("x-softprobe-session-id: {}\r\n", two.id()),

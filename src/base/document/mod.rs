@@ -5,10 +5,17 @@
 mod node;
 mod place;
 mod problem;
+#[cfg(feature = "runner")]
 mod shape;
 
+#[cfg(feature = "runner")]
 pub(crate) use node::did_you_mean;
 pub(crate) use node::{Node, Object};
-pub(crate) use place::{Place, Step, Way};
-pub(crate) use problem::{Problem, Problems};
+#[cfg(feature = "runner")]
+pub(crate) use place::Step;
+pub(crate) use place::{Place, Way};
+#[cfg(feature = "embedded")]
+pub(crate) use problem::Problem;
+pub(crate) use problem::Problems;
+#[cfg(feature = "runner")]
 pub(crate) use shape::{Field, Fields, Shape, names};

@@ -31,12 +31,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Makes text that reads as a number or a boolean count as one.
-    pub(crate) fn lenient(mut self) -> Self {
-        self.lenient = true;
-        self
-    }
-
     /// Returns the members if this is an object; each member that is not `known` is a problem.
     pub(crate) fn object(&self, known: &[&str], problems: &mut Problems) -> Option<Object<'a>> {
         let object = self.map(problems)?;
@@ -130,33 +124,10 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Returns the number if this is a finite one.
-    pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
-        let number = match self.value {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) if self.lenient => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(number) if number.is_finite() => Some(number),
-            _ => self.wrong("a number", problems),
-        }
-    }
-
     /// Returns the HTTP status: 100 to 599, or 600 to 999, which some servers send.
     pub(crate) fn status(&self, problems: &mut Problems) -> Option<u16> {
         let status = self.integer(100, 999, problems)?;
         u16::try_from(status).ok()
-    }
-
-    /// Returns the flag if this is a boolean.
-    pub(crate) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        match self.value {
-            Value::Bool(flag) => Some(*flag),
-            Value::String(text) if self.lenient && text == "true" => Some(true),
-            Value::String(text) if self.lenient && text == "false" => Some(false),
-            _ => self.wrong("true or false", problems),
-        }
     }
 
     /// Returns the value paired with this name in `choices`, if this is one of the names.
@@ -190,6 +161,39 @@ impl<'a> Node<'a> {
             format!("expected {wanted}, found {}", describe(self.value)),
         );
         None
+    }
+}
+
+/// What only suites hold.
+#[cfg(feature = "runner")]
+impl Node<'_> {
+    /// Makes text that reads as a number or a boolean count as one.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Returns the number if this is a finite one.
+    pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
+        let number = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) if self.lenient => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if number.is_finite() => Some(number),
+            _ => self.wrong("a number", problems),
+        }
+    }
+
+    /// Returns the flag if this is a boolean.
+    pub(crate) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
+        match self.value {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if self.lenient && text == "true" => Some(true),
+            Value::String(text) if self.lenient && text == "false" => Some(false),
+            _ => self.wrong("true or false", problems),
+        }
     }
 }
 
@@ -290,6 +294,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "runner")]
     fn text_counts_as_a_number_only_in_a_lenient_document() {
         let value = json!("12");
         let mut problems = Problems::default();

@@ -1,23 +1,32 @@
 //! HTTP as plain data: requests, responses, headers, URLs, and which headers are secret.
 
 mod headers;
+#[cfg(feature = "embedded")]
+mod hosts;
 mod message;
 mod secret;
+#[cfg(feature = "embedded")]
 mod trace;
 mod url;
 
 pub use headers::Headers;
 pub(crate) use headers::is_hop_by_hop;
+#[cfg(feature = "embedded")]
+pub(crate) use hosts::{host_is_internal, host_within};
+#[cfg(feature = "runner")]
+pub(crate) use message::join_target;
+pub(crate) use message::split_target;
 pub use message::{Direction, ParseDirectionError, Request, Response};
-pub(crate) use message::{join_target, split_target};
-pub(crate) use secret::{is_secret, shown};
+pub(crate) use secret::is_secret;
+#[cfg(feature = "embedded")]
+pub(crate) use secret::shown;
+#[cfg(feature = "embedded")]
 pub(crate) use trace::Trace;
-pub(crate) use url::{
-    host_ends_with, host_equals, host_is_internal, host_within, path_equals, split_port, split_url,
-};
+pub(crate) use url::{host_ends_with, host_equals, path_equals, split_port, split_url};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";
 
 /// The response header that marks a strict miss.
+#[cfg(feature = "embedded")]
 pub(crate) const MISS_HEADER: &str = "x-softprobe-strict-miss";

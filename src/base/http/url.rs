@@ -36,7 +36,7 @@ pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
 }
 
 /// Returns the wanted host without its `:80` or `:443` if the host has no port and so implies one of them.
-fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
+pub(super) fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
     match (split_port(wanted), split_port(host).1) {
         ((name, Some("80" | "443")), None) => name,
         _ => wanted,
@@ -54,38 +54,6 @@ pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
     };
     host.to_ascii_lowercase()
         .ends_with(&suffix.to_ascii_lowercase())
-}
-
-/// Returns whether a host is an allowlist entry or a subdomain of it: `stripe.com` and `.stripe.com` both
-/// admit `api.stripe.com`, neither admits `evilstripe.com`.
-pub(crate) fn host_within(entry: &str, host: &str) -> bool {
-    let entry = entry.strip_prefix('.').unwrap_or(entry);
-    let entry = without_implied_port(entry, host);
-    if entry.is_empty() {
-        return false;
-    }
-    if host_equals(entry, host) {
-        return true;
-    }
-    let host = if split_port(entry).1.is_none() {
-        split_port(host).0
-    } else {
-        host
-    };
-    let (host, entry) = (host.to_ascii_lowercase(), entry.to_ascii_lowercase());
-    host.strip_suffix(&entry)
-        .is_some_and(|rest| rest.ends_with('.'))
-}
-
-/// Returns whether a policy counts a host as internal: a loopback address, a name without a dot, or a name
-/// below `.localhost`.
-pub(crate) fn host_is_internal(host: &str) -> bool {
-    let name = split_port(host).0;
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<std::net::IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => !name.contains('.') || name.to_ascii_lowercase().ends_with(".localhost"),
-    }
 }
 
 /// Returns whether a path is the wanted one. A wanted path with a `?` is compared with path and query, and a
@@ -113,29 +81,6 @@ mod tests {
         assert!(!host_ends_with("stripe.com:8080", "api.stripe.com"));
         // A host without a port implies the default port of its scheme.
         assert!(host_equals("api.stripe.com:443", "api.stripe.com"));
-        assert!(host_within("stripe.com:80", "api.stripe.com"));
-    }
-
-    #[test]
-    fn allowlists_stop_at_label_boundaries() {
-        for entry in ["stripe.com", ".stripe.com", "STRIPE.com"] {
-            assert!(host_within(entry, "api.stripe.com:443"), "{entry}");
-            assert!(host_within(entry, "stripe.com"), "{entry}");
-            assert!(!host_within(entry, "evilstripe.com"), "{entry}");
-        }
-        assert!(host_within("stripe.com:443", "api.stripe.com:443"));
-        assert!(!host_within("stripe.com:443", "api.stripe.com:80"));
-        assert!(!host_within("", "api.stripe.com"));
-    }
-
-    #[test]
-    fn internal_hosts_are_loopback_or_a_single_label() {
-        for host in ["localhost:3000", "127.0.0.1:80", "[::1]:80", "payments"] {
-            assert!(host_is_internal(host), "{host}");
-        }
-        for host in ["api.stripe.com", "10.0.0.1:80"] {
-            assert!(!host_is_internal(host), "{host}");
-        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! JSONPath expressions that are safe to evaluate.
 
+#[cfg(feature = "embedded")]
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
@@ -7,6 +8,7 @@ use serde_json_path::JsonPath;
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     text: String,
+    #[cfg(feature = "embedded")]
     path: JsonPath,
 }
 
@@ -20,20 +22,22 @@ impl Query {
     /// deeper than 4.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         guard(text)?;
-        match JsonPath::parse(text) {
-            Ok(path) => Ok(Self {
-                text: text.to_owned(),
-                path,
-            }),
-            Err(error) => {
-                let hint = if text.starts_with('$') {
-                    ""
-                } else {
-                    "; an expression starts with `$`"
-                };
-                Err(format!("`{text}` is not a JSONPath: {error}{hint}"))
-            }
-        }
+        let path = JsonPath::parse(text).map_err(|error| {
+            let hint = if text.starts_with('$') {
+                ""
+            } else {
+                "; an expression starts with `$`"
+            };
+            format!("`{text}` is not a JSONPath: {error}{hint}")
+        })?;
+        // Only a runtime evaluates it.
+        #[cfg(not(feature = "embedded"))]
+        drop(path);
+        Ok(Self {
+            text: text.to_owned(),
+            #[cfg(feature = "embedded")]
+            path,
+        })
     }
 
     /// Returns the expression as it was written.
@@ -42,11 +46,13 @@ impl Query {
     }
 
     /// Returns the selected values.
+    #[cfg(feature = "embedded")]
     pub(crate) fn select<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         self.path.query(value).all()
     }
 
     /// Returns the selected values with their JSON pointers.
+    #[cfg(feature = "runner")]
     pub(crate) fn locate<'v>(&self, value: &'v Value) -> Vec<(String, &'v Value)> {
         self.path
             .query_located(value)

@@ -1,0 +1,147 @@
+//! Whether a request is what a `when` asks for.
+
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+
+use super::question::Question;
+use super::when::When;
+use crate::base::http::{Request, host_ends_with, shown};
+use crate::base::json::{self, Query};
+use crate::case::{AllHold, Difference, Nearness, Tally};
+
+impl When {
+    /// Whether every predicate holds.
+    pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
+        self.check(question, &mut AllHold).is_continue()
+    }
+
+    /// How many predicates hold, and the first that does not.
+    pub(super) fn nearness(&self, question: &Question<'_>) -> Nearness {
+        let mut nearness = Nearness::default();
+        let _ = self.check(question, &mut nearness);
+        nearness
+    }
+
+    fn check(&self, question: &Question<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
+        let Self {
+            lookup,
+            not_host_suffix,
+            query,
+            headers,
+            header_match,
+            body_json_path,
+            body_json_path_equals,
+            trace_tags,
+            trace_tag_equals,
+        } = self;
+        let request = question.request;
+        lookup.check(question.subject(), tally)?;
+        if !not_host_suffix.is_empty() {
+            let mut suffixes = not_host_suffix.iter();
+            let ends = suffixes.any(|suffix| host_ends_with(suffix, &request.host));
+            tally.note(!ends, || {
+                let wanted = format!("none of {}", not_host_suffix.join(", "));
+                Difference::new("notHostSuffix", wanted, &request.host)
+            })?;
+        }
+        for (name, wanted) in query {
+            let query = request.query.as_deref().unwrap_or_default();
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            let holds = pairs.any(|(n, v)| n == *name && v == *wanted);
+            tally.note(holds, || {
+                let has = request.query.as_deref().unwrap_or("no query");
+                Difference::new("query", format!("{name}={wanted}"), has)
+            })?;
+        }
+        for (name, wanted) in headers {
+            let has = |wanted: &String| request.headers.all(name).any(|h| h == wanted.as_bytes());
+            tally.note(wanted.iter().all(has), || Difference {
+                field: format!("headers.{name}"),
+                wanted: shown(name, wanted.join(", ").as_bytes()).into_owned(),
+                has: header_text(request, name),
+            })?;
+        }
+        for (name, pattern) in header_match {
+            let fits = |has: &[u8]| pattern.is_match(&String::from_utf8_lossy(has));
+            tally.note(request.headers.all(name).any(fits), || Difference {
+                field: format!("headerMatch.{name}"),
+                wanted: shown(name, pattern.as_str().as_bytes()).into_owned(),
+                has: header_text(request, name),
+            })?;
+        }
+        let selected = |query: &Query| match question.body_json() {
+            Some(body) => query.select(body),
+            None => Vec::new(),
+        };
+        if let Some(query) = body_json_path {
+            tally.note(!selected(query).is_empty(), || {
+                Difference::new("bodyJsonPath", query.text(), NO_NODE)
+            })?;
+        }
+        for (query, wanted) in body_json_path_equals {
+            let nodes = selected(query);
+            let holds = nodes.iter().any(|node| json::equals(node, wanted));
+            tally.note(holds, || {
+                let has: Vec<String> = nodes.iter().map(|node| json::show(node)).collect();
+                let field = format!("bodyJsonPathEquals.{}", query.text());
+                let has = match has.is_empty() {
+                    true => NO_NODE.to_owned(),
+                    false => has.join(", "),
+                };
+                Difference::new(field, json::show(wanted), has)
+            })?;
+        }
+        check_tags("traceTags", trace_tags, question, tally)?;
+        check_tags("traceTagEquals", trace_tag_equals, question, tally)
+    }
+}
+
+/// What is said of a body in which a path selects nothing.
+const NO_NODE: &str = "no such node in the body";
+
+fn check_tags(
+    key: &str,
+    tags: &[(String, Value)],
+    question: &Question<'_>,
+    tally: &mut impl Tally,
+) -> ControlFlow<()> {
+    for (name, wanted) in tags {
+        let has = question.attribute(name);
+        let holds = has.as_ref().is_some_and(|has| tag_equals(wanted, has));
+        tally.note(holds, || {
+            let has = has.map_or("no such attribute".to_owned(), |has| json::show(&has));
+            let header = name.strip_prefix("http.request.header.").unwrap_or(name);
+            let wanted = json::show(wanted);
+            Difference::new(
+                format!("{key}.{name}"),
+                shown(header, wanted.as_bytes()),
+                shown(header, has.as_bytes()),
+            )
+        })?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// An attribute equals a tag by value, and a number or a boolean also by its text.
+fn tag_equals(wanted: &Value, has: &Value) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => json::show(other),
+    };
+    json::equals(wanted, has)
+        || (wanted.is_string() != has.is_string() && text(wanted) == text(has))
+}
+
+fn header_text(request: &Request, name: &str) -> String {
+    let values: Vec<_> = request
+        .headers
+        .all(name)
+        .map(|value| shown(name, value).into_owned())
+        .collect();
+    if values.is_empty() {
+        "no such header".to_owned()
+    } else {
+        values.join(", ")
+    }
+}

@@ -1,0 +1,167 @@
+//! Reading rules: a document or a list of them, or one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::document::{Consume, Rule};
+use super::message::{RESPONSE_FIELDS, read_response};
+use super::then::{Then, read_latency};
+use super::when::When;
+use crate::base::document::{Node, Place, Problems};
+use crate::base::http::Response;
+
+impl Rule {
+    /// Reads `{"version": 1, "rules": […]}`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in the document, each with its place (`rules[2].when.direciton: unknown field;
+    /// did you mean direction?`).
+    pub(crate) fn read_document(document: &Value) -> Result<Vec<Self>, Problems> {
+        let mut problems = Problems::default();
+        let rules = read_document(document, &mut problems);
+        problems.into_result(rules)
+    }
+
+    /// Reads a list of rules that stands at `place` in a larger document.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in the list, each with its place.
+    pub(crate) fn read_list(rules: &[Value], place: &Place) -> Result<Vec<Self>, Problems> {
+        let mut problems = Problems::default();
+        let rules = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(n, rule)| Self::read(&Node::at(rule, place.index(n)), &mut problems))
+            .collect();
+        problems.into_result(Some(rules))
+    }
+
+    /// Reads one rule.
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let object = node.object(
+            &["name", "id", "priority", "consume", "when", "then"],
+            problems,
+        )?;
+        let name = object.get("name").or_else(|| object.get("id"));
+        let name = match name {
+            Some(node) => Some(node.string(problems)?),
+            None => None,
+        };
+        let priority = match object.get("priority") {
+            Some(node) => node.integer(i64::MIN, i64::MAX, problems)?,
+            None => 0,
+        };
+        let consume = match object.get("consume") {
+            Some(node) => read_consume(&node, problems)?,
+            None => Consume::Many,
+        };
+        let when = match object.get("when") {
+            Some(node) => When::read(&node, problems),
+            None => Some(When::default()),
+        };
+        let then = object.require("then", problems)?;
+        let then = read_then(&then, problems);
+        Some(Self {
+            name,
+            priority,
+            consume,
+            when: when?,
+            then: then?,
+        })
+    }
+}
+
+fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>> {
+    let object = Node::root(document).object(&["version", "rules"], problems)?;
+    if let Some(version) = object.get("version") {
+        version.integer(1, 1, problems);
+    }
+    let rules = object.require("rules", problems)?.list(problems)?;
+    Some(
+        rules
+            .iter()
+            .filter_map(|node| Rule::read(node, problems))
+            .collect(),
+    )
+}
+
+/// How often a rule answers, by its word.
+pub(crate) const CONSUMES: [(&str, Consume); 2] =
+    [("many", Consume::Many), ("once", Consume::Once)];
+
+/// Reads `many` or `once`.
+pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<Consume> {
+    node.choice(&CONSUMES, problems)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ActionWord {
+    Mock,
+    Error,
+    Passthrough,
+    CaptureOnly,
+}
+
+/// Reads a `then`.
+fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
+    let object = node.object(&["action", "response", "error"], problems)?;
+    let action_node = object.require("action", problems)?;
+    if action_node.value == "replay" {
+        problems.add(
+            &action_node.place,
+            "`replay` is gone: look the response up with find_in_case and register it with \
+             mock_outbound",
+        );
+        return None;
+    }
+    let action = action_node.choice(
+        &[
+            ("mock", ActionWord::Mock),
+            ("error", ActionWord::Error),
+            ("passthrough", ActionWord::Passthrough),
+            ("capture_only", ActionWord::CaptureOnly),
+        ],
+        problems,
+    )?;
+    for (name, owner) in [("response", ActionWord::Mock), ("error", ActionWord::Error)] {
+        if let Some(stray) = object.get(name)
+            && action != owner
+        {
+            problems.add(
+                &stray.place,
+                format!("`{name}` does not go with this action"),
+            );
+        }
+    }
+    match action {
+        ActionWord::Mock => {
+            let node = object.require("response", problems)?;
+            let known = [&RESPONSE_FIELDS[..], &["latencyMs"]].concat();
+            let response = node.object(&known, problems)?;
+            let latency = match response.get("latencyMs") {
+                Some(node) => read_latency(&node, problems)?,
+                None => Duration::ZERO,
+            };
+            Some(Then::Mock {
+                response: Arc::new(read_response(&response, 200, problems)?),
+                latency,
+            })
+        }
+        ActionWord::Error => {
+            let node = object.require("error", problems)?;
+            read_error(&node, problems).map(|error| Then::Error(Arc::new(error)))
+        }
+        ActionWord::Passthrough => Some(Then::Passthrough),
+        ActionWord::CaptureOnly => Some(Then::CaptureOnly),
+    }
+}
+
+/// Reads `{status, body, headers}` of an error rule; the status is 500 when it is not given.
+pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
+    let object = node.object(&RESPONSE_FIELDS, problems)?;
+    read_response(&object, 500, problems)
+}
