@@ -57,5 +57,6 @@ pub(crate) use then::{LONGEST_DELAY_MS, read_latency};
 #[cfg(feature = "runner")]
 pub(crate) use when::{compile_query, compile_regex, read_header_match};
 
-#[cfg(all(test, feature = "runner"))]
+#[cfg(test)]
+#[cfg(feature = "runner")]
 mod tests;
