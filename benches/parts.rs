@@ -12,7 +12,7 @@ use std::net::TcpStream;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
-use softprobe::measured::{Compared, Resolved, load_suite};
+use softprobe::internals::{Compared, Resolved, load_suite};
 use softprobe::{Case, EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
 
 const CASE: &str = include_str!("../cases/checkout/happy.case.json");

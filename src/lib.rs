@@ -91,10 +91,10 @@ mod foreign;
 #[cfg(feature = "runner")]
 pub mod hook;
 #[cfg(feature = "runner")]
-mod logging;
-#[cfg(feature = "runner")]
 #[doc(hidden)]
-pub mod measured;
+pub mod internals;
+#[cfg(feature = "runner")]
+mod logging;
 mod net;
 mod otlp;
 #[cfg(feature = "embedded")]

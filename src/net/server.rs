@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::convert::{HyperRequest, HyperResponse};
 
@@ -34,10 +33,10 @@ pub(crate) struct ListenError {
 pub(crate) struct Server {
     address: SocketAddr,
     threads: Option<tokio::runtime::Runtime>,
-    /// Stops the listener and the connections when it is dropped.
-    stop: Option<oneshot::Sender<()>>,
-    /// Ends once the listener and all connections are gone.
-    serving: JoinHandle<()>,
+    /// Tells the listener and the connections to stop.
+    stop: CancellationToken,
+    /// The listener and the connections.
+    tasks: TaskTracker,
 }
 
 /// Called with the reason when a request can't be parsed; the client has been answered with 400 already.
@@ -94,17 +93,19 @@ impl Server {
             .build()
             .map_err(failed)?;
         let handle = Arc::new(handle);
-        let (stop, stopped) = oneshot::channel();
-        let serving = {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        {
             let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            threads.spawn(serve(listener, handle, unread, stopped))
-        };
+            let accepting = accept(listener, handle, unread, stop.clone(), tasks.clone());
+            tasks.spawn(accepting);
+        }
         Ok(Self {
             address: bound,
             threads: Some(threads),
-            stop: Some(stop),
-            serving,
+            stop,
+            tasks,
         })
     }
 
@@ -116,12 +117,13 @@ impl Server {
     }
 
     /// Stops the server: accepts no more connections and gives running requests this long to finish.
-    pub(crate) fn stop(mut self, limit: Duration) {
-        drop(self.stop.take());
-        let serving = &mut self.serving;
+    pub(crate) fn stop(self, limit: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        let gone = self.tasks.wait();
         if let Some(threads) = &self.threads
             && threads
-                .block_on(async { tokio::time::timeout(limit, serving).await })
+                .block_on(async { tokio::time::timeout(limit, gone).await })
                 .is_err()
         {
             log::warn!("requests are still running after {limit:?}; cutting them off");
@@ -150,30 +152,27 @@ pub(crate) async fn delay(latency: Duration) {
     }
 }
 
-/// Accepts connections until it is told to stop, then waits for those that are open.
-async fn serve<H, F>(
+async fn accept<H, F>(
     listener: TcpListener,
     handle: Arc<H>,
     unread: Unread,
-    mut stopped: oneshot::Receiver<()>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
 ) where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
 {
-    let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // An error means that the server was dropped.
-            _ = &mut stopped => break,
+            () = stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, _)) => {
                 // Without it, a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let watcher = Some(connections.watcher());
                 let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
-                tokio::spawn(connection(stream, handle, unread, watcher));
+                tasks.spawn(connection(stream, handle, unread, Some(stop.clone())));
             }
             Err(error) => {
                 // Most likely the process is out of file handles: others have to be closed first.
@@ -182,8 +181,6 @@ async fn serve<H, F>(
             }
         }
     }
-    drop(listener);
-    connections.shutdown().await;
 }
 
 /// Serves one connection until the client closes it, or until its server stops.
@@ -191,7 +188,7 @@ pub(crate) async fn connection<S, H, F>(
     stream: S,
     handle: Arc<H>,
     unread: Unread,
-    watcher: Option<Watcher>,
+    stop: Option<CancellationToken>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -201,19 +198,27 @@ pub(crate) async fn connection<S, H, F>(
         let answer = handle(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOWEST_CLIENT);
-    let serving = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let served = match watcher {
+    let mut serving = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(SLOWEST_CLIENT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    // hyper-util's graceful shutdown takes no connection that `CONNECT` can upgrade.
+    let served = match stop {
         None => serving.await,
-        Some(watcher) => watcher.watch(serving).await,
+        Some(stop) => tokio::select! {
+            served = serving.as_mut() => served,
+            () = stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        },
     };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
-        let error = error.downcast_ref::<hyper::Error>();
-        if let Some(error) = error.filter(|error| error.is_parse()) {
+        if error.is_parse() {
             unread(&error.to_string());
         }
     }

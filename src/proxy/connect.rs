@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Body as _;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
@@ -38,6 +39,10 @@ pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> Hy
     let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
         return to_hyper(plain(400, "CONNECT needs host:port"));
     };
+    // The connection is not upgraded before the body has been read, and nobody would read it.
+    if !request.body().is_end_stream() {
+        return to_hyper(plain(400, "CONNECT must not have a body"));
+    }
     let credentials = request
         .headers()
         .get("proxy-authorization")

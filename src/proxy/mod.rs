@@ -11,6 +11,8 @@ mod server;
 mod target;
 
 pub use decide::Idle;
+#[cfg(feature = "runner")]
+pub(crate) use server::Connections;
 pub use server::{Proxy, ProxyBuilder};
 #[cfg(feature = "runner")]
 pub(crate) use target::GREETING;

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "runner")]
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::answer::answer;
 use super::decide::{Core, Idle, note_unread};
 use super::forward::Forwarder;
@@ -11,6 +14,8 @@ use super::target::REVERSE_PREFIX;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
 use crate::net::Server;
+#[cfg(feature = "runner")]
+use crate::net::connection;
 use crate::sdk::Softprobe;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
@@ -127,19 +132,44 @@ impl ProxyBuilder {
     ///
     /// [`SoftprobeError::Listen`] when the address can't be had.
     pub fn start(self) -> Result<Proxy, SoftprobeError> {
-        let Self {
-            oracle,
-            address,
-            idle,
-        } = self;
-        let core = Arc::new(Core {
-            oracle,
-            idle,
-            forwarder: Forwarder::new(),
-        });
+        let address = self.address.clone();
+        let Connections { core } = self.connections();
         let unread = note_unread(&core);
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let server = Server::start_noting(&address, handle, unread)?;
         Ok(Proxy { server })
+    }
+
+    /// Returns what serves connections, without a listener.
+    pub(crate) fn connections(self) -> Connections {
+        let Self { oracle, idle, .. } = self;
+        let forwarder = Forwarder::new();
+        Connections {
+            core: Arc::new(Core {
+                oracle,
+                idle,
+                forwarder,
+            }),
+        }
+    }
+}
+
+/// A proxy without a listener.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    core: Arc<Core>,
+}
+
+impl Connections {
+    /// Serves one client over a stream of any kind, until either side ends it.
+    #[cfg(feature = "runner")]
+    pub(crate) async fn serve<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let core = Arc::clone(&self.core);
+        let unread = note_unread(&core);
+        let handle = move |request| answer(Arc::clone(&core), None, request);
+        connection(stream, Arc::new(handle), unread, None).await;
     }
 }

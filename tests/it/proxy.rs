@@ -273,6 +273,17 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
 }
 
 #[test]
+fn a_connect_with_a_body_is_refused() {
+    let world = World::new();
+    for framing in ["content-length: 2", "transfer-encoding: chunked"] {
+        let head = format!("CONNECT a.example:80 HTTP/1.1\r\nhost: a.example:80\r\n{framing}");
+        let answer = send(world.proxy.address(), format!("{head}\r\n\r\n2\r\nhi"));
+        assert_eq!(answer.status, 400, "{framing}");
+        assert!(answer.text().contains("must not have a body"), "{framing}");
+    }
+}
+
+#[test]
 fn forwarding_drops_hop_by_hop_headers_and_returns_the_whole_answer() {
     let world = World::new();
     let body = vec![0xA7_u8; 3 * 1024 * 1024];

@@ -1,16 +1,27 @@
-//! Entry points for the benchmarks; nothing else may call them.
+//! Entry points for the benchmarks and the fuzz targets. They are not part of the interface, and change
+//! without notice.
 
-#![allow(missing_docs, reason = "used only by this project's benchmarks")]
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "used only by this project's benchmarks and fuzz targets"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::base::http::{Direction, Headers, Request, Response};
-use crate::compare::{Assertions, Expected, compare};
+use crate::compare::{Assertions, BodyMode, Expected, compare};
 use crate::hook::Hooks;
+use crate::otlp;
+use crate::proxy::{Connections, ProxyBuilder};
 use crate::rule::{Answer, Policy, Question, Rule, RuleState, resolve};
+use crate::scrub::{Rules, Scrubber, rewrite};
+use crate::sdk::Softprobe;
 use crate::suite::{Draft, SuiteContext};
 
 /// A set of rules, of which one answers a given request.
@@ -73,18 +84,27 @@ impl Resolved {
 pub struct Compared {
     expected: String,
     actual: Response,
+    assertions: Assertions,
 }
 
 impl Compared {
     pub fn new(expected: String, actual: String) -> Self {
         Self {
             expected,
+            assertions: Assertions::default(),
             actual: Response {
                 status: 200,
                 headers: Headers::new(),
                 body: actual.into_bytes(),
             },
         }
+    }
+
+    /// Compares under `body.mode: exact`.
+    #[must_use]
+    pub fn exactly(mut self) -> Self {
+        self.assertions.body.mode = Some(BodyMode::Exact);
+        self
     }
 
     /// Returns the number of differences.
@@ -94,7 +114,7 @@ impl Compared {
             headers: &self.actual.headers,
             body: Some(self.expected.as_bytes().into()),
         };
-        compare(Some(&expected), &self.actual, &Assertions::default()).len()
+        compare(Some(&expected), &self.actual, &self.assertions).len()
     }
 }
 
@@ -106,4 +126,61 @@ pub fn load_suite(text: &str) -> usize {
     };
     let (suite, _) = draft.finish(&context, &Hooks::new());
     suite.entries.len()
+}
+
+/// Decodes protobuf to the JSON of a trace document.
+pub fn decode_otlp(bytes: &[u8]) -> Option<Value> {
+    otlp::decode(bytes).ok()
+}
+
+/// Encodes the JSON of a trace document as protobuf.
+pub fn encode_otlp(document: &Value) -> Option<Vec<u8>> {
+    otlp::encode(document).ok()
+}
+
+/// Scrubs the text of a case file as `softprobe scrub` does, and returns it with the number of secrets
+/// that were replaced; `None` if it is not JSON.
+pub fn scrub(text: &str) -> Option<(String, usize)> {
+    let old: Value = serde_json::from_str(text).ok()?;
+    let mut scrubber = Scrubber::new(Rules::default(), b"key");
+    scrubber.collect(&old);
+    let mut new = old.clone();
+    let found = scrubber.scrub(&mut new);
+    Some((rewrite(text, &old, &new), found.list.len()))
+}
+
+/// A proxy that is reached through memory.
+#[derive(Debug)]
+pub struct ProxyInMemory {
+    threads: tokio::runtime::Runtime,
+    connections: Connections,
+}
+
+impl ProxyInMemory {
+    pub fn new(softprobe: &Softprobe) -> std::io::Result<Self> {
+        Ok(Self {
+            threads: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
+            connections: ProxyBuilder::new(softprobe.oracle()).connections(),
+        })
+    }
+
+    /// Sends these bytes and nothing more, and returns the answer; `None` if the proxy has not ended the
+    /// connection after `limit`.
+    pub fn answer(&self, bytes: &[u8], limit: Duration) -> Option<Vec<u8>> {
+        self.threads.block_on(async {
+            let (mut client, server) = tokio::io::duplex(64 * 1024);
+            let talk = async {
+                // The proxy may refuse before it has read everything.
+                let _ = client.write_all(bytes).await;
+                let _ = client.shutdown().await;
+                let mut answer = Vec::new();
+                let _ = client.read_to_end(&mut answer).await;
+                answer
+            };
+            let both = async { tokio::join!(self.connections.serve(server), talk).1 };
+            tokio::time::timeout(limit, both).await.ok()
+        })
+    }
 }
