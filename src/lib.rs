@@ -1,54 +1,115 @@
-//! Turns captured HTTP traffic into tests.
+//! softprobe turns captured HTTP traffic into tests.
 //!
-//! A *case* is one captured scenario: an inbound request with its response, and the outbound calls it
-//! caused. A *suite* (YAML) says which cases to replay and what to assert. For each case the runner
-//! opens a *session*, registers *mocks* for the outbound calls from the capture, sends the captured
-//! request to the application under test, and compares the answer with the captured one.
+//! A *case* is one captured scenario: an inbound request with its response, and the outbound calls that it
+//! caused. A replay sends the captured request to the application under test, answers the application's
+//! outbound calls from the capture, and compares the response with the captured one. The application may be
+//! written in any language; nothing but this crate has to run beside it.
 //!
-//! - [`Replay`] runs suites as libtest trials: the whole of a `tests/replay.rs`.
-//! - [`Softprobe`] and [`SoftprobeSession`] are the same by hand, for tests of your own.
-//! - [`EmbeddedRuntime`] and [`Proxy`] answer the application's calls, inside the test's process;
-//!   [`ControlServer`] serves the runtime to others.
-//! - [`run_command`] is the `softprobe` command: all of this for people without a Rust project.
+//! # Replaying suites
 //!
-//! ```
-//! use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Softprobe};
+//! A *suite* is a YAML file that says which cases to replay and what to assert. [`Replay`] runs suites as
+//! libtest trials, one for each case. It is all that a `tests/replay.rs` needs:
 //!
-//! # fn main() -> Result<(), softprobe::SoftprobeError> {
-//! let runtime = EmbeddedRuntime::new();
-//! Softprobe::embedded(&runtime).with_session(Mode::Replay, |session| {
-//!     session.mock_outbound(
-//!         Mock::new(Predicate::outbound().host_suffix("stripe.com"))
-//!             .response(MockResponse::new(200).json(&serde_json::json!({"id": "pi_test"}))),
-//!     )?;
-//!     assert!(session.stats()?.misses.is_empty());
-//!     Ok(())
-//! })
+//! ```no_run
+//! # #[cfg(feature = "runner")]
+//! # mod replay {
+//! use std::process::ExitCode;
+//!
+//! use softprobe::Replay;
+//!
+//! fn main() -> ExitCode {
+//!     softprobe::install_logger(); // shows what SOFTPROBE_LOG asks for
+//!     Replay::new()
+//!         .suites("suites/*.suite.yaml")
+//!         .app_url("http://127.0.0.1:3000")
+//!         .proxy_listen("127.0.0.1:4100") // the application's HTTP_PROXY
+//!         .main()
+//! }
 //! # }
 //! ```
 //!
-//! # A session for each test, or one for a module
+//! The test target needs `harness = false` in `Cargo.toml`. [`Replay::app`] starts the application as part of
+//! the run. The repository's `docs/suites.md` lists every field of a suite.
+//!
+//! # Testing by hand
+//!
+//! The same parts serve tests that you write yourself. [`Softprobe`] opens *sessions* in a runtime, here in
+//! one inside the process. A [`SoftprobeSession`] loads a case, finds exchanges in it and registers *mocks*
+//! that answer outbound calls. A [`Proxy`] carries the application's calls to the session:
 //!
 //! ```
-//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe, SoftprobeError};
+//! # #[cfg(feature = "embedded")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
 //!
-//! // One for the module: opened by the first test that asks, closed by the last that lets go.
+//! use softprobe::{EmbeddedRuntime, Mock, Mode, Policy, Predicate, Proxy, Softprobe};
+//!
+//! let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+//! let proxy = Proxy::start(&softprobe)?;
+//!
+//! // Under a strict policy, a call that no mock answers is a miss, and never leaves the machine.
+//! let session = softprobe.start_session_with_policy(Mode::Replay, &Policy::strict())?;
+//! session.load_case_from_file("cases/checkout/happy.case.json")?;
+//! let payment = Predicate::outbound().host("payments.example").method("POST");
+//! let captured = session.find_in_case(&payment)?;
+//! session.mock_outbound(Mock::new(payment).name("payment").response(&captured))?;
+//!
+//! // A real test sends a request to the application, which then makes this call through its HTTP_PROXY.
+//! let mut call = TcpStream::connect(proxy.address())?;
+//! write!(
+//!     call,
+//!     "POST http://payments.example/v1/charges HTTP/1.1\r\n\
+//!      host: payments.example\r\n\
+//!      connection: close\r\n\r\n"
+//! )?;
+//! let mut answer = String::new();
+//! call.read_to_string(&mut answer)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK"));
+//!
+//! let stats = session.stats()?;
+//! assert_eq!(stats.calls[0].rule.as_deref(), Some("payment"));
+//! assert!(stats.misses.is_empty());
+//! session.close()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
+//! ```
+//!
+//! With several sessions open at a time, a call belongs to the session that its headers name: the request to
+//! the application carries the session's id in `x-softprobe-session-id` and in `tracestate`, and any
+//! OpenTelemetry instrumentation copies `tracestate` onto the outbound calls. `docs/runtime.md` describes the
+//! whole order.
+//!
+//! # One session for each test, or one for a module
+//!
+//! Dropping a session closes it. Tests that share one hold it through a [`ModuleSession`]:
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # fn main() -> Result<(), softprobe::SoftprobeError> {
+//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe};
+//!
+//! // Opened by the first test that needs it, and closed when the last one drops it.
 //! static SESSION: ModuleSession = ModuleSession::new(|| {
 //!     Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)
 //! });
 //!
-//! # fn main() -> Result<(), SoftprobeError> {
 //! let shared = SESSION.get()?;
-//! // One for this test alone.
 //! let own = Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)?;
 //! assert_ne!(shared.id(), own.id());
 //! # Ok(())
 //! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
 //! ```
 //!
-//! With rstest the same two are fixtures:
+//! With rstest, either is a fixture:
 //!
 //! ```
+//! # #[cfg(feature = "embedded")]
+//! # mod tests {
 //! use std::sync::Arc;
 //!
 //! use rstest::{fixture, rstest};
@@ -67,14 +128,40 @@
 //! fn checkout_pays(session: Arc<SoftprobeSession>) {
 //!     assert!(session.stats().unwrap().misses.is_empty());
 //! }
+//! # }
 //! # fn main() {}
 //! ```
 //!
+//! # Where to read on
+//!
+//! | topic | in this documentation | in the repository |
+//! | --- | --- | --- |
+//! | case files and lookups | [`case`], [`Predicate`] | `docs/case-files.md` |
+//! | suites | [`Replay`] | `docs/suites.md` |
+//! | hooks | [`hook`] | `docs/hooks.md` |
+//! | mocks, rules and policies | [`Mock`], [`Policy`] | `docs/rules.md` |
+//! | sessions and what they report | [`SoftprobeSession`], [`control`] | `docs/runtime.md` |
+//! | the runtime and the proxy | [`EmbeddedRuntime`], [`ControlServer`], [`Proxy`] | `docs/runtime.md` |
+//! | the command | [`run_command`] | `docs/command.md` |
+//!
+//! # Errors
+//!
+//! [`SoftprobeError`] covers everything that a session or a server can fail with; case files and hooks have
+//! errors of their own in [`case`] and [`hook`]. An error never repeats the text of its `source()`, so print
+//! the whole chain.
+//!
+//! # Features
+//!
+//! - `runner` (default): everything.
+//! - `embedded`: the SDK with the runtime, its server and the proxy, but without suites.
+//! - `default-features = false`: the SDK alone, for a runtime that runs elsewhere.
+//!
 //! # Limits
 //!
-//! HTTPS is not intercepted: call upstreams by plain HTTP through the proxy, or through its reverse
-//! form. The default feature set is everything; `default-features = false` is the SDK against a
-//! runtime elsewhere.
+//! HTTPS is not intercepted: an application calls its dependencies over plain HTTP through the proxy, or
+//! through the proxy's reverse form.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;
 pub mod case;
@@ -135,9 +222,7 @@ pub use cli::run_command;
 
 #[cfg(feature = "embedded")]
 impl Softprobe {
-    /// A runtime inside this process: no server, no token.
-    ///
-    /// The [proxy](crate::Proxy) ties an application's outbound calls to it.
+    /// Opens sessions in a runtime inside this process: no server, no token.
     pub fn embedded(runtime: &EmbeddedRuntime) -> Self {
         Self::with_runtime(std::sync::Arc::new(runtime.clone()))
     }

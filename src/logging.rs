@@ -23,7 +23,6 @@ pub fn install_logger() {
 
 /// Installs the logger of the command: without `SOFTPROBE_LOG` warnings are shown, more with `-v`, all with
 /// `-vv`.
-#[cfg(feature = "runner")]
 pub(crate) fn install_logger_at(verbose: u8) {
     if std::env::var_os("SOFTPROBE_LOG").is_some() {
         return install_logger();

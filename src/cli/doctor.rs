@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global};
 use crate::base::http::{Headers, Request, SESSION_HEADER, split_target};
+use crate::base::with_causes;
 use crate::case::Recording;
 use crate::control::{Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
 use crate::error::SoftprobeError;
@@ -106,7 +107,7 @@ impl Doctor {
                 )
             })
             .collect();
-        let told: Vec<Value> = checks
+        let reported: Vec<Value> = checks
             .iter()
             .map(|check| {
                 json!({"name": check.name, "result": check.verdict.word(), "message": check.message})
@@ -115,11 +116,11 @@ impl Doctor {
         let faults = checks.iter().filter(|c| c.verdict == Health::Fault);
         let faults: Vec<&str> = faults.map(|check| check.name).collect();
         if faults.is_empty() {
-            return Ok(Output::fine(text).field("checks", told));
+            return Ok(Output::fine(text).field("checks", reported));
         }
         let message = format!("at fault: {}", faults.join(", "));
         let answer = Output::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
-        Err(Box::new(answer.text(text).field("checks", told)))
+        Err(Box::new(answer.text(text).field("checks", reported)))
     }
 
     fn probe_request(&self) -> Result<Request, Failed> {
@@ -336,7 +337,7 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
             return Ok(vec![Check {
                 name,
                 verdict: Health::Fault,
-                message: error.to_string(),
+                message: with_causes(&error),
             }]);
         }
     };
@@ -363,7 +364,7 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
         checks.push(Check {
             name: "token",
             verdict: Health::Fault,
-            message: error.to_string(),
+            message: with_causes(&error),
         });
     }
     Ok(checks)

@@ -42,21 +42,21 @@ impl Inspect {
 
 fn cases(patterns: &[String]) -> Result<Output, Failed> {
     let mut text = String::new();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (path, case) in files::read_cases(patterns)? {
         let shown = path.display().to_string();
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&case_text(&shown, &case));
-        told.push(json!({
+        reported.push(json!({
             "file": shown,
             "caseId": case.id,
             "exchanges": case.exchanges().iter().map(|x| exchange_value(&case, x)).collect::<Vec<_>>(),
             "warnings": case.warnings,
         }));
     }
-    Ok(Output::fine(text).field("cases", told))
+    Ok(Output::fine(text).field("cases", reported))
 }
 
 fn is_inbound(case: &Case, exchange: &Exchange) -> bool {

@@ -104,12 +104,12 @@ impl Run {
         };
         let args = Args::of_command(given, own);
         match Replay::new().run_with(args)? {
-            Ended::Passed(run) => Ok(told(global, Output::fine(""), &run)),
+            Ended::Passed(run) => Ok(with_results(global, Output::fine(""), &run)),
             Ended::Failed(run) => {
                 let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
                 let message = format!("{failed} of {} cases failed", run.cases.len());
                 let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
-                Err(Box::new(told(global, answer, &run)))
+                Err(Box::new(with_results(global, answer, &run)))
             }
             Ended::Signal(signal) => {
                 let exit = Exit::Signal(signal_code(signal));
@@ -121,7 +121,7 @@ impl Run {
 }
 
 /// Adds the results to the JSON document; without `--json`, they have been printed line by line.
-fn told(global: &Global, answer: Output, run: &RunOutcome) -> Output {
+fn with_results(global: &Global, answer: Output, run: &RunOutcome) -> Output {
     if !global.json {
         return answer;
     }

@@ -66,7 +66,7 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
     let paths: Vec<PathBuf> = files::find(patterns)?;
     let mut lines = Vec::new();
     let mut text = String::new();
-    let mut told: Vec<Value> = Vec::new();
+    let mut reported: Vec<Value> = Vec::new();
     for path in &paths {
         let Findings { errors, warnings } = find(path);
         let shown = path.display();
@@ -74,14 +74,14 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
             text.push_str(&format!("warning: {shown}: {warning}\n"));
         }
         lines.extend(errors.iter().map(|error| format!("{shown}: {error}")));
-        told.push(json!({"file": shown.to_string(), "errors": errors, "warnings": warnings}));
+        reported.push(json!({"file": shown.to_string(), "errors": errors, "warnings": warnings}));
     }
     if lines.is_empty() {
         text.push_str(&format!("{}: no errors\n", counted(paths.len(), "file")));
-        return Ok(Output::fine(text).field("files", told));
+        return Ok(Output::fine(text).field("files", reported));
     }
     let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", lines);
-    Err(Box::new(answer.text(text).field("files", told)))
+    Err(Box::new(answer.text(text).field("files", reported)))
 }
 
 pub(super) fn counted(n: usize, what: &str) -> String {

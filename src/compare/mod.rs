@@ -13,7 +13,6 @@ mod tree;
 pub(crate) use answer::{Expected, compare, compares_anything};
 pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 pub(crate) use body::redact;
-#[cfg(feature = "runner")]
 pub(crate) use headers::is_volatile;
 pub(crate) use mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 

@@ -107,7 +107,7 @@ impl Child {
             shared,
         };
         match is_ready.recv_timeout(SLOWEST_START) {
-            Ok(told) => Ok((Arc::new(child), told)),
+            Ok(ready) => Ok((Arc::new(child), ready)),
             Err(RecvTimeoutError::Timeout) => Err(format!(
                 "its files were not loaded within {} seconds",
                 SLOWEST_START.as_secs()

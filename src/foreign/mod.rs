@@ -175,13 +175,13 @@ impl HookFiles {
             }
         };
         for file in files {
-            let told = ready["files"]
+            let answer = ready["files"]
                 .as_array()
                 .into_iter()
                 .flatten()
-                .find(|told| told["file"].as_str().map(Path::new) == Some(file));
+                .find(|answer| answer["file"].as_str().map(Path::new) == Some(file));
             self.loaded
-                .insert(file.clone(), hooks_of(file, told, &ready, &child));
+                .insert(file.clone(), hooks_of(file, answer, &ready, &child));
         }
         self.children.push(child);
     }
@@ -198,22 +198,22 @@ impl Drop for HookFiles {
 /// Returns the hooks that a file has, according to the child.
 fn hooks_of(
     file: &Path,
-    told: Option<&Value>,
+    answer: Option<&Value>,
     ready: &Value,
     child: &Arc<Child>,
 ) -> Result<Hooks, String> {
-    let Some(told) = told else {
+    let Some(answer) = answer else {
         let why = ready["error"].as_str();
         return Err(why
             .unwrap_or("the process that should load it did not report it")
             .to_owned());
     };
-    if let Some(error) = told["error"].as_str() {
+    if let Some(error) = answer["error"].as_str() {
         return Err(format!("it can't be loaded: {error}"));
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let mut hooks = Hooks::new();
-    for name in told["hooks"].as_array().into_iter().flatten() {
+    for name in answer["hooks"].as_array().into_iter().flatten() {
         let name = name.as_str().unwrap_or_default();
         let function = FileFunction {
             child: Arc::clone(child),

@@ -1,6 +1,5 @@
 //! Reports of outcomes, for display and for machines. They depend on nothing but the outcomes.
 
-#[cfg(feature = "runner")]
 mod json;
 mod junit;
 mod libtest;
@@ -8,7 +7,6 @@ mod outcome;
 mod text;
 mod words;
 
-#[cfg(feature = "runner")]
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
@@ -17,7 +15,6 @@ pub(crate) use outcome::{
 };
 pub(crate) use text::Palette;
 pub(crate) use words::{HIDDEN, mask, summary, warnings};
-#[cfg(feature = "runner")]
 pub(crate) use words::{side, why};
 
 #[cfg(test)]

@@ -62,7 +62,6 @@ pub(crate) struct Args {
 }
 
 /// The arguments of `softprobe suite run`.
-#[cfg(feature = "runner")]
 #[derive(Debug)]
 pub(crate) struct CommandArgs {
     pub(crate) suite: Vec<String>,
@@ -337,8 +336,7 @@ impl Args {
     }
 
     /// Reads the arguments of `softprobe suite run`; `matches` are those of that subcommand.
-    #[cfg(feature = "runner")]
-    pub(crate) fn of_command(told: CommandArgs, matches: &ArgMatches) -> Self {
+    pub(crate) fn of_command(args: CommandArgs, matches: &ArgMatches) -> Self {
         let CommandArgs {
             suite,
             filters,
@@ -346,7 +344,7 @@ impl Args {
             runtime_url,
             quiet,
             silent,
-        } = told;
+        } = args;
         let flags = flags.without_blanks();
         let mut words: Vec<String> = ["softprobe", "suite", "run"].map(str::to_owned).into();
         words.extend(suite.iter().cloned());

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
-#[cfg(feature = "runner")]
 use super::select::trials;
 use super::sources::{Sources, context};
 use crate::disk::{files, looked_in, relative};
@@ -188,7 +187,6 @@ fn missing(suite: &Suite, file: &Path, root: &Path) -> Vec<String> {
 
 /// Loads the suites and finds their cases, as a run would. Returns the number of suites, and their case
 /// files.
-#[cfg(feature = "runner")]
 pub(crate) fn check(
     sources: &Sources,
     root: &Path,

@@ -19,10 +19,8 @@ mod sources;
 mod unjudged;
 
 pub use app::App;
-#[cfg(feature = "runner")]
 pub(crate) use args::CommandArgs;
 pub(crate) use args::{Args, Flags, SuiteFlags, unless_blank};
-#[cfg(feature = "runner")]
 pub(crate) use load::check;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;

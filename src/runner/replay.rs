@@ -253,8 +253,9 @@ impl Replay {
         let app = match (app_url, started.proxy(), self.start_app.take()) {
             (Some(url), ..) => Some(url),
             (None, Some(proxy), Some(start)) => {
-                let app =
-                    start(proxy).map_err(|e| format!("the application can't be started: {e}"))?;
+                let app = start(proxy).map_err(|error| {
+                    format!("the application can't be started: {}", with_causes(&*error))
+                })?;
                 wait_until_listening(&app.url)
                     .map_err(|e| format!("the application did not start: {e}"))?;
                 let url = app.url.clone();

@@ -9,6 +9,7 @@ use super::headers::Headers;
 
 /// The direction in which a message crosses the boundary of the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum Direction {
     /// Into the application.
     Inbound,
@@ -51,6 +52,7 @@ pub struct ParseDirectionError(String);
 
 /// An HTTP request that an application under test sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Request {
     /// The method, as sent: `POST`.
     pub method: String,
@@ -83,6 +85,7 @@ impl fmt::Display for Request {
 
 /// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -90,6 +93,16 @@ pub struct Response {
     pub headers: Headers,
     /// The body; empty if there is none.
     pub body: Vec<u8>,
+}
+
+impl Response {
+    /// An empty response with that status.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
 }
 
 /// Joins a path and a query into a request target.

@@ -1,0 +1,48 @@
+# The commands that contributors use; `just` lists them. CONTRIBUTING.md explains them.
+
+[private]
+default:
+    @just --list
+
+# Run all tests
+test *ARGS:
+    cargo test {{ARGS}}
+
+# Replay the sample suites, or the cases whose name contains NAME
+replay *NAME:
+    cargo test --test replay -- {{NAME}}
+
+# Format the code
+format:
+    cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
+
+# Run clippy on every set of features
+lint:
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy --no-default-features --features embedded --lib --tests -- -D warnings
+    cargo clippy --no-default-features --lib --tests -- -D warnings
+
+# Build the documentation and open it
+doc:
+    cargo doc --no-deps --open
+
+# Run the command from the source tree, such as `just run suite validate suites/*.yaml`
+run *ARGS:
+    cargo run --quiet -- {{ARGS}}
+
+# Accept the new report snapshots after a look at `git diff`
+snapshots:
+    INSTA_UPDATE=always cargo test --lib report
+
+# Run fuzz targets for SECONDS each, such as `just fuzz 60 suite`
+fuzz SECONDS *TARGETS:
+    fuzz/run {{SECONDS}} {{TARGETS}}
+
+# Measure a run against a bare HTTP loop
+bench *ARGS:
+    cargo bench --bench run -- {{ARGS}}
+
+# Run everything that CI runs
+ci:
+    .ci/run
