@@ -1,7 +1,24 @@
-//! A captured scenario: one inbound exchange and the outbound ones it caused.
+//! Captured scenarios: reading case files, and finding exchanges in them.
 //!
-//! [`Case::parse`] reads a case file (OTLP JSON in both of its dialects) into exchanges;
-//! [`Case::find`] and [`Case::find_all`] look captured exchanges up.
+//! A [`Case`] holds one inbound [`Exchange`] and the outbound ones that it caused. It is read from a file
+//! ([`Case::from_file`]), from text (`text.parse()`) or from a JSON document ([`Case::from_document`]).
+//! [`Case::find`] and [`Case::find_all`] find exchanges by a [`Predicate`].
+//!
+//! ```
+//! use softprobe::{Case, Predicate};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let case = Case::from_file("cases/checkout/happy.case.json")?;
+//! let inbound = case.inbound()?.expect("an inbound exchange");
+//! assert_eq!(inbound.request.path, "/checkout");
+//!
+//! let payment = case.find(&Predicate::outbound().host("payments.example"))?;
+//! assert_eq!(payment.response.status, 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The repository's `docs/case-files.md` describes the format, the attributes that are read, and lookups.
 
 mod attribute;
 mod document;

@@ -1,7 +1,30 @@
-//! What stands between a session and the runtime that it lives in, and between a proxy and the runtime that it
-//! asks: the calls, their refusals, and the two ports.
+//! What a session runs under, and what it reports.
 //!
-//! In one process cases, rules and policies are handed over as they are; [`Call`] is the form for a wire.
+//! A session has a [`Mode`] and a [`Policy`], which decides about outbound calls that no rule matches. Its
+//! [`SessionStats`] list the calls, the [misses](Miss) with the [rule that came closest](NearestRule), and
+//! the calls that could not be [assigned to a session](UncorrelatedCall).
+//!
+//! ```
+//! use softprobe::control::{OnMiss, Policy};
+//! use softprobe::{EmbeddedRuntime, Mode, Softprobe};
+//!
+//! # fn main() -> Result<(), softprobe::SoftprobeError> {
+//! let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+//! let policy = Policy::strict().allow_host("localhost");
+//! let session = softprobe.start_session_with_policy(Mode::Replay, &policy)?;
+//! assert_eq!(session.stats()?.strict_misses, 0);
+//!
+//! session.set_policy(&Policy::default().on_miss(OnMiss::Error))?;
+//! session.close()
+//! # }
+//! ```
+//!
+//! The repository's `docs/rules.md` describes policies, and `docs/runtime.md` the control API that carries
+//! all of this over HTTP.
+//
+// Inside the crate this room holds what stands between a session and its runtime, and between a proxy and
+// the runtime that it asks: the two ports, the calls of the control API, and their refusals. Within one
+// process, cases, rules and policies are passed as they are; `Call` is their form on the wire.
 
 mod call;
 #[cfg(feature = "embedded")]

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "the control API has these three")]
 pub enum Mode {
     /// Records what passes.
     Capture,

@@ -1,4 +1,30 @@
-//! Hooks: named pure functions that a suite refers to; what they are given and what they return.
+//! Hooks: named functions that change what a replay sends, or check what comes back.
+//!
+//! A suite refers to a hook by name; [`Hooks`] registers Rust functions under such names. A *request* hook
+//! changes the captured request before it is sent, a *mock response* hook changes the answer of a mock, and
+//! two kinds of *assert* hook check the application's answer and return an [`Issue`] for each fault.
+//!
+//! ```
+//! use softprobe::hook::{Hooks, Issue, RequestChange};
+//!
+//! let hooks = Hooks::new()
+//!     .request("orders.unmask_card", |request, context| {
+//!         let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
+//!         let body = String::from_utf8(request.body.clone())?;
+//!         Ok(RequestChange::new().body(body.replace("**** 4242", card)))
+//!     })
+//!     .assert_body("orders.has_total", |actual, _captured, _context| {
+//!         Ok(match actual.get("total") {
+//!             Some(_) => vec![],
+//!             None => vec![Issue::new("$.total", "every order has a total")],
+//!         })
+//!     });
+//! assert_eq!(hooks.names(), ["orders.has_total", "orders.unmask_card"]);
+//! ```
+//!
+//! [`Replay::hooks`](crate::Replay::hooks) makes them known to a run. A hook that returns an error or panics
+//! fails its case with a [`HookError`]. The repository's `docs/hooks.md` describes hooks in other languages
+//! too.
 
 mod foreign;
 mod registry;

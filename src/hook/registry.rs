@@ -171,26 +171,9 @@ impl Hook {
 #[error("it panicked: {0}")]
 struct Panicked(String);
 
-/// The hooks that suites may name.
+/// A registry of the hooks that suites may name; the [module](crate::hook) shows one.
 ///
-/// ```
-/// use softprobe::Hooks;
-/// use softprobe::hook::{Issue, RequestChange};
-///
-/// let hooks = Hooks::new()
-///     .request("checkout.unmask_card", |request, context| {
-///         let card = context.env.get("TEST_CARD").ok_or("TEST_CARD is not set")?;
-///         let body = String::from_utf8(request.body.clone())?;
-///         Ok(RequestChange::new().body(body.replace("**** 4242", card)))
-///     })
-///     .assert_body("checkout.has_total", |actual, _captured, _context| {
-///         Ok(match actual.get("total") {
-///             Some(_) => vec![],
-///             None => vec![Issue::new("$.total", "every order has a total")],
-///         })
-///     });
-/// # assert_eq!(hooks.names().len(), 2);
-/// ```
+/// A suite's word for a hook is its whole name, or the part after the last dot if only one hook ends so.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
     hooks: Vec<Hook>,

@@ -27,6 +27,7 @@ pub struct Policy {
 
 /// Whether unmatched requests pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum PolicyMode {
     /// They do, as `defaultOnMiss` says.
     #[default]
