@@ -58,7 +58,7 @@ impl Diff {
         }
         let message = format!("{total} differences between the captures");
         let answer = Output::failed(Exit::Failure, "captures_differ", message);
-        Err(Box::new(answer.text(text).field("cases", values)))
+        Err(Failed::from(answer.text(text).field("cases", values)))
     }
 }
 

@@ -120,7 +120,7 @@ impl Doctor {
         }
         let message = format!("at fault: {}", faults.join(", "));
         let answer = Output::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
-        Err(Box::new(answer.text(text).field("checks", reported)))
+        Err(Failed::from(answer.text(text).field("checks", reported)))
     }
 
     fn probe_request(&self) -> Result<Request, Failed> {

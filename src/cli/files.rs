@@ -24,7 +24,7 @@ pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
 /// Returns the files that match one path or glob.
 pub(super) fn find_one(pattern: &str) -> Result<Found, Failed> {
     disk::files(pattern, &[Path::new("")])
-        .map_err(|why| Box::new(Output::failed(Exit::InvalidInput, "invalid_input", why)))
+        .map_err(|why| Failed::from(Output::failed(Exit::InvalidInput, "invalid_input", why)))
 }
 
 /// Reads the cases that match paths and globs, or reports each one that can't be read.
@@ -59,7 +59,7 @@ pub(super) fn read_all(files: Vec<PathBuf>) -> Result<Vec<CaseFile>, Failed> {
         return Ok(cases);
     }
     let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", faults);
-    Err(Box::new(answer))
+    Err(Failed::from(answer))
 }
 
 /// Reads a file's text; `-` is standard input.

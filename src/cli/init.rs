@@ -44,7 +44,7 @@ impl Init {
         let ambiguous: Vec<String> = ambiguous.collect();
         if !ambiguous.is_empty() {
             let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", ambiguous);
-            return Err(Box::new(answer));
+            return Err(Failed::from(answer));
         }
         let folder = self
             .out

@@ -132,7 +132,7 @@ pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) if error.use_stderr() && as_json => {
             let message = error.render().to_string();
             let message = message.trim().trim_start_matches("error: ");
-            return output::arguments(message).print(true, false);
+            return output::arguments(message).into_output().print(true, false);
         }
         Err(error) => {
             let failed = error.use_stderr();
@@ -144,7 +144,7 @@ pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::logging::install_logger_at(cli.global.verbose);
     let Global { json, quiet, .. } = cli.global;
     let answered = dispatch(cli, &matches);
-    let answer = answered.unwrap_or_else(|failed| *failed);
+    let answer = answered.unwrap_or_else(Failed::into_output);
     answer.print(json, quiet)
 }
 

@@ -65,7 +65,21 @@ pub(super) struct Output {
 }
 
 /// The result of a command that could not do its work or found a fault.
-pub(super) type Failed = Box<Output>;
+#[derive(Debug)]
+pub(super) struct Failed(Box<Output>);
+
+impl Failed {
+    /// Returns what is printed.
+    pub(super) fn into_output(self) -> Output {
+        *self.0
+    }
+}
+
+impl From<Output> for Failed {
+    fn from(output: Output) -> Self {
+        Self(Box::new(output))
+    }
+}
 
 impl Output {
     /// Creates a successful result with this text.
@@ -189,17 +203,17 @@ fn unprinted(error: &std::io::Error) -> ExitCode {
 /// Creates the failure for a file that can't be read or written, or whose content is invalid.
 pub(super) fn invalid(path: &Path, why: impl Display) -> Failed {
     let message = format!("{}: {why}", path.display());
-    Box::new(Output::failed(Exit::InvalidInput, "invalid_input", message))
+    Failed::from(Output::failed(Exit::InvalidInput, "invalid_input", message))
 }
 
 /// Creates a failure of any other kind.
 pub(super) fn failure(code: &str, message: impl Display) -> Failed {
-    Box::new(Output::failed(Exit::Failure, code, message))
+    Failed::from(Output::failed(Exit::Failure, code, message))
 }
 
 /// Creates the failure for arguments that are invalid or do not go together.
 pub(super) fn arguments(message: impl Display) -> Failed {
-    Box::new(Output::failed(
+    Failed::from(Output::failed(
         Exit::Arguments,
         "invalid_arguments",
         message,
@@ -224,7 +238,7 @@ impl From<SoftprobeError> for Failed {
             SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
             _ => (Exit::Failure, "failure".to_owned()),
         };
-        Box::new(Output::failed(exit, &code, with_causes(&error)))
+        Failed::from(Output::failed(exit, &code, with_causes(&error)))
     }
 }
 
@@ -246,6 +260,6 @@ impl From<Refusal> for Failed {
             RefusalKind::Arguments => (Exit::Arguments, "invalid_arguments"),
             RefusalKind::Failure => (Exit::Failure, "failure"),
         };
-        Box::new(Output::all_failed(exit, code, lines))
+        Failed::from(Output::all_failed(exit, code, lines))
     }
 }

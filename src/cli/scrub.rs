@@ -144,7 +144,7 @@ impl Report {
             _ => format!("rewrote {dirty} of {total}\n"),
         };
         match failed {
-            Some(answer) => Err(Box::new(answer.text(text).field("files", files))),
+            Some(answer) => Err(Failed::from(answer.text(text).field("files", files))),
             None => Ok(Output::fine(text + &summary).field("files", files)),
         }
     }

@@ -121,9 +121,10 @@ impl SessionCommand {
                 // A shell that evaluates this must not continue with the previous session.
                 started.map_err(|failed| match shell && !global.json {
                     true => {
-                        let code = failed.code();
+                        let output = failed.into_output();
+                        let code = output.code();
                         let undo = format!("unset SOFTPROBE_SESSION_ID; (exit {code})\n");
-                        Box::new(failed.text(undo))
+                        Failed::from(output.text(undo))
                     }
                     false => failed,
                 })

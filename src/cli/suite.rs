@@ -109,12 +109,12 @@ impl Run {
                 let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
                 let message = format!("{failed} of {} cases failed", run.cases.len());
                 let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
-                Err(Box::new(with_results(global, answer, &run)))
+                Err(Failed::from(with_results(global, answer, &run)))
             }
             Ended::Signal(signal) => {
                 let exit = Exit::Signal(signal_code(signal));
                 let message = format!("interrupted by signal {signal}");
-                Err(Box::new(Output::failed(exit, "interrupted", message)))
+                Err(Failed::from(Output::failed(exit, "interrupted", message)))
             }
         }
     }

@@ -81,7 +81,7 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
         return Ok(Output::fine(text).field("files", reported));
     }
     let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", lines);
-    Err(Box::new(answer.text(text).field("files", reported)))
+    Err(Failed::from(answer.text(text).field("files", reported)))
 }
 
 pub(super) fn counted(n: usize, what: &str) -> String {
@@ -196,7 +196,7 @@ impl Suites {
         let answer = answer.field("suites", suites).field("cases", cases.len());
         match answer.code() {
             0 => Ok(answer),
-            _ => Err(Box::new(answer)),
+            _ => Err(Failed::from(answer)),
         }
     }
 }
