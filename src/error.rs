@@ -1,4 +1,4 @@
-//! The public error: one enum over the concerns' own errors.
+//! The library's error type, which wraps the more specific errors.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,63 +8,63 @@ use thiserror::Error;
 
 use crate::case::{CaseLoadError, CaseLookupError};
 
-/// What a runtime calls a session that is closed or was never open.
+/// The error code that a runtime sends for a session that is closed or was never open.
 pub(crate) const UNKNOWN_SESSION: &str = "unknown_session";
 
-/// Anything the library can fail with.
+/// Any error of this library.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SoftprobeError {
-    /// The runtime answered, and refused.
+    /// The runtime refused a call.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// No runtime answered.
+    /// No runtime could be reached.
     #[error("no runtime answers at {url}; start one, or correct the URL")]
     Unreachable {
-        /// What was called.
+        /// The URL that was called.
         url: String,
-        /// Why nothing came back.
+        /// Why there is no answer.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A runtime is there, and gave no answer in time.
+    /// The runtime did not answer in time.
     #[error(
-        "the runtime gave no answer to {url} in time; look what holds it up, or allow more (SoftprobeBuilder::timeout)"
+        "the runtime gave no answer to {url} in time; find out what delays it, or allow more time (SoftprobeBuilder::timeout)"
     )]
     Timeout {
-        /// What was called.
+        /// The URL that was called.
         url: String,
     },
-    /// Something answered that does not speak the control API.
+    /// An answer that does not follow the control API.
     #[error("{url} does not speak the control API: {message}; is this a Softprobe runtime?")]
     Protocol {
-        /// What was called.
+        /// The URL that was called.
         url: String,
         /// What is wrong with the answer.
         message: String,
     },
-    /// A lookup did not find exactly one exchange.
+    /// A lookup found no exchange, too many, or one without a response.
     #[error(transparent)]
     CaseLookup(#[from] CaseLookupError),
-    /// A case file can't be read.
+    /// A case file or document can't be loaded.
     #[error(transparent)]
     CaseLoad(#[from] CaseLoadError),
-    /// A lookup in a session that has no case.
-    #[error("the session has no case to look in; call load_case or load_case_from_file first")]
+    /// A lookup in a session into which no case has been loaded.
+    #[error("the session has no case to search; call load_case or load_case_from_file first")]
     NoCase,
     /// A value that can't be written as JSON.
     #[error("{what} can't be written as JSON")]
     Serialize {
-        /// What was to be written: `the mock's body`.
+        /// The value: `the mock's body` or `the auth fixtures`.
         what: &'static str,
-        /// What the serializer found.
+        /// The serializer's error.
         source: serde_json::Error,
     },
-    /// The address that a server or a proxy was told to listen on can't be had.
+    /// A server or a proxy can't listen on the address that it was given.
     #[error("can't listen on {address}")]
     Listen {
-        /// The address.
+        /// The address, host and port.
         address: String,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
 }
@@ -78,7 +78,7 @@ impl From<crate::net::ListenError> for SoftprobeError {
 }
 
 impl SoftprobeError {
-    /// The status a runtime answered with, where one did.
+    /// Returns the HTTP status of the runtime's refusal; `None` for any other error.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Runtime(error) => Some(error.status),
@@ -86,10 +86,10 @@ impl SoftprobeError {
         }
     }
 
-    /// Whether the session is closed or was never open there.
+    /// Returns whether the runtime refused the call because the session is closed or was never open.
     pub fn is_unknown_session(&self) -> bool {
         match self {
-            // A runtime that names no code has but one thing that it can mean.
+            // A 404 without a code can only mean an unknown session.
             Self::Runtime(RuntimeError { status, code, .. }) => {
                 *status == 404 && code.as_deref().is_none_or(|code| code == UNKNOWN_SESSION)
             }
@@ -98,21 +98,21 @@ impl SoftprobeError {
     }
 }
 
-/// The runtime refused a call.
+/// A runtime's refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the runtime answered {status} at {url}: {message}")]
 #[non_exhaustive]
 pub struct RuntimeError {
-    /// The HTTP status: 404 for a session that is closed or unknown, 400 for a payload that does not
-    /// fit.
+    /// The HTTP status: for example 404 for a session that is closed or unknown, or 400 for an invalid
+    /// payload.
     pub status: u16,
-    /// The code in `{"error": {"code"}}`: `unknown_session`; `None` where the answer has none.
+    /// The code in `{"error": {"code"}}`, such as `unknown_session`; `None` if the answer has none.
     pub code: Option<String>,
     /// What is wrong, and where.
     pub message: String,
-    /// What was called.
+    /// The URL that was called; for a runtime in this process, it starts with `embedded`.
     pub url: String,
-    /// The answer's body, where it came over a wire.
+    /// The answer's body, if it arrived over HTTP.
     body: Option<String>,
 }
 
@@ -127,7 +127,8 @@ impl RuntimeError {
         }
     }
 
-    /// The answer's body: `{"error": {"code", "message"}}` where a runtime has one to say.
+    /// Returns the answer's body. For a refusal that did not arrive over HTTP, this is
+    /// `{"error": {"code", "message"}}`.
     pub fn body(&self) -> Cow<'_, str> {
         match &self.body {
             Some(body) => body.into(),
@@ -137,7 +138,8 @@ impl RuntimeError {
         }
     }
 
-    /// The refusal in an answer's body: `{"error": {"code", "message"}}`, else the body's beginning.
+    /// Reads the refusal from an answer's body: `{"error": {"code", "message"}}`. Any other body is itself
+    /// the message, cut after 200 characters.
     pub(crate) fn read(status: u16, body: &[u8], url: String) -> Self {
         let parsed: Option<Value> = serde_json::from_slice(body).ok();
         let text = |pointer: &str| Some(parsed.as_ref()?.pointer(pointer)?.as_str()?.to_owned());

@@ -1,4 +1,4 @@
-//! A span's attributes, asked by the vocabulary of case files.
+//! A span's attributes, looked up by the names that case files use.
 
 use super::fault::Faults;
 use crate::base::document::Way;
@@ -7,7 +7,7 @@ use crate::base::http::Headers;
 use crate::base::json::Json;
 use crate::otlp::json::{Any, field, spelt_field};
 
-/// An attribute, and which of its owner's it is.
+/// An attribute with its index in its owner's list.
 #[derive(Debug, Clone)]
 struct Attribute<'a> {
     key: &'a str,
@@ -42,12 +42,12 @@ impl<'a> Attributes<'a> {
         Self(attributes)
     }
 
-    /// How many there are.
+    /// Returns the number of attributes.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Those whose value is text.
+    /// Returns the keys and values of the attributes whose value is text.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().filter_map(|attribute| match attribute.value {
             Any::Text(text) => Some((attribute.key, text)),
@@ -55,7 +55,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// Whether one of them has a name that starts so.
+    /// Returns whether any attribute's key starts with this prefix.
     pub(super) fn has_prefix(&self, prefix: &str) -> bool {
         self.0.iter().any(|a| a.key.starts_with(prefix))
     }
@@ -64,7 +64,7 @@ impl<'a> Attributes<'a> {
         self.0.iter().find(|a| a.key == key)
     }
 
-    /// The value as text, of a list the first.
+    /// Returns an attribute's value as text; for a list, its first element.
     pub(super) fn text(&self, key: &str) -> Option<String> {
         match &self.find(key)?.value {
             Any::List(values) => values.first().and_then(Any::text),
@@ -72,13 +72,14 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// The first of these keys that has a text, and that is not empty.
+    /// Returns the first value of these keys that is a text and is not empty.
     pub(super) fn first(&self, keys: &[&str]) -> Option<String> {
         keys.iter()
             .find_map(|key| self.text(key).filter(|text| !text.is_empty()))
     }
 
-    /// The headers below a prefix, without pseudo-headers.
+    /// Returns the headers, which are the attributes whose keys start with this prefix, without
+    /// pseudo-headers.
     pub(super) fn headers(&self, prefix: &str) -> Headers {
         let mut headers = Headers::new();
         for attribute in &self.0 {
@@ -104,7 +105,7 @@ impl<'a> Attributes<'a> {
         headers
     }
 
-    /// The body, and whether it was captured as bytes; `way` leads to the attributes' owner.
+    /// Returns the body, and whether it was captured as bytes; `way` is the place of the attributes' owner.
     pub(super) fn body(
         &self,
         key: &str,
@@ -124,7 +125,7 @@ impl<'a> Attributes<'a> {
                     let bytes = decode_base64(text);
                     if bytes.is_none() {
                         wrong(format!(
-                            "{key}: {key}.encoding says base64, which this is not"
+                            "{key}: not base64, although {key}.encoding is `base64`"
                         ));
                     }
                     (bytes, true)
@@ -133,14 +134,16 @@ impl<'a> Attributes<'a> {
             },
             Any::None => (None, false),
             _ => {
-                wrong(format!("{key}: a body is a stringValue or a bytesValue"));
+                wrong(format!(
+                    "{key}: a body must be a stringValue or a bytesValue"
+                ));
                 (None, false)
             }
         }
     }
 }
 
-/// Calls `take` with each element of the list that a member is, and with the way to it.
+/// Calls `take` with each element of the list in this member, its place and its index.
 pub(super) fn each_child<'a, J: Json<'a>>(
     owner: J,
     name: &str,
@@ -152,7 +155,7 @@ pub(super) fn each_child<'a, J: Json<'a>>(
         faults.add(way, "expected an object");
         return;
     }
-    // The name as it is spelt there: pointers go by it.
+    // Pointers need the name as it is spelt in the document.
     let Some((spelt, value)) = spelt_field(owner, name) else {
         return;
     };
@@ -162,7 +165,7 @@ pub(super) fn each_child<'a, J: Json<'a>>(
     }
 }
 
-/// The elements; a fault where it is no list.
+/// Returns the elements of a list; any other value is a fault.
 pub(super) fn list<'a, J: Json<'a>>(
     value: J,
     way: &Way<'_>,

@@ -1,4 +1,4 @@
-//! The case document: required fields, the walk over its spans, the size guidance.
+//! Reads a case document: its fields and its spans, with warnings about what is unusually large.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ const MOST_ATTRIBUTES: usize = 128;
 const LONGEST_STRING: usize = 64 * 1024;
 const LARGEST_TRACE: usize = 1024 * 1024;
 
-/// A case file, read and understood.
+/// A captured scenario, read from a case file.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The stable id, `caseId`.
+    /// The stable id, `caseId` in the file.
     pub id: String,
-    /// The grouping the capture was given, if any.
+    /// The group that the case was assigned to, `suite` in the file, if any.
     pub suite: Option<String>,
-    /// `capture`, `replay` or `generate`, if it says.
+    /// The mode of the session that recorded it: `capture`, `replay` or `generate`, if given.
     pub mode: Option<String>,
-    /// When it was captured, RFC 3339, if it says.
+    /// The time of the capture in RFC 3339 format, if given.
     pub created_at: Option<String>,
-    /// The embedded rules as they stand in the file; the runtime reads them when the case is loaded.
+    /// The embedded rules, as written in the file; the runtime reads them when the case is loaded.
     pub rules: Vec<Value>,
-    /// `fixtures` that are `{name, value}` pairs, in order.
+    /// Names and values of the `fixtures` that are `{name, value}` objects, in order.
     pub fixtures: Vec<(String, Value)>,
-    /// What exceeds the size guidance: for people, never a failure.
+    /// Warnings about parts that exceed the recommended sizes, for display; they are never errors.
     pub warnings: Vec<String>,
     source: Arc<Source>,
-    /// How many traces there are.
+    /// The number of traces.
     traces: usize,
     exchanges: Vec<Exchange>,
     inbound: Result<Option<usize>, AmbiguousInbound>,
@@ -59,44 +59,45 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// [`CaseError`] names the place in the document: a missing field, or the path of a value of the
-    /// wrong shape.
+    /// [`CaseError`] names the missing field, the unsupported version, or the place of a value of the
+    /// wrong shape; several faults are reported together.
     pub fn from_document(document: Value) -> Result<Self, CaseError> {
         let source = Arc::new(Source::of_document(document));
         read(source.document(), &source, true)
     }
 
-    /// The document as it was read, unknown fields included.
+    /// Returns the document as it was read, including unknown fields.
     pub fn document(&self) -> &Value {
         self.source.document()
     }
 
-    /// Every span of the case, in captured order (start time, then document order).
+    /// Returns every span of the case as an exchange, in captured order: by start time, then as in the
+    /// document.
     pub fn exchanges(&self) -> &[Exchange] {
         &self.exchanges
     }
 
-    /// How many traces the document has.
+    /// Returns the number of traces in the document.
     pub fn trace_count(&self) -> usize {
         self.traces
     }
 
-    /// The inbound exchange; `None` when the case has none.
+    /// Returns the inbound exchange; `None` if the case has none.
     ///
     /// # Errors
     ///
-    /// [`AmbiguousInbound`] lists the spans when more than one could be it.
+    /// [`AmbiguousInbound`] when several spans could be the inbound exchange; it lists them.
     pub fn inbound(&self) -> Result<Option<&Exchange>, AmbiguousInbound> {
         let found = self.inbound.clone()?;
         Ok(found.and_then(|n| self.exchanges.get(n)))
     }
 
-    /// The service that was captured: that of the inbound exchange.
+    /// Returns the name of the captured service, which is that of the inbound exchange.
     pub fn service(&self) -> Option<&str> {
         self.inbound().ok().flatten()?.service.as_deref()
     }
 
-    /// The outbound exchanges that a lookup can find, in captured order.
+    /// Returns the outbound exchanges that a lookup can find, in captured order.
     pub fn outbound(&self) -> impl Iterator<Item = &Exchange> {
         self.exchanges
             .iter()
@@ -108,8 +109,8 @@ impl Case {
 ///
 /// # Errors
 ///
-/// [`CaseError`] names the line and column of a syntax error, a missing field, or the path of a value of
-/// the wrong shape.
+/// [`CaseError`] names the line and column of a syntax error, a missing field, the unsupported version, or
+/// the place of a value of the wrong shape; several faults in a document are reported together.
 impl FromStr for Case {
     type Err = CaseError;
 
@@ -118,7 +119,8 @@ impl FromStr for Case {
     }
 }
 
-/// Reads a whole document; `large` where one of its traces may be larger than is advised.
+/// Reads a whole document. Its traces are measured only if `large`; otherwise, none of them can exceed the
+/// recommended size.
 fn read<'a, J: Json<'a>>(
     document: J,
     source: &Arc<Source>,
@@ -128,7 +130,7 @@ fn read<'a, J: Json<'a>>(
     if !document.is_members() {
         return Err(CaseError::Shape {
             place: "$".to_owned(),
-            message: "a case is a JSON object".to_owned(),
+            message: "a case must be a JSON object".to_owned(),
         });
     }
     let mut faults = Faults::default();
@@ -214,7 +216,7 @@ fn read_traces<'a, J: Json<'a>>(
         };
         if size > LARGEST_TRACE {
             warnings.push(format!(
-                "{}: {size} bytes; {LARGEST_TRACE} are advised at the most",
+                "{}: {size} bytes; at most {LARGEST_TRACE} are recommended",
                 way.place()
             ));
         }
@@ -225,14 +227,14 @@ fn read_traces<'a, J: Json<'a>>(
     if exchanges.len() > MOST_SPANS {
         let found = exchanges.len();
         warnings.push(format!(
-            "{found} spans; {MOST_SPANS} a case are advised at the most"
+            "{found} spans; at most {MOST_SPANS} per case are recommended"
         ));
     }
     (count, exchanges)
 }
 
-/// Reads the spans of one trace of a document, in order; `take` gets each with the `resourceSpans` and the
-/// `scopeSpans` that it stands under.
+/// Reads the spans of one trace of a document, in order, and passes each to `take` with the `resourceSpans`
+/// and the `scopeSpans` that contain it.
 fn read_trace<'a, J: Json<'a>>(
     source: &Arc<Source>,
     trace: J,
@@ -275,7 +277,7 @@ fn note_sizes(attributes: &Attributes<'_>, way: &Way<'_>, warnings: &mut Vec<Str
     if attributes.len() > MOST_ATTRIBUTES {
         let found = attributes.len();
         warnings.push(format!(
-            "{}: {found} attributes; {MOST_ATTRIBUTES} a span are advised at the most",
+            "{}: {found} attributes; at most {MOST_ATTRIBUTES} per span are recommended",
             way.place()
         ));
     }
@@ -284,30 +286,30 @@ fn note_sizes(attributes: &Attributes<'_>, way: &Way<'_>, warnings: &mut Vec<Str
         .filter(|(_, text)| text.len() > LONGEST_STRING)
     {
         warnings.push(format!(
-            "{}: {key} is {} bytes long; {LONGEST_STRING} are advised at the most",
+            "{}: {key} is {} bytes long; at most {LONGEST_STRING} are recommended",
             way.place(),
             text.len()
         ));
     }
 }
 
-/// A span of a trace document with what it stands under, shared with the others there.
+/// A span of a trace document with its resource and scope, which other spans may share.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Clone)]
 pub(crate) struct ScopedSpan {
-    /// `resource`; `null` where there is none.
+    /// The span's `resource`; `null` if it has none.
     pub(crate) resource: Arc<Value>,
-    /// `scope`; `null` where there is none.
+    /// The span's `scope`; `null` if it has none.
     pub(crate) scope: Arc<Value>,
-    /// The span.
+    /// The span, read as an exchange.
     pub(crate) exchange: Exchange,
 }
 
-/// The spans of a trace document that stands by itself, in document order.
+/// Returns the spans of a trace document that is not part of a case, in document order.
 ///
 /// # Errors
 ///
-/// Every value of the wrong shape, with its place in the document.
+/// [`CaseError`] names every value of the wrong shape by its place in the document.
 #[cfg(feature = "embedded")]
 pub(crate) fn read_spans(trace: Value) -> Result<Vec<ScopedSpan>, CaseError> {
     let source = Arc::new(Source::of_document(trace));

@@ -1,4 +1,4 @@
-//! One span as an HTTP exchange: the attribute vocabulary, and what is dropped before a replay.
+//! Reads a span as an HTTP exchange: which attributes hold what, and what is left out of a replay.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use crate::otlp::json::{field, id, integer, unsigned};
 const REQUEST_HEADER: &str = "http.request.header.";
 const RESPONSE_HEADER: &str = "http.response.header.";
 
-/// A span read as an HTTP exchange.
+/// A captured HTTP exchange, read from a span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
-    /// Trace id, lower-case hex.
+    /// The trace id, in lower-case hex.
     pub trace_id: String,
-    /// Span id, lower-case hex.
+    /// The span id, in lower-case hex.
     pub span_id: String,
-    /// The parent's span id, when there is a parent.
+    /// The parent's span id, if any.
     pub parent_span_id: Option<String>,
-    /// Which way it crossed the application, where the capture or the inbound search tells.
+    /// The direction, if the span gives one or the case identifies the exchange as its inbound one.
     pub direction: Option<Direction>,
-    /// `sp.service.name`, else the resource's `service.name`.
+    /// The service: `sp.service.name`, or else the resource's `service.name`, if any.
     pub service: Option<String>,
-    /// `sp.session.id`: the session that captured or asked.
+    /// The session that recorded the exchange or asked for its answer, `sp.session.id`, if any.
     pub session_id: Option<String>,
-    /// Start, nanoseconds since 1970; 0 when it was not captured.
+    /// The start time, in nanoseconds since 1970; 0 if it was not captured.
     pub start_ns: u64,
-    /// The request, its headers without pseudo-headers.
+    /// The request; its headers contain no pseudo-headers.
     pub request: Request,
-    /// Whether the request's body was captured: an absent body is not an empty one.
+    /// Whether the request's body was captured; if not, the body in `request` is empty.
     pub request_body_captured: bool,
     span: Span,
     pub(super) kind: Kind,
@@ -49,16 +49,16 @@ pub struct Exchange {
     response: Result<CapturedResponse, MissingStatus>,
 }
 
-/// A span where it stands in a document that it shares with others.
+/// A span, by its place in a document that it shares with others.
 #[derive(Clone, PartialEq)]
 pub(super) struct Span {
     source: Arc<Source>,
-    /// A JSON pointer.
+    /// The place, as a JSON pointer.
     at: Box<str>,
 }
 
 impl Span {
-    /// The span at that place of the document.
+    /// Returns the span at that place in the document.
     pub(super) fn at(source: &Arc<Source>, way: &Way<'_>) -> Self {
         Self {
             source: Arc::clone(source),
@@ -67,7 +67,7 @@ impl Span {
     }
 
     fn value(&self) -> &Value {
-        // The pointer was made while the document was walked, and a shared document does not change.
+        // The pointer was made while the document was read, and a shared document does not change.
         self.source
             .document()
             .pointer(&self.at)
@@ -97,28 +97,28 @@ enum SpanType {
     None,
 }
 
-/// What was captured of a response.
+/// A captured response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CapturedResponse {
     /// The status code.
     pub status: u16,
-    /// The headers in captured order, repeats kept, without pseudo-headers.
+    /// The headers in captured order, including repeated ones but no pseudo-headers.
     pub headers: Headers,
-    /// The body; `None` when it was not captured, which is not an empty body.
+    /// The body; `None` if it was not captured, as opposed to being empty.
     pub body: Option<Vec<u8>>,
-    /// Whether the body was captured as bytes, so that a `content-encoding` still describes it.
+    /// Whether the body was captured as bytes, so that its `content-encoding` still applies.
     pub body_is_bytes: bool,
 }
 
 impl CapturedResponse {
-    /// The body as text, empty when there is none; bytes that are not UTF-8 become U+FFFD.
+    /// Returns the body as text, empty if there is none; bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.body.as_deref().unwrap_or_default()).into_owned()
     }
 
-    /// The response as a mock may send it: without hop-by-hop headers, `content-length`, and a
-    /// `content-encoding` that no longer holds.
+    /// Returns the response as a mock can send it: without hop-by-hop headers, `content-length`, and a
+    /// `content-encoding` that no longer applies.
     pub fn replayable(&self) -> Response {
         let Self {
             status,
@@ -143,7 +143,7 @@ impl CapturedResponse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MissingStatus {
     fault: Fault,
-    /// Whether there is something of a response all the same.
+    /// Whether other parts of a response were captured.
     damaged: bool,
 }
 
@@ -156,7 +156,7 @@ pub struct NoResponse {
 }
 
 impl NoResponse {
-    /// The span.
+    /// Returns a summary of the span.
     pub fn span(&self) -> &SpanSummary {
         &self.span
     }
@@ -174,21 +174,22 @@ enum Fault {
     },
 }
 
-/// A span in a few words, as lookup errors list it.
+/// A summary of a span, as lookup errors list it:
+/// `span b7ad6b7169203331: GET api.example/items?page=2 -> 200`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanSummary {
-    /// Trace id, lower-case hex.
+    /// The trace id, in lower-case hex.
     pub trace_id: String,
-    /// Span id, lower-case hex.
+    /// The span id, in lower-case hex.
     pub span_id: String,
-    /// Request method.
+    /// The request's method.
     pub method: String,
-    /// Request host, perhaps with a port.
+    /// The request's host, with a port if one was given.
     pub host: String,
-    /// Request path with its query.
+    /// The request's path with its query.
     pub path: String,
-    /// Response status, where one was captured.
+    /// The response's status, if one was captured.
     pub status: Option<u16>,
 }
 
@@ -211,8 +212,8 @@ impl fmt::Display for SpanSummary {
 }
 
 impl Exchange {
-    /// Whether a lookup may find it: a span of type `extract` or `inject`; without a type, one with
-    /// a method and a status.
+    /// Returns whether a lookup can find it, which requires a span of type `extract` or `inject` or, if
+    /// the span has no type, a method and a status.
     pub fn is_candidate(&self) -> bool {
         match self.span_type {
             SpanType::Extract | SpanType::Inject => true,
@@ -221,24 +222,24 @@ impl Exchange {
         }
     }
 
-    /// The span as it stands in its document.
+    /// Returns the span as written in its document.
     pub fn span(&self) -> &Value {
         self.span.value()
     }
 
-    /// Whether the span records an exchange: its type says `extract`.
+    /// Returns whether the span records an exchange: its type is `extract`.
     #[cfg(feature = "embedded")]
     pub(crate) fn is_extract(&self) -> bool {
         self.span_type == SpanType::Extract
     }
 
-    /// Whether the span asks for an answer: its type says `inject`.
+    /// Returns whether the span asks for an answer: its type is `inject`.
     #[cfg(feature = "embedded")]
     pub(crate) fn is_inject(&self) -> bool {
         self.span_type == SpanType::Inject
     }
 
-    /// The span's attributes as plain JSON, in order.
+    /// Returns the span's attributes as plain JSON, in order.
     #[cfg(feature = "embedded")]
     pub(crate) fn attributes(&self) -> Vec<(String, Value)> {
         let attributes = field(self.span(), "attributes").and_then(Value::as_array);
@@ -253,11 +254,11 @@ impl Exchange {
             .collect()
     }
 
-    /// The captured response.
+    /// Returns the captured response.
     ///
     /// # Errors
     ///
-    /// [`NoResponse`] when the span has no status.
+    /// [`NoResponse`] when the span has no status, or one that is not an HTTP status.
     pub fn response(&self) -> Result<&CapturedResponse, NoResponse> {
         self.response.as_ref().map_err(|missing| NoResponse {
             span: Box::new(self.summary()),
@@ -265,11 +266,11 @@ impl Exchange {
         })
     }
 
-    /// The captured response; `None` where the capture has nothing of one.
+    /// Returns the captured response; `None` if no part of one was captured.
     ///
     /// # Errors
     ///
-    /// As [`Exchange::response`], where there is something of a response and no status.
+    /// As [`Exchange::response`], when other parts of a response were captured.
     pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
         match &self.response {
             Ok(response) => Ok(Some(response)),
@@ -278,7 +279,7 @@ impl Exchange {
         }
     }
 
-    /// The span in a few words.
+    /// Returns a summary of the span.
     pub fn summary(&self) -> SpanSummary {
         SpanSummary {
             trace_id: self.trace_id.clone(),
@@ -344,11 +345,12 @@ impl Exchange {
 }
 
 impl Exchange {
-    /// The captured request as it may be sent again: without hop-by-hop headers, `content-length`, `host`,
-    /// and what tied it to its own session and trace.
+    /// Returns the captured request as it can be sent again: without hop-by-hop headers, `content-length`,
+    /// `host`, a `content-encoding` that no longer applies, and the headers that tied it to its own session
+    /// and trace.
     pub fn replayable_request(&self) -> Request {
         let mut request = self.request.clone();
-        // Envoy stamps its own request id and a hop counter; an application's own id is data.
+        // Envoy adds a request id and a hop counter; an application's own request id is data.
         let envoy = request.headers.contains("x-sp-num");
         request.headers.retain(|name| {
             let name = name.to_ascii_lowercase();
@@ -361,7 +363,7 @@ impl Exchange {
         request
     }
 
-    /// Whether the captured request carried the header that only a first hop has.
+    /// Returns whether the captured request has the session header, which only a first hop carries.
     pub(super) fn has_session_header(&self) -> bool {
         self.request.headers.contains(SESSION_HEADER)
     }
@@ -379,7 +381,7 @@ fn read_kind<'a>(value: Option<impl Json<'a>>) -> Kind {
     }
 }
 
-/// The request that the attributes tell of.
+/// Returns the request that the attributes describe.
 fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
     let full = words.text("url.full");
     let full = full.as_deref().and_then(split_url);
@@ -426,7 +428,7 @@ fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
     }
 }
 
-/// The response that the attributes tell of.
+/// Returns the response that the attributes describe.
 fn response_of(
     words: &Attributes<'_>,
     way: &Way<'_>,

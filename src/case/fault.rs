@@ -1,4 +1,4 @@
-//! Why a document is not a case, and why a case file can't be loaded.
+//! The errors of documents that are not cases, and of case files that can't be loaded.
 
 use std::path::{Path, PathBuf};
 
@@ -6,47 +6,47 @@ use thiserror::Error;
 
 use crate::base::document::Way;
 
-/// Why a document is not a case.
+/// The reason why a document is not a case.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CaseError {
     /// The text is not JSON.
     #[error("line {line}, column {column}: not JSON: {message}")]
     Json {
-        /// Line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Column, from 1.
+        /// The column, from 1.
         column: usize,
-        /// What the parser found.
+        /// The parser's message.
         message: String,
     },
-    /// A required field is not there.
+    /// A required field is missing.
     #[error("`{field}` is missing; a case needs `version`, `caseId` and `traces`")]
     Missing {
-        /// The field.
+        /// The field's name.
         field: &'static str,
     },
-    /// A schema of another major version.
-    #[error("version: `{found}` is not understood; this library reads major version 1")]
+    /// The document has a major version other than 1.
+    #[error("version: `{found}` is not supported; this library reads major version 1")]
     Version {
-        /// What the document says.
+        /// The version in the document.
         found: String,
     },
     /// A value of the wrong shape.
     #[error("{place}: {message}")]
     Shape {
-        /// Where, as a path into the document.
+        /// Its place in the document: `traces[0].resourceSpans`.
         place: String,
-        /// What is wrong there.
+        /// What is wrong with it.
         message: String,
     },
-    /// More than one of these.
+    /// Several faults.
     #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Self>),
 }
 
 impl CaseError {
-    /// The faults one by one, in the order of the document.
+    /// Returns the faults one by one; a single fault is a list of one.
     pub fn each(&self) -> &[Self] {
         match self {
             Self::Several(faults) => faults,
@@ -56,10 +56,10 @@ impl CaseError {
 }
 
 impl CaseError {
-    /// A syntax error, as the JSON parser words it.
+    /// Converts a syntax error of the JSON parser.
     pub(super) fn syntax(error: &serde_json::Error) -> Self {
         let text = error.to_string();
-        // serde_json ends its text with the position, which stands in its own fields here.
+        // serde_json ends its text with the position, which has its own fields here.
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
         Self::Json {
             line: error.line(),
@@ -71,7 +71,7 @@ impl CaseError {
 
 /// A case file that can't be loaded.
 ///
-/// The text names the file, the place in it and the fault:
+/// Its message names the file, the place in it and the fault:
 /// `cases/checkout.case.json: traces[0].resourceSpans: expected a list`.
 #[derive(Debug, Error)]
 #[error("{}: {cause}", path.display())]
@@ -79,11 +79,11 @@ impl CaseError {
 pub struct CaseLoadError {
     /// The file; `<document>` for a case that was given as a document.
     pub path: PathBuf,
-    /// Why it can't be loaded.
+    /// The reason.
     pub cause: CaseLoadCause,
 }
 
-/// Why a case file can't be loaded.
+/// The reason why a case file can't be loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CaseLoadCause {
@@ -111,12 +111,12 @@ impl CaseLoadError {
     }
 }
 
-/// The faults found so far: all of them are reported at once.
+/// The faults found so far; all of them are reported together.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<CaseError>);
 
 impl Faults {
-    /// Adds a value of the wrong shape.
+    /// Adds the fault that a value has the wrong shape.
     pub(super) fn add(&mut self, way: &Way<'_>, message: impl Into<String>) {
         let place = way.place();
         self.0.push(CaseError::Shape {
@@ -133,7 +133,7 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// The value, or what was wrong on the way to it.
+    /// Returns the value if no fault was found, otherwise the faults.
     pub(super) fn into_result<T>(mut self, value: T) -> Result<T, CaseError> {
         match self.0.len() {
             0 => Ok(value),

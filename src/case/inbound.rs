@@ -1,4 +1,4 @@
-//! Which exchange of a case is the inbound one.
+//! Finds the inbound exchange of a case.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,8 +20,8 @@ pub struct AmbiguousInbound {
     pub spans: Vec<SpanSummary>,
 }
 
-/// The index of the inbound exchange: by direction, else by the header that only a first hop has,
-/// else the ancestor of all others.
+/// Returns the index of the inbound exchange: the one with that direction; if there is none, the one with
+/// the session header, which only a first hop carries; otherwise, the ancestor of all others.
 pub(super) fn find(exchanges: &[Exchange]) -> Result<Option<usize>, AmbiguousInbound> {
     let by = |keep: &dyn Fn(&Exchange) -> bool| -> Vec<usize> {
         (0..exchanges.len())
@@ -57,7 +57,7 @@ fn is_ancestor_of_all(candidate: &Exchange, exchanges: &[Exchange]) -> bool {
         .all(|x| {
             let mut seen = HashSet::new();
             let mut at = x.span_id.as_str();
-            // Captures can be damaged: a loop of parents must not become ours.
+            // A damaged capture may contain a loop of parents, which must not be followed forever.
             while let Some(parent) = parents.get(at)
                 && seen.insert(at)
             {

@@ -1,4 +1,4 @@
-//! Finding captured exchanges by predicate.
+//! Looks up captured exchanges by predicate.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -10,7 +10,8 @@ use super::document::Case;
 use super::exchange::{CapturedResponse, Exchange, SpanSummary};
 use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_equals};
 
-/// What a captured exchange must be; every given field must hold, none given fits all.
+/// A description of the exchanges to select. All fields that are given must match; an empty predicate
+/// matches every exchange.
 ///
 /// ```
 /// use softprobe::Predicate;
@@ -24,83 +25,83 @@ use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_eq
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Predicate {
-    /// Which way it crossed the application.
+    /// The direction in which it crossed the boundary of the application.
     pub direction: Option<Direction>,
-    /// The service that was captured.
+    /// The exact name of the service that was captured.
     pub service: Option<String>,
-    /// The host, without regard to case; without a port it fits every port.
+    /// The host, compared without regard to case; without a port it matches any port.
     pub host: Option<String>,
-    /// What the host ends with: `stripe.com` fits `api.stripe.com`.
+    /// The end of the host, compared without regard to case: `stripe.com` matches `api.stripe.com`.
     pub host_suffix: Option<String>,
-    /// The method, without regard to case.
+    /// The method, compared without regard to case.
     pub method: Option<String>,
-    /// The path without its query; with a `?` in it, path and query.
+    /// The path, compared without its query; if it contains a `?`, compared with path and query.
     pub path: Option<String>,
-    /// What the path starts with.
+    /// The beginning of the path.
     pub path_prefix: Option<String>,
 }
 
 impl Predicate {
-    /// Fits every exchange.
+    /// Creates a predicate that matches every exchange.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Fits every outbound exchange.
+    /// Creates a predicate that matches every outbound exchange.
     pub fn outbound() -> Self {
         Self::new().direction(Direction::Outbound)
     }
 
-    /// Wants this direction.
+    /// Requires this direction.
     #[must_use]
     pub fn direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
         self
     }
 
-    /// Wants this service.
+    /// Requires this service.
     #[must_use]
     pub fn service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
     }
 
-    /// Wants this host.
+    /// Requires this host: `api.stripe.com`, or `api.stripe.com:8443` for one port only.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// Wants a host that ends so.
+    /// Requires a host that ends with this suffix: `stripe.com`.
     #[must_use]
     pub fn host_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.host_suffix = Some(suffix.into());
         self
     }
 
-    /// Wants this method.
+    /// Requires this method: `POST`.
     #[must_use]
     pub fn method(mut self, method: impl Into<String>) -> Self {
         self.method = Some(method.into());
         self
     }
 
-    /// Wants this path.
+    /// Requires this path: `/v1/items`, or `/v1/items?page=2` to compare the query too.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Wants a path that starts so.
+    /// Requires a path that starts with this prefix: `/v1/`.
     #[must_use]
     pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.path_prefix = Some(prefix.into());
         self
     }
 
-    /// Tells the tally of each given field, until it has heard enough.
+    /// Reports each given field to the tally, until the tally stops the check.
     pub(crate) fn check(&self, subject: Subject<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
         let Self {
             direction,
@@ -153,13 +154,13 @@ impl Predicate {
         ControlFlow::Continue(())
     }
 
-    /// Whether the exchange is what this asks for.
+    /// Returns whether a lookup with this predicate finds the exchange.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         exchange.is_candidate() && self.check(exchange.subject(), &mut AllHold).is_continue()
     }
 }
 
-/// What a predicate is asked about.
+/// What a predicate is checked against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) request: &'a Request,
@@ -177,14 +178,14 @@ impl Exchange {
     }
 }
 
-/// A field of a predicate that does not hold.
+/// A field of a predicate that does not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The field: `host`, `headers.accept`.
+    /// The field's name: `host` or `headers.accept`.
     pub field: String,
-    /// What is wanted there.
+    /// What the predicate requires.
     pub wanted: String,
-    /// What is there.
+    /// What the request has.
     pub has: String,
 }
 
@@ -202,13 +203,14 @@ impl Difference {
     }
 }
 
-/// What is made of the fields of a predicate as they are looked at.
+/// Collects the results of checking a predicate's fields.
 pub(crate) trait Tally {
-    /// Takes note of a field; `difference` is only called where somebody wants to know.
+    /// Notes whether a field matches and returns whether to continue. `difference` is called only if the
+    /// tally uses it, so that an unused one costs nothing.
     fn note(&mut self, holds: bool, difference: impl FnOnce() -> Difference) -> ControlFlow<()>;
 }
 
-/// Wants to know whether every field holds, and no more.
+/// Stops at the first field that does not match; the result is whether all of them do.
 pub(crate) struct AllHold;
 
 impl Tally for AllHold {
@@ -220,7 +222,7 @@ impl Tally for AllHold {
     }
 }
 
-/// How near a predicate comes: how many fields hold, and the first that does not.
+/// How close a predicate comes to matching: how many fields match, and the first that does not.
 #[derive(Debug, Default)]
 pub(crate) struct Nearness {
     pub(crate) held: usize,
@@ -239,7 +241,7 @@ impl Tally for Nearness {
 }
 
 impl Predicate {
-    /// Each field's name in the rule language, with what it wants.
+    /// Returns each field's name in the rule language with its value, if any.
     pub(crate) fn fields(&self) -> [(&'static str, Option<&str>); 7] {
         let Self {
             direction,
@@ -283,32 +285,32 @@ impl fmt::Display for Predicate {
 pub struct CapturedHit {
     /// The response as it was captured.
     pub response: CapturedResponse,
-    /// The whole exchange, the raw span in it.
+    /// The whole exchange, including its raw span.
     pub exchange: Exchange,
 }
 
-/// A lookup that did not find exactly one exchange, or one that has no response.
+/// A lookup that did not find exactly one exchange, or that found one without a response.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct CaseLookupError {
-    /// The spans that matched: empty for none, several where the predicate is too broad.
+    /// The spans that matched: none, several if the predicate is too broad, or the one without a response.
     pub matches: Vec<SpanSummary>,
     message: String,
 }
 
 impl Case {
-    /// The one exchange that the predicate fits.
+    /// Returns the one exchange that the predicate matches.
     ///
     /// # Errors
     ///
-    /// [`CaseLookupError`] when none or several fit: its `matches` are those spans, and for none its
-    /// message names the nearest spans and the first field on which each differs. Also when the one
-    /// that fits has no status.
+    /// [`CaseLookupError`] when the predicate matches no exchange or several. Its `matches` are those
+    /// spans; if there are none, its message names the nearest spans and the first field in which each
+    /// differs. Also when the only match has no response.
     pub fn find(&self, predicate: &Predicate) -> Result<CapturedHit, CaseLookupError> {
         self.find_exchange(predicate).map(hit)
     }
 
-    /// The same without a copy: an exchange that has a response.
+    /// Finds an exchange as [`find`](Self::find) does, without copying it.
     pub(crate) fn find_exchange(
         &self,
         predicate: &Predicate,
@@ -335,17 +337,17 @@ impl Case {
         }
     }
 
-    /// Every exchange that the predicate fits, in captured order, perhaps none.
+    /// Returns every exchange that the predicate matches, in captured order; the list may be empty.
     ///
     /// # Errors
     ///
-    /// [`CaseLookupError`] when one of them has no status.
+    /// [`CaseLookupError`] when one of them has no response.
     pub fn find_all(&self, predicate: &Predicate) -> Result<Vec<CapturedHit>, CaseLookupError> {
         let found = self.find_exchanges(predicate)?;
         Ok(found.into_iter().map(hit).collect())
     }
 
-    /// The same without a copy: exchanges that have a response.
+    /// Finds exchanges as [`find_all`](Self::find_all) does, without copying them.
     pub(crate) fn find_exchanges(
         &self,
         predicate: &Predicate,
@@ -409,7 +411,7 @@ fn hit(Answered { exchange, response }: Answered<'_>) -> CapturedHit {
 }
 
 impl CapturedHit {
-    /// The raw span as it stands in the case document.
+    /// Returns the raw span as written in the case document.
     pub fn span(&self) -> &Value {
         self.exchange.span()
     }

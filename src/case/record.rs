@@ -1,56 +1,56 @@
-//! Spans as they are written: the vocabulary in the other direction.
+//! Writes exchanges as spans, with the attributes that reading a case expects.
 
 use serde_json::{Value, json};
 
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Headers, Request, Response};
 
-/// What a span is for: `sp.span.type`.
+/// The purpose of a span: `sp.span.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanPurpose {
     /// Records an exchange.
     Extract,
-    /// Asks for an answer, or carries it.
+    /// Asks for an answer, or carries one.
     Inject,
 }
 
-/// One exchange as a proxy saw it.
+/// An exchange as a proxy saw it, to be written as a span.
 #[derive(Debug, Clone)]
 pub(crate) struct Recording<'a> {
-    /// Why it is written.
+    /// The purpose of the span.
     pub purpose: SpanPurpose,
-    /// The session that it belongs to; `None` for a call that belongs to none.
+    /// The session that the exchange belongs to, if any.
     pub session: Option<&'a str>,
-    /// Which way it crossed the application.
+    /// The direction in which it crossed the boundary of the application.
     pub direction: Direction,
-    /// Trace id, hex.
+    /// The trace id, in hex.
     pub trace_id: String,
-    /// Span id, hex.
+    /// The span id, in hex.
     pub span_id: String,
-    /// The parent's span id, hex, where the request named one.
+    /// The parent's span id, in hex, if the request named one.
     pub parent_span_id: Option<String>,
-    /// Start and end, nanoseconds since 1970.
+    /// The start and end times, in nanoseconds since 1970.
     pub times_ns: (u64, u64),
     /// The request.
     pub request: &'a Request,
-    /// The response, once there is one.
+    /// The response, if there is one yet.
     pub response: Option<&'a Response>,
-    /// Further attributes.
+    /// Further attributes, as OTLP JSON.
     pub more: Vec<Value>,
 }
 
 impl Recording<'_> {
-    /// The trace document of this one span.
+    /// Returns a trace document that holds only this span.
     pub(crate) fn document(&self) -> Value {
         document_of(self.span())
     }
 
-    /// The scope that recorded spans stand in.
+    /// Returns the scope of recorded spans.
     pub(crate) fn scope() -> Value {
         json!({"name": "softprobe"})
     }
 
-    /// The span.
+    /// Returns the span.
     pub(crate) fn span(&self) -> Value {
         let Self {
             purpose,
@@ -96,12 +96,12 @@ impl Recording<'_> {
     }
 }
 
-/// A trace document of one span.
+/// Returns a trace document that holds only this span.
 pub(crate) fn document_of(span: Value) -> Value {
     json!({"resourceSpans": [{"scopeSpans": [{"scope": Recording::scope(), "spans": [span]}]}]})
 }
 
-/// An attribute whose value is text.
+/// Returns an attribute whose value is text.
 pub(crate) fn text_attribute(key: &str, value: &str) -> Value {
     json!({"key": key, "value": {"stringValue": value}})
 }
@@ -120,7 +120,7 @@ fn request_attributes(request: &Request) -> Vec<Value> {
         text_attribute("http.request.method", method),
         text_attribute("url.scheme", scheme),
         text_attribute("url.host", host),
-        // A bare `?` at the end is no query, and part of the target all the same.
+        // A bare `?` at the end is not a query, but it is part of the target.
         match query.as_deref() {
             Some("") => text_attribute("url.path", &format!("{path}?")),
             _ => text_attribute("url.path", path),
@@ -133,7 +133,7 @@ fn request_attributes(request: &Request) -> Vec<Value> {
     attributes
 }
 
-/// A response's attributes, as a span carries them.
+/// Returns a response's attributes, as a span carries them.
 pub(crate) fn response_attributes(response: &Response) -> Vec<Value> {
     let Response {
         status,
@@ -164,8 +164,8 @@ fn header_attributes(prefix: &str, headers: &Headers) -> Vec<Value> {
         .collect()
 }
 
-/// A body that is encoded stays bytes even where those happen to be UTF-8: as text it would lose its
-/// `content-encoding` when it is replayed.
+/// Returns a body's attribute. An encoded body is written as bytes even if it happens to be UTF-8: as text
+/// it would lose its `content-encoding` when it is replayed.
 fn body_attribute(key: &str, headers: &Headers, body: &[u8]) -> Value {
     let encoded = headers
         .text("content-encoding")

@@ -1,10 +1,10 @@
-//! What a case was read from.
+//! The document that a case was read from.
 
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// A document: as its text until somebody wants to walk it, or as it was given.
+/// A document that was given as a value, or as text that is not parsed until the value is needed.
 #[derive(Debug)]
 pub(super) struct Source {
     text: String,
@@ -12,7 +12,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A text that is known to be JSON.
+    /// Creates a source from text that is known to be JSON.
     pub(super) fn of_text(text: String) -> Self {
         Self {
             text,
@@ -20,7 +20,7 @@ impl Source {
         }
     }
 
-    /// A document that is at hand.
+    /// Creates a source from a parsed document.
     pub(super) fn of_document(document: Value) -> Self {
         Self {
             text: String::new(),
@@ -28,13 +28,13 @@ impl Source {
         }
     }
 
-    /// The document.
+    /// Returns the document, which is parsed on the first call.
     pub(super) fn document(&self) -> &Value {
         let parse = || serde_json::from_str(&self.text).unwrap_or_default();
         self.document.get_or_init(parse)
     }
 
-    /// The text, where it was read from one.
+    /// Returns the text; empty if the source was given as a parsed document.
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! The control API as it goes over a wire: its calls, and their HTTP form.
+//! The calls of the control API, and their HTTP form.
 
 use serde_json::{Value, json};
 
@@ -36,11 +36,11 @@ pub(crate) enum Call {
 pub(crate) enum Action {
     /// `POST …/load-case`: a case document.
     LoadCase(Value),
-    /// `POST …/rules`: `{"version": 1, "rules": […]}`, replaces.
+    /// `POST …/rules`: `{"version": 1, "rules": […]}`, which replaces the rules.
     SetRules(Value),
-    /// `POST …/policy`: replaces.
+    /// `POST …/policy`: a policy, which replaces the present one.
     SetPolicy(Value),
-    /// `POST …/fixtures/auth`: replaces.
+    /// `POST …/fixtures/auth`: auth fixtures, which replace the present ones.
     SetAuthFixtures(Value),
     /// `GET …/stats`
     Stats,
@@ -53,17 +53,18 @@ pub(crate) enum Action {
     Close(Closing),
 }
 
-/// What is wanted of a capture when its session closes.
+/// What to do with a capture when its session is closed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Closing {
-    /// `?out=`: where the runtime writes the case, below the folder that it was started with for that.
+    /// `?out=`: the file to write the case to, below the folder for captures that the runtime was started
+    /// with.
     pub(crate) out: Option<String>,
-    /// `?include=case`: whether the answer has the case.
+    /// `?include=case`: whether the answer contains the case.
     pub(crate) include_case: bool,
 }
 
 impl Closing {
-    /// The query, with its `?`; empty where nothing is asked for.
+    /// Returns the query with its `?`; empty if neither option is set.
     fn query(&self) -> String {
         let Self { out, include_case } = self;
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -81,7 +82,7 @@ impl Closing {
 }
 
 impl Action {
-    /// The path below the session.
+    /// Returns the path below the session's: `load-case`.
     pub(crate) fn path(&self) -> &'static str {
         match self {
             Self::LoadCase(_) => "load-case",
@@ -102,14 +103,14 @@ impl Action {
 pub(crate) struct Route<'a> {
     /// `GET` or `POST`.
     pub(crate) method: &'static str,
-    /// Below the runtime's base URL: `/v1/sessions`.
+    /// The path below the runtime's base URL: `/v1/sessions`.
     pub(crate) path: String,
     /// The JSON body of a `POST`.
     pub(crate) body: Option<&'a Value>,
 }
 
 impl Call {
-    /// Opens a session of this mode, perhaps under a policy.
+    /// Returns the call that opens a session in this mode, with a policy if one is given.
     pub(crate) fn start(mode: Mode, policy: Option<&Policy>) -> Self {
         let mut body = json!({"mode": mode.name()});
         if let Some(policy) = policy {
@@ -118,7 +119,7 @@ impl Call {
         Self::Start { body }
     }
 
-    /// The call on that session.
+    /// Returns the call that performs an action on a session.
     pub(crate) fn on(id: &str, action: Action) -> Self {
         Self::Session {
             id: id.to_owned(),
@@ -126,7 +127,7 @@ impl Call {
         }
     }
 
-    /// How the call goes over HTTP.
+    /// Returns the HTTP form of the call.
     pub(crate) fn route(&self) -> Route<'_> {
         let get = |path: &str| Route {
             method: "GET",

@@ -1,15 +1,15 @@
-//! The words of `/v1/inject` and `/v1/traces` that both of their ends have to know.
+//! The constants of `/v1/inject` and `/v1/traces` that both the caller and the runtime use.
 
-/// Protobuf's media type.
+/// The media type of Protobuf.
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 
-/// The attribute by which a proxy of ours says why a call fits no session. A span that has it needs no
-/// `sp.session.id`: the call is listed in every session that is open.
+/// The attribute with which our proxy says why a call belongs to no session. A span with this attribute
+/// needs no `sp.session.id`: the call is listed in every open session.
 pub(crate) const UNCORRELATED: &str = "sp.uncorrelated.reason";
 
-/// What the body says where nothing answers a call, so that the proxy forwards it.
+/// The error in the body if nothing answers a call, so that the proxy forwards it.
 pub(crate) const NO_MATCH: &str = "no inject match";
 
-/// The header by which a runtime of ours tells its own refusals, value the code, from answers that a rule
-/// sends.
+/// The header that distinguishes our runtime's own refusals from answers that a rule sends; its value is the
+/// error code.
 pub(crate) const REFUSAL_HEADER: &str = "x-softprobe-error";

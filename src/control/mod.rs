@@ -49,9 +49,9 @@ pub(crate) use runtime::Runtime;
 pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
 pub(crate) use token::Token;
 
-/// The version of the control API that is spoken here.
+/// The version of the control API that this library implements.
 #[cfg(feature = "embedded")]
 pub(crate) const SPEC_VERSION: &str = "http-control-api@v1";
-/// The version of the case schema that is understood here.
+/// The major version of the case schema that this library reads.
 #[cfg(feature = "embedded")]
 pub(crate) const SCHEMA_VERSION: &str = "1";

@@ -1,25 +1,25 @@
-//! What a session is for.
+//! The mode of a session.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What a session is for.
+/// The mode of a session, which says what the session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_enums, reason = "the control API has these three")]
 pub enum Mode {
-    /// Records what passes.
+    /// Records the exchanges that pass through the proxy.
     Capture,
-    /// Answers from what was recorded.
+    /// Answers outbound calls with mocks, usually from a capture; nothing is recorded.
     #[default]
     Replay,
-    /// Serves the generation of tests.
+    /// For generating tests; the runtime treats it like [`Replay`](Self::Replay).
     Generate,
 }
 
 impl Mode {
-    /// `capture`, `replay` or `generate`.
+    /// Returns `capture`, `replay` or `generate`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Capture => "capture",

@@ -1,4 +1,4 @@
-//! The port between a proxy and the runtime that it asks.
+//! The port between a proxy and the runtime it asks.
 
 use std::fmt;
 
@@ -7,42 +7,42 @@ use crate::case::Recording;
 use crate::error::SoftprobeError;
 use crate::rule::{Answer, Nearest};
 
-/// What a proxy asks of a runtime, wherever that is. None of it waits without a limit.
+/// What a proxy asks a runtime, in this process or elsewhere. No method waits without a time limit.
 pub(crate) trait Oracle: fmt::Debug + Send + Sync {
-    /// Whether a question may wait for a network, so that no thread of a server should put it.
+    /// Returns whether its methods may wait for a network, so that they must not be called on a server's own
+    /// threads.
     fn blocks(&self) -> bool;
 
-    /// The ids of the open sessions, in the order they were started.
+    /// Returns the ids of the open sessions, in the order they were started.
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError>;
 
-    /// Ties a trace id to a session, so that calls of that trace are the session's.
+    /// Ties a trace id to a session, so that calls of that trace belong to the session.
     fn issue_trace(&self, trace_id: &str, session: &str);
 
-    /// The session that this process issued a trace id to, open or not.
+    /// Returns the session to which this process tied the trace id, whether or not it is still open.
     fn session_of_trace(&self, trace_id: &str) -> Option<String>;
 
-    /// What a call of a session gets; `None` when the session is not open.
-    ///
-    /// The ruling is recorded in the session's stats.
+    /// Decides what a session's call gets, and records the ruling in the session's stats; returns `None` if
+    /// the session is not open.
     fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError>;
 
-    /// Takes an exchange of a capture session.
+    /// Hands an exchange to the capture session that records it.
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError>;
 
-    /// Takes note of a call that fits no session, in every session that is open, and says whether it
-    /// may pass: where one of them is not strict and would let it.
+    /// Lists a call that belongs to no session in every open one, and returns whether it may pass: it may
+    /// if at least one of them is not strict and would let it pass.
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError>;
 }
 
-/// What a call gets, and who decided.
+/// The decision about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ruling {
-    /// What it gets.
+    /// What the call gets.
     pub answer: Answer,
-    /// The rule that answered, where one did and the runtime says which.
+    /// The rule that decided, if one did and the runtime names it.
     pub rule: Option<String>,
-    /// For a miss: the rule that came closest, where the runtime says which.
+    /// For a miss, the rule that came closest, if the runtime names it.
     pub nearest: Option<Nearest>,
-    /// Whether the session wants the exchange recorded.
+    /// Whether the exchange must be recorded for the session.
     pub records: bool,
 }

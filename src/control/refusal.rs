@@ -1,4 +1,4 @@
-//! Why a runtime refuses a call.
+//! A runtime's refusal of a call.
 
 #[cfg(feature = "embedded")]
 use serde_json::{Value, json};
@@ -7,25 +7,25 @@ use crate::error::RuntimeError;
 #[cfg(feature = "embedded")]
 use crate::error::UNKNOWN_SESSION;
 
-/// Why a runtime refuses a call: `{"error": {"code", "message"}}` with a status.
+/// A runtime's refusal of a call: `{"error": {"code", "message"}}` with a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct ControlError {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The code of the contract's table: `unknown_session`.
+    /// The code, from the contract's table of errors: `unknown_session`.
     pub(crate) code: &'static str,
-    /// What is wrong and where, for people.
+    /// What is wrong and where, for display.
     pub(crate) message: String,
 }
 
 impl ControlError {
-    /// 400 `invalid_request`
+    /// Creates a refusal with status 400 and code `invalid_request`.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request", message)
     }
 
-    /// An error of that status and code.
+    /// Creates a refusal with this status and code.
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -34,7 +34,7 @@ impl ControlError {
         }
     }
 
-    /// The refusal as its caller is told of it; `url` says what was called.
+    /// Converts the refusal to the error that the caller gets; `url` is the URL that was called.
     pub(crate) fn at(self, url: String) -> RuntimeError {
         let Self {
             status,
@@ -45,10 +45,10 @@ impl ControlError {
     }
 }
 
-/// What only a runtime says.
+/// What only a runtime needs.
 #[cfg(feature = "embedded")]
 impl ControlError {
-    /// 404 `unknown_session`
+    /// Creates a refusal with status 404 and code `unknown_session`.
     pub(crate) fn unknown_session(id: &str) -> Self {
         Self::new(
             404,
@@ -57,7 +57,7 @@ impl ControlError {
         )
     }
 
-    /// The body that goes out with it.
+    /// Returns the body of the answer.
     pub(crate) fn to_value(&self) -> Value {
         json!({"error": {"code": self.code, "message": self.message}})
     }

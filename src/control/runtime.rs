@@ -13,15 +13,15 @@ use crate::case::Case;
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
-/// A runtime that sessions live in, in this process or behind HTTP.
+/// A runtime that holds sessions, in this process or behind HTTP.
 ///
-/// Each call fails with [`SoftprobeError::Runtime`] where the runtime refuses it, and with
-/// [`SoftprobeError::Unreachable`] where none answers.
+/// Each call fails with [`SoftprobeError::Runtime`] if the runtime refuses it, and with
+/// [`SoftprobeError::Unreachable`] if no runtime answers.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
-    /// Opens a session, under a policy from its first moment where one is given; its id.
+    /// Opens a session and returns its id; a policy, if given, applies from the start.
     fn start(&self, mode: Mode, policy: Option<&Policy>) -> Result<String, SoftprobeError>;
 
-    /// Loads a case.
+    /// Loads a case into the session, replacing any other.
     fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError>;
 
     /// Replaces the session's rules.
@@ -33,22 +33,22 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// Replaces the session's auth fixtures.
     fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError>;
 
-    /// What has happened in the session.
+    /// Returns what has happened in the session so far.
     fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError>;
 
-    /// The document of the case that a capture session has recorded so far.
+    /// Returns the document of the case that a capture session has recorded so far.
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError>;
 
     /// Closes the session.
     fn close(&self, session: &str) -> Result<(), SoftprobeError>;
 
-    /// Closes a capture session; the document of the case that it recorded.
+    /// Closes a capture session and returns the document of the case that it recorded.
     fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError>;
 
-    /// The runtime as a proxy asks it.
+    /// Returns the oracle through which a proxy asks this runtime.
     #[cfg(feature = "embedded")]
     fn oracle(&self) -> Arc<dyn Oracle>;
 
-    /// Where the runtime is, for people: a URL, or `embedded`.
+    /// Returns the runtime's address for display: a URL, or `embedded`.
     fn address(&self) -> &str;
 }

@@ -1,4 +1,4 @@
-//! What a runtime reports of a session, as plain data.
+//! What a runtime reports about a session, as plain data.
 
 use std::fmt;
 
@@ -6,25 +6,26 @@ use serde::{Deserialize, Serialize};
 
 /// What has happened in a session so far.
 ///
-/// The lists are kept by this project's runtime; another runtime may send the counters alone.
+/// This project's runtime fills the lists, each with at most 1,000 entries; another runtime may send only
+/// the counters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Requests that a rule answered.
+    /// The number of requests that were answered with a mock or an error response.
     pub injected_spans: u64,
-    /// Spans that were recorded.
+    /// The number of recorded exchanges that arrived for the session; only a capture session keeps them.
     pub extracted_spans: u64,
-    /// Requests that were answered as strict misses.
+    /// The number of requests that were answered as strict misses.
     pub strict_misses: u64,
-    /// The strict misses, equal ones counted together.
+    /// The strict misses; those with the same method, host and path share one entry.
     pub misses: Vec<Miss>,
-    /// The outbound calls in the order they came, the first thousand.
+    /// The outbound calls, in the order they arrived.
     pub calls: Vec<OutboundCall>,
-    /// Calls that came while the session was open and fitted none.
+    /// The calls that arrived while the session was open but belong to no session.
     pub uncorrelated: Vec<UncorrelatedCall>,
-    /// How many requests each of the session's rules answered, in the order of the rules; `None`
-    /// where the runtime does not say.
+    /// How many requests each of the session's rules has answered or let pass, in the order of the rules;
+    /// `None` if the runtime does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_uses: Option<Vec<u64>>,
 }
@@ -36,13 +37,13 @@ pub struct SessionStats {
 pub struct Miss {
     /// The method.
     pub method: String,
-    /// The host.
+    /// The host, with a port if one was given.
     pub host: String,
     /// The path with its query.
     pub path: String,
-    /// How often.
+    /// How many times it was missed.
     pub count: u64,
-    /// The rule that came closest.
+    /// The rule that came closest, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<NearestRule>,
 }
@@ -52,50 +53,51 @@ pub struct Miss {
 #[serde(default)]
 #[non_exhaustive]
 pub struct NearestRule {
-    /// The rule's name.
+    /// The rule's name, or its index if it has none: `rules[2]`.
     pub rule: String,
-    /// The predicate: `host`, `headers.accept`.
+    /// The predicate's name: `host` or `headers.accept`.
     pub field: String,
-    /// What the rule wants there.
+    /// What the rule requires.
     pub wanted: String,
     /// What the request has.
     pub has: String,
 }
 
-/// An outbound call and what answered it.
+/// An outbound call and how it was answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct OutboundCall {
     /// The method.
     pub method: String,
-    /// The host.
+    /// The host, with a port if one was given.
     pub host: String,
     /// The path with its query.
     pub path: String,
     /// `mock`, `error`, `forwarded` or `missed`.
     pub answer: String,
-    /// The rule that answered, where one did.
+    /// The rule that decided, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
 
-/// A call that fitted no session.
+/// A call that belongs to no session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct UncorrelatedCall {
     /// The method.
     pub method: String,
-    /// The host.
+    /// The host, with a port if one was given.
     pub host: String,
     /// The path with its query.
     pub path: String,
-    /// Why it fitted none.
+    /// Why it belongs to none.
     pub reason: String,
-    /// How many sessions were open then.
+    /// How many sessions were open at the time.
     pub open_sessions: u64,
-    /// Whether the session's policy can't let such a call be, so that its verdict can't be trusted.
+    /// Whether the session's policy is strict or would not let the call pass, so that the session's verdict
+    /// can't be trusted.
     pub distrusted: bool,
 }
 

@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-/// A bearer token that never shows itself.
+/// A bearer token that is never displayed, not even in debug output.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
 impl Token {
-    /// The token, trimmed; `None` when nothing is left.
+    /// Creates a token from the trimmed text; returns `None` if nothing is left.
     pub(crate) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The token itself.
+    /// Returns the token itself.
     #[cfg(feature = "embedded")]
     pub(crate) fn secret(&self) -> &str {
         &self.0
     }
 
-    /// The value of `Authorization`.
+    /// Returns the value of the `Authorization` header.
     pub(crate) fn header(&self) -> String {
         format!("Bearer {}", self.0)
     }

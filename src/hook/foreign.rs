@@ -1,4 +1,4 @@
-//! Hooks of other languages: what they are given as JSON, and what is made of their result.
+//! Hooks in other languages: the JSON they receive, and how their results are read.
 
 use serde_json::{Map, Value, json};
 
@@ -9,13 +9,14 @@ use crate::base::document::{Node, Object, Place, Problems};
 use crate::base::http::{Headers, Request};
 use crate::rule::{headers_value, message_value, read_body, read_headers, response_value};
 
-/// A function of another language. What it is asked to do, the kind tells.
+/// A function in another language. The kind of hook says what it has to do.
 pub(crate) trait ForeignFunction: Send + Sync {
-    /// Calls it with the contract's payload; the result as it came back, `null` for none.
+    /// Calls it with the payload that the contract defines, and returns its result unchanged; `null` if there
+    /// is none.
     ///
     /// # Errors
     ///
-    /// What it failed with, or why it could not be called.
+    /// The function's own error, or the reason why it could not be called.
     fn call(&self, kind: HookKind, payload: Value) -> Result<Value, HookFailure>;
 }
 
@@ -90,7 +91,7 @@ pub(super) fn assert_headers(
     read(&result, read_issues)
 }
 
-/// The subjects beside what every hook is given.
+/// Returns the payload: the subjects, and what every hook receives.
 fn payload<const N: usize>(context: &HookContext<'_>, subjects: [(&str, Value); N]) -> Value {
     let HookContext {
         case,
@@ -112,7 +113,7 @@ fn payload<const N: usize>(context: &HookContext<'_>, subjects: [(&str, Value); 
     payload.into()
 }
 
-/// The result as what it has to be; nothing at all changes nothing and objects to nothing.
+/// Reads a result. `null` is read as no change, or no issue.
 fn read<T: Default>(
     result: &Value,
     read: impl Fn(&Node<'_>, &mut Problems) -> Option<T>,
@@ -126,7 +127,8 @@ fn read<T: Default>(
     Ok(problems.into_result(read)?)
 }
 
-/// The headers. A body that is given as bytes is one in the encoding that the headers tell of: they stay.
+/// Reads the new headers, if any. A body that is given as bytes is still in the encoding that the headers
+/// name, so the headers are kept.
 fn given_headers(
     object: &Object<'_>,
     before: &Headers,
@@ -139,7 +141,7 @@ fn given_headers(
     }
 }
 
-/// The body; `null`, which is how some languages leave a field out, is none.
+/// Reads the new body, if any; `null`, with which some languages leave a field out, counts as none.
 fn given_body(object: &Object<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     object.get("body").filter(|node| !node.value.is_null())?;
     read_body(object, &mut Headers::new(), problems)

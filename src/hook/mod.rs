@@ -44,27 +44,28 @@ pub(crate) use foreign::ForeignFunction;
 pub(crate) use registry::Hook;
 pub use registry::Hooks;
 
-/// What every hook is given beside its own subject.
+/// What every hook receives in addition to its own subject.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct HookContext<'a> {
-    /// The case, read only.
+    /// The case.
     pub case: &'a Case,
-    /// Its file.
+    /// The case's file.
     pub case_file: &'a Path,
-    /// The suite's environment: the process's, the env file's and the suite's own, merged.
+    /// The environment: the process's variables override those of the env file, which override the suite's
+    /// own.
     pub env: &'a BTreeMap<String, String>,
 }
 
 impl HookContext<'_> {
-    /// The case's fixture of that name.
+    /// Returns the case's fixture with that name, if any.
     pub fn fixture(&self, name: &str) -> Option<&Value> {
         let (_, value) = self.case.fixtures.iter().find(|(n, _)| n == name)?;
         Some(value)
     }
 }
 
-/// What a request hook changes; what it leaves out stays as it was.
+/// The changes that a request hook makes; whatever it does not set stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestChange {
     pub(crate) method: Option<String>,
@@ -74,7 +75,7 @@ pub struct RequestChange {
 }
 
 impl RequestChange {
-    /// A change of nothing.
+    /// Creates a change that changes nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,14 +87,14 @@ impl RequestChange {
         self
     }
 
-    /// Replaces the path and the query: `/checkout?country=DE`.
+    /// Replaces the path and the query: `/checkout?country=DE`. A path without a `?` removes the query.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Replaces all headers.
+    /// Replaces all headers; those that are not in the new list are removed.
     #[must_use]
     pub fn headers(mut self, headers: Headers) -> Self {
         self.headers = Some(headers);
@@ -107,7 +108,7 @@ impl RequestChange {
         self
     }
 
-    /// The request with the change made.
+    /// Returns the request with the changes made.
     pub fn apply(self, mut request: Request) -> Request {
         let Self {
             method,
@@ -125,7 +126,7 @@ impl RequestChange {
         }
         if let Some(body) = body {
             request.body = body;
-            // What described the old body; a hook that encodes the new one says so in its headers.
+            // It described the old body; a hook that encodes the new one sets its own headers.
             request.headers.remove("content-encoding");
         }
         if let Some(headers) = headers {
@@ -135,19 +136,19 @@ impl RequestChange {
     }
 }
 
-/// What a mock response hook is about.
+/// The mock whose response a mock response hook can change.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct MockContext<'a> {
-    /// The response as it would be registered.
+    /// The response that is registered unless the hook changes it.
     pub captured_response: &'a Response,
-    /// The span it was captured in; `None` for a response that the suite gives inline.
+    /// The span that it was captured in; `None` for a response that the suite gives inline.
     pub captured_span: Option<&'a Value>,
     /// The mock's name.
     pub mock_name: &'a str,
 }
 
-/// What a mock response hook changes; what it leaves out stays as it was.
+/// The changes that a mock response hook makes; whatever it does not set stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseChange {
     pub(crate) status: Option<u16>,
@@ -156,7 +157,7 @@ pub struct ResponseChange {
 }
 
 impl ResponseChange {
-    /// A change of nothing.
+    /// Creates a change that changes nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -168,7 +169,7 @@ impl ResponseChange {
         self
     }
 
-    /// Replaces all headers.
+    /// Replaces all headers; those that are not in the new list are removed.
     #[must_use]
     pub fn headers(mut self, headers: Headers) -> Self {
         self.headers = Some(headers);
@@ -182,7 +183,7 @@ impl ResponseChange {
         self
     }
 
-    /// The response with the change made.
+    /// Returns the response with the changes made.
     pub fn apply(self, mut response: Response) -> Response {
         let Self {
             status,
@@ -203,22 +204,22 @@ impl ResponseChange {
     }
 }
 
-/// What an assert hook objects to.
+/// A fault that an assert hook found in the answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Issue {
-    /// Where: `$.total`.
+    /// The place of the fault: `$.total`.
     pub path: String,
     /// What was expected there.
     pub expected: Option<Value>,
-    /// What is there.
+    /// What is there instead.
     pub actual: Option<Value>,
-    /// Why that is wrong.
+    /// Why it is wrong.
     pub reason: Option<String>,
 }
 
 impl Issue {
-    /// An objection with its reason.
+    /// Creates an issue with its place and its reason.
     pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -227,14 +228,14 @@ impl Issue {
         }
     }
 
-    /// Says what was expected.
+    /// Sets what was expected there.
     #[must_use]
     pub fn expected(mut self, value: impl Into<Value>) -> Self {
         self.expected = Some(value.into());
         self
     }
 
-    /// Says what is there.
+    /// Sets what is there instead.
     #[must_use]
     pub fn actual(mut self, value: impl Into<Value>) -> Self {
         self.actual = Some(value.into());
@@ -242,7 +243,7 @@ impl Issue {
     }
 }
 
-/// Why a hook gave up; any error fits.
+/// The error of a hook, which can be of any type.
 pub type HookFailure = Box<dyn Error + Send + Sync>;
 
 /// The four kinds of hook.
@@ -253,14 +254,14 @@ pub enum HookKind {
     Request,
     /// Changes a mock's response before its rule is registered.
     MockResponse,
-    /// Judges the answer's body.
+    /// Checks the answer's body.
     AssertBody,
-    /// Judges the answer's headers.
+    /// Checks the answer's headers.
     AssertHeaders,
 }
 
 impl HookKind {
-    /// Its name on the wire to another language: `mock_response`.
+    /// Returns its name for hooks in other languages: `mock_response`.
     pub(crate) fn wire_name(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -282,15 +283,15 @@ impl fmt::Display for HookKind {
     }
 }
 
-/// A hook that returned an error or panicked; its source is that error.
+/// A hook that returned an error or panicked.
 #[derive(Debug, Error)]
 #[error("the {kind} hook `{name}` failed")]
 #[non_exhaustive]
 pub struct HookError {
-    /// The name it is registered under.
+    /// The name that the hook is registered under.
     pub name: String,
-    /// Its kind.
+    /// The kind of hook that was needed.
     pub kind: HookKind,
-    /// What it returned, or the message of its panic.
+    /// The error that it returned, or the message of its panic.
     pub source: HookFailure,
 }

@@ -1,4 +1,4 @@
-//! The registry of hooks, and how a suite's word finds one.
+//! The registry of hooks, and how the names in suites are resolved.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,15 +30,15 @@ enum Function {
     MockResponse(Arc<MockResponseFn>),
     AssertBody(Arc<BodyAssertFn>),
     AssertHeaders(Arc<HeadersAssertFn>),
-    /// A function of another language, which fits whatever kind a place wants.
+    /// A function in another language, which can serve as any kind of hook.
     Foreign(Arc<dyn ForeignFunction>),
 }
 
-/// A hook found by its name.
+/// A hook that a suite's name was resolved to.
 #[derive(Clone)]
 pub(crate) struct Hook {
     name: String,
-    /// `None` for a function of another language before a place has asked for it.
+    /// `None` for a function in another language until its name has been resolved.
     kind: Option<HookKind>,
     function: Function,
 }
@@ -50,7 +50,7 @@ impl fmt::Debug for Hook {
 }
 
 impl Hook {
-    /// The name it is registered by.
+    /// Returns the name that the hook is registered under.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -171,21 +171,21 @@ impl Hook {
 #[error("it panicked: {0}")]
 struct Panicked(String);
 
-/// A registry of the hooks that suites may name; the [module](crate::hook) shows one.
+/// The hooks that suites can refer to, by name; the [module](crate::hook) shows an example.
 ///
-/// A suite's word for a hook is its whole name, or the part after the last dot if only one hook ends so.
+/// A suite refers to a hook by its full name, or by the part after the last dot if no other hook ends in it.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
     hooks: Vec<Hook>,
 }
 
 impl Hooks {
-    /// A registry without hooks.
+    /// Creates a registry without hooks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Registers a request hook.
+    /// Registers a request hook, which gets the request before it is sent.
     #[must_use]
     pub fn request<F>(self, name: &str, hook: F) -> Self
     where
@@ -197,7 +197,7 @@ impl Hooks {
         self.add(name, HookKind::Request, Function::Request(Arc::new(hook)))
     }
 
-    /// Registers a mock response hook.
+    /// Registers a mock response hook, which gets the mock before its rule is registered.
     #[must_use]
     pub fn mock_response<F>(self, name: &str, hook: F) -> Self
     where
@@ -210,7 +210,8 @@ impl Hooks {
         self.add(name, HookKind::MockResponse, function)
     }
 
-    /// Registers a body assert hook; it gets the actual body, then the captured one.
+    /// Registers a body assert hook, which gets the actual body, then the captured one: the JSON value if the
+    /// body parses as JSON, otherwise a string.
     #[must_use]
     pub fn assert_body<F>(self, name: &str, hook: F) -> Self
     where
@@ -223,7 +224,7 @@ impl Hooks {
         self.add(name, HookKind::AssertBody, function)
     }
 
-    /// Registers a headers assert hook; it gets the actual headers, then the captured ones.
+    /// Registers a headers assert hook, which gets the actual headers, then the captured ones.
     #[must_use]
     pub fn assert_headers<F>(self, name: &str, hook: F) -> Self
     where
@@ -236,21 +237,21 @@ impl Hooks {
         self.add(name, HookKind::AssertHeaders, function)
     }
 
-    /// Takes in the hooks of another registry.
+    /// Adds the hooks of another registry.
     #[must_use]
     pub fn merge(mut self, other: Hooks) -> Self {
         self.hooks.extend(other.hooks);
         self
     }
 
-    /// The registered names, in order.
+    /// Returns the registered names, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.hooks.iter().map(|hook| hook.name.as_str()).collect();
         names.sort_unstable();
         names
     }
 
-    /// Registers a function of another language.
+    /// Registers a function in another language.
     #[must_use]
     pub(crate) fn foreign(mut self, name: &str, function: Arc<dyn ForeignFunction>) -> Self {
         self.hooks.push(Hook {
@@ -270,13 +271,14 @@ impl Hooks {
         self
     }
 
-    /// The hook of that kind that a suite's word for it means: the one of the whole name, else the
-    /// one of the part behind the last dot.
+    /// Returns the hook of this kind that a name in a suite refers to: the hook with exactly this name. If
+    /// there is none, a name with a dot refers to the hook whose whole name is the part after the last dot,
+    /// and a name without a dot to the hook whose name ends in it after a dot.
     ///
     /// # Errors
     ///
-    /// A message that lists what is registered when the name is missing, ambiguous, or of another
-    /// kind.
+    /// A message that says what is wrong and what is registered, when the name is unknown, ambiguous, or that
+    /// of another kind of hook.
     pub(crate) fn resolve(&self, word: &str, kind: HookKind) -> Result<Hook, String> {
         let tail = tail(word);
         let dotted = tail != word;
@@ -304,21 +306,21 @@ impl Hooks {
                 self.listing()
             )),
             ([], others) => Err(format!(
-                "`{word}` is a {} hook, and a {kind} hook is wanted here; registered: {}",
+                "`{word}` is a {} hook, but a {kind} hook is needed here; registered: {}",
                 others[0].kind_name(),
                 self.listing()
             )),
             (several, _) if several.iter().all(|hook| hook.name == several[0].name) => {
                 Err(format!(
-                    "`{word}` is ambiguous: {} {kind} hooks are registered by the name {}; give their \
-                 files, or the hooks, different names",
+                    "`{word}` is ambiguous: {} {kind} hooks are registered under the name {}; \
+                     give their files, or the hooks, different names",
                     several.len(),
                     several[0].name
                 ))
             }
             (several, _) => Err(format!(
-                "`{word}` is ambiguous: {} {kind} hooks answer to it ({}); write one name in full, \
-                 and register each name once",
+                "`{word}` is ambiguous: {} {kind} hooks match it ({}); write one name in full, \
+                 and register each name only once",
                 several.len(),
                 several
                     .iter()

@@ -159,7 +159,7 @@ fn run() -> RunOutcome {
             fails: false,
         }],
         notes: vec![
-            Note::Size("traces[0]: 2000000 bytes; 1048576 are advised at the most".to_owned()),
+            Note::Size("traces[0]: 2000000 bytes; at most 1048576 are recommended".to_owned()),
             Note::Undecoded(Undecoded {
                 coding: "lzma".to_owned(),
                 why: "`lzma` is not known".to_owned(),

@@ -1,30 +1,30 @@
-//! What a request gets.
+//! The answer to a request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::http::Response;
 
-/// What a request gets.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// This response, after the delay.
+    /// A mock's response, after a delay.
     Mock {
         /// The response.
         response: Arc<Response>,
-        /// How long the answer waits.
+        /// How long the answer is delayed.
         latency: Duration,
     },
-    /// This error response.
+    /// An error response.
     Error(Arc<Response>),
-    /// What its own target answers.
+    /// The answer of the request's own target.
     Forward,
     /// A strict miss.
     Miss,
 }
 
 impl Answer {
-    /// Its name in stats: `mock`, `error`, `forwarded` or `missed`.
+    /// Returns its name in stats: `mock`, `error`, `forwarded` or `missed`.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Mock { .. } => "mock",

@@ -1,4 +1,4 @@
-//! A rule, and the documents that hold rules.
+//! A rule, and the document that lists rules.
 
 use std::sync::Arc;
 
@@ -11,30 +11,30 @@ use crate::base::document::{Place, Problems};
 /// One rule: `{"name", "priority", "consume", "when", "then"}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
-    /// Its name in reports; `id` is accepted for it.
+    /// The name in reports; the field `id` is accepted instead.
     pub name: Option<String>,
-    /// The highest wins; 0 when it is not given.
+    /// The priority: the highest wins; the default is 0.
     pub priority: i64,
-    /// How often it answers.
+    /// How many matching requests it answers.
     pub consume: Consume,
-    /// Which requests it answers.
+    /// Which requests it matches.
     pub when: When,
-    /// With what.
+    /// What it does with them.
     pub then: Then,
 }
 
-/// How often a rule answers.
+/// How many matching requests a rule answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Consume {
-    /// Every matching request.
+    /// All of them.
     #[default]
     Many,
-    /// The first matching request only.
+    /// Only the first.
     Once,
 }
 
 impl Rule {
-    /// The rule as the control API takes it.
+    /// Returns the rule as the control API expects it.
     pub(crate) fn to_value(&self) -> Value {
         let Self {
             name,
@@ -55,7 +55,7 @@ impl Rule {
         rule
     }
 
-    /// Adds what is wrong with one that was not read from JSON, as reading it would have.
+    /// Adds what is wrong with a rule that was not read from JSON: what reading it would have rejected.
     pub(crate) fn check(&self, place: &Place, problems: &mut Problems) {
         self.then.check(&place.key("then"), problems);
     }
@@ -70,7 +70,7 @@ impl Consume {
     }
 }
 
-/// `{"version": 1, "rules": […]}`, as the control API takes it.
+/// Returns `{"version": 1, "rules": […]}`, as the control API expects it.
 pub(crate) fn rules_document(rules: &[Arc<Rule>]) -> Value {
     let rules: Vec<Value> = rules.iter().map(|rule| rule.to_value()).collect();
     json!({"version": 1, "rules": rules})

@@ -1,4 +1,4 @@
-//! What editors show of rules and policies: the fields that their readers know, each with its shape.
+//! The fields of rules and policies, with their shapes and the descriptions that editors show.
 
 use super::policy::{MISS_WORDS, MODES};
 use super::when::DIRECTIONS;
@@ -11,65 +11,69 @@ pub(crate) const WHEN: Fields = Fields {
         Field::new(
             "direction",
             Shape::Choice(|| names(&DIRECTIONS)),
-            "which way the call crosses the application; outbound when it is not given",
+            "the direction of the call, seen from the application; defaults to outbound",
         ),
-        Field::new("service", Shape::Text, "the service that calls"),
-        Field::new("method", Shape::Text, "the method, without regard to case"),
+        Field::new("service", Shape::Text, "the service that makes the call"),
+        Field::new(
+            "method",
+            Shape::Text,
+            "the HTTP method, compared without regard to case",
+        ),
         Field::new(
             "host",
             Shape::Text,
-            "the host, without regard to case; without a port it fits every port",
+            "the host, compared without regard to case; without a port it matches any port",
         ),
         Field::new(
             "hostSuffix",
             Shape::Text,
-            "what the host ends with: stripe.com fits api.stripe.com",
+            "what the host must end with: stripe.com matches api.stripe.com",
         ),
         Field::new(
             "notHostSuffix",
             Shape::List(&Shape::Text),
-            "what the host ends with none of",
+            "endings that the host must not have",
         ),
         Field::new(
             "path",
             Shape::Text,
-            "the path without its query; with a `?` in it, path and query",
+            "the path, compared without its query; if it contains a `?`, compared with path and query",
         ),
-        Field::new("pathPrefix", Shape::Text, "what the path starts with"),
+        Field::new("pathPrefix", Shape::Text, "what the path must start with"),
         Field::new(
             "query",
             Shape::Map(&Shape::Scalar),
-            "name to value; each is among the request's",
+            "names of query parameters, each with a value that the request must have",
         ),
         Field::new(
             "headers",
             Shape::Map(&Shape::Either(&[Shape::Scalar, Shape::List(&Shape::Text)])),
-            "name to value, or to values that are all among the header's",
+            "header names, each with a value or a list of values, all of which the request must have",
         ),
         Field::new(
             "headerMatch",
             Shape::Map(&Shape::Scalar),
-            "name to regular expression, found anywhere in a value",
+            "header names, each with a regular expression to find in a value",
         ),
         Field::new(
             "bodyJsonPath",
             Shape::Text,
-            "a JSONPath that selects something in the request's body",
+            "a JSONPath that must select something in the request's body",
         ),
         Field::new(
             "bodyJsonPathEquals",
             Shape::Map(&Shape::Any),
-            "JSONPath to a value that a selected node equals",
+            "JSONPaths, each with a value that one of the selected nodes must equal",
         ),
         Field::new(
             "traceTags",
             Shape::Map(&Shape::Any),
-            "attribute of the inject span to its value",
+            "attributes of the inject span, each with the value that it must have",
         ),
         Field::new(
             "traceTagEquals",
             Shape::Map(&Shape::Any),
-            "the same as traceTags",
+            "further attributes, as in traceTags",
         ),
     ],
 };
@@ -86,17 +90,17 @@ pub(crate) const RESPONSE: Fields = Fields {
                 Shape::List(&Shape::Scalar),
                 Shape::Map(&Shape::Text),
             ])),
-            "name to value, or to a list of values for a repeated header",
+            "header names, each with a value or a list of values; {base64: …} is a value that is not text",
         ),
         Field::new(
             "body",
             Shape::Any,
-            "text as it stands; anything else is written as JSON",
+            "the body; a string is sent as it is, anything else as JSON",
         ),
         Field::new(
             "bodyEncoding",
             Shape::Choice(|| vec!["base64"]),
-            "base64 for a body that is not text",
+            "the encoding of `body`: base64, for a body that is not text",
         ),
     ],
 };
@@ -110,29 +114,38 @@ pub(crate) const POLICY: Fields = Fields {
         Field::new(
             "externalHttp",
             Shape::Choice(|| names(&MODES)),
-            "whether an unmatched call passes (allow, the default) or is a miss, which fails the case",
+            "whether unmatched calls pass (allow, the default) or are misses, which fail the case (strict)",
         ),
         Field::new(
             "externalAllowlist",
             HOSTS,
-            "hosts that pass all the same, and names below them",
+            "hosts, including their subdomains, that pass even under strict",
         ),
-        Field::new("allowHosts", HOSTS, "the same as externalAllowlist"),
-        Field::new("blockHosts", HOSTS, "hosts that miss even under allow"),
+        Field::new(
+            "allowHosts",
+            HOSTS,
+            "further hosts, as in externalAllowlist",
+        ),
+        Field::new(
+            "blockHosts",
+            HOSTS,
+            "hosts, including their subdomains, that miss even under allow",
+        ),
         Field::new(
             "defaultOnMiss",
             Shape::Choice(|| names(&MISS_WORDS)),
-            "what allow does with the rest: forward it (passthrough), answer as a miss, or with `mock`",
+            "how allow treats unmatched calls: it forwards them (passthrough, the default), answers them \
+             as misses (error), or answers them with `mock` (mock)",
         ),
         Field::new(
             "mock",
             Shape::Object(&RESPONSE),
-            "the answer of defaultOnMiss: mock",
+            "the response for defaultOnMiss: mock; its status defaults to 200",
         ),
         Field::new(
             "internalHttp",
             Shape::Choice(|| names(&MODES)),
-            "the same for loopback and single-label hosts; as externalHttp when it is not given",
+            "like externalHttp, for loopback and single-label hosts; defaults to externalHttp",
         ),
     ],
 };

@@ -1,4 +1,4 @@
-//! Whether a request is what a `when` asks for.
+//! Checks whether a request matches a `when`.
 
 use std::ops::ControlFlow;
 
@@ -11,12 +11,12 @@ use crate::base::json::{self, Query};
 use crate::case::{AllHold, Difference, Nearness, Tally};
 
 impl When {
-    /// Whether every predicate holds.
+    /// Returns whether every predicate holds.
     pub(crate) fn matches(&self, question: &Question<'_>) -> bool {
         self.check(question, &mut AllHold).is_continue()
     }
 
-    /// How many predicates hold, and the first that does not.
+    /// Returns how many predicates hold, and the first that does not.
     pub(super) fn nearness(&self, question: &Question<'_>) -> Nearness {
         let mut nearness = Nearness::default();
         let _ = self.check(question, &mut nearness);
@@ -97,7 +97,7 @@ impl When {
     }
 }
 
-/// What is said of a body in which a path selects nothing.
+/// What the request has if a JSONPath selects nothing in its body.
 const NO_NODE: &str = "no such node in the body";
 
 fn check_tags(
@@ -123,7 +123,8 @@ fn check_tags(
     ControlFlow::Continue(())
 }
 
-/// An attribute equals a tag by value, and a number or a boolean also by its text.
+/// Returns whether an attribute equals a tag by its value or, if one of them is a string and the other is
+/// not, by its text.
 fn tag_equals(wanted: &Value, has: &Value) -> bool {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! The JSON of headers, bodies and responses in rules, policies and hooks.
+//! The JSON form of headers, bodies and responses in rules, policies and hooks.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::base::http::{Headers, Response};
 /// The fields of a response.
 pub(super) const RESPONSE_FIELDS: [&str; 4] = ["status", "headers", "body", "bodyEncoding"];
 
-/// Reads the fields `status`, `headers` and `body`.
+/// Reads a response from the fields `status`, `headers`, `body` and `bodyEncoding`.
 pub(crate) fn read_response(
     object: &Object<'_>,
     default_status: u16,
@@ -32,7 +32,7 @@ pub(crate) fn read_response(
     })
 }
 
-/// The bytes of the fields `body` and `bodyEncoding`; `None` where there is no body.
+/// Reads the fields `body` and `bodyEncoding`, and returns the body's bytes; `None` if there is no body.
 pub(crate) fn read_body(
     object: &Object<'_>,
     headers: &mut Headers,
@@ -49,8 +49,8 @@ pub(crate) fn read_body(
     }
 }
 
-/// The bytes of a body: text as it stands, any other JSON serialized, with a content type when the
-/// headers have none.
+/// Returns the bytes of a body: a string as it is, `null` as nothing, any other value as JSON, with a
+/// content type added to the headers if they have none.
 pub(crate) fn body_bytes(value: &Value, headers: &mut Headers) -> Vec<u8> {
     match value {
         Value::Null => Vec::new(),
@@ -64,7 +64,7 @@ pub(crate) fn body_bytes(value: &Value, headers: &mut Headers) -> Vec<u8> {
     }
 }
 
-/// Reads name → text, or name → list of texts for a repeated header.
+/// Reads an object of header names, each with a value, or with a list of values for a repeated header.
 pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<Headers> {
     let mut headers = Headers::new();
     let before = problems.0.len();
@@ -86,14 +86,14 @@ pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<H
     (problems.0.len() == before).then_some(headers)
 }
 
-/// The bytes of a base64 string.
+/// Returns the bytes of a base64 string.
 fn decode_base64(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     decode_strict_base64(&node.string(problems)?)
         .map_err(|error| problems.add(&node.place, format!("not base64: {error}")))
         .ok()
 }
 
-/// Text, or `{"base64": …}` for a value that is not UTF-8.
+/// Reads a header value: text, or `{"base64": …}` for bytes that are not UTF-8.
 fn read_header_value(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     let bytes = match node.value {
         Value::Object(_) => {
@@ -109,17 +109,17 @@ fn read_header_value(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<u8>
     Some(bytes)
 }
 
-/// What is said of a name that can't be a header field's.
+/// The problem with a text that can't be a header name.
 pub(crate) const NO_HEADER_NAME: &str = "not a header name";
-/// What is said of a value that can't be a header field's.
-pub(crate) const NO_HEADER_VALUE: &str = "a header value has no line breaks and no NUL";
+/// The problem with a text that can't be a header value.
+pub(crate) const NO_HEADER_VALUE: &str = "a header value must not contain line breaks or NUL";
 
-/// Whether this can be the value of a header field.
+/// Returns whether this can be the value of a header.
 pub(crate) fn is_header_value(value: &[u8]) -> bool {
     !value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
 
-/// Whether this can name a header field.
+/// Returns whether this can be the name of a header.
 pub(crate) fn is_header_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -127,8 +127,8 @@ pub(crate) fn is_header_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// A response as `{"status", "headers", "body"}`, with `bodyEncoding: base64` for bytes that are not
-/// text: what [`Rule::read_document`] reads.
+/// Returns a response as `{"status", "headers", "body"}`, with `bodyEncoding: base64` if the body is not
+/// text. [`Rule::read_document`] reads this form.
 pub(crate) fn response_value(response: &Response) -> Value {
     let Response {
         status,
@@ -140,7 +140,7 @@ pub(crate) fn response_value(response: &Response) -> Value {
     value
 }
 
-/// Headers and body as `{"headers", "body"}`, perhaps with `bodyEncoding`.
+/// Returns headers and body as `{"headers", "body"}`, with `bodyEncoding: base64` if the body is not text.
 pub(crate) fn message_value(headers: &Headers, body: &[u8]) -> Value {
     let mut value = json!({"headers": headers_value(headers)});
     match std::str::from_utf8(body) {
@@ -153,8 +153,8 @@ pub(crate) fn message_value(headers: &Headers, body: &[u8]) -> Value {
     value
 }
 
-/// Headers as name → text, or → list of texts for a repeated one, with `{"base64"}` for what is no text:
-/// what [`read_headers`] reads.
+/// Returns headers as an object of names, each with a value, or with a list of values for a repeated header;
+/// a value that is not text is written as `{"base64"}`. [`read_headers`] reads this form.
 pub(crate) fn headers_value(headers: &Headers) -> Value {
     let members = headers.names().into_iter().map(|name| {
         let values = headers
@@ -174,7 +174,7 @@ pub(crate) fn headers_value(headers: &Headers) -> Value {
     members.collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Adds what is wrong with a response that was not read from JSON: what reading would have refused.
+/// Adds what is wrong with a response that was not read from JSON: what reading it would have rejected.
 pub(crate) fn check_response(response: &Response, place: &Place, problems: &mut Problems) {
     let Response {
         status,

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::base::http::{Headers, MISS_HEADER, Request, Response};
 
-/// The status of a strict miss.
+/// The status of the answer to a strict miss.
 pub(crate) const STRICT_MISS_STATUS: u16 = 599;
 
-/// The answer to a strict miss; `session` is empty for a request that belongs to none.
+/// Returns the answer to a strict miss; `session` is empty for a request that belongs to no session.
 pub(crate) fn strict_miss(request: &Request, session: &str) -> Response {
     let body = json!({
         "error": "strict policy blocked unmatched outbound",
@@ -29,7 +29,7 @@ pub(crate) fn strict_miss(request: &Request, session: &str) -> Response {
     }
 }
 
-/// A hash of method, host, path and body that is the same in every run.
+/// Returns a hash of method, host, path and body that is the same in every run.
 fn fingerprint(request: &Request) -> String {
     let mut hasher = fnv::FnvHasher::default();
     for part in [

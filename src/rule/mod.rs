@@ -1,7 +1,7 @@
-//! Rules: when a request matches, and what then answers it.
+//! Rules: which requests they match, and how they answer them.
 //!
-//! A rule and a policy can be built, checked and written by every session. Reading rules, and deciding
-//! what answers a request ([`resolve`]), is the work of a runtime.
+//! Every session can build, check and write rules and policies. Only a runtime reads rules and decides what
+//! answers a request ([`resolve`]).
 
 #[cfg(feature = "embedded")]
 mod answer;

@@ -1,4 +1,4 @@
-//! What happens to an outbound request that no rule matched.
+//! A session's policy: what happens to an outbound request that no rule matched.
 
 use std::sync::Arc;
 
@@ -9,30 +9,33 @@ use super::message::{RESPONSE_FIELDS, read_response, response_value};
 use crate::base::document::{Node, Problems};
 use crate::base::http::{Response, split_port};
 
-/// A session's policy.
+/// A session's policy: what happens to an outbound request that no rule matched.
+///
+/// Blocked hosts take precedence over allowed ones, and both over the mode. A host in a list includes its
+/// subdomains: `stripe.com` includes `api.stripe.com`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// For hosts that are not internal, and for all when `internal_http` is not given.
+    /// The mode for hosts that are not internal, and for all hosts if `internal_http` is not given.
     pub external_http: PolicyMode,
-    /// Hosts that pass under `strict`: `externalAllowlist` and `allowHosts`.
+    /// Hosts that pass even under `strict`: `externalAllowlist` and `allowHosts` together.
     pub allow_hosts: Vec<String>,
     /// Hosts that miss even under `allow`.
     pub block_hosts: Vec<String>,
-    /// What `allow` does with the rest.
+    /// What `allow` does with the other unmatched requests.
     pub default_on_miss: OnMiss,
-    /// For loopback and single-label hosts, when it is given.
+    /// The mode for loopback and single-label hosts, if given.
     pub internal_http: Option<PolicyMode>,
 }
 
-/// Whether unmatched requests pass.
+/// Whether requests that no rule matched pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PolicyMode {
-    /// They do, as `defaultOnMiss` says.
+    /// They are treated as `defaultOnMiss` says; by default, they pass.
     #[default]
     Allow,
-    /// They are misses.
+    /// They are strict misses, which are answered with status 599.
     Strict,
 }
 
@@ -45,11 +48,11 @@ pub enum OnMiss {
     Passthrough,
     /// Answers it as a strict miss.
     Error,
-    /// Answers it with this response.
+    /// Answers it with this response, as a mock.
     Mock(Arc<Response>),
 }
 
-/// A document that is not a policy; the text lists every fault with its place.
+/// A document that is not a policy; its message lists every fault with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct PolicyError(Problems);
@@ -82,7 +85,7 @@ pub(super) const POLICY_FIELDS: [&str; 7] = [
 ];
 
 impl Policy {
-    /// The policy under which every unmatched outbound request is a miss.
+    /// Creates a policy under which every unmatched outbound request is a miss.
     pub fn strict() -> Self {
         Self {
             external_http: PolicyMode::Strict,
@@ -90,35 +93,37 @@ impl Policy {
         }
     }
 
-    /// Lets a host, and the names below it, pass under a strict policy.
+    /// Lets requests to a host and its subdomains pass under a strict policy.
     #[must_use]
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.allow_hosts.push(host.into());
         self
     }
 
-    /// Makes calls to a host, and to the names below it, misses under any policy.
+    /// Makes unmatched requests to a host and its subdomains misses under any policy.
     #[must_use]
     pub fn block_host(mut self, host: impl Into<String>) -> Self {
         self.block_hosts.push(host.into());
         self
     }
 
-    /// What an `allow` policy does with an unmatched request.
+    /// Sets what an `allow` policy does with an unmatched request. The default is
+    /// [`OnMiss::Passthrough`].
     #[must_use]
     pub fn on_miss(mut self, on_miss: OnMiss) -> Self {
         self.default_on_miss = on_miss;
         self
     }
 
-    /// Another mode for loopback and single-label hosts.
+    /// Sets the mode for loopback and single-label hosts. The default is that of all other hosts.
     #[must_use]
     pub fn internal_http(mut self, mode: PolicyMode) -> Self {
         self.internal_http = Some(mode);
         self
     }
 
-    /// Reads a policy as the runtime does: unknown fields are kept by their sender and ignored here.
+    /// Reads a policy from its JSON, `{"externalHttp": "strict", "allowHosts": ["login.example"]}`; unknown
+    /// fields are ignored, as the runtime ignores them.
     ///
     /// # Errors
     ///
@@ -129,7 +134,7 @@ impl Policy {
         problems.into_result(policy).map_err(PolicyError)
     }
 
-    /// Reads a policy; unknown fields are problems where `closed`.
+    /// Reads a policy; unknown fields are problems if `closed`.
     pub(crate) fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
         let object = if closed {
             node.object(&POLICY_FIELDS, problems)?
@@ -169,12 +174,12 @@ impl Policy {
             (object.get("mock"), word)
             && closed
         {
-            problems.add(&node.place, "`mock` goes with `defaultOnMiss: mock`");
+            problems.add(&node.place, "`mock` needs `defaultOnMiss: mock`");
         }
         (problems.0.len() == before).then_some(policy)
     }
 
-    /// The policy as the control API takes it.
+    /// Returns the policy as JSON, in the form that the control API expects.
     pub fn to_value(&self) -> Value {
         let Self {
             external_http,
@@ -219,7 +224,7 @@ fn read_hosts(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
         if name.is_empty() || host.contains(['/', '*', ' ']) {
             problems.add(
                 &node.place,
-                format!("`{host}` is not a host; write a name such as `stripe.com`, which also fits `api.stripe.com`"),
+                format!("`{host}` is not a host; write a name such as `stripe.com`, which also matches `api.stripe.com`"),
             );
         } else {
             hosts.push(host);

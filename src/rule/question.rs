@@ -1,4 +1,4 @@
-//! A request that wants an answer, with what is known about it.
+//! A request that needs an answer, with what is known about it.
 
 use std::cell::OnceCell;
 
@@ -8,24 +8,24 @@ use crate::base::http::{Direction, Request};
 use crate::base::json;
 use crate::case::Subject;
 
-/// A request that wants an answer, with what is known about it.
+/// A request that needs an answer, with what is known about it.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
     /// The request.
     pub request: &'a Request,
-    /// Which way it crosses the application.
+    /// The direction in which it crosses the boundary of the application.
     pub direction: Direction,
-    /// The service it belongs to, where that is known.
+    /// The service it belongs to, if known.
     pub service: Option<&'a str>,
     /// The session it belongs to.
     pub session: &'a str,
-    /// The attributes of the inject span, where there is one.
+    /// The attributes of the inject span; empty if there is no such span.
     pub attributes: &'a [(String, Value)],
     body: OnceCell<Option<Value>>,
 }
 
 impl<'a> Question<'a> {
-    /// A request of a session.
+    /// Creates the question about a request that belongs to a session.
     pub(crate) fn new(
         request: &'a Request,
         direction: Direction,
@@ -43,7 +43,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// The question as a predicate's subject.
+    /// Returns the question as the subject of a predicate.
     pub(super) fn subject(&self) -> Subject<'a> {
         Subject {
             request: self.request,
@@ -58,7 +58,8 @@ impl<'a> Question<'a> {
             .as_ref()
     }
 
-    /// An attribute of the inject span, by the vocabulary of case files.
+    /// Returns an attribute of the inject span. One that the span lacks is taken from the request, by the
+    /// names that case files use.
     pub(super) fn attribute(&self, name: &str) -> Option<Value> {
         let text = |text: &str| Some(Value::from(text));
         if let Some((_, value)) = self.attributes.iter().find(|(n, _)| n == name) {

@@ -1,4 +1,4 @@
-//! Reading rules: a document or a list of them, or one.
+//! Reads rules: a document, a list, or a single rule.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Rule {
         problems.into_result(rules)
     }
 
-    /// Reads a list of rules that stands at `place` in a larger document.
+    /// Reads a list of rules that is at `place` in a larger document.
     ///
     /// # Errors
     ///
@@ -89,11 +89,11 @@ fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>>
     )
 }
 
-/// How often a rule answers, by its word.
+/// The values of `consume`, by name.
 pub(crate) const CONSUMES: [(&str, Consume); 2] =
     [("many", Consume::Many), ("once", Consume::Once)];
 
-/// Reads `many` or `once`.
+/// Reads `consume`: `many` or `once`.
 pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<Consume> {
     node.choice(&CONSUMES, problems)
 }
@@ -113,8 +113,8 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     if action_node.value == "replay" {
         problems.add(
             &action_node.place,
-            "`replay` is gone: look the response up with find_in_case and register it with \
-             mock_outbound",
+            "`replay` is no longer supported; look the response up with find_in_case and register \
+             it with mock_outbound",
         );
         return None;
     }
@@ -133,7 +133,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         {
             problems.add(
                 &stray.place,
-                format!("`{name}` does not go with this action"),
+                format!("`{name}` can't be used with this action"),
             );
         }
     }
@@ -160,7 +160,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     }
 }
 
-/// Reads `{status, body, headers}` of an error rule; the status is 500 when it is not given.
+/// Reads the `{status, headers, body}` of an error rule; the status defaults to 500.
 pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
     let object = node.object(&RESPONSE_FIELDS, problems)?;
     read_response(&object, 500, problems)

@@ -1,4 +1,4 @@
-//! Which rule answers a request, or what the policy says when none does.
+//! Decides which rule answers a request, or what the policy does if none does.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::question::Question;
 use super::then::Then;
 use crate::case::{Difference, Nearness};
 
-/// Where a rule comes from; the later wins on equal priority.
+/// Where a rule comes from, lowest layer first; on equal priority, the higher layer wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
     /// The case's embedded rules.
@@ -18,49 +18,50 @@ pub(crate) enum Layer {
     Session,
 }
 
-/// A rule with what has become of it in a session.
+/// A rule, and how often it has been used in a session.
 #[derive(Debug, Clone)]
 pub(crate) struct RuleState {
     /// The rule.
     pub rule: Arc<Rule>,
-    /// How many requests it has answered.
+    /// How many requests it has answered or let pass.
     pub uses: u64,
 }
 
 impl RuleState {
-    /// A rule that has answered nothing.
+    /// Creates the state of a rule that has not been used.
     pub(crate) fn new(rule: Arc<Rule>) -> Self {
         Self { rule, uses: 0 }
     }
 
-    /// Whether it has answered all it may.
+    /// Returns whether it has been used as often as it may be.
     pub(crate) fn is_spent(&self) -> bool {
         self.rule.consume == Consume::Once && self.uses > 0
     }
 }
 
-/// An answer with its reason.
+/// An answer and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// What the request gets.
     pub answer: Answer,
-    /// The rule that decided; `None` when the policy did.
+    /// The layer and the index of the rule that decided; `None` if the policy did.
     pub rule: Option<(Layer, usize)>,
-    /// For a miss or a request that merely passes: the rule that came closest.
+    /// If no rule decided, the rule that came closest, if any.
     pub nearest: Option<Nearest>,
 }
 
-/// A rule that did not match, and the first of its predicates that did not hold.
+/// A rule that did not match, with the first of its predicates that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Nearest {
-    /// The rule's name, or its index.
+    /// The rule's name, or its index if it has none: `rules[2]`.
     pub rule: String,
     /// Why it did not match.
     pub difference: Difference,
 }
 
-/// Decides what answers the question: among the rules that match, the highest priority, then the
-/// higher layer, then the later entry; the policy's own word has priority 0 and the lowest layer.
+/// Decides what answers a request. Of the rules that match, the one with the highest priority wins; on a
+/// tie, the higher layer wins, then the later entry. The policy's own answer counts as a rule of priority 0
+/// in the lowest layer.
 pub(crate) fn resolve(
     question: &Question<'_>,
     policy: &Policy,
@@ -72,7 +73,7 @@ pub(crate) fn resolve(
     for (layer, rules) in layers {
         for (n, state) in rules.iter().enumerate() {
             let key = (state.rule.priority, layer, n);
-            // The cheap questions first: most rules are of other calls.
+            // The cheap checks come first, because most rules are for other calls.
             if best.is_none_or(|(best, _)| key > best)
                 && !state.is_spent()
                 && state.rule.when.matches(question)
@@ -96,8 +97,8 @@ pub(crate) fn resolve(
     }
 }
 
-/// The rule that came closest, of equally close ones the first: asked for only where none answers, since it
-/// costs more than the decision.
+/// Returns the rule that came closest, or the first of several that are equally close. This is called only
+/// if no rule answers, because it costs more than the decision.
 fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Option<Nearest> {
     let mut nearest: Option<(usize, Nearest)> = None;
     for (_, rules) in layers {
@@ -109,7 +110,7 @@ fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Optio
             let difference = match first {
                 Some(difference) => difference,
                 None if state.is_spent() => Difference::new("consume", "once", "already spent"),
-                // It matches, and the policy's own word beats its priority.
+                // It matches, but the policy's own answer outranks it.
                 None => continue,
             };
             let rule = state.rule.name.clone();

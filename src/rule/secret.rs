@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::base::http::is_secret;
 
-/// Hides the values of secret headers wherever a rule, a policy or a response names them: below `headers` and
-/// `headerMatch`, and among the attributes of `traceTags` and its kin.
+/// Masks the values of secret headers wherever a rule, a policy or a response names them: in `headers` and
+/// `headerMatch`, and among the attributes of `traceTags` and `traceTagEquals`.
 pub(crate) fn mask_secret_headers(value: &mut Value) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(mask_secret_headers),
@@ -23,7 +23,7 @@ pub(crate) fn mask_secret_headers(value: &mut Value) {
                             }
                         }
                     }
-                    // What a body holds is the user's own.
+                    // A body is the user's own data.
                     ("body", _) => {}
                     (_, member) => mask_secret_headers(member),
                 }

@@ -174,7 +174,7 @@ fn every_predicate_has_its_effect() {
             &strict,
         );
         assert_eq!(missed, format!("missed; m wants {has}"), "{misfits}");
-        // A rule that is written and read again is the same.
+        // A rule is the same after it has been written and read again.
         let list = rules(&json!([
             mock("m", fits.clone()),
             mock("n", misfits.clone())
@@ -360,7 +360,7 @@ fn an_invalid_rule_says_where_and_why() {
         ),
         (
             json!({"then": {"action": "replay"}}),
-            "rules[0].then.action: `replay` is gone",
+            "rules[0].then.action: `replay` is no longer supported",
         ),
         (
             json!({"then": {"action": "mock", "response": {"status": 42}}}),
@@ -372,7 +372,7 @@ fn an_invalid_rule_says_where_and_why() {
         ),
         (
             json!({"then": {"action": "error", "response": {}, "error": {}}}),
-            "`response` does not go with this action",
+            "`response` can't be used with this action",
         ),
         (
             json!({"priority": "high", "then": then}),

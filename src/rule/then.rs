@@ -9,7 +9,7 @@ use super::message::{check_response, response_value};
 use crate::base::document::{Node, Place, Problems};
 use crate::base::http::Response;
 
-/// No rule delays its answer for longer.
+/// The longest time by which a rule may delay its answer.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
 /// What a rule does with a request that it matches.
@@ -19,19 +19,19 @@ pub(crate) enum Then {
     Mock {
         /// The response.
         response: Arc<Response>,
-        /// How long the answer waits.
+        /// How long the answer is delayed.
         latency: Duration,
     },
     /// Answers with an error response.
     Error(Arc<Response>),
-    /// Lets the request through.
+    /// Forwards the request.
     Passthrough,
-    /// Lets the request through; what comes back is for the capture alone.
+    /// Forwards the request, as `Passthrough` does; the response is meant only for the capture.
     CaptureOnly,
 }
 
 impl Then {
-    /// The member `then` as the control API takes it.
+    /// Returns the member `then` as the control API expects it.
     pub(super) fn to_value(&self) -> Value {
         match self {
             Self::Mock { response, latency } => {
@@ -50,7 +50,7 @@ impl Then {
         }
     }
 
-    /// Adds what is wrong with one that was not read from JSON.
+    /// Adds what is wrong with a value that was not read from JSON.
     pub(super) fn check(&self, place: &Place, problems: &mut Problems) {
         match self {
             Self::Mock { response, latency } => {

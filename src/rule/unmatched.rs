@@ -1,4 +1,4 @@
-//! What a policy does with a request that no rule matched.
+//! Decides what a policy does with a request that no rule matched.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use super::policy::{OnMiss, Policy, PolicyMode};
 use crate::base::http::{host_is_internal, host_within};
 
 impl Policy {
-    /// Whether a call to this host that fits no session makes a verdict under this policy worthless:
-    /// it is strict, or would not merely let the call pass.
+    /// Returns whether a verdict under this policy can't be trusted after a call to this host that belongs
+    /// to no session: the policy is strict, or would not let the call pass.
     pub(crate) fn distrusts_uncorrelated(&self, host: &str) -> bool {
         self.external_http == PolicyMode::Strict || self.answer(host).is_some()
     }
 
-    /// What the policy itself says of a request to this host; `None` where it merely lets it pass.
+    /// Returns the policy's own answer to a request to this host; `None` if the policy lets it pass.
     pub(super) fn answer(&self, host: &str) -> Option<Answer> {
         let listed = |list: &[String]| list.iter().any(|entry| host_within(entry, host));
         if listed(&self.block_hosts) {

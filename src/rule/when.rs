@@ -8,10 +8,10 @@ use crate::base::http::Direction;
 use crate::base::json::Query;
 use crate::case::Predicate;
 
-/// What a request must be; every given predicate must hold, none given matches everything.
+/// The predicates of a rule. All that are given must hold; if none is given, every request matches.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct When {
-    /// The predicates that a lookup in a case has as well.
+    /// The predicates that a lookup in a case also has.
     pub(crate) lookup: Predicate,
     pub(super) not_host_suffix: Vec<String>,
     pub(super) query: Vec<(String, String)>,
@@ -57,7 +57,7 @@ pub(super) const PREDICATES: [&str; 15] = [
 ];
 
 impl When {
-    /// Reads a `when`; expressions are compiled, so that none can fail later.
+    /// Reads a `when` and compiles its expressions, so that none can fail later.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(&PREDICATES, problems)?;
         let before = problems.0.len();
@@ -104,7 +104,7 @@ impl When {
         (problems.0.len() == before).then_some(when)
     }
 
-    /// The predicates as the control API takes them.
+    /// Returns the predicates as the control API expects them.
     pub(crate) fn to_value(&self) -> Value {
         let Self {
             lookup,
@@ -176,14 +176,14 @@ fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
     compile_query(&node.string(problems)?, node, problems)
 }
 
-/// The JSONPath of that text; a problem at the node when it is none.
+/// Compiles a JSONPath; an invalid one is a problem at the node.
 pub(crate) fn compile_query(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
     Query::parse(text)
         .map_err(|message| problems.add(&node.place, message))
         .ok()
 }
 
-/// The regular expression of that text; a problem at the node when it is none.
+/// Compiles a regular expression; an invalid one is a problem at the node.
 pub(crate) fn compile_regex(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
     Regex::new(text)
         .map_err(|error| problems.add(&node.place, bad_regex(text, &error)))
@@ -206,7 +206,7 @@ fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String,
     headers
 }
 
-/// Reads name → regular expression.
+/// Reads an object of header names, each with a regular expression.
 pub(crate) fn read_header_match(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Regex)> {
     let mut patterns = Vec::new();
     for (name, value) in node
@@ -223,7 +223,7 @@ pub(crate) fn read_header_match(node: &Node<'_>, problems: &mut Problems) -> Vec
     patterns
 }
 
-/// The message for a regular expression that does not compile.
+/// Returns the message for a regular expression that does not compile.
 fn bad_regex(text: &str, error: &regex::Error) -> String {
     let error = error.to_string();
     let reason = error.lines().last().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Case files, read.
+//! Reads case files.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// [`CaseLoadError`] names the file, the place in it and the fault.
+    /// [`CaseLoadError`] when the file can't be read or is not a case; it names the file, the place in it and
+    /// the fault.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, CaseLoadError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| CaseLoadError::io(path, e))?;

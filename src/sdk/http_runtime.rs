@@ -1,4 +1,4 @@
-//! A runtime that is somewhere else: the control API over HTTP.
+//! A remote runtime, called with the control API over HTTP.
 
 #[cfg(feature = "embedded")]
 use std::collections::HashMap;
@@ -26,25 +26,25 @@ pub(crate) struct HttpRuntime {
     base: String,
     token: Option<Token>,
     client: Client,
-    /// For what a rule may delay.
+    /// For calls whose answer a rule may delay.
     #[cfg(feature = "embedded")]
     pub(super) patient: Client,
     #[cfg(feature = "embedded")]
     pub(super) memory: Arc<Memory>,
 }
 
-/// What a proxy in front of a runtime elsewhere has to remember.
+/// What a proxy has to remember when its runtime is a remote one.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The traces that this process issued: one for each case of its run.
+    /// The session of each trace id that this process issued: one for each case of its run.
     pub(super) traces: Mutex<HashMap<String, String>>,
-    /// Whether a session captures; that never changes.
+    /// Whether each session captures, which never changes.
     pub(super) captures: Mutex<HashMap<String, bool>>,
 }
 
 impl HttpRuntime {
-    /// The runtime at a base URL; nothing is sent yet. `timeout` bounds each phase of a call.
+    /// Creates a runtime with this base URL; nothing is sent yet. `timeout` limits each phase of a call.
     pub(crate) fn new(base: &str, token: Option<Token>, timeout: Duration) -> Self {
         let client = |patience| {
             Client::new(Timeouts::EachPhase {
@@ -63,7 +63,7 @@ impl HttpRuntime {
         }
     }
 
-    /// Sends a request below the base URL: whatever answer comes back, and what was called.
+    /// Sends a request below the base URL, and returns the answer, whatever its status, and the URL.
     fn exchange(
         &self,
         method: &str,
@@ -99,8 +99,8 @@ impl HttpRuntime {
         Ok((response, url))
     }
 
-    /// Sends OTLP below the base URL; the answer is asked for in the same format, and may be as late as the
-    /// longest delay of a rule.
+    /// Sends OTLP below the base URL and requests the answer in the same format. The answer may take as much
+    /// longer as a rule may delay it.
     #[cfg(feature = "embedded")]
     pub(super) fn post(
         &self,
@@ -112,11 +112,11 @@ impl HttpRuntime {
         self.exchange("POST", path, content, &self.patient)
     }
 
-    /// Carries a call of the control API out: the JSON of its answer.
+    /// Makes a call of the control API and returns the JSON of its answer.
     ///
     /// # Errors
     ///
-    /// As each call of [`Runtime`]; [`SoftprobeError::Protocol`] for an answer that is no JSON.
+    /// As the calls of [`Runtime`]; [`SoftprobeError::Protocol`] when the answer is not JSON.
     pub(crate) fn call(&self, call: &Call) -> Result<Value, SoftprobeError> {
         let route = call.route();
         let content = route
@@ -136,7 +136,7 @@ impl HttpRuntime {
         self.call(&Call::on(session, action))
     }
 
-    /// What is wrong with an answer of a runtime.
+    /// Returns the error for an answer that does not follow the control API.
     pub(super) fn protocol(&self, path: &str, message: impl Into<String>) -> SoftprobeError {
         SoftprobeError::Protocol {
             url: format!("{}{path}", self.base),
@@ -144,16 +144,16 @@ impl HttpRuntime {
         }
     }
 
-    /// Whether a runtime answers there, and takes the token.
+    /// Checks that a runtime answers and accepts the token.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason if not.
     #[cfg(feature = "runner")]
     pub(crate) fn check(&self) -> Result<(), SoftprobeError> {
         let health = self.call(&Call::Health)?;
         if health["status"] != "ok" {
-            return Err(self.protocol("", "its /health does not say that it is one"));
+            return Err(self.protocol("", "its /health does not report the status `ok`"));
         }
         self.call(&Call::Meta).map(drop)
     }

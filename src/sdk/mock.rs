@@ -1,4 +1,4 @@
-//! A mock as the author of a test builds it, and the rule it becomes.
+//! Mocks as a test builds them, and the rules they become.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
 use crate::rule::{Consume, Rule, Then, When};
 
-/// An answer to outbound calls: which, and with what.
+/// A mock: which outbound calls it answers, and with what.
 ///
 /// ```
 /// use softprobe::{Mock, MockResponse, Predicate};
@@ -31,7 +31,7 @@ pub struct Mock {
     then: MockThen,
 }
 
-/// The predicates: by their keys until the mock is registered, or read by somebody already.
+/// The predicates: by key, to be read when the mock is registered, or already read.
 #[derive(Debug, Clone)]
 enum Wanted {
     Keys(Map<String, Value>),
@@ -47,13 +47,14 @@ enum MockThen {
 }
 
 impl Mock {
-    /// A mock of the calls that the predicate fits, answered with an empty 200.
+    /// Creates a mock that answers the calls that the predicate matches with an empty 200 response. A
+    /// predicate without a direction matches outbound calls.
     pub fn new(predicate: Predicate) -> Self {
         let direction = predicate.direction.unwrap_or(Direction::Outbound);
         Self::read(predicate.direction(direction).into())
     }
 
-    /// A mock of the calls that fit a `when` that has been read.
+    /// Creates a mock of the calls that match these predicates, answered with an empty 200 response.
     pub(crate) fn read(when: When) -> Self {
         Self {
             name: None,
@@ -65,22 +66,23 @@ impl Mock {
         }
     }
 
-    /// A mock whose `when` is a JSON object of the rule language.
+    /// Creates a mock whose predicates are given in the rule language, as [`when`](Self::when) takes them.
     pub fn when_object(when: Map<String, Value>) -> Self {
         let outbound = Self::new(Predicate::outbound());
         let add = |mock: Self, (key, value)| mock.when(key, value);
         when.into_iter().fold(outbound, add)
     }
 
-    /// Its name in reports.
+    /// Sets the name that reports show.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Wants one more predicate of the rule language, by its key: `.when("headerMatch",
-    /// json!({"accept": "json"}))`.
+    /// Adds a predicate of the rule language, by its key: `.when("headerMatch", json!({"accept": "json"}))`.
+    ///
+    /// An invalid predicate is an error when the mock is registered.
     #[must_use]
     pub fn when(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let mut keys = match self.when {
@@ -95,61 +97,63 @@ impl Mock {
         self
     }
 
-    /// The highest priority wins; 0 when it is not given.
+    /// Sets the priority: the highest wins, on a tie the later mock. The default is 0.
     #[must_use]
     pub fn priority(mut self, priority: i64) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Answers the first matching call only.
+    /// Answers only the first matching call. By default, every matching call is answered.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.once = true;
         self
     }
 
-    /// Waits before it answers.
+    /// Delays the response by this time, at most ten minutes. Error responses and forwarded calls are not
+    /// delayed.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Answers with this: a captured hit or response, or one built by hand.
+    /// Answers with this response: a captured hit or response, or one built by hand.
     #[must_use]
     pub fn response(mut self, response: impl Into<MockResponse>) -> Self {
         self.then = MockThen::Respond(response.into());
         self
     }
 
-    /// Answers with this error response.
+    /// Answers with this error response, which is reported as an error, not as a mock.
     #[must_use]
     pub fn error(mut self, response: impl Into<MockResponse>) -> Self {
         self.then = MockThen::Error(response.into());
         self
     }
 
-    /// Lets the calls through.
+    /// Forwards the calls.
     #[must_use]
     pub fn passthrough(mut self) -> Self {
         self.then = MockThen::Passthrough;
         self
     }
 
-    /// Lets the calls through, and says that what comes back is for the capture alone.
+    /// Forwards the calls, as [`passthrough`](Self::passthrough) does; the responses are meant only for the
+    /// capture.
     #[must_use]
     pub fn capture_only(mut self) -> Self {
         self.then = MockThen::CaptureOnly;
         self
     }
 
-    /// The rule that it is at `place` of a rules document; `None` where something is wrong with it, which
-    /// `problems` then says.
+    /// Returns the mock as the rule at `place` in a document of rules. If the predicates are invalid, returns
+    /// `None`; whatever is wrong is added to `problems`.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Serialize`] for a body that can't be written as JSON.
+    /// [`SoftprobeError::Serialize`] when the body can't be written as JSON.
     pub(crate) fn into_rule(
         self,
         place: &Place,
@@ -199,7 +203,7 @@ pub struct MockResponse {
 }
 
 impl MockResponse {
-    /// An empty response of that status.
+    /// Creates a response with this status, no headers and an empty body.
     pub fn new(status: u16) -> Self {
         Response {
             status,
@@ -209,14 +213,14 @@ impl MockResponse {
         .into()
     }
 
-    /// Adds a header behind the others.
+    /// Appends a header, even if there already is one with that name.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.response.headers.push(name, value);
         self
     }
 
-    /// The body: text or bytes, as they stand.
+    /// Sets the body to this text or these bytes.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.response.body = body.into();
@@ -224,8 +228,8 @@ impl MockResponse {
         self
     }
 
-    /// The body: any value as JSON, with `content-type: application/json` when none is given. A value
-    /// that can't be written is an error when the mock is registered.
+    /// Sets the body to this value as JSON, with `content-type: application/json` unless a content type is
+    /// given. A value that can't be written as JSON is an error when the mock is registered.
     #[must_use]
     pub fn json(mut self, value: &impl Serialize) -> Self {
         self.json = Some(serde_json::to_value(value).map_err(Arc::new));

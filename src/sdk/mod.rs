@@ -1,5 +1,5 @@
-//! What the author of a test holds: [`Softprobe`] opens sessions, [`SoftprobeSession`] works on one, and both
-//! work against any runtime.
+//! The SDK for tests: [`Softprobe`] opens sessions, [`SoftprobeSession`] is one of them, and both work with
+//! any runtime.
 
 mod case_file;
 mod http_runtime;

@@ -1,15 +1,15 @@
-//! One session for the tests of a module.
+//! One session that the tests of a module share.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::session::SoftprobeSession;
 use crate::error::SoftprobeError;
 
-/// One session for the tests of a module, as a `static`.
+/// A session in a `static`, shared by the tests of a module.
 ///
-/// The first test that asks opens it; tests that run at the same time share it; the last one that
-/// lets go closes it. A test that comes later still gets a fresh one from the same function, so that
-/// no session is ever left open.
+/// The first test that gets the session opens it, tests that run at the same time share it, and dropping
+/// the last handle closes it. A test that runs after that opens a new session with the same function. So
+/// no session is left open.
 ///
 /// ```no_run
 /// use softprobe::{Mode, ModuleSession, Softprobe};
@@ -33,7 +33,7 @@ pub struct ModuleSession {
 }
 
 impl ModuleSession {
-    /// A session that `open` opens when it is first wanted.
+    /// Creates a shared session, which `open` opens when it is first needed.
     pub const fn new(open: fn() -> Result<SoftprobeSession, SoftprobeError>) -> Self {
         Self {
             open,
@@ -41,11 +41,11 @@ impl ModuleSession {
         }
     }
 
-    /// The session, for as long as the caller holds it.
+    /// Returns a handle to the session, which stays open at least until the handle is dropped.
     ///
     /// # Errors
     ///
-    /// What opening it failed with.
+    /// The error of opening the session.
     pub fn get(&self) -> Result<Arc<SoftprobeSession>, SoftprobeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = current.upgrade() {

@@ -1,4 +1,4 @@
-//! A runtime elsewhere, asked as Envoy's filter asks it: OTLP inject and traces.
+//! Asks a remote runtime as Envoy's filter does: with OTLP to `/v1/inject` and `/v1/traces`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::net::random_trace;
 use crate::otlp::{decode, encode};
 use crate::rule::Answer;
 
-/// Sessions whose mode is remembered; beyond that they are asked for again.
+/// The number of sessions whose mode is remembered; beyond that, all of them are forgotten.
 const MOST_MODES: usize = 1_000;
 
 impl HttpRuntime {
@@ -66,7 +66,7 @@ impl HttpRuntime {
         Ok(Told { response, url })
     }
 
-    /// The answer that a 200 carries.
+    /// Reads the mock's response from the body of an answer with status 200.
     fn read_mock(&self, body: &[u8]) -> Result<Response, SoftprobeError> {
         let wrong = |why: &str| self.protocol("/v1/inject", format!("its answer {why}"));
         let document = decode(body).map_err(|why| wrong(&format!("does not parse: {why}")))?;
@@ -76,7 +76,7 @@ impl HttpRuntime {
             .exchange
             .response()
             .map_err(|why| wrong(&why.to_string()))?;
-        // Its headers are the runtime's to choose: nothing is dropped as from a capture.
+        // The runtime chose these headers, so none are dropped, unlike those of a capture.
         Ok(Response {
             status: captured.status,
             headers: captured.headers.clone(),
@@ -85,7 +85,7 @@ impl HttpRuntime {
     }
 }
 
-/// What a runtime answered, before anything is made of it.
+/// A runtime's answer, before it is interpreted.
 #[derive(Debug)]
 struct Told {
     response: Response,
@@ -93,25 +93,25 @@ struct Told {
 }
 
 impl Told {
-    /// Whether the body is `{"error": message}`.
+    /// Returns whether the body is `{"error": message}`.
     fn says(&self, message: &str) -> bool {
         let body: Option<Value> = serde_json::from_slice(&self.response.body).ok();
         body.is_some_and(|body| body["error"] == message)
     }
 
-    /// The code of a refusal of the runtime's own, where it says that this is one: an error that a rule
-    /// sends may have any status and any body.
+    /// Returns the code of the runtime's own refusal, if the answer is marked as one. The status and the body
+    /// do not show this, because an error that a rule sends may have any.
     fn refusal(&self) -> Option<String> {
         Some(self.response.headers.text(REFUSAL_HEADER)?.into_owned())
     }
 
-    /// The answer as the refusal that it is.
+    /// Converts a refusal to an error.
     fn into_error(self) -> SoftprobeError {
         let Response { status, body, .. } = self.response;
         RuntimeError::read(status, &body, self.url).into()
     }
 
-    /// The answer as it may go on to somebody else.
+    /// Returns the answer as it can be passed on to the application.
     fn into_response(self) -> Response {
         let mut response = self.response;
         let own = |name: &str| is_hop_by_hop(name) || ["content-length", "date"].contains(&name);
@@ -148,7 +148,7 @@ impl Oracle for HttpRuntime {
         let answer = self.inject(Some(session), request, Vec::new())?;
         match answer.refusal().as_deref() {
             Some(UNKNOWN_SESSION) => return Ok(None),
-            // The question is the proxy's own: that it is refused is no answer for the application.
+            // The question came from the proxy, so its refusal is not an answer for the application.
             Some(_) => return Err(answer.into_error()),
             None => {}
         }
@@ -159,7 +159,7 @@ impl Oracle for HttpRuntime {
                 latency: Duration::ZERO,
             },
             404 if answer.says(NO_MATCH) => Answer::Forward,
-            // Another implementation's runtime: it has no word for what is missing.
+            // Another implementation of the runtime, whose 404 does not say what is missing.
             404 => return Ok(None),
             _ => Answer::Error(Arc::new(answer.into_response())),
         };
@@ -173,7 +173,7 @@ impl Oracle for HttpRuntime {
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {
         let answer = self.send("/v1/traces", &recording.document())?;
-        // A session that is gone takes nothing, though the contract's answer is that of success.
+        // The contract requires a successful status even if the session is gone and nothing was recorded.
         match answer.response.status {
             200..300 if answer.refusal().is_none() => Ok(()),
             _ => Err(answer.into_error()),
@@ -182,12 +182,12 @@ impl Oracle for HttpRuntime {
 
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
         let answer = self.inject(None, request, vec![text_attribute(UNCORRELATED, reason)])?;
-        // A runtime that takes no such note can't say whether the call may pass, so it does not.
+        // A runtime that does not list such calls can't say whether this one may pass, so it may not.
         Ok(answer.response.status == 404 && answer.says(NO_MATCH))
     }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A map is whole after every change.
+    // A poisoned lock is safe to use: every change to a map is complete before anything can panic.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! One session of a runtime.
+//! A session of a runtime.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,8 @@ use crate::control::{ControlError, Runtime, SessionStats};
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule, mask_secret_headers};
 
-/// One session of a runtime. It may be shared between threads; dropping it closes it.
+/// A session of a runtime. It can be shared between threads. Dropping it closes it, unless it was opened
+/// elsewhere and [attached](crate::Softprobe::attach) to.
 #[derive(Debug)]
 pub struct SoftprobeSession {
     id: String,
@@ -23,11 +24,11 @@ pub struct SoftprobeSession {
     local: Mutex<Local>,
 }
 
-/// What the session keeps on this side.
+/// What the session keeps in this process.
 #[derive(Debug, Default)]
 struct Local {
     case: Option<Arc<Case>>,
-    /// The whole list of rules: the wire replaces, so that merging is done here.
+    /// All of the session's rules: a call replaces the whole list, so mocks are added to it here.
     rules: Vec<Arc<Rule>>,
 }
 
@@ -41,16 +42,16 @@ impl SoftprobeSession {
         }
     }
 
-    /// The session's id: what the application's request carries as `x-softprobe-session-id`.
+    /// Returns the session's id, which the request to the application must carry as `x-softprobe-session-id`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Ties a trace to the session: a call that carries the trace id in its `traceparent`, and no session of
-    /// its own, belongs to this session.
+    /// Ties a trace to the session: a call that has the trace id in its `traceparent`, and carries no session
+    /// id, belongs to this session.
     ///
-    /// Only a [`Proxy`](crate::Proxy) of this process that was started with the same
-    /// [`Softprobe`](crate::Softprobe) knows about it. `trace_id` is 32 lower-case hex digits.
+    /// `trace_id` is 32 lower-case hex digits. Only a [`Proxy`](crate::Proxy) in this process that was
+    /// started with the same [`Softprobe`](crate::Softprobe) knows about the trace.
     #[cfg(feature = "embedded")]
     pub fn issue_trace(&self, trace_id: &str) {
         self.runtime.oracle().issue_trace(trace_id, &self.id);
@@ -60,27 +61,30 @@ impl SoftprobeSession {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLoad`] names the file and the place in it.
+    /// [`SoftprobeError::CaseLoad`] when the file is not a case, with the file and the place in it; otherwise
+    /// as [`load_case`](Self::load_case).
     pub fn load_case_from_file(&self, path: impl AsRef<Path>) -> Result<(), SoftprobeError> {
         self.load_case(Case::from_file(path)?)
     }
 
-    /// Loads a case document into the session.
+    /// Loads a case into the session from its parsed JSON document.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLoad`] names the place in the document.
+    /// [`SoftprobeError::CaseLoad`] when the document is not a case, with the place in it; otherwise as
+    /// [`load_case`](Self::load_case).
     pub fn load_case_from_document(&self, document: Value) -> Result<(), SoftprobeError> {
         let case = Case::from_document(document)
             .map_err(|e| CaseLoadError::content(Path::new("<document>"), e))?;
         self.load_case(case)
     }
 
-    /// Loads a case that has been read already.
+    /// Loads a case into the session, replacing any other. Lookups search this case. Its embedded rules
+    /// apply too; on equal priority, the session's mocks take precedence.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the case, for example for an invalid rule in it.
     pub fn load_case(&self, case: impl Into<Arc<Case>>) -> Result<(), SoftprobeError> {
         let case = case.into();
         let mut local = self.local();
@@ -90,20 +94,22 @@ impl SoftprobeSession {
         Ok(())
     }
 
-    /// The one captured exchange that the predicate fits.
+    /// Returns the one captured exchange that the predicate matches.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLookup`] when none or several fit: its `matches` are those spans.
+    /// [`SoftprobeError::CaseLookup`] when none or several match: its `matches` are those spans.
+    /// [`SoftprobeError::NoCase`] when no case is loaded.
     pub fn find_in_case(&self, predicate: &Predicate) -> Result<CapturedHit, SoftprobeError> {
         Ok(self.case()?.find(predicate)?)
     }
 
-    /// Every captured exchange that the predicate fits, in captured order, perhaps none.
+    /// Returns every captured exchange that the predicate matches, in captured order; the list may be empty.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLookup`] when one of them has no status.
+    /// [`SoftprobeError::CaseLookup`] when one of them has no response, [`SoftprobeError::NoCase`] when no
+    /// case is loaded.
     pub fn find_all_in_case(
         &self,
         predicate: &Predicate,
@@ -111,21 +117,22 @@ impl SoftprobeSession {
         Ok(self.case()?.find_all(predicate)?)
     }
 
-    /// Adds a mock to those of the session.
+    /// Adds a mock to the session.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Runtime`] with status 400 when the rule does not fit; the session's other
-    /// mocks stay as they were.
+    /// [`SoftprobeError::Runtime`] with status 400 when the mock is invalid, [`SoftprobeError::Serialize`]
+    /// when its body can't be written as JSON. The session's other mocks stay as they were.
     pub fn mock_outbound(&self, mock: Mock) -> Result<(), SoftprobeError> {
         self.mock_all(vec![mock])
     }
 
-    /// Adds several mocks in one call, in order: on a tie the later one answers.
+    /// Adds several mocks in one call, in order; among mocks of equal priority, the latest that matches
+    /// answers.
     ///
     /// # Errors
     ///
-    /// As [`mock_outbound`](Self::mock_outbound).
+    /// As [`mock_outbound`](Self::mock_outbound); if one mock is invalid, none is added.
     pub fn mock_all(&self, mocks: Vec<Mock>) -> Result<(), SoftprobeError> {
         let mut local = self.local();
         let mut rules = local.rules.clone();
@@ -152,11 +159,11 @@ impl SoftprobeSession {
         Ok(())
     }
 
-    /// Removes every mock of the session.
+    /// Removes all mocks of the session.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
     pub fn clear_rules(&self) -> Result<(), SoftprobeError> {
         let mut local = self.local();
         self.runtime.set_rules(&self.id, &[])?;
@@ -168,17 +175,18 @@ impl SoftprobeSession {
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
     pub fn set_policy(&self, policy: &Policy) -> Result<(), SoftprobeError> {
         self.runtime.set_policy(&self.id, policy)
     }
 
-    /// Replaces the session's auth fixtures: `{"tokens", "cookies", "metadata"}` or
-    /// `{"fixtures": [{"name", "value"}]}`.
+    /// Replaces the session's auth fixtures: `{"tokens": […], "cookies": […], "metadata": {…}}` or
+    /// `{"fixtures": [{"name": "admin", "value": …}]}`.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call, [`SoftprobeError::Serialize`] when the
+    /// fixtures can't be written as JSON.
     pub fn set_auth_fixtures(&self, fixtures: &impl Serialize) -> Result<(), SoftprobeError> {
         let fixtures =
             serde_json::to_value(fixtures).map_err(|source| SoftprobeError::Serialize {
@@ -188,20 +196,20 @@ impl SoftprobeSession {
         self.runtime.set_auth_fixtures(&self.id, &fixtures)
     }
 
-    /// What has happened in the session.
+    /// Returns what has happened in the session so far.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
     pub fn stats(&self) -> Result<SessionStats, SoftprobeError> {
         self.runtime.stats(&self.id)
     }
 
-    /// Closes the session; a second close, and any call behind it, is a 404.
+    /// Closes the session. Any later call on it, including a second close, fails with status 404.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
     pub fn close(mut self) -> Result<(), SoftprobeError> {
         self.closes_on_drop = false;
         let closed = self.runtime.close(&self.id);
@@ -209,20 +217,21 @@ impl SoftprobeSession {
         closed
     }
 
-    /// The case that a capture session has recorded so far, as a document for a case file.
+    /// Returns the case that a capture session has recorded so far, as the document for a case file.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Runtime`] with status 400 when the session captures nothing.
+    /// [`SoftprobeError::Runtime`] with status 400 when this is not a capture session.
     pub fn captured_case(&self) -> Result<Value, SoftprobeError> {
         self.runtime.captured_case(&self.id)
     }
 
-    /// Closes a capture session and returns the case that it recorded.
+    /// Closes a capture session and returns the case that it recorded, as the document for a case file.
     ///
     /// # Errors
     ///
-    /// What the runtime refuses; [`SoftprobeError::Protocol`] when its answer has no case.
+    /// [`SoftprobeError::Runtime`] when the runtime refuses the call, [`SoftprobeError::Protocol`] when its
+    /// answer has no case.
     pub fn close_with_case(mut self) -> Result<Value, SoftprobeError> {
         let case = self.runtime.close_with_case(&self.id)?;
         self.closes_on_drop = false;
@@ -235,7 +244,7 @@ impl SoftprobeSession {
     }
 
     fn local(&self) -> MutexGuard<'_, Local> {
-        // A panic elsewhere leaves nothing half-done here: state changes after its call succeeded.
+        // A poisoned lock is safe to use: the state is changed only after the call has succeeded.
         self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -257,7 +266,7 @@ impl Drop for SoftprobeSession {
     }
 }
 
-/// The predicates of a rule as a log may show them.
+/// Returns the predicates of a rule for the log, with secrets masked.
 fn shown_when(rule: &Rule) -> Value {
     let mut when = rule.when.to_value();
     mask_secret_headers(&mut when);

@@ -1,4 +1,4 @@
-//! A runtime to open sessions in.
+//! The entry point of the SDK, and how it reaches a runtime.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::rule::Policy;
 const DEFAULT_BASE_URL: &str = "https://runtime.softprobe.dev";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A runtime to open sessions in.
+/// A runtime in which to open sessions. Clones use the same runtime.
 ///
 /// ```no_run
 /// use softprobe::{Mode, Mock, Predicate, Softprobe};
@@ -41,39 +41,39 @@ impl Default for Softprobe {
 }
 
 impl Softprobe {
-    /// The runtime that `SOFTPROBE_RUNTIME_URL` names, else `https://runtime.softprobe.dev`, with the
-    /// token of `SOFTPROBE_API_TOKEN` and a timeout of five seconds.
+    /// Uses the runtime at `SOFTPROBE_RUNTIME_URL`, by default `https://runtime.softprobe.dev`, with the
+    /// token in `SOFTPROBE_API_TOKEN`, if any, and a timeout of five seconds. Nothing is sent yet.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A runtime whose address, timeout or token is given in code.
+    /// Configures the address of the runtime, the timeout and the token in code.
     pub fn builder() -> SoftprobeBuilder {
         SoftprobeBuilder::default()
     }
 
-    /// Any runtime.
+    /// Uses any implementation of a runtime.
     pub(crate) fn with_runtime(runtime: Arc<dyn Runtime>) -> Self {
         Self { runtime }
     }
 
-    /// The runtime as a proxy asks it.
+    /// Returns the oracle through which a proxy asks this runtime.
     #[cfg(feature = "embedded")]
     pub(crate) fn oracle(&self) -> Arc<dyn Oracle> {
         self.runtime.oracle()
     }
 
-    /// Opens a session.
+    /// Opens a session, with the default policy: unmatched calls pass.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Unreachable`] when no runtime answers, [`SoftprobeError::Runtime`] when it
-    /// refuses.
+    /// [`SoftprobeError::Unreachable`] when no runtime can be reached, [`SoftprobeError::Timeout`] when it
+    /// does not answer in time, [`SoftprobeError::Runtime`] when it refuses the call.
     pub fn start_session(&self, mode: Mode) -> Result<SoftprobeSession, SoftprobeError> {
         self.start(mode, None)
     }
 
-    /// Opens a session that has this policy from its first moment.
+    /// Opens a session that has this policy from the start.
     ///
     /// # Errors
     ///
@@ -96,31 +96,31 @@ impl Softprobe {
         Ok(SoftprobeSession::new(id, &self.runtime, true))
     }
 
-    /// The session of that id, without a call; it is not closed when it is dropped, since somebody
-    /// else opened it.
+    /// Returns a handle to the session with this id, without calling the runtime. Dropping the handle does
+    /// not close the session, because it was opened elsewhere.
     pub fn attach(&self, id: &str) -> SoftprobeSession {
         SoftprobeSession::new(id.to_owned(), &self.runtime, false)
     }
 
-    /// Opens a session for a closure and closes it behind, whatever the closure returned.
+    /// Opens a session, passes it to a closure, and closes it, whatever the closure returns.
     ///
     /// # Errors
     ///
-    /// The closure's error; else what opening or closing failed with.
+    /// The closure's error, or otherwise the error of opening or closing the session.
     pub fn with_session<T, E: From<SoftprobeError>>(
         &self,
         mode: Mode,
         work: impl FnOnce(&SoftprobeSession) -> Result<T, E>,
     ) -> Result<T, E> {
         let session = self.start_session(mode)?;
-        // On an error, dropping the session closes it, and the closure's error is the one to tell.
+        // On an error, dropping the session closes it, and the closure's error is the one to return.
         let value = work(&session)?;
         session.close()?;
         Ok(value)
     }
 }
 
-/// How [`Softprobe`] reaches its runtime.
+/// Configures how [`Softprobe`] reaches its runtime.
 #[derive(Debug, Clone, Default)]
 pub struct SoftprobeBuilder {
     base_url: Option<String>,
@@ -129,33 +129,35 @@ pub struct SoftprobeBuilder {
 }
 
 impl SoftprobeBuilder {
-    /// The runtime's base URL, without `/v1`.
+    /// The runtime's base URL, without `/v1`: `http://127.0.0.1:8080`. The default is
+    /// `SOFTPROBE_RUNTIME_URL`, or else `https://runtime.softprobe.dev`.
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// How long each phase of a call may take; five seconds when it is not given.
+    /// How long each phase of a call may take: connecting, sending, waiting for the answer and reading it.
+    /// The default is five seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The bearer token.
+    /// The bearer token. If none or a blank one is given, the one in `SOFTPROBE_API_TOKEN` is used, if any.
     #[must_use]
     pub fn api_token(mut self, token: &str) -> Self {
         self.token = Token::new(token);
         self
     }
 
-    /// The finished value; nothing is sent yet.
+    /// Returns the configured runtime; nothing is sent yet.
     pub fn build(self) -> Softprobe {
         Softprobe::with_runtime(Arc::new(self.runtime()))
     }
 
-    /// The runtime alone.
+    /// Returns the HTTP runtime itself.
     pub(crate) fn runtime(self) -> HttpRuntime {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
         let base = self

@@ -102,7 +102,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
     for (setting, wanted) in [
         (
             "request: { transform: t.body }",
-            "request.transform: `t.body` is a body assert hook, and a request hook is wanted",
+            "request.transform: `t.body` is a body assert hook, but a request hook is needed here",
         ),
         (
             "request: { timeoutMs: x }",

@@ -34,17 +34,17 @@ fn validation_reports_every_error_in_a_file_at_once() {
     output.ends(
         5,
         &[
-            "error: a.case.json: version: `2.0.0` is not understood",
+            "error: a.case.json: version: `2.0.0` is not supported",
             "error: a.case.json: `caseId` is missing",
             "mode: `reply` is not one of",
             &format!("{in_span}.startTimeUnixNano: expected nanoseconds since 1970"),
             &format!("{in_span}.attributes[0].value: a: intValue is not an integer"),
             &format!("{in_span}.attributes[1]: an attribute needs a `key`"),
-            &format!("{in_span}.attributes[2].value: http.request.body: a body is"),
-            &format!("{in_span}.attributes[4].value: http.response.body: a body is"),
+            &format!("{in_span}.attributes[2].value: http.request.body: a body must be"),
+            &format!("{in_span}.attributes[4].value: http.response.body: a body must be"),
             "traces[1].resourceSpans: expected a list",
             "rules[0].when.pth: unknown field; did you mean path?",
-            "rules[0].then.action: `replay` is gone",
+            "rules[0].then.action: `replay` is no longer supported",
         ],
     );
     let told = validated(
@@ -197,7 +197,7 @@ fn a_case_is_shown_as_a_table() {
     );
     project.write("b.case.json", "[]");
     run_in(project.path(), &["inspect", "case", "b.case.json"])
-        .ends(5, &["b.case.json: $: a case is a JSON object"]);
+        .ends(5, &["b.case.json: $: a case must be a JSON object"]);
 }
 
 #[test]

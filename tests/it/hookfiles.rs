@@ -485,7 +485,7 @@ fn a_language_that_is_not_installed_is_reported() {
         // Two languages at once: a name that both define is ambiguous.
         run_suite(&project, &app, &[]).ends(
             5,
-            &["2 request hooks are registered by the name shop.ok; give their files"],
+            &["2 request hooks are registered under the name shop.ok; give their files"],
         );
     }
 }

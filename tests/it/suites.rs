@@ -849,7 +849,7 @@ defaults: { mocks: [] }
         "s.suite.yaml:4:1: hoks: unknown field; did you mean hooks?",
         "s.suite.yaml:5:8: env.A: expected a string, found a list",
         "s.suite.yaml:6:10: hooks[0]: `hooks/checkout.ts` does not exist; looked in ",
-        "s.suite.yaml:7:12: request.transform: `t.body` is a body assert hook, and a request hook is wanted",
+        "s.suite.yaml:7:12: request.transform: `t.body` is a body assert hook, but a request hook is needed here",
         "request.timeoutMs: expected an integer",
         "request.path: a path must start with `/`",
         "request.url: `nowhere` is not a base URL",
