@@ -6,7 +6,7 @@ default:
 
 # Run all tests
 test *ARGS:
-    cargo test {{ARGS}}
+    cargo test --no-fail-fast {{ARGS}}
 
 # Replay the sample suites, or the cases whose name contains NAME
 replay *NAME:
@@ -27,11 +27,11 @@ lint:
 doc:
     cargo doc --no-deps --open
 
-# Run the command from the source tree, such as `just run suite validate suites/*.yaml`
+# Run the command from the source tree, such as `just run inspect case cases/checkout/happy.case.json`
 run *ARGS:
     cargo run --quiet -- {{ARGS}}
 
-# Accept the new report snapshots after a look at `git diff`
+# Accept changed report snapshots; review them with `git diff` afterwards
 snapshots:
     INSTA_UPDATE=always cargo test --lib report
 

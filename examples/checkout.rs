@@ -367,7 +367,7 @@ fn main() -> std::io::Result<()> {
     let shop = Checkout::start(port.unwrap_or(0), proxy.as_deref())?;
     eprintln!("checkout listens at {}; press Enter to stop it", shop.url());
     if std::io::stdin().read_line(&mut String::new())? == 0 {
-        // Standard input is closed, so nobody can press Enter: run until a signal arrives.
+        // Standard input is closed, so Enter can't be pressed: run until a signal arrives.
         loop {
             std::thread::park();
         }

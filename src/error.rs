@@ -6,12 +6,12 @@ use std::error::Error;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::case::{CaseLoadError, CaseLookupError};
+use crate::case::{CaseError, CaseLoadError, CaseLookupError};
 
 /// The error code that a runtime sends for a session that is closed or was never open.
 pub(crate) const UNKNOWN_SESSION: &str = "unknown_session";
 
-/// Any error of this library.
+/// Any error of a session, a server or a proxy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SoftprobeError {
@@ -20,6 +20,7 @@ pub enum SoftprobeError {
     Runtime(#[from] RuntimeError),
     /// No runtime could be reached.
     #[error("no runtime answers at {url}; start one, or correct the URL")]
+    #[non_exhaustive]
     Unreachable {
         /// The URL that was called.
         url: String,
@@ -30,12 +31,14 @@ pub enum SoftprobeError {
     #[error(
         "the runtime gave no answer to {url} in time; find out what delays it, or allow more time (SoftprobeBuilder::timeout)"
     )]
+    #[non_exhaustive]
     Timeout {
         /// The URL that was called.
         url: String,
     },
     /// An answer that does not follow the control API.
     #[error("{url} does not speak the control API: {message}; is this a Softprobe runtime?")]
+    #[non_exhaustive]
     Protocol {
         /// The URL that was called.
         url: String,
@@ -45,7 +48,10 @@ pub enum SoftprobeError {
     /// A lookup found no exchange, too many, or one without a response.
     #[error(transparent)]
     CaseLookup(#[from] CaseLookupError),
-    /// A case file or document can't be loaded.
+    /// A document is not a case.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// A case file can't be loaded.
     #[error(transparent)]
     CaseLoad(#[from] CaseLoadError),
     /// A lookup in a session into which no case has been loaded.
@@ -53,6 +59,7 @@ pub enum SoftprobeError {
     NoCase,
     /// A value that can't be written as JSON.
     #[error("{what} can't be written as JSON")]
+    #[non_exhaustive]
     Serialize {
         /// The value: `the mock's body` or `the auth fixtures`.
         what: &'static str,
@@ -61,6 +68,7 @@ pub enum SoftprobeError {
     },
     /// A server or a proxy can't listen on the address that it was given.
     #[error("can't listen on {address}")]
+    #[non_exhaustive]
     Listen {
         /// The address, host and port.
         address: String,

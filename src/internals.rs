@@ -20,7 +20,7 @@ use crate::hook::Hooks;
 use crate::otlp;
 use crate::proxy::{Connections, ProxyBuilder};
 use crate::rule::{Answer, Policy, Question, Rule, RuleState, resolve};
-use crate::scrub::{Rules, Scrubber, rewrite};
+use crate::scrub::{Rules, Scrubber, repeated_member, rewrite};
 use crate::sdk::Softprobe;
 use crate::suite::{Draft, SuiteContext};
 
@@ -139,9 +139,13 @@ pub fn encode_otlp(document: &Value) -> Option<Vec<u8>> {
 }
 
 /// Scrubs the text of a case file as `softprobe scrub` does, and returns it with the number of secrets
-/// that were replaced; `None` if it is not JSON.
+/// that were replaced; `None` for
+/// a text that the command refuses: not JSON, or with a repeated member.
 pub fn scrub(text: &str) -> Option<(String, usize)> {
     let old: Value = serde_json::from_str(text).ok()?;
+    if repeated_member(text).is_some() {
+        return None;
+    }
     let mut scrubber = Scrubber::new(Rules::default(), b"key");
     scrubber.collect(&old);
     let mut new = old.clone();

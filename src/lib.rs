@@ -3,7 +3,7 @@
 //! A *case* is one captured scenario: an inbound request with its response, and the outbound calls that it
 //! caused. A replay sends the captured request to the application under test, answers the application's
 //! outbound calls from the capture, and compares the response with the captured one. The application may be
-//! written in any language; nothing but this crate has to run beside it.
+//! written in any language, and no other service has to run.
 //!
 //! # Replaying suites
 //!
@@ -18,7 +18,7 @@
 //! use softprobe::Replay;
 //!
 //! fn main() -> ExitCode {
-//!     softprobe::install_logger(); // shows what SOFTPROBE_LOG asks for
+//!     softprobe::install_logger(); // logs at the level in SOFTPROBE_LOG
 //!     Replay::new()
 //!         .suites("suites/*.suite.yaml")
 //!         .app_url("http://127.0.0.1:3000")
@@ -33,9 +33,10 @@
 //!
 //! # Testing by hand
 //!
-//! The same parts serve tests that you write yourself. [`Softprobe`] opens *sessions* in a runtime, here in
-//! one inside the process. A [`SoftprobeSession`] loads a case, finds exchanges in it and registers *mocks*
-//! that answer outbound calls. A [`Proxy`] carries the application's calls to the session:
+//! You can use the same parts in tests that you write yourself. [`Softprobe`] opens *sessions* in a
+//! runtime, which is inside the process here. A [`SoftprobeSession`] loads a case, finds exchanges in
+//! it and registers *mocks* that answer outbound calls. A [`Proxy`] carries the application's calls to
+//! the session:
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -77,10 +78,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! With several sessions open at a time, a call belongs to the session that its headers name: the request to
-//! the application carries the session's id in `x-softprobe-session-id` and in `tracestate`, and any
-//! OpenTelemetry instrumentation copies `tracestate` onto the outbound calls. `docs/runtime.md` describes the
-//! whole order.
+//! If several sessions are open at the same time, a call belongs to the session that its headers name:
+//! the request to the application carries the session's id in `x-softprobe-session-id` and in
+//! `tracestate`, and any OpenTelemetry instrumentation copies `tracestate` onto the outbound calls.
+//! `docs/runtime.md` lists everything that can name a session, in order of precedence.
 //!
 //! # One session for each test, or one for a module
 //!
@@ -89,15 +90,20 @@
 //! ```
 //! # #[cfg(feature = "embedded")]
 //! # fn main() -> Result<(), softprobe::SoftprobeError> {
-//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe};
+//! use std::sync::LazyLock;
 //!
+//! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Proxy, Softprobe};
+//!
+//! static SOFTPROBE: LazyLock<Softprobe> =
+//!     LazyLock::new(|| Softprobe::embedded(&EmbeddedRuntime::new()));
+//! static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(&SOFTPROBE).unwrap());
 //! // Opened by the first test that needs it, and closed when the last one drops it.
-//! static SESSION: ModuleSession = ModuleSession::new(|| {
-//!     Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)
-//! });
+//! static SESSION: ModuleSession = ModuleSession::new(|| SOFTPROBE.start_session(Mode::Replay));
 //!
+//! // Start the application with `PROXY.variables()`.
+//! assert!(PROXY.url().starts_with("http://127.0.0.1:"));
 //! let shared = SESSION.get()?;
-//! let own = Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)?;
+//! let own = SOFTPROBE.start_session(Mode::Replay)?;
 //! assert_ne!(shared.id(), own.id());
 //! # Ok(())
 //! # }
@@ -105,19 +111,19 @@
 //! # fn main() {}
 //! ```
 //!
-//! With rstest, either is a fixture:
+//! With rstest, either can be a fixture:
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
 //! # mod tests {
-//! use std::sync::Arc;
+//! use std::sync::{Arc, LazyLock};
 //!
 //! use rstest::{fixture, rstest};
 //! use softprobe::{EmbeddedRuntime, Mode, ModuleSession, Softprobe, SoftprobeSession};
 //!
-//! static SESSION: ModuleSession = ModuleSession::new(|| {
-//!     Softprobe::embedded(&EmbeddedRuntime::new()).start_session(Mode::Replay)
-//! });
+//! static SOFTPROBE: LazyLock<Softprobe> =
+//!     LazyLock::new(|| Softprobe::embedded(&EmbeddedRuntime::new()));
+//! static SESSION: ModuleSession = ModuleSession::new(|| SOFTPROBE.start_session(Mode::Replay));
 //!
 //! #[fixture]
 //! fn session() -> Arc<SoftprobeSession> {
@@ -132,7 +138,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! # Where to read on
+//! # Further reading
 //!
 //! | topic | in this documentation | in the repository |
 //! | --- | --- | --- |
@@ -146,9 +152,8 @@
 //!
 //! # Errors
 //!
-//! [`SoftprobeError`] covers everything that a session or a server can fail with; case files and hooks have
-//! errors of their own in [`case`] and [`hook`]. An error never repeats the text of its `source()`, so print
-//! the whole chain.
+//! [`SoftprobeError`] covers every error of a session, a server or a proxy; case files have their own
+//! errors, in [`case`]. An error never repeats the text of its `source()`, so print the whole chain.
 //!
 //! # Features
 //!
@@ -158,8 +163,8 @@
 //!
 //! # Limits
 //!
-//! HTTPS is not intercepted: an application calls its dependencies over plain HTTP through the proxy, or
-//! through the proxy's reverse form.
+//! HTTPS is not intercepted: an application has to call its dependencies over plain HTTP, either through
+//! the proxy or in its reverse form.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -199,9 +204,9 @@ mod sdk;
 #[cfg(feature = "runner")]
 mod suite;
 
-pub use base::http::{Direction, Headers, ParseDirectionError, Request, Response};
-pub use case::{Case, Predicate};
-pub use control::{Mode, Policy};
+pub use base::http::{Headers, Request, Response};
+pub use case::{Case, Direction, Mode, Predicate};
+pub use control::Policy;
 pub use error::{RuntimeError, SoftprobeError};
 pub use sdk::{Mock, MockResponse, ModuleSession, Softprobe, SoftprobeBuilder, SoftprobeSession};
 
@@ -222,7 +227,7 @@ pub use cli::run_command;
 
 #[cfg(feature = "embedded")]
 impl Softprobe {
-    /// Opens sessions in a runtime inside this process: no server, no token.
+    /// Uses a runtime inside this process, without a server or a token.
     pub fn embedded(runtime: &EmbeddedRuntime) -> Self {
         Self::with_runtime(std::sync::Arc::new(runtime.clone()))
     }

@@ -1,14 +1,13 @@
-//! `SOFTPROBE_LOG=debug`: each control call, each mock registered, each outbound decision.
+//! The log: with `SOFTPROBE_LOG=debug`, every control call, registered mock and outbound decision.
 
 use log::LevelFilter;
 
-/// Sends this library's log to standard error, as much of it as `SOFTPROBE_LOG` asks for: `error`, `warn`,
-/// `info`, `debug` or `trace`. Without the variable, or when the program has a logger already, it does
-/// nothing.
+/// Sends this library's log to standard error, at the level in `SOFTPROBE_LOG`: `error`, `warn`, `info`,
+/// `debug` or `trace`. Without the variable, or if the program already has a logger, it does nothing.
 ///
-/// For a program's `main`, such as that of `tests/replay.rs`; the library itself never installs a logger.
-/// The log of other crates is left out whatever the variable says: HTTP libraries log headers, and with
-/// them secrets.
+/// Call it in a program's `main`, such as that of `tests/replay.rs`; the library itself never installs a
+/// logger. Other crates' logs are always left out, because HTTP libraries log headers, which may contain
+/// secrets.
 pub fn install_logger() {
     let Ok(level) = std::env::var("SOFTPROBE_LOG") else {
         return;
@@ -21,8 +20,8 @@ pub fn install_logger() {
     }
 }
 
-/// Installs the logger of the command: without `SOFTPROBE_LOG` warnings are shown, more with `-v`, all with
-/// `-vv`.
+/// Installs the logger of the command. Without `SOFTPROBE_LOG`, it shows warnings, more with `-v`, and
+/// everything with `-vv`.
 pub(crate) fn install_logger_at(verbose: u8) {
     if std::env::var_os("SOFTPROBE_LOG").is_some() {
         return install_logger();

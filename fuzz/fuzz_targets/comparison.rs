@@ -1,4 +1,4 @@
-//! Any two bodies, one per line: a body equals itself, and exactly equal bodies are equal in every mode.
+//! Any two bodies, one per line: a body equals itself, and exactly equal bodies are equal in the default mode too.
 
 #![no_main]
 

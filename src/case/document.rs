@@ -1,5 +1,6 @@
 //! Reads a case document: its fields and its spans, with warnings about what is unusually large.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::attribute::{Attributes, each_child, list};
 use super::exchange::{Exchange, Span};
 use super::fault::{CaseError, Faults};
 use super::inbound::{self, AmbiguousInbound};
+use super::mode::{Mode, ParseModeError};
 use super::source::Source;
 use crate::base::document::Way;
 use crate::base::encoding::split_mark;
@@ -22,27 +24,30 @@ const LONGEST_STRING: usize = 64 * 1024;
 const LARGEST_TRACE: usize = 1024 * 1024;
 
 /// A captured scenario, read from a case file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Case {
-    /// The stable id, `caseId` in the file.
-    pub id: String,
-    /// The group that the case was assigned to, `suite` in the file, if any.
-    pub suite: Option<String>,
-    /// The mode of the session that recorded it: `capture`, `replay` or `generate`, if given.
-    pub mode: Option<String>,
-    /// The time of the capture in RFC 3339 format, if given.
-    pub created_at: Option<String>,
-    /// The embedded rules, as written in the file; the runtime reads them when the case is loaded.
-    pub rules: Vec<Value>,
-    /// Names and values of the `fixtures` that are `{name, value}` objects, in order.
-    pub fixtures: Vec<(String, Value)>,
-    /// Warnings about parts that exceed the recommended sizes, for display; they are never errors.
-    pub warnings: Vec<String>,
+    id: String,
+    suite: Option<String>,
+    mode: Option<Mode>,
+    created_at: Option<String>,
+    rules: Vec<Value>,
+    fixtures: Vec<(String, Value)>,
+    warnings: Vec<String>,
     source: Arc<Source>,
     /// The number of traces.
     traces: usize,
     exchanges: Vec<Exchange>,
     inbound: Result<Option<usize>, AmbiguousInbound>,
+}
+
+impl fmt::Debug for Case {
+    /// Leaves out everything that was captured, since it may contain secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("id", &self.id)
+            .field("exchanges", &self.exchanges.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Case {
@@ -64,6 +69,41 @@ impl Case {
     pub fn from_document(document: Value) -> Result<Self, CaseError> {
         let source = Arc::new(Source::of_document(document));
         read(source.document(), &source, true)
+    }
+
+    /// Returns the stable id, `caseId` in the file.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns the group that the case was assigned to, `suite` in the file, if any.
+    pub fn suite(&self) -> Option<&str> {
+        self.suite.as_deref()
+    }
+
+    /// Returns the mode of the session that recorded it, if the file gives one.
+    pub fn mode(&self) -> Option<Mode> {
+        self.mode
+    }
+
+    /// Returns the time of the capture in RFC 3339 format, if the file gives one. It is not checked.
+    pub fn created_at(&self) -> Option<&str> {
+        self.created_at.as_deref()
+    }
+
+    /// Returns the embedded rules as written in the file; the runtime reads them when the case is loaded.
+    pub fn rules(&self) -> &[Value] {
+        &self.rules
+    }
+
+    /// Returns the names and values of the `fixtures` that are `{name, value}` objects, in order.
+    pub fn fixtures(&self) -> &[(String, Value)] {
+        &self.fixtures
+    }
+
+    /// Returns warnings about parts that exceed the recommended sizes, for display; they are never errors.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Returns the document as it was read, including unknown fields.
@@ -139,15 +179,12 @@ fn read<'a, J: Json<'a>>(
         check_version(&version, &mut faults);
     }
     let id = required_text(document, "caseId", &mut faults);
-    let mode = optional_text(document, "mode", &mut faults);
-    if let Some(mode) = &mode
-        && !["capture", "replay", "generate"].contains(&mode.as_str())
-    {
-        faults.add(
-            &root.key("mode"),
-            format!("`{mode}` is not one of capture, replay, generate"),
-        );
-    }
+    let mode = optional_text(document, "mode", &mut faults).and_then(|mode| {
+        let known = mode.parse();
+        known
+            .map_err(|error: ParseModeError| faults.add(&root.key("mode"), error.to_string()))
+            .ok()
+    });
     let mut warnings = Vec::new();
     let (traces, mut exchanges) = read_traces(document, source, large, &mut warnings, &mut faults);
     exchanges.sort_by_key(|x| x.start_ns);

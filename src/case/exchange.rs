@@ -40,8 +40,7 @@ pub struct Exchange {
     pub start_ns: u64,
     /// The request; its headers contain no pseudo-headers.
     pub request: Request,
-    /// Whether the request's body was captured; if not, the body in `request` is empty.
-    pub request_body_captured: bool,
+    request_body_captured: bool,
     span: Span,
     pub(super) kind: Kind,
     span_type: SpanType,
@@ -214,7 +213,7 @@ impl fmt::Display for SpanSummary {
 impl Exchange {
     /// Returns whether a lookup can find it, which requires a span of type `extract` or `inject` or, if
     /// the span has no type, a method and a status.
-    pub fn is_candidate(&self) -> bool {
+    pub(crate) fn is_candidate(&self) -> bool {
         match self.span_type {
             SpanType::Extract | SpanType::Inject => true,
             SpanType::Other => false,
@@ -252,6 +251,12 @@ impl Exchange {
                 Some((key.to_owned(), value.to_json()))
             })
             .collect()
+    }
+
+    /// Returns the body of the request; `None` if it was not captured, which is not the same as an empty body.
+    pub fn request_body(&self) -> Option<&[u8]> {
+        self.request_body_captured
+            .then_some(self.request.body.as_slice())
     }
 
     /// Returns the captured response.

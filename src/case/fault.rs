@@ -12,6 +12,7 @@ use crate::base::document::Way;
 pub enum CaseError {
     /// The text is not JSON.
     #[error("line {line}, column {column}: not JSON: {message}")]
+    #[non_exhaustive]
     Json {
         /// The line, from 1.
         line: usize,
@@ -22,18 +23,21 @@ pub enum CaseError {
     },
     /// A required field is missing.
     #[error("`{field}` is missing; a case needs `version`, `caseId` and `traces`")]
+    #[non_exhaustive]
     Missing {
         /// The field's name.
         field: &'static str,
     },
     /// The document has a major version other than 1.
     #[error("version: `{found}` is not supported; this library reads major version 1")]
+    #[non_exhaustive]
     Version {
         /// The version in the document.
         found: String,
     },
     /// A value of the wrong shape.
     #[error("{place}: {message}")]
+    #[non_exhaustive]
     Shape {
         /// Its place in the document: `traces[0].resourceSpans`.
         place: String,
@@ -77,7 +81,7 @@ impl CaseError {
 #[error("{}: {cause}", path.display())]
 #[non_exhaustive]
 pub struct CaseLoadError {
-    /// The file; `<document>` for a case that was given as a document.
+    /// The file.
     pub path: PathBuf,
     /// The reason.
     pub cause: CaseLoadCause,

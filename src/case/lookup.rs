@@ -31,7 +31,8 @@ pub struct Predicate {
     pub service: Option<String>,
     /// The host, compared without regard to case; without a port it matches any port.
     pub host: Option<String>,
-    /// The end of the host, compared without regard to case: `stripe.com` matches `api.stripe.com`.
+    /// The end of the host, compared without regard to case: `stripe.com` matches `api.stripe.com`, and
+    /// `notstripe.com` too; `.stripe.com` does not.
     pub host_suffix: Option<String>,
     /// The method, compared without regard to case.
     pub method: Option<String>,
@@ -210,7 +211,7 @@ pub(crate) trait Tally {
     fn note(&mut self, holds: bool, difference: impl FnOnce() -> Difference) -> ControlFlow<()>;
 }
 
-/// Stops at the first field that does not match; the result is whether all of them do.
+/// Stops at the first field that does not match, to find out whether all of them match.
 pub(crate) struct AllHold;
 
 impl Tally for AllHold {
@@ -303,9 +304,9 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// [`CaseLookupError`] when the predicate matches no exchange or several. Its `matches` are those
-    /// spans; if there are none, its message names the nearest spans and the first field in which each
-    /// differs. Also when the only match has no response.
+    /// [`CaseLookupError`] when the predicate matches no exchange or several, or when the only match
+    /// has no response. Its `matches` are the spans that matched; if there are none, its message names
+    /// the nearest spans and the first field in which each differs.
     pub fn find(&self, predicate: &Predicate) -> Result<CapturedHit, CaseLookupError> {
         self.find_exchange(predicate).map(hit)
     }

@@ -26,10 +26,12 @@ mod exchange;
 mod fault;
 mod inbound;
 mod lookup;
+mod mode;
 #[cfg(feature = "embedded")]
 mod record;
 mod source;
 
+pub use crate::base::http::{Direction, ParseDirectionError};
 pub use document::Case;
 #[cfg(feature = "embedded")]
 pub(crate) use document::{ScopedSpan, read_spans};
@@ -41,5 +43,6 @@ pub(crate) use lookup::Answered;
 #[cfg(feature = "embedded")]
 pub(crate) use lookup::{AllHold, Difference, Nearness, Subject, Tally};
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
+pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
 pub(crate) use record::{Recording, SpanPurpose, document_of, response_attributes, text_attribute};

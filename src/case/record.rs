@@ -1,4 +1,4 @@
-//! Writes exchanges as spans, with the attributes that reading a case expects.
+//! Writes exchanges as spans, with the attributes that the reader of cases expects.
 
 use serde_json::{Value, json};
 

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 /// A document that was given as a value, or as text that is not parsed until the value is needed.
-#[derive(Debug)]
 pub(super) struct Source {
     text: String,
     document: OnceLock<Value>,

@@ -355,11 +355,12 @@ fn raw_difference(was: &Exchange, is: &Exchange) -> Option<Divergence> {
 /// Returns a request in the form in which answers are compared.
 fn request_side(exchange: &Exchange) -> Expected<'_> {
     let request = &exchange.request;
-    let body = exchange.request_body_captured.then_some(&request.body);
     Expected {
         status: 200,
         headers: &request.headers,
-        body: body.map(|body| decoded(&request.headers, body).0),
+        body: exchange
+            .request_body()
+            .map(|body| decoded(&request.headers, body).0),
     }
 }
 

@@ -431,7 +431,7 @@ impl Oracle for Seen {
     }
 
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
-        // Two, so that no call is correlated with the probe because its session is the only one.
+        // Two sessions: with only one, even calls that name no session would be correlated with it.
         Ok(vec![SESSION.to_owned(), format!("{SESSION}-other")])
     }
 

@@ -110,8 +110,8 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
     );
     write_mocks(&mut out, cases);
     out.push_str(
-        "\n# The answer must have the captured status, and its body everything that the captured body has. Values that\n\
-         # differ from run to run, such as ids and times, can be ignored or described here:\n\
+        "\n# The answer must have the captured status, and its body must contain everything in the captured\n\
+         # body. Values that differ from run to run, such as ids and times, can be ignored or described here:\n\
          # assertions:\n\
          #   body:\n\
          #     ignore: [ $.created_at ]\n\
@@ -196,7 +196,7 @@ impl Calls {
             )),
             (true, false) => Some((
                 "any",
-                "some cases call it several times, answered in captured order, and some not at all",
+                "some cases call it several times, in captured order; others do not call it at all",
             )),
         }
     }

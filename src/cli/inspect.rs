@@ -51,9 +51,9 @@ fn cases(patterns: &[String]) -> Result<Output, Failed> {
         text.push_str(&case_text(&shown, &case));
         reported.push(json!({
             "file": shown,
-            "caseId": case.id,
+            "caseId": case.id(),
             "exchanges": case.exchanges().iter().map(|x| exchange_value(&case, x)).collect::<Vec<_>>(),
-            "warnings": case.warnings,
+            "warnings": case.warnings(),
         }));
     }
     Ok(Output::fine(text).field("cases", reported))
@@ -71,9 +71,7 @@ fn url(exchange: &Exchange) -> String {
 
 fn exchange_value(case: &Case, exchange: &Exchange) -> Value {
     let response = exchange.captured_response().ok().flatten();
-    let request_bytes = exchange
-        .request_body_captured
-        .then_some(exchange.request.body.len());
+    let request_bytes = exchange.request_body().map(<[u8]>::len);
     json!({
         "spanId": exchange.span_id,
         "inbound": is_inbound(case, exchange),
@@ -112,9 +110,7 @@ fn case_text(file: &str, case: &Case) -> String {
     ]);
     for exchange in case.exchanges() {
         let response = exchange.captured_response().ok().flatten();
-        let sent = exchange
-            .request_body_captured
-            .then_some(exchange.request.body.len());
+        let sent = exchange.request_body().map(<[u8]>::len);
         let came = response.and_then(|r| r.body.as_ref()).map(Vec::len);
         table.add_row(vec![
             Cell::new(if is_inbound(case, exchange) {
@@ -130,7 +126,7 @@ fn case_text(file: &str, case: &Case) -> String {
             number(came),
         ]);
     }
-    let mut text = format!("{file}: case {}\n{table}\n", case.id);
+    let mut text = format!("{file}: case {}\n{table}\n", case.id());
     match case.inbound() {
         Ok(Some(_)) => text.push_str("→ the inbound exchange; sizes are body sizes in bytes\n"),
         Ok(None) => text.push_str("there is no inbound exchange\n"),

@@ -50,7 +50,7 @@ struct Cli {
 /// The options that every command takes.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// Runtime to use; without it, suite run embeds one and the other commands use http://127.0.0.1:8080
+    /// Runtime to use; without it, suite run embeds one, doctor checks none, and the other commands use http://127.0.0.1:8080
     #[arg(long, global = true, value_name = "URL", env = "SOFTPROBE_RUNTIME_URL")]
     runtime_url: Option<String>,
     /// Print one JSON document: status, exitCode, error {code, message}, and the command's own fields
@@ -121,8 +121,9 @@ impl Global {
 
 /// Runs the `softprobe` command with these arguments, the program's name first, and returns the exit
 /// code for `main`.
-pub fn run_command(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
+#[must_use = "return it from `main`, or failures pass unnoticed"]
+pub fn run_command(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let as_json = args.iter().any(|arg| arg == "--json");
     let parsed = Cli::command()
         .try_get_matches_from(&args)

@@ -185,7 +185,7 @@ impl Output {
     }
 }
 
-/// Writes to standard output. A closed pipe is not an error: its reader wants no more.
+/// Writes to standard output. A closed pipe is not an error: its reader needs no more output.
 fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -211,7 +211,7 @@ pub(super) fn failure(code: &str, message: impl Display) -> Failed {
     Failed::from(Output::failed(Exit::Failure, code, message))
 }
 
-/// Creates the failure for arguments that are invalid or do not go together.
+/// Creates the failure for arguments that are invalid or can't be combined.
 pub(super) fn arguments(message: impl Display) -> Failed {
     Failed::from(Output::failed(
         Exit::Arguments,
@@ -233,7 +233,9 @@ impl From<SoftprobeError> for Failed {
                     .clone()
                     .unwrap_or_else(|| "runtime_error".to_owned()),
             ),
-            SoftprobeError::CaseLoad(_) => (Exit::InvalidInput, "invalid_input".to_owned()),
+            SoftprobeError::Case(_) | SoftprobeError::CaseLoad(_) => {
+                (Exit::InvalidInput, "invalid_input".to_owned())
+            }
             SoftprobeError::Listen { .. } => (Exit::Failure, "listen_failed".to_owned()),
             SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
             _ => (Exit::Failure, "failure".to_owned()),

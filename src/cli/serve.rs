@@ -47,7 +47,7 @@ pub(super) struct Serve {
     /// How many sessions may be open at the same time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     max_sessions: usize,
-    /// Close sessions that were unused for this many seconds; 0 closes none
+    /// Close sessions that have been unused for this many seconds; 0 closes none
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     idle_timeout: u64,
     /// Bearer token that calls need

@@ -134,7 +134,7 @@ impl SessionCommand {
                 let case = Case::from_document(document);
                 let case = case.map_err(|why| invalid(&file, why))?;
                 let answer = id.call(global, Action::LoadCase(case.document().clone()))?;
-                Ok(changed("loaded", &case.id, &answer))
+                Ok(changed("loaded", case.id(), &answer))
             }
             Self::Rules(Rules::Apply { file, id }) => {
                 let document = files::read_json(&file)?;

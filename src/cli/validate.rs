@@ -114,7 +114,7 @@ fn case_faults(path: &Path) -> Findings {
             return found;
         }
     };
-    found.errors.extend(embedded_faults(&case.rules));
+    found.errors.extend(embedded_faults(case.rules()));
     match case.inbound() {
         Err(ambiguous) => found.errors.push(ambiguous.to_string()),
         Ok(None) => found
@@ -128,10 +128,10 @@ fn case_faults(path: &Path) -> Findings {
     found
         .warnings
         .extend(unanswered.map(|why| format!("{why}, so it can't be a mock")));
-    found.warnings.extend(case.warnings.iter().cloned());
+    found.warnings.extend(case.warnings().iter().cloned());
     found.warnings.extend(odd_traces(&case));
     let is_time = |text: &str| humantime::parse_rfc3339_weak(text).is_ok();
-    if let Some(created) = case.created_at.as_deref().filter(|text| !is_time(text)) {
+    if let Some(created) = case.created_at().filter(|text| !is_time(text)) {
         let warning = format!("createdAt: `{created}` is not an RFC 3339 time in UTC");
         found.warnings.push(warning);
     }

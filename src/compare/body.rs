@@ -105,7 +105,7 @@ fn compare_json(
     tree::compare(&expected, &actual, &sides, mismatches);
 }
 
-/// Excludes what `body.match` judges from the comparison. Members are removed; array elements are
+/// Excludes from the comparison what `body.match` judges. Members are removed; array elements are
 /// made equal on both sides instead, so that the array's length is still compared.
 fn set_matched_aside(body: &mut Value, rules: &BodyRules, removed: &mut HashSet<String>) {
     let queries = rules.matches.iter().map(|(query, _)| query);

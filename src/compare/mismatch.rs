@@ -16,7 +16,7 @@ pub(crate) struct Mismatch {
     pub(crate) expected: Option<Side>,
     /// What is there; `None` if nothing is.
     pub(crate) actual: Option<Side>,
-    /// An explanation, if the two sides do not speak for themselves.
+    /// An explanation, if the two sides do not make the difference clear.
     pub(crate) why: Option<Why>,
     /// A line-by-line diff, for texts of several lines.
     pub(crate) diff: Option<String>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::mode::Mode;
+use crate::case::Mode;
 use crate::rule::Policy;
 
 /// One call of the control API.
@@ -38,9 +38,9 @@ pub(crate) enum Action {
     LoadCase(Value),
     /// `POST …/rules`: `{"version": 1, "rules": […]}`, which replaces the rules.
     SetRules(Value),
-    /// `POST …/policy`: a policy, which replaces the present one.
+    /// `POST …/policy`: a policy, which replaces the current one.
     SetPolicy(Value),
-    /// `POST …/fixtures/auth`: auth fixtures, which replace the present ones.
+    /// `POST …/fixtures/auth`: auth fixtures, which replace the current ones.
     SetAuthFixtures(Value),
     /// `GET …/stats`
     Stats,
@@ -67,16 +67,17 @@ impl Closing {
     /// Returns the query with its `?`; empty if neither option is set.
     fn query(&self) -> String {
         let Self { out, include_case } = self;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if let Some(out) = out {
-            query.append_pair("out", out);
-        }
-        if *include_case {
-            query.append_pair("include", "case");
-        }
-        match query.finish() {
-            empty if empty.is_empty() => empty,
-            query => format!("?{query}"),
+        // `%20` and not `+` for a space: older servers read it too.
+        let out = out.as_deref().map(|out| {
+            let out =
+                percent_encoding::utf8_percent_encode(out, percent_encoding::NON_ALPHANUMERIC);
+            format!("out={out}")
+        });
+        let include = include_case.then(|| "include=case".to_owned());
+        let parameters: Vec<String> = out.into_iter().chain(include).collect();
+        match parameters.is_empty() {
+            true => String::new(),
+            false => format!("?{}", parameters.join("&")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a session runs under, and what it reports.
+//! The mode and the policy of a session, and what it reports.
 //!
 //! A session has a [`Mode`] and a [`Policy`], which decides about outbound calls that no rule matches. Its
 //! [`SessionStats`] list the calls, the [misses](Miss) with the [rule that came closest](NearestRule), and
@@ -22,14 +22,14 @@
 //! The repository's `docs/rules.md` describes policies, and `docs/runtime.md` the control API that carries
 //! all of this over HTTP.
 //
-// Inside the crate this room holds what stands between a session and its runtime, and between a proxy and
-// the runtime that it asks: the two ports, the calls of the control API, and their refusals. Within one
-// process, cases, rules and policies are passed as they are; `Call` is their form on the wire.
+// Inside the crate, this room holds the interfaces between a session and its runtime, and between a
+// proxy and the runtime that it asks: the two ports, the calls of the control API, and their refusals.
+// Within one process, cases, rules and policies are passed as they are; `Call` is their form on the
+// wire.
 
 mod call;
 #[cfg(feature = "embedded")]
 mod inject;
-mod mode;
 #[cfg(feature = "embedded")]
 mod oracle;
 mod refusal;
@@ -37,16 +37,16 @@ mod runtime;
 mod stats;
 mod token;
 
+pub use crate::case::Mode;
 pub use crate::rule::{OnMiss, Policy, PolicyError, PolicyMode};
 pub(crate) use call::{Action, Call, Closing};
 #[cfg(feature = "embedded")]
 pub(crate) use inject::{NO_MATCH, PROTOBUF, REFUSAL_HEADER, UNCORRELATED};
-pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
 pub(crate) use oracle::{Oracle, Ruling};
 pub(crate) use refusal::ControlError;
 pub(crate) use runtime::Runtime;
-pub use stats::{Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
+pub use stats::{CallAnswer, Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
 pub(crate) use token::Token;
 
 /// The version of the control API that this library implements.

@@ -22,22 +22,22 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Returns the session to which this process tied the trace id, whether or not it is still open.
     fn session_of_trace(&self, trace_id: &str) -> Option<String>;
 
-    /// Decides what a session's call gets, and records the ruling in the session's stats; returns `None` if
-    /// the session is not open.
+    /// Decides how a session's call is answered, and records the ruling in the session's stats; returns
+    /// `None` if the session is not open.
     fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError>;
 
     /// Hands an exchange to the capture session that records it.
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError>;
 
-    /// Lists a call that belongs to no session in every open one, and returns whether it may pass: it may
-    /// if at least one of them is not strict and would let it pass.
+    /// Adds a call that belongs to no session to the stats of every open session, and returns whether
+    /// it may pass: it may if at least one of them is not strict and would let it pass.
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError>;
 }
 
 /// The decision about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ruling {
-    /// What the call gets.
+    /// How the call is answered.
     pub answer: Answer,
     /// The rule that decided, if one did and the runtime names it.
     pub rule: Option<String>,

@@ -13,7 +13,7 @@ use crate::error::UNKNOWN_SESSION;
 pub(crate) struct ControlError {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The code, from the contract's table of errors: `unknown_session`.
+    /// The code, one of those that `openapi.json` lists: `unknown_session`.
     pub(crate) code: &'static str,
     /// What is wrong and where, for display.
     pub(crate) message: String,

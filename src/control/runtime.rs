@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::mode::Mode;
 #[cfg(feature = "embedded")]
 use super::oracle::Oracle;
 use super::stats::SessionStats;
 use crate::case::Case;
+use crate::case::Mode;
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
-/// A runtime that holds sessions, in this process or behind HTTP.
+/// A runtime that holds sessions, in this process or reached over HTTP.
 ///
 /// Each call fails with [`SoftprobeError::Runtime`] if the runtime refuses it, and with
 /// [`SoftprobeError::Unreachable`] if no runtime answers.

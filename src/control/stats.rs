@@ -4,10 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "embedded")]
+use crate::rule::Answer;
+
 /// What has happened in a session so far.
 ///
-/// This project's runtime fills the lists, each with at most 1,000 entries; another runtime may send only
-/// the counters.
+/// This project's runtime fills the lists; `misses`, `calls` and `uncorrelated` hold at most 1,000 entries
+/// each. Another runtime may send only the counters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -53,7 +56,7 @@ pub struct Miss {
 #[serde(default)]
 #[non_exhaustive]
 pub struct NearestRule {
-    /// The rule's name, or its index if it has none: `rules[2]`.
+    /// The rule, as [`OutboundCall::rule`] names it.
     pub rule: String,
     /// The predicate's name: `host` or `headers.accept`.
     pub field: String,
@@ -74,11 +77,62 @@ pub struct OutboundCall {
     pub host: String,
     /// The path with its query.
     pub path: String,
-    /// `mock`, `error`, `forwarded` or `missed`.
-    pub answer: String,
-    /// The rule that decided, if one did.
+    /// What answered it.
+    pub answer: CallAnswer,
+    /// The rule that decided, if one did: its name, or `rules[2]` for the third rule of the session and
+    /// `case rules[2]` for that of the case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+}
+
+/// What answered an outbound call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CallAnswer {
+    /// A mock's response.
+    Mock,
+    /// A mock's error response.
+    Error,
+    /// Its own target: the call was forwarded.
+    Forwarded,
+    /// Nothing: it was a strict miss.
+    Missed,
+    /// An answer for which the runtime gives another word, or none.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl CallAnswer {
+    /// Returns `mock`, `error`, `forwarded`, `missed` or `unknown`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mock => "mock",
+            Self::Error => "error",
+            Self::Forwarded => "forwarded",
+            Self::Missed => "missed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for CallAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl From<&Answer> for CallAnswer {
+    fn from(answer: &Answer) -> Self {
+        match answer {
+            Answer::Mock { .. } => Self::Mock,
+            Answer::Error(_) => Self::Error,
+            Answer::Forward => Self::Forwarded,
+            Answer::Miss => Self::Missed,
+        }
+    }
 }
 
 /// A call that belongs to no session.

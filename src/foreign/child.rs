@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How much of its standard error is quoted after a crash, in bytes.
 const MOST_QUOTED: usize = 4 * 1024;
 
+/// The longest line of the child's standard error that is passed on whole.
+const LONGEST_LINE: u64 = 64 * 1024;
+
 /// Where to send the result of a call, or why there is none.
 type Waiting = Sender<Result<Value, String>>;
 
@@ -205,7 +208,8 @@ impl Shared {
         ended.clone().unwrap_or_else(|| "it was stopped".to_owned())
     }
 
-    /// Returns how the process ended, or `None` if it has not ended within `limit` or was taken away.
+    /// Returns how the process ended, or `None` if it has not ended within `limit` or
+    /// `stop` has taken it.
     fn exit_status(&self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -255,7 +259,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
                     let _ = waiting.send(Err(format!("its result is not valid JSON: {error}")));
                 }
             }
-            // The output of a program that a hook started is for the user.
+            // Any other line comes from a program that a hook started, and is for the user.
             _ => {
                 let _ = std::io::stderr().write_all(&line);
             }
@@ -283,18 +287,24 @@ fn id_of(line: &[u8]) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| id.to_owned())
 }
 
-/// Copies the child's standard error to our own, and keeps the end of it for the report of a crash.
-fn pass_on(mut stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
-    let mut chunk = [0; 4096];
-    while let Ok(n) = stderr.read(&mut chunk) {
-        if n == 0 {
-            return;
+/// Copies the child's standard error to our own line by line, so that no other line lands inside one, and
+/// keeps the end of it for crash reports.
+fn pass_on(stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        // A line without an end is passed on in pieces.
+        let mut piece = stderr.by_ref().take(LONGEST_LINE);
+        match piece.read_until(b'\n', &mut line) {
+            Ok(n) if n > 0 => {}
+            _ => return,
         }
-        let _ = std::io::stderr().write_all(&chunk[..n]);
+        let _ = std::io::stderr().write_all(&line);
         let mut kept = lock(&shared.stderr);
-        kept.extend(&chunk[..n]);
+        kept.extend(&line);
         let excess = kept.len().saturating_sub(MOST_QUOTED);
         kept.drain(..excess);
+        line.clear();
     }
 }
 

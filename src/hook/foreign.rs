@@ -11,8 +11,8 @@ use crate::rule::{headers_value, message_value, read_body, read_headers, respons
 
 /// A function in another language. The kind of hook says what it has to do.
 pub(crate) trait ForeignFunction: Send + Sync {
-    /// Calls it with the payload that the contract defines, and returns its result unchanged; `null` if there
-    /// is none.
+    /// Calls it with the payload that `docs/hooks.md` describes, and returns its result unchanged, or
+    /// `null` if there is none.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ fn payload<const N: usize>(context: &HookContext<'_>, subjects: [(&str, Value); 
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    let fixtures: Map<String, Value> = case.fixtures.iter().cloned().collect();
+    let fixtures: Map<String, Value> = case.fixtures().iter().cloned().collect();
     payload.insert("case".to_owned(), case.document().clone());
     payload.insert(
         "caseFile".to_owned(),
@@ -127,8 +127,8 @@ fn read<T: Default>(
     Ok(problems.into_result(read)?)
 }
 
-/// Reads the new headers, if any. A body that is given as bytes is still in the encoding that the headers
-/// name, so the headers are kept.
+/// Reads the new headers, if any. If only a body in base64 is given, the headers are kept as they are,
+/// because its bytes are still in the `content-encoding` that they name.
 fn given_headers(
     object: &Object<'_>,
     before: &Headers,
@@ -141,7 +141,8 @@ fn given_headers(
     }
 }
 
-/// Reads the new body, if any; `null`, with which some languages leave a field out, counts as none.
+/// Reads the new body, if any; `null`, which some languages write for an absent field, counts as
+/// none.
 fn given_body(object: &Object<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     object.get("body").filter(|node| !node.value.is_null())?;
     read_body(object, &mut Headers::new(), problems)

@@ -23,8 +23,37 @@
 //! ```
 //!
 //! [`Replay::hooks`](crate::Replay::hooks) makes them known to a run. A hook that returns an error or panics
-//! fails its case with a [`HookError`]. The repository's `docs/hooks.md` describes hooks in other languages
-//! too.
+//! fails its case, and the report shows its name and message. The repository's `docs/hooks.md`
+//! describes hooks in other languages too.
+//!
+//! # Testing a hook
+//!
+//! A hook is a function, so a test calls it:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::path::Path;
+//!
+//! use softprobe::hook::{HookContext, HookFailure, RequestChange};
+//! use softprobe::{Case, Request};
+//!
+//! fn add_tenant(request: &Request, context: &HookContext<'_>) -> Result<RequestChange, HookFailure> {
+//!     let tenant = context.env.get("TENANT").ok_or("TENANT is not set")?;
+//!     let mut headers = request.headers.clone();
+//!     headers.push("x-tenant", tenant.as_str());
+//!     Ok(RequestChange::new().headers(headers))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let file = Path::new("cases/checkout/happy.case.json");
+//! let case = Case::from_file(file)?;
+//! let env = BTreeMap::from([("TENANT".to_owned(), "acme".to_owned())]);
+//! let request = Request::new("GET", "http://shop.example/orders?page=2");
+//! let change = add_tenant(&request, &HookContext::new(&case, file, &env))?;
+//! assert_eq!(change.apply(request).headers.text("x-tenant").as_deref(), Some("acme"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod foreign;
 mod registry;
@@ -45,7 +74,7 @@ pub(crate) use registry::Hook;
 pub use registry::Hooks;
 
 /// What every hook receives in addition to its own subject.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct HookContext<'a> {
     /// The case.
@@ -57,11 +86,31 @@ pub struct HookContext<'a> {
     pub env: &'a BTreeMap<String, String>,
 }
 
-impl HookContext<'_> {
-    /// Returns the case's fixture with that name, if any.
-    pub fn fixture(&self, name: &str) -> Option<&Value> {
-        let (_, value) = self.case.fixtures.iter().find(|(n, _)| n == name)?;
+impl<'a> HookContext<'a> {
+    /// Creates a context, for a test of a hook.
+    pub fn new(case: &'a Case, case_file: &'a Path, env: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            case,
+            case_file,
+            env,
+        }
+    }
+
+    /// Returns the value of the case's fixture with that name, if any.
+    pub fn fixture(&self, name: &str) -> Option<&'a Value> {
+        let (_, value) = self.case.fixtures().iter().find(|(n, _)| n == name)?;
         Some(value)
+    }
+}
+
+impl fmt::Debug for HookContext<'_> {
+    /// Leaves out the values of variables, since they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookContext")
+            .field("case", &self.case)
+            .field("case_file", &self.case_file)
+            .field("env", &self.env.keys())
+            .finish()
     }
 }
 
@@ -95,6 +144,9 @@ impl RequestChange {
     }
 
     /// Replaces all headers; those that are not in the new list are removed.
+    ///
+    /// The runner sets `host`, `content-length`, `traceparent`, `tracestate` and `x-softprobe-session-id`
+    /// itself and ignores any values given here.
     #[must_use]
     pub fn headers(mut self, headers: Headers) -> Self {
         self.headers = Some(headers);
@@ -146,6 +198,24 @@ pub struct MockContext<'a> {
     pub captured_span: Option<&'a Value>,
     /// The mock's name.
     pub mock_name: &'a str,
+}
+
+impl<'a> MockContext<'a> {
+    /// Creates a context without a span, for a test of a hook.
+    pub fn new(mock_name: &'a str, captured_response: &'a Response) -> Self {
+        Self {
+            captured_response,
+            captured_span: None,
+            mock_name,
+        }
+    }
+
+    /// Sets the span from which the response was captured.
+    #[must_use]
+    pub fn captured_span(mut self, span: &'a Value) -> Self {
+        self.captured_span = Some(span);
+        self
+    }
 }
 
 /// The changes that a mock response hook makes; whatever it does not set stays as it is.
@@ -212,7 +282,7 @@ pub struct Issue {
     pub path: String,
     /// What was expected there.
     pub expected: Option<Value>,
-    /// What is there instead.
+    /// What was found instead.
     pub actual: Option<Value>,
     /// Why it is wrong.
     pub reason: Option<String>,
@@ -235,7 +305,7 @@ impl Issue {
         self
     }
 
-    /// Sets what is there instead.
+    /// Sets what was found instead.
     #[must_use]
     pub fn actual(mut self, value: impl Into<Value>) -> Self {
         self.actual = Some(value.into());
@@ -248,8 +318,7 @@ pub type HookFailure = Box<dyn Error + Send + Sync>;
 
 /// The four kinds of hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum HookKind {
+pub(crate) enum HookKind {
     /// Changes the request before it is sent.
     Request,
     /// Changes a mock's response before its rule is registered.
@@ -286,12 +355,11 @@ impl fmt::Display for HookKind {
 /// A hook that returned an error or panicked.
 #[derive(Debug, Error)]
 #[error("the {kind} hook `{name}` failed")]
-#[non_exhaustive]
-pub struct HookError {
+pub(crate) struct HookError {
     /// The name that the hook is registered under.
-    pub name: String,
+    pub(crate) name: String,
     /// The kind of hook that was needed.
-    pub kind: HookKind,
+    pub(crate) kind: HookKind,
     /// The error that it returned, or the message of its panic.
-    pub source: HookFailure,
+    pub(crate) source: HookFailure,
 }

@@ -173,7 +173,8 @@ struct Panicked(String);
 
 /// The hooks that suites can refer to, by name; the [module](crate::hook) shows an example.
 ///
-/// A suite refers to a hook by its full name, or by the part after the last dot if no other hook ends in it.
+/// A suite refers to a hook by its full name, or by the part after the last dot if no other hook of
+/// that kind ends in it.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
     hooks: Vec<Hook>,
@@ -211,7 +212,8 @@ impl Hooks {
     }
 
     /// Registers a body assert hook, which gets the actual body, then the captured one: the JSON value if the
-    /// body parses as JSON, otherwise a string.
+    /// body parses as JSON, otherwise a string, with redacted places masked. The captured one is `null` if it
+    /// was not captured.
     #[must_use]
     pub fn assert_body<F>(self, name: &str, hook: F) -> Self
     where
@@ -224,7 +226,8 @@ impl Hooks {
         self.add(name, HookKind::AssertBody, function)
     }
 
-    /// Registers a headers assert hook, which gets the actual headers, then the captured ones.
+    /// Registers a headers assert hook, which gets the actual headers, then the captured ones, both without
+    /// ignored headers.
     #[must_use]
     pub fn assert_headers<F>(self, name: &str, hook: F) -> Self
     where

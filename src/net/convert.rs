@@ -62,8 +62,8 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
     }
 }
 
-/// Converts our response to hyper's. The length is computed anew; the body is dropped if HTTP allows none for
-/// the status; a header that HTTP can't carry is left out and logged.
+/// Converts our response to hyper's. The length is recomputed; the body is dropped if HTTP allows none
+/// for the status; a header that HTTP can't carry is left out and logged.
 pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     let response: Arc<Response> = response.into();
     let status = hyper::StatusCode::from_u16(response.status);

@@ -22,7 +22,7 @@ pub(crate) enum Unreadable {
     TooLarge(usize),
     /// Its body did not arrive in time.
     TooSlow,
-    /// It ended before its body did.
+    /// It was cut short before its whole body had arrived.
     BrokeOff(String),
     /// Its body is declared as gzip, but is not.
     NoGzip(String),
@@ -72,8 +72,8 @@ pub(crate) async fn read_request(
     Ok(describe(&parts, body))
 }
 
-/// Reads a body. One that is too large is read on for a while: a client that is still sending would not see
-/// the answer.
+/// Reads a body. If it is too large, some more of it is read and discarded, because a client that is
+/// still sending would not see the answer.
 async fn read_body(mut body: Incoming, largest: usize) -> Result<Vec<u8>, Unreadable> {
     let (mut whole, mut seen) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -120,13 +120,18 @@ impl Server {
     pub(crate) fn stop(self, limit: Duration) {
         self.stop.cancel();
         self.tasks.close();
-        let gone = self.tasks.wait();
-        if let Some(threads) = &self.threads
-            && threads
-                .block_on(async { tokio::time::timeout(limit, gone).await })
-                .is_err()
-        {
-            log::warn!("requests are still running after {limit:?}; cutting them off");
+        let Some(threads) = &self.threads else {
+            return;
+        };
+        // Not `block_on`, which panics inside another async runtime.
+        let (tell, gone) = std::sync::mpsc::channel();
+        let tasks = self.tasks.clone();
+        threads.spawn(async move {
+            tasks.wait().await;
+            let _ = tell.send(());
+        });
+        if gone.recv_timeout(limit).is_err() {
+            log::warn!("requests are still in progress after {limit:?}; cutting them off");
         }
     }
 

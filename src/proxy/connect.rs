@@ -37,10 +37,12 @@ pub(super) type Inside =
 /// Accepts the tunnel and serves it in its own task.
 pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> HyperResponse {
     let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
+        note_unread(&core)("a CONNECT without host:port");
         return to_hyper(plain(400, "CONNECT needs host:port"));
     };
-    // The connection is not upgraded before the body has been read, and nobody would read it.
+    // The connection is upgraded only after the body has been read, and no code here reads it.
     if !request.body().is_end_stream() {
+        note_unread(&core)("a CONNECT with a body");
         return to_hyper(plain(400, "CONNECT must not have a body"));
     }
     let credentials = request

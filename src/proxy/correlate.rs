@@ -1,4 +1,5 @@
-//! Finds the session that a call belongs to, in the contract's five ways and in their order.
+//! Finds the session that a call belongs to, in five ways, tried in the order given in
+//! `docs/runtime.md`.
 
 use crate::base::encoding::decode_strict_base64;
 use crate::base::http::{Headers, SESSION_HEADER, Trace};
@@ -8,7 +9,7 @@ use crate::error::SoftprobeError;
 /// What a call's headers say about its session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Correlation {
-    /// The call belongs to this session, if that is open.
+    /// The call belongs to this session, if it is open.
     Session(String),
     /// No session is open.
     Idle,

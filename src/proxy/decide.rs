@@ -13,7 +13,7 @@ use crate::net::{Unread, plain};
 use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
 
 /// What the proxy does with calls while no session is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Idle {
     /// Answers them with status 599, so that nothing leaves the machine.

@@ -20,8 +20,9 @@ use crate::sdk::Softprobe;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
-/// The application under test sends its outbound calls through it. For each call the proxy finds the
-/// session, asks the runtime, and answers with a mock, forwards, or answers with a strict miss.
+/// The application under test sends its outbound calls through it. For each call, the proxy finds
+/// the session and asks the runtime; it then answers with a mock, forwards the call, or answers with
+/// a strict miss.
 ///
 /// ```no_run
 /// use softprobe::{EmbeddedRuntime, Mode, Proxy, Softprobe};
@@ -40,18 +41,18 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port of the loopback interface, which refuses calls while no session is
-    /// open; [`builder`](Self::builder) changes either.
+    /// Starts a proxy on a free port of the loopback interface. It refuses calls while no session is
+    /// open. Use [`builder`](Self::builder) to change either setting.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when no port can be had.
+    /// [`SoftprobeError::Listen`] when no port is available.
     pub fn start(softprobe: &Softprobe) -> Result<Self, SoftprobeError> {
         Self::builder(softprobe).start()
     }
 
-    /// Configures a proxy for the runtime that `softprobe` opens its sessions in, in this process or
-    /// elsewhere.
+    /// Returns a builder for a proxy in front of the runtime that `softprobe` uses, in this process
+    /// or elsewhere.
     pub fn builder(softprobe: &Softprobe) -> ProxyBuilder {
         ProxyBuilder::new(softprobe.oracle())
     }
@@ -97,7 +98,7 @@ impl Proxy {
 
 /// Configures a [`Proxy`] before it starts.
 #[derive(Debug)]
-#[must_use = "a proxy listens once it is started"]
+#[must_use = "the proxy does not listen until `start` is called"]
 pub struct ProxyBuilder {
     oracle: Arc<dyn Oracle>,
     address: String,
@@ -105,7 +106,7 @@ pub struct ProxyBuilder {
 }
 
 impl ProxyBuilder {
-    /// A proxy that asks this oracle about each call.
+    /// Creates a builder for a proxy that asks this oracle about each call.
     pub(crate) fn new(oracle: Arc<dyn Oracle>) -> Self {
         Self {
             oracle,
@@ -114,13 +115,14 @@ impl ProxyBuilder {
         }
     }
 
-    /// The address to listen on, host and port; port 0 picks a free one. The default is `127.0.0.1:0`.
+    /// Sets the address to listen on: host and port, where port 0 picks a free one. The default is
+    /// `127.0.0.1:0`.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// What happens to calls while no session is open. The default is [`Idle::Refuse`].
+    /// Sets what happens to calls while no session is open. The default is [`Idle::Refuse`].
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = idle;
         self
@@ -130,7 +132,7 @@ impl ProxyBuilder {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when the address can't be had.
+    /// [`SoftprobeError::Listen`] when it can't listen on the address.
     pub fn start(self) -> Result<Proxy, SoftprobeError> {
         let address = self.address.clone();
         let Connections { core } = self.connections();

@@ -21,7 +21,7 @@ pub(crate) struct CaseOutcome {
     pub(crate) file: PathBuf,
     /// How far the case got.
     pub(crate) end: End,
-    /// What was found, in the order that the contract gives.
+    /// What was found, in this order: differences, misses, uncorrelated calls, unused mocks.
     pub(crate) findings: Vec<Finding>,
     /// What the user should know, whether the case passes or fails.
     pub(crate) notes: Vec<Note>,

@@ -32,7 +32,7 @@ fn call(path: &str, answer: &str, rule: Option<&str>) -> OutboundCall {
         method: "GET".to_owned(),
         host: "stock.example".to_owned(),
         path: path.to_owned(),
-        answer: answer.to_owned(),
+        answer: serde_json::from_value(answer.into()).unwrap(),
         rule: rule.map(str::to_owned),
     }
 }

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::outcome::{CaseOutcome, SentRequest};
 use super::words;
 use crate::compare::{Mismatch, Side};
-use crate::control::{Miss, OutboundCall, UncorrelatedCall};
+use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
 /// The number of characters after which a value is cut; the JSON report has it whole.
 const LONGEST_VALUE: usize = 1_000;
@@ -253,10 +253,10 @@ impl Page {
             .unwrap_or(0)
             .min(60);
         for (call, shown) in calls.iter().zip(shown) {
-            let by = match (&call.rule, call.answer.as_str()) {
+            let by = match (&call.rule, call.answer) {
                 (Some(rule), answer) => format!("{answer} `{rule}`"),
-                (None, "missed") => paint(self.palette.bad, "missed"),
-                (None, answer) => answer.to_owned(),
+                (None, CallAnswer::Missed) => paint(self.palette.bad, "missed"),
+                (None, answer) => answer.to_string(),
             };
             self.line(1, &format!("{shown:width$}  {by}"));
         }

@@ -10,7 +10,7 @@ use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
 use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
 
-/// The advice for when there are mocks but no outbound call came.
+/// The advice to show if there are mocks but no outbound call arrived.
 pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
      the HTTP client uses that variable (Node's built-in clients do with NODE_USE_ENV_PROXY=1), or run \
      `softprobe doctor`";
@@ -28,7 +28,7 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
         })
 }
 
-/// Returns what fails the case, counted: `2 differences, 1 outbound call missed`.
+/// Returns how many findings of each kind fail the case: `2 differences, 1 outbound call missed`.
 pub(super) fn faults(outcome: &CaseOutcome) -> String {
     let (mut mismatches, mut misses, mut uncorrelated, mut unused) = (0, 0, 0, 0);
     for finding in outcome.findings.iter().filter(|finding| finding.fails) {

@@ -17,14 +17,14 @@ pub(crate) enum Answer {
     },
     /// An error response.
     Error(Arc<Response>),
-    /// The answer of the request's own target.
+    /// No answer here: the request is forwarded to its target.
     Forward,
     /// A strict miss.
     Miss,
 }
 
 impl Answer {
-    /// Returns its name in stats: `mock`, `error`, `forwarded` or `missed`.
+    /// Returns its name in logs and metrics: `mock`, `error`, `forwarded` or `missed`.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Mock { .. } => "mock",

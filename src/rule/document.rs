@@ -55,7 +55,8 @@ impl Rule {
         rule
     }
 
-    /// Adds what is wrong with a rule that was not read from JSON: what reading it would have rejected.
+    /// Checks a rule that was not read from JSON, and adds whatever reading it would have rejected to
+    /// `problems`.
     pub(crate) fn check(&self, place: &Place, problems: &mut Problems) {
         self.then.check(&place.key("then"), problems);
     }

@@ -145,7 +145,7 @@ pub(crate) const POLICY: Fields = Fields {
         Field::new(
             "internalHttp",
             Shape::Choice(|| names(&MODES)),
-            "like externalHttp, for loopback and single-label hosts; defaults to externalHttp",
+            "like externalHttp, for loopback addresses, names without a dot and names below .localhost; defaults to externalHttp",
         ),
     ],
 };

@@ -97,7 +97,7 @@ impl When {
     }
 }
 
-/// What the request has if a JSONPath selects nothing in its body.
+/// Shown as what the request has if a JSONPath selects nothing in its body.
 const NO_NODE: &str = "no such node in the body";
 
 fn check_tags(

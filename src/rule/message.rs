@@ -7,7 +7,7 @@ use crate::base::encoding::{decode_strict_base64, encode_base64};
 use crate::base::http::{Headers, Response};
 
 /// The fields of a response.
-pub(super) const RESPONSE_FIELDS: [&str; 4] = ["status", "headers", "body", "bodyEncoding"];
+pub(super) const RESPONSE_FIELDS: &[&str] = &["status", "headers", "body", "bodyEncoding"];
 
 /// Reads a response from the fields `status`, `headers`, `body` and `bodyEncoding`.
 pub(crate) fn read_response(
@@ -174,7 +174,8 @@ pub(crate) fn headers_value(headers: &Headers) -> Value {
     members.collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Adds what is wrong with a response that was not read from JSON: what reading it would have rejected.
+/// Checks a response that was not read from JSON, and adds whatever reading it would have rejected to
+/// `problems`.
 pub(crate) fn check_response(response: &Response, place: &Place, problems: &mut Problems) {
     let Response {
         status,

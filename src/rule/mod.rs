@@ -39,7 +39,7 @@ pub(crate) use miss::{STRICT_MISS_STATUS, strict_miss};
 #[cfg(feature = "embedded")]
 pub(crate) use question::Question;
 #[cfg(feature = "embedded")]
-pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve};
+pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve, shown_name};
 #[cfg(feature = "embedded")]
 pub(crate) use then::LONGEST_DELAY;
 

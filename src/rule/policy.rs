@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::message::{RESPONSE_FIELDS, read_response, response_value};
-use crate::base::document::{Node, Problems};
+use super::message::{RESPONSE_FIELDS, check_response, read_response, response_value};
+use crate::base::document::{Node, Place, Problems};
 use crate::base::http::{Response, split_port};
 
 /// A session's policy: what happens to an outbound request that no rule matched.
@@ -18,21 +18,21 @@ use crate::base::http::{Response, split_port};
 pub struct Policy {
     /// The mode for hosts that are not internal, and for all hosts if `internal_http` is not given.
     pub external_http: PolicyMode,
-    /// Hosts that pass even under `strict`: `externalAllowlist` and `allowHosts` together.
+    /// Hosts that pass even under a strict mode; see [`allow_host`](Self::allow_host).
     pub allow_hosts: Vec<String>,
-    /// Hosts that miss even under `allow`.
+    /// Hosts that miss under any mode; see [`block_host`](Self::block_host).
     pub block_hosts: Vec<String>,
     /// What `allow` does with the other unmatched requests.
-    pub default_on_miss: OnMiss,
-    /// The mode for loopback and single-label hosts, if given.
+    pub on_miss: OnMiss,
+    /// The mode for loopback addresses, names without a dot and names below `.localhost`, if given.
     pub internal_http: Option<PolicyMode>,
 }
 
-/// Whether requests that no rule matched pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Whether a policy lets requests that no rule matched pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PolicyMode {
-    /// They are treated as `defaultOnMiss` says; by default, they pass.
+    /// They are treated as [`Policy::on_miss`] specifies; by default, they pass.
     #[default]
     Allow,
     /// They are strict misses, which are answered with status 599.
@@ -52,7 +52,7 @@ pub enum OnMiss {
     Mock(Arc<Response>),
 }
 
-/// A document that is not a policy; its message lists every fault with its place.
+/// The error for a document that is not a policy; its message lists every fault with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct PolicyError(Problems);
@@ -74,7 +74,7 @@ pub(super) const MISS_WORDS: [(&str, OnMissWord); 3] = [
 ];
 
 /// The fields of a policy.
-pub(super) const POLICY_FIELDS: [&str; 7] = [
+pub(super) const POLICY_FIELDS: &[&str] = &[
     "externalHttp",
     "externalAllowlist",
     "allowHosts",
@@ -111,11 +111,11 @@ impl Policy {
     /// [`OnMiss::Passthrough`].
     #[must_use]
     pub fn on_miss(mut self, on_miss: OnMiss) -> Self {
-        self.default_on_miss = on_miss;
+        self.on_miss = on_miss;
         self
     }
 
-    /// Sets the mode for loopback and single-label hosts. The default is that of all other hosts.
+    /// Sets the mode for loopback and single-label hosts. The default is the mode for other hosts.
     #[must_use]
     pub fn internal_http(mut self, mode: PolicyMode) -> Self {
         self.internal_http = Some(mode);
@@ -137,7 +137,7 @@ impl Policy {
     /// Reads a policy; unknown fields are problems if `closed`.
     pub(crate) fn read(node: &Node<'_>, closed: bool, problems: &mut Problems) -> Option<Self> {
         let object = if closed {
-            node.object(&POLICY_FIELDS, problems)?
+            node.object(POLICY_FIELDS, problems)?
         } else {
             node.map(problems)?
         };
@@ -161,12 +161,12 @@ impl Policy {
             Some(node) => node.choice(&MISS_WORDS, problems)?,
             None => OnMissWord::Passthrough,
         };
-        policy.default_on_miss = match word {
+        policy.on_miss = match word {
             OnMissWord::Passthrough => OnMiss::Passthrough,
             OnMissWord::Error => OnMiss::Error,
             OnMissWord::Mock => {
                 let node = object.require("mock", problems)?;
-                let mock = node.object(&RESPONSE_FIELDS, problems)?;
+                let mock = node.object(RESPONSE_FIELDS, problems)?;
                 OnMiss::Mock(Arc::new(read_response(&mock, 200, problems)?))
             }
         };
@@ -179,13 +179,33 @@ impl Policy {
         (problems.0.len() == before).then_some(policy)
     }
 
+    /// Checks a policy that was not read from JSON, and adds whatever reading it would have
+    /// rejected to `problems`.
+    pub(crate) fn check(&self, place: &Place, problems: &mut Problems) {
+        let Self {
+            external_http: _,
+            internal_http: _,
+            allow_hosts,
+            block_hosts,
+            on_miss,
+        } = self;
+        for (name, hosts) in [("allowHosts", allow_hosts), ("blockHosts", block_hosts)] {
+            for (n, host) in hosts.iter().enumerate() {
+                check_host(host, &place.key(name).index(n), problems);
+            }
+        }
+        if let OnMiss::Mock(response) = on_miss {
+            check_response(response, &place.key("mock"), problems);
+        }
+    }
+
     /// Returns the policy as JSON, in the form that the control API expects.
     pub fn to_value(&self) -> Value {
         let Self {
             external_http,
             allow_hosts,
             block_hosts,
-            default_on_miss,
+            on_miss,
             internal_http,
         } = self;
         let mode = |mode: &PolicyMode| match mode {
@@ -202,7 +222,7 @@ impl Policy {
         if !block_hosts.is_empty() {
             value["blockHosts"] = block_hosts.clone().into();
         }
-        match default_on_miss {
+        match on_miss {
             OnMiss::Passthrough => {}
             OnMiss::Error => value["defaultOnMiss"] = "error".into(),
             OnMiss::Mock(response) => {
@@ -220,15 +240,24 @@ fn read_hosts(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
         let Some(host) = node.string(problems) else {
             continue;
         };
-        let name = split_port(&host).0.trim_start_matches('.');
-        if name.is_empty() || host.contains(['/', '*', ' ']) {
-            problems.add(
-                &node.place,
-                format!("`{host}` is not a host; write a name such as `stripe.com`, which also matches `api.stripe.com`"),
-            );
-        } else {
+        if check_host(&host, &node.place, problems) {
             hosts.push(host);
         }
     }
     hosts
+}
+
+/// Returns whether a text can be a host in a list; if not, adds a problem.
+fn check_host(host: &str, place: &Place, problems: &mut Problems) -> bool {
+    let name = split_port(host).0.trim_start_matches('.');
+    let fits = !name.is_empty() && !host.contains(['/', '*', ' ']);
+    if !fits {
+        problems.add(
+            place,
+            format!(
+                "`{host}` is not a host; write a name such as `stripe.com`, which also matches `api.stripe.com`"
+            ),
+        );
+    }
+    fits
 }

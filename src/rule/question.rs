@@ -58,8 +58,8 @@ impl<'a> Question<'a> {
             .as_ref()
     }
 
-    /// Returns an attribute of the inject span. One that the span lacks is taken from the request, by the
-    /// names that case files use.
+    /// Returns an attribute of the inject span. If the span lacks it, the value is taken from the
+    /// request, by the attribute names that case files use.
     pub(super) fn attribute(&self, name: &str) -> Option<Value> {
         let text = |text: &str| Some(Value::from(text));
         if let Some((_, value)) = self.attributes.iter().find(|(n, _)| n == name) {

@@ -140,7 +140,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     match action {
         ActionWord::Mock => {
             let node = object.require("response", problems)?;
-            let known = [&RESPONSE_FIELDS[..], &["latencyMs"]].concat();
+            let known = [RESPONSE_FIELDS, &["latencyMs"]].concat();
             let response = node.object(&known, problems)?;
             let latency = match response.get("latencyMs") {
                 Some(node) => read_latency(&node, problems)?,
@@ -162,6 +162,6 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
 
 /// Reads the `{status, headers, body}` of an error rule; the status defaults to 500.
 pub(crate) fn read_error(node: &Node<'_>, problems: &mut Problems) -> Option<Response> {
-    let object = node.object(&RESPONSE_FIELDS, problems)?;
+    let object = node.object(RESPONSE_FIELDS, problems)?;
     read_response(&object, 500, problems)
 }

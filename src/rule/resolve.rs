@@ -42,7 +42,7 @@ impl RuleState {
 /// An answer and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// What the request gets.
+    /// How the request is answered.
     pub answer: Answer,
     /// The layer and the index of the rule that decided; `None` if the policy did.
     pub rule: Option<(Layer, usize)>,
@@ -101,7 +101,7 @@ pub(crate) fn resolve(
 /// if no rule answers, because it costs more than the decision.
 fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Option<Nearest> {
     let mut nearest: Option<(usize, Nearest)> = None;
-    for (_, rules) in layers {
+    for (layer, rules) in layers {
         for (n, state) in rules.iter().enumerate() {
             let Nearness { held, first } = state.rule.when.nearness(question);
             if nearest.as_ref().is_some_and(|(most, _)| held <= *most) {
@@ -113,12 +113,19 @@ fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Optio
                 // It matches, but the policy's own answer outranks it.
                 None => continue,
             };
-            let rule = state.rule.name.clone();
-            let rule = rule.unwrap_or_else(|| format!("rules[{n}]"));
+            let rule = shown_name(&state.rule, layer, n);
             nearest = Some((held, Nearest { rule, difference }));
         }
     }
     nearest.map(|(_, nearest)| nearest)
+}
+
+/// Returns a rule's name, or its index for one without a name.
+pub(crate) fn shown_name(rule: &Rule, layer: Layer, index: usize) -> String {
+    rule.name.clone().unwrap_or_else(|| match layer {
+        Layer::Case => format!("case rules[{index}]"),
+        Layer::Session => format!("rules[{index}]"),
+    })
 }
 
 fn answer(then: &Then) -> Answer {

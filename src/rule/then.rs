@@ -50,7 +50,8 @@ impl Then {
         }
     }
 
-    /// Adds what is wrong with a value that was not read from JSON.
+    /// Checks a value that was not read from JSON, and adds whatever reading it would have rejected
+    /// to `problems`.
     pub(super) fn check(&self, place: &Place, problems: &mut Problems) {
         match self {
             Self::Mock { response, latency } => {

@@ -26,7 +26,7 @@ impl Policy {
             Some(internal) if host_is_internal(host) => internal,
             _ => self.external_http,
         };
-        match (mode, &self.default_on_miss) {
+        match (mode, &self.on_miss) {
             (PolicyMode::Strict, _) | (PolicyMode::Allow, OnMiss::Error) => Some(Answer::Miss),
             (PolicyMode::Allow, OnMiss::Passthrough) => None,
             (PolicyMode::Allow, OnMiss::Mock(response)) => Some(Answer::Mock {

@@ -1,15 +1,18 @@
 //! The predicates of a rule.
 
+use std::fmt;
+
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::secret::mask_secret_headers;
 use crate::base::document::{Node, Problems};
 use crate::base::http::Direction;
 use crate::base::json::Query;
 use crate::case::Predicate;
 
 /// The predicates of a rule. All that are given must hold; if none is given, every request matches.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct When {
     /// The predicates that a lookup in a case also has.
     pub(crate) lookup: Predicate,
@@ -21,6 +24,12 @@ pub(crate) struct When {
     pub(super) body_json_path_equals: Vec<(Query, Value)>,
     pub(super) trace_tags: Vec<(String, Value)>,
     pub(super) trace_tag_equals: Vec<(String, Value)>,
+}
+
+impl fmt::Debug for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "When({})", self.shown())
+    }
 }
 
 impl From<Predicate> for When {
@@ -38,7 +47,7 @@ pub(super) const DIRECTIONS: [(&str, Direction); 2] = [
 ];
 
 /// The predicates of a `when`, and of a mock's `match`.
-pub(super) const PREDICATES: [&str; 15] = [
+pub(super) const PREDICATES: &[&str] = &[
     "direction",
     "service",
     "method",
@@ -59,7 +68,7 @@ pub(super) const PREDICATES: [&str; 15] = [
 impl When {
     /// Reads a `when` and compiles its expressions, so that none can fail later.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let object = node.object(&PREDICATES, problems)?;
+        let object = node.object(PREDICATES, problems)?;
         let before = problems.0.len();
         let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
         let mut when = Self::from(Predicate {
@@ -102,6 +111,13 @@ impl When {
         when.trace_tags = read_tags(object.get("traceTags"), problems);
         when.trace_tag_equals = read_tags(object.get("traceTagEquals"), problems);
         (problems.0.len() == before).then_some(when)
+    }
+
+    /// Returns the predicates for the log, with secrets masked.
+    pub(crate) fn shown(&self) -> Value {
+        let mut when = self.to_value();
+        mask_secret_headers(&mut when);
+        when
     }
 
     /// Returns the predicates as the control API expects them.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::case::{Case, CaseLoadError};
 
-/// How many cases that were read may be queued for their replay.
+/// How many cases that have been read may wait for their replay.
 const WAITING: usize = 1;
 
 type Read = (Arc<Path>, Result<Case, CaseLoadError>);

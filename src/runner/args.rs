@@ -21,7 +21,8 @@ use crate::net::address;
     disable_version_flag = true,
     about = "Replay captured cases against an application, one test per case",
     after_help = "Each of the runner's own flags also has an environment variable, since cargo-nextest does not pass flags on.\n\
-        RUST_TEST_THREADS sets the number of threads; SOFTPROBE_LOG=debug writes a debug log to standard error."
+        RUST_TEST_THREADS sets the number of threads; SOFTPROBE_LOG=debug writes a debug log to standard error,\n\
+        if the target's main calls softprobe::install_logger()."
 )]
 struct HarnessArgs {
     /// Run only cases whose names contain one of these
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
     /// Whether to print no results on standard output, because the caller prints there.
     pub(crate) silent: bool,
-    /// Whether filters that select nothing are an error; libtest passes such a run.
+    /// Whether it is an error if the filters select nothing; for libtest, it is not.
     pub(crate) wants_cases: bool,
     /// Suite files and globs.
     pub(crate) suite: Vec<String>,
@@ -114,10 +115,10 @@ pub(crate) struct Flags {
     /// Run the cases in random order
     #[arg(long, env = "RUST_TEST_SHUFFLE", value_parser = FalseyValueParser::new())]
     pub(crate) shuffle: bool,
-    /// Run the cases in the random order of this seed
+    /// Run the cases in random order, with this seed
     #[arg(long, value_name = "SEED", env = "RUST_TEST_SHUFFLE_SEED")]
     pub(crate) shuffle_seed: Option<u64>,
-    /// Start no further case after the first failure
+    /// Start no more cases after the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
     /// Accepted for compatibility with libtest: unstable-options
@@ -410,8 +411,8 @@ impl Args {
 }
 
 /// Returns how many cases to run at the same time by default. A case mostly waits for the application,
-/// so the number exceeds that of cores; it is limited because the application is a single process,
-/// which must not be overrun.
+/// so more cases run than there are cores; the number is limited because the application is a
+/// single process, which must not be overloaded.
 fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (4 * cores).clamp(8, 32)

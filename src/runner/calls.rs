@@ -10,7 +10,7 @@ use crate::suite::Unused;
 ///
 /// # Errors
 ///
-/// If a mock has to be used, and the runtime does not say which mocks were.
+/// If a mock has to be used, but the runtime does not report which mocks were used.
 pub(super) fn note_calls(
     stats: SessionStats,
     watched: &[Watched],

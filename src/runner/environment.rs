@@ -133,7 +133,7 @@ impl Environment {
         timeout: Duration,
     ) -> (SentRequest, Result<Response, Unjudged>) {
         let url = request_url(base, &request);
-        // A hook may have set any of these headers, but they are up to the runner.
+        // A hook may have set any of these headers, but only the runner's own values may be sent.
         for name in [
             SESSION_HEADER,
             "traceparent",

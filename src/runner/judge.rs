@@ -1,4 +1,4 @@
-//! The main loop of one case, in the order of the contract.
+//! Replays one case, step by step, and judges the result.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ fn judge(
     let case = Arc::new(case);
     outcome
         .notes
-        .extend(case.warnings.iter().cloned().map(Note::Size));
+        .extend(case.warnings().iter().cloned().map(Note::Size));
     let hooks = HookContext {
         case: &case,
         case_file: &trial.file,

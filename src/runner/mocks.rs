@@ -30,7 +30,7 @@ pub(super) enum MockError {
     Hook { mock: String, error: HookError },
 }
 
-/// Returns the mocks of all plans, in order, and how each of them is watched.
+/// Returns the mocks of all plans, in order, and for each what happens if no request uses it.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ fn exchanges<'c>(
     Ok(found)
 }
 
-/// Returns the exchanges that entries besides `mocks: auto` answer.
+/// Returns the exchanges that entries other than `mocks: auto` answer.
 fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<*const Exchange> {
     let mut taken = HashSet::new();
     for plan in plans.iter().filter(|plan| !plan.auto) {

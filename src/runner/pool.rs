@@ -58,7 +58,7 @@ struct Board {
     printer: Option<Mutex<Printer<Stdout>>>,
     /// Whether one case runs at a time.
     one_by_one: bool,
-    /// The reader of cases before their turn, if there is one.
+    /// The reader of cases ahead of their trials, if there is one.
     ahead: Option<ReadAhead>,
     interrupted: AtomicBool,
     failed: AtomicBool,
@@ -140,8 +140,8 @@ fn run_all(args: &Args, threads: usize, trials: Vec<Trial>, board: &Arc<Board>) 
         .collect();
     let arguments = Arguments {
         test_threads: Some(threads),
-        // Its own output lacks times, reports and an order, so it is discarded; everything is printed
-        // here.
+        // libtest-mimic's own output has no times, no reports and no fixed order, so it is discarded,
+        // and everything is printed here.
         logfile: Some(if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned()),
         color: Some(ColorSetting::Never),
         ..Arguments::default()
@@ -261,7 +261,8 @@ impl Board {
         }
     }
 
-    /// Replays a case. A panic in the runner becomes an outcome too, or no report would list the case.
+    /// Replays a case. A panic in the runner becomes an outcome too, because otherwise no report would
+    /// list the case.
     fn replay(&self, trial: &Trial, environment: &Environment) -> CaseOutcome {
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             replay(trial, self.ahead.as_ref(), environment, &self.rerun)
@@ -272,7 +273,7 @@ impl Board {
         })
     }
 
-    /// Returns why no further case starts, or `None` if one may start.
+    /// Returns why no more cases may start, or `None` if they may.
     fn stopped(&self) -> Option<Skip> {
         if self.interrupted.load(Ordering::SeqCst) {
             return Some(Skip::Interrupted);
@@ -317,7 +318,7 @@ impl Board {
     }
 }
 
-/// Starts reading the cases of the trials that will run, before their turn.
+/// Starts reading the cases of the trials that will run, ahead of those trials.
 fn read_ahead(args: &Args, trials: &[Trial]) -> ReadAhead {
     let run = trials
         .iter()

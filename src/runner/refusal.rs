@@ -32,7 +32,7 @@ pub(crate) struct Refusal {
 pub(crate) enum RefusalKind {
     /// An invalid input: a suite, a file, a name.
     Invalid,
-    /// Flags that are missing, invalid, or do not go together.
+    /// Flags that are missing, invalid, or can't be combined.
     Arguments,
     /// No runtime answered.
     Unreachable,

@@ -40,6 +40,7 @@ type StartApp = dyn FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>>;
 /// use softprobe::{Hooks, Replay};
 ///
 /// fn main() -> ExitCode {
+///     softprobe::install_logger();
 ///     Replay::new()
 ///         .suites("suites/*.suite.yaml")
 ///         .hooks(Hooks::new())
@@ -49,6 +50,7 @@ type StartApp = dyn FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>>;
 /// ```
 ///
 /// `Cargo.toml` also needs a `[[test]]` with `name = "replay"` and `harness = false`.
+#[must_use = "a run starts with `main` or `run`"]
 pub struct Replay {
     suites: Vec<String>,
     hooks: Hooks,
@@ -91,21 +93,18 @@ impl Replay {
     }
 
     /// Adds a suite file or a glob, relative to the package's root. `--suite` replaces all of them.
-    #[must_use]
     pub fn suites(mut self, path: impl Into<String>) -> Self {
         self.suites.push(path.into());
         self
     }
 
     /// Adds hooks that the suites may name.
-    #[must_use]
     pub fn hooks(mut self, hooks: Hooks) -> Self {
         self.hooks = self.hooks.merge(hooks);
         self
     }
 
     /// Sets the base URL of a running application. `--app-url` and `APP_URL` override it.
-    #[must_use]
     pub fn app_url(mut self, url: impl Into<String>) -> Self {
         self.app_url = Some(url.into());
         self
@@ -113,8 +112,8 @@ impl Replay {
 
     /// Sets how to start the application. The closure gets the proxy, starts the application with
     /// [`Proxy::variables`], and returns its URL with a guard that stops it when dropped. The closure is
-    /// called once, or not at all for `--list`, when nothing is selected, or when a URL is given.
-    #[must_use]
+    /// called at most once, and not at all for `--list`, if nothing is selected, or if a URL is
+    /// given.
     pub fn app<F>(mut self, start: F) -> Self
     where
         F: FnOnce(&Proxy) -> Result<App, Box<dyn Error + Send + Sync>> + 'static,
@@ -123,41 +122,44 @@ impl Replay {
         self
     }
 
-    /// Sets the address at which the proxy listens, for an application started by hand.
-    #[must_use]
+    /// Sets the address at which the proxy listens, for an application started by hand. Without this
+    /// address, a proxy starts only for [`app`](Self::app), on a free port. `--proxy-listen` overrides it.
     pub fn proxy_listen(mut self, address: impl Into<String>) -> Self {
         self.proxy_listen = Some(address.into());
         self
     }
 
-    /// Sets a file of `NAME=value` lines for the variables in suites.
-    #[must_use]
+    /// Sets a file of `NAME=value` lines for the variables in suites, relative to the package's root.
+    /// `--env-file` overrides it.
     pub fn env_file(mut self, path: impl Into<String>) -> Self {
         self.env_file = Some(path.into());
         self
     }
 
-    /// Sets whether to run one case at a time, for an application that does not pass on trace headers.
-    #[must_use]
+    /// Sets whether to run one case at a time, for an application that does not pass on trace headers. The
+    /// default is off; `--one-at-a-time` turns it on.
     pub fn one_at_a_time(mut self, on: bool) -> Self {
         self.one_at_a_time = on;
         self
     }
 
-    /// Sets what the proxy does with calls while no case runs.
-    #[must_use]
+    /// Sets what the proxy does with calls while no case runs. The default is [`Idle::Refuse`];
+    /// `--forward-idle` overrides it.
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = idle;
         self
     }
 
     /// Runs with the process's arguments, and returns the exit code for `main`.
+    #[must_use = "return it from `main`, or failed cases pass unnoticed"]
     pub fn main(self) -> ExitCode {
         self.run(std::env::args_os())
     }
 
     /// Runs with these arguments, the program's name first, and returns the exit code for `main`.
-    pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    #[must_use = "return it from `main`, or failed cases pass unnoticed"]
+    pub fn run(self, args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+        let args = args.into_iter().map(Into::into);
         let args = match Args::read(args) {
             Ok(args) => args,
             Err(error) => {

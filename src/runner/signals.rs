@@ -50,7 +50,7 @@ pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOn
     let outran = match receiver.recv() {
         Ok(Told::Signal(signal)) => {
             stop();
-            // Running cases may finish by themselves; a second signal ends the wait.
+            // Give running cases time to finish; a second signal ends the wait.
             let ended = receiver.recv_timeout(GRACE);
             Outran::Signal {
                 signal,

@@ -182,7 +182,7 @@ fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), Contro
     Err(ControlError::new(
         403,
         "invalid_bearer_token",
-        "the token is not this runtime's; correct SOFTPROBE_API_TOKEN",
+        "the token does not match this runtime's; correct SOFTPROBE_API_TOKEN",
     ))
 }
 

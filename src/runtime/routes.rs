@@ -25,7 +25,7 @@ pub(super) enum Operation {
 /// The reason why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// An error from the contract's table.
+    /// An error of the control API.
     Control(ControlError),
     /// The route does not allow the method that was used.
     Method { used: String, allowed: &'static str },
@@ -91,7 +91,8 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
     Ok(Some(take(json(&request.body)?)))
 }
 
-/// Reads what a close asks for. Unknown parameters are refused: a misspelt `out` would lose the capture.
+/// Reads the options of a close call. Unknown parameters are refused, because a misspelt `out` would
+/// lose the capture.
 fn closing(request: &Request) -> Result<Closing, ControlError> {
     if !is_blank(&request.body) {
         let mut problems = Problems::default();

@@ -33,17 +33,17 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// Serves the runtime on a free port of the loopback interface, without a token;
-    /// [`builder`](Self::builder) changes either.
+    /// Serves the runtime on a free port of the loopback interface, without a token. Use
+    /// [`builder`](Self::builder) to change either setting.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when no port can be had.
+    /// [`SoftprobeError::Listen`] when no port is available.
     pub fn start(runtime: &EmbeddedRuntime) -> Result<Self, SoftprobeError> {
         Self::builder(runtime).start()
     }
 
-    /// Configures a server for the runtime.
+    /// Returns a builder for a server of the runtime.
     pub fn builder(runtime: &EmbeddedRuntime) -> ControlServerBuilder {
         ControlServerBuilder {
             runtime: runtime.clone(),
@@ -70,7 +70,7 @@ impl ControlServer {
 
 /// Configures a [`ControlServer`] before it starts.
 #[derive(Debug)]
-#[must_use = "a server listens once it is started"]
+#[must_use = "the server does not listen until `start` is called"]
 pub struct ControlServerBuilder {
     runtime: EmbeddedRuntime,
     address: String,
@@ -78,32 +78,36 @@ pub struct ControlServerBuilder {
 }
 
 impl ControlServerBuilder {
-    /// The address to listen on, host and port; port 0 picks a free one. The default is `127.0.0.1:0`.
+    /// Sets the address to listen on: host and port, where port 0 picks a free one. The default is
+    /// `127.0.0.1:0`.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// The bearer token that every call but `GET /health` needs; a blank one means none.
+    /// Sets the bearer token that every call except `GET /health` needs; a blank one means none.
     pub fn api_token(mut self, token: &str) -> Self {
         self.options.token = Token::new(token);
         self
     }
 
-    /// The largest request body in bytes, as it arrives and after decompression; a larger one is refused
-    /// with 413. The default is 64 MiB.
+    /// Sets the largest request body in bytes, as it arrives and after decompression; a larger one is
+    /// refused with 413. The default is 64 MiB.
     pub fn largest_body(mut self, bytes: usize) -> Self {
         self.options.largest_body = bytes;
         self
     }
 
-    /// The folder below which `close?out=` may write captures. By default no file is written.
+    /// Sets the folder below which `close?out=` may write captures, and in which the captures of sessions
+    /// that were closed because they were idle are saved. By default, no file is written.
     pub fn captures(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.captures = Some(folder.into());
         self
     }
 
-    /// Closes a session that has not been used for that long. By default none is closed.
+    /// Sets how long a session may go unused before it is closed. Its capture, if any, is saved as
+    /// `<session>.case.json` in the folder for [captures](Self::captures); without that folder, the capture
+    /// is lost, and a warning is logged. By default, no session is closed.
     pub fn close_idle_after(mut self, limit: Duration) -> Self {
         self.options.idle = Some(limit);
         self
@@ -113,7 +117,7 @@ impl ControlServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when the address can't be had.
+    /// [`SoftprobeError::Listen`] when it can't listen on the address.
     pub fn start(self) -> Result<ControlServer, SoftprobeError> {
         let Self {
             runtime,

@@ -11,9 +11,11 @@ use crate::case::Difference;
 use crate::control::{
     ControlError, Miss, Mode, NearestRule, OutboundCall, Ruling, SessionStats, UncorrelatedCall,
 };
-use crate::rule::{Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve};
+use crate::rule::{
+    Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve, shown_name,
+};
 
-/// The most calls, and the most misses, that a session lists; the counters go on.
+/// The most calls, and the most misses, that a session lists; the counters keep counting.
 const MOST_LISTED: usize = 1_000;
 
 /// An open session.
@@ -135,10 +137,7 @@ impl OpenSession {
                 Layer::Session => &mut self.rules[n],
             };
             state.uses += 1;
-            state.rule.name.clone().unwrap_or_else(|| match layer {
-                Layer::Case => format!("case rules[{n}]"),
-                Layer::Session => format!("rules[{n}]"),
-            })
+            shown_name(&state.rule, layer, n)
         });
         note(&mut self.stats, request, &decision.answer, rule.clone());
         if decision.answer == Answer::Miss {
@@ -261,7 +260,7 @@ fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Opti
         method: request.method.clone(),
         host: request.host.clone(),
         path: request.target(),
-        answer: answer.word().to_owned(),
+        answer: answer.into(),
         rule,
     });
 }
@@ -306,7 +305,7 @@ fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -
             Layer::Session => session,
         };
         Nearest {
-            rule: rules[n].rule.name.clone().unwrap_or_default(),
+            rule: shown_name(&rules[n].rule, layer, n),
             difference: Difference::new(
                 "scheme",
                 "http",

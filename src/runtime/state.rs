@@ -21,8 +21,11 @@ use crate::control::{
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
+/// The runtime's address in messages.
+const EMBEDDED: &str = "embedded";
+
 const MOST_SESSIONS: usize = 10_000;
-/// Once so many traces are known, those of closed sessions are forgotten.
+/// Once this many traces are known, those of closed sessions are forgotten.
 const MOST_TRACES: usize = 100_000;
 
 /// A runtime inside this process. Clones share their sessions.
@@ -218,7 +221,7 @@ impl EmbeddedRuntime {
     ///
     /// # Errors
     ///
-    /// Those in the contract's table of errors.
+    /// The refusals that `openapi.json` lists.
     pub(crate) fn handle(&self, call: &Call) -> Result<Value, ControlError> {
         match call {
             Call::Health => Ok(json!({
@@ -278,7 +281,7 @@ impl EmbeddedRuntime {
         }
     }
 
-    /// Decides what a session's call gets.
+    /// Decides how a session's call is answered.
     pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
         // Deciding and counting are one step under the session's lock: that makes `consume: once` atomic.
         let ruling = self.with(id, |session| Ok(session.decide(asked)))?;
@@ -293,7 +296,8 @@ impl EmbeddedRuntime {
         self.with(id, |session| session.extract(span))
     }
 
-    /// Lists a call that belongs to no session in every open one, and returns whether it may pass.
+    /// Adds a call that belongs to no session to the stats of every open session, and returns
+    /// whether it may pass.
     pub(super) fn uncorrelated(&self, request: &Request, reason: &str) -> bool {
         self.metrics
             .calls
@@ -315,12 +319,12 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Converts a refusal to the error that a caller in this process gets.
 fn refused(path: &str) -> impl Fn(ControlError) -> SoftprobeError {
-    move |error| error.at(format!("embedded:{path}")).into()
+    move |error| error.at(format!("{EMBEDDED}{path}")).into()
 }
 
 fn refused_on(session: &str, step: &str) -> impl Fn(ControlError) -> SoftprobeError {
     move |error| {
-        let url = format!("embedded:/v1/sessions/{session}/{step}");
+        let url = format!("{EMBEDDED}/v1/sessions/{session}/{step}");
         error.at(url).into()
     }
 }
@@ -385,7 +389,7 @@ impl Runtime for EmbeddedRuntime {
     }
 
     fn address(&self) -> &str {
-        "embedded"
+        EMBEDDED
     }
 
     fn oracle(&self) -> Arc<dyn Oracle> {
@@ -404,7 +408,8 @@ impl Oracle for EmbeddedRuntime {
 
     fn issue_trace(&self, trace_id: &str, session: &str) {
         let Sessions { open, traces, .. } = &mut *self.lock();
-        // A late call must not fall to another session, so that a trace outlives its session while it can.
+        // A late call must not be assigned to another session, so a trace is kept after its session has
+        // closed, as long as there is room.
         if traces.len() >= MOST_TRACES {
             traces.retain(|_, session| open.contains_key(session));
         }

@@ -20,20 +20,20 @@ use crate::net::{Client, ClientError, Timeouts};
 use crate::rule::LONGEST_DELAY;
 use crate::rule::{Policy, Rule, rules_document};
 
-/// A runtime behind HTTP. Clones share their connections.
+/// A runtime reached over HTTP. Clones share their connections.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpRuntime {
     base: String,
     token: Option<Token>,
     client: Client,
-    /// For calls whose answer a rule may delay.
+    /// The client for calls whose answer a rule may delay.
     #[cfg(feature = "embedded")]
     pub(super) patient: Client,
     #[cfg(feature = "embedded")]
     pub(super) memory: Arc<Memory>,
 }
 
-/// What a proxy has to remember when its runtime is a remote one.
+/// What a proxy has to remember if its runtime is remote.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -63,7 +63,8 @@ impl HttpRuntime {
         }
     }
 
-    /// Sends a request below the base URL, and returns the answer, whatever its status, and the URL.
+    /// Sends a request to a path below the base URL, and returns the answer, whatever its status,
+    /// with the URL.
     fn exchange(
         &self,
         method: &str,
@@ -93,14 +94,18 @@ impl HttpRuntime {
         let request = request.map_err(|e| unreachable(e.into()))?;
         let response = client.send(request).map_err(|error| match error {
             ClientError::Timeout => SoftprobeError::Timeout { url: url.clone() },
+            ClientError::TooLarge(_) => SoftprobeError::Protocol {
+                message: error.to_string(),
+                url: url.clone(),
+            },
             other => unreachable(other.into()),
         })?;
         log::debug!("{method} {url} -> {}", response.status);
         Ok((response, url))
     }
 
-    /// Sends OTLP below the base URL and requests the answer in the same format. The answer may take as much
-    /// longer as a rule may delay it.
+    /// Sends OTLP to a path below the base URL and requests the answer in the same format. The time limit
+    /// allows for the longest delay that a rule may add.
     #[cfg(feature = "embedded")]
     pub(super) fn post(
         &self,
@@ -116,7 +121,7 @@ impl HttpRuntime {
     ///
     /// # Errors
     ///
-    /// As the calls of [`Runtime`]; [`SoftprobeError::Protocol`] when the answer is not JSON.
+    /// As for the calls of [`Runtime`]; [`SoftprobeError::Protocol`] when the answer is not JSON.
     pub(crate) fn call(&self, call: &Call) -> Result<Value, SoftprobeError> {
         let route = call.route();
         let content = route
@@ -148,7 +153,7 @@ impl HttpRuntime {
     ///
     /// # Errors
     ///
-    /// The reason if not.
+    /// The reason why it does not.
     #[cfg(feature = "runner")]
     pub(crate) fn check(&self) -> Result<(), SoftprobeError> {
         let health = self.call(&Call::Health)?;

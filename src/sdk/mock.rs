@@ -1,5 +1,6 @@
 //! Mocks as a test builds them, and the rules they become.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::base::document::{Node, Place, Problems};
 use crate::base::http::{Direction, Headers, Response};
 use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
-use crate::rule::{Consume, Rule, Then, When};
+use crate::rule::{Consume, Rule, Then, When, mask_secret_headers};
 
 /// A mock: which outbound calls it answers, and with what.
 ///
@@ -32,10 +33,23 @@ pub struct Mock {
 }
 
 /// The predicates: by key, to be read when the mock is registered, or already read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Wanted {
     Keys(Map<String, Value>),
     Read(Box<When>),
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(keys) => {
+                let mut shown = keys.clone().into();
+                mask_secret_headers(&mut shown);
+                write!(f, "{shown}")
+            }
+            Self::Read(when) => when.fmt(f),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +68,7 @@ impl Mock {
         Self::read(predicate.direction(direction).into())
     }
 
-    /// Creates a mock of the calls that match these predicates, answered with an empty 200 response.
+    /// Creates a mock that answers the calls that match these predicates with an empty 200 response.
     pub(crate) fn read(when: When) -> Self {
         Self {
             name: None,
@@ -64,13 +78,6 @@ impl Mock {
             latency: Duration::ZERO,
             then: MockThen::Respond(MockResponse::new(200)),
         }
-    }
-
-    /// Creates a mock whose predicates are given in the rule language, as [`when`](Self::when) takes them.
-    pub fn when_object(when: Map<String, Value>) -> Self {
-        let outbound = Self::new(Predicate::outbound());
-        let add = |mock: Self, (key, value)| mock.when(key, value);
-        when.into_iter().fold(outbound, add)
     }
 
     /// Sets the name that reports show.
@@ -97,7 +104,8 @@ impl Mock {
         self
     }
 
-    /// Sets the priority: the highest wins, on a tie the later mock. The default is 0.
+    /// Sets the priority: the highest wins or, on a tie, the later mock. The default is 0. A mock with a
+    /// priority below 0 yields to a policy that would block or answer the call.
     #[must_use]
     pub fn priority(mut self, priority: i64) -> Self {
         self.priority = priority;
@@ -133,7 +141,7 @@ impl Mock {
         self
     }
 
-    /// Forwards the calls.
+    /// Forwards the calls instead of answering them.
     #[must_use]
     pub fn passthrough(mut self) -> Self {
         self.then = MockThen::Passthrough;
@@ -282,5 +290,11 @@ impl From<CapturedResponse> for MockResponse {
 impl From<&CapturedHit> for MockResponse {
     fn from(hit: &CapturedHit) -> Self {
         Self::from(&hit.response)
+    }
+}
+
+impl From<CapturedHit> for MockResponse {
+    fn from(hit: CapturedHit) -> Self {
+        Self::from(&hit)
     }
 }

@@ -100,7 +100,7 @@ impl Told {
     }
 
     /// Returns the code of the runtime's own refusal, if the answer is marked as one. The status and the body
-    /// do not show this, because an error that a rule sends may have any.
+    /// do not show this, because an error sent by a rule may have any status and any body.
     fn refusal(&self) -> Option<String> {
         Some(self.response.headers.text(REFUSAL_HEADER)?.into_owned())
     }
@@ -173,7 +173,8 @@ impl Oracle for HttpRuntime {
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {
         let answer = self.send("/v1/traces", &recording.document())?;
-        // The contract requires a successful status even if the session is gone and nothing was recorded.
+        // The status is successful even if the session is gone and nothing was recorded; the header
+        // shows that.
         match answer.response.status {
             200..300 if answer.refusal().is_none() => Ok(()),
             _ => Err(answer.into_error()),

@@ -9,13 +9,16 @@ use serde_json::Value;
 use super::mock::Mock;
 use crate::base::document::{Place, Problems};
 use crate::base::with_causes;
-use crate::case::{CapturedHit, Case, CaseLoadError, Predicate};
+use crate::case::{CapturedHit, Case, Predicate};
 use crate::control::{ControlError, Runtime, SessionStats};
 use crate::error::SoftprobeError;
-use crate::rule::{Policy, Rule, mask_secret_headers};
+use crate::rule::{Policy, Rule};
 
 /// A session of a runtime. It can be shared between threads. Dropping it closes it, unless it was opened
 /// elsewhere and [attached](crate::Softprobe::attach) to.
+///
+/// Against a runtime elsewhere, each call can also fail with [`SoftprobeError::Unreachable`],
+/// [`SoftprobeError::Timeout`] or [`SoftprobeError::Protocol`]. A call blocks its thread until it is answered.
 #[derive(Debug)]
 pub struct SoftprobeSession {
     id: String,
@@ -42,19 +45,23 @@ impl SoftprobeSession {
         }
     }
 
-    /// Returns the session's id, which the request to the application must carry as `x-softprobe-session-id`.
+    /// Returns the session's id. With several sessions open, the request to the application carries it as
+    /// `x-softprobe-session-id` and in `tracestate`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Ties a trace to the session: a call that has the trace id in its `traceparent`, and carries no session
-    /// id, belongs to this session.
+    /// Ties a trace to the session: a call whose `traceparent` has this trace id, and whose headers name no
+    /// session, belongs to this one. `trace_id` is 32 hex digits.
     ///
-    /// `trace_id` is 32 lower-case hex digits. Only a [`Proxy`](crate::Proxy) in this process that was
-    /// started with the same [`Softprobe`](crate::Softprobe) knows about the trace.
+    /// Only a [`Proxy`](crate::Proxy) in this process knows about the trace: one for the same
+    /// [`EmbeddedRuntime`](crate::EmbeddedRuntime) or, for a remote runtime, one started with this
+    /// [`Softprobe`](crate::Softprobe) or a clone of it.
     #[cfg(feature = "embedded")]
     pub fn issue_trace(&self, trace_id: &str) {
-        self.runtime.oracle().issue_trace(trace_id, &self.id);
+        self.runtime
+            .oracle()
+            .issue_trace(&trace_id.to_ascii_lowercase(), &self.id);
     }
 
     /// Reads a case file and loads it into the session.
@@ -71,12 +78,10 @@ impl SoftprobeSession {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLoad`] when the document is not a case, with the place in it; otherwise as
+    /// [`SoftprobeError::Case`] when the document is not a case, with the place in it; otherwise as
     /// [`load_case`](Self::load_case).
     pub fn load_case_from_document(&self, document: Value) -> Result<(), SoftprobeError> {
-        let case = Case::from_document(document)
-            .map_err(|e| CaseLoadError::content(Path::new("<document>"), e))?;
-        self.load_case(case)
+        self.load_case(Case::from_document(document)?)
     }
 
     /// Loads a case into the session, replacing any other. Lookups search this case. Its embedded rules
@@ -89,7 +94,7 @@ impl SoftprobeSession {
         let case = case.into();
         let mut local = self.local();
         self.runtime.load_case(&self.id, &case)?;
-        log::debug!("session {}: loaded case {}", self.id, case.id);
+        log::debug!("session {}: loaded case {}", self.id, case.id());
         local.case = Some(case);
         Ok(())
     }
@@ -98,8 +103,9 @@ impl SoftprobeSession {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::CaseLookup`] when none or several match: its `matches` are those spans.
-    /// [`SoftprobeError::NoCase`] when no case is loaded.
+    /// [`SoftprobeError::CaseLookup`] when none or several match, or when the one that matches has no
+    /// response; its `matches` are the spans that matched. [`SoftprobeError::NoCase`] when no case was
+    /// loaded through this handle.
     pub fn find_in_case(&self, predicate: &Predicate) -> Result<CapturedHit, SoftprobeError> {
         Ok(self.case()?.find(predicate)?)
     }
@@ -122,9 +128,10 @@ impl SoftprobeSession {
     /// # Errors
     ///
     /// [`SoftprobeError::Runtime`] with status 400 when the mock is invalid, [`SoftprobeError::Serialize`]
-    /// when its body can't be written as JSON. The session's other mocks stay as they were.
+    /// when its body can't be written as JSON. It is checked before anything is sent, and the mocks added
+    /// through this handle stay as they were.
     pub fn mock_outbound(&self, mock: Mock) -> Result<(), SoftprobeError> {
-        self.mock_all(vec![mock])
+        self.mock_all([mock])
     }
 
     /// Adds several mocks in one call, in order; among mocks of equal priority, the latest that matches
@@ -133,7 +140,7 @@ impl SoftprobeSession {
     /// # Errors
     ///
     /// As [`mock_outbound`](Self::mock_outbound); if one mock is invalid, none is added.
-    pub fn mock_all(&self, mocks: Vec<Mock>) -> Result<(), SoftprobeError> {
+    pub fn mock_all(&self, mocks: impl IntoIterator<Item = Mock>) -> Result<(), SoftprobeError> {
         let mut local = self.local();
         let mut rules = local.rules.clone();
         let mut problems = Problems::default();
@@ -146,13 +153,12 @@ impl SoftprobeSession {
                 "session {}: mock {:?} when {}",
                 self.id,
                 rule.name.as_deref().unwrap_or_default(),
-                shown_when(&rule)
+                rule.when.shown()
             );
             rules.push(Arc::new(rule));
         }
         if !problems.is_empty() {
-            let url = format!("{}/v1/sessions/{}/rules", self.runtime.address(), self.id);
-            return Err(ControlError::invalid(problems.to_string()).at(url).into());
+            return Err(invalid(&problems, self.url("rules")));
         }
         self.runtime.set_rules(&self.id, &rules)?;
         local.rules = rules;
@@ -175,8 +181,10 @@ impl SoftprobeSession {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
+    /// [`SoftprobeError::Runtime`] with status 400 when the policy is invalid, which is checked before
+    /// anything is sent.
     pub fn set_policy(&self, policy: &Policy) -> Result<(), SoftprobeError> {
+        check_policy(policy, &Place::root(), || self.url("policy"))?;
         self.runtime.set_policy(&self.id, policy)
     }
 
@@ -205,11 +213,11 @@ impl SoftprobeSession {
         self.runtime.stats(&self.id)
     }
 
-    /// Closes the session. Any later call on it, including a second close, fails with status 404.
+    /// Closes the session. A later call through another handle fails with status 404.
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
+    /// The error of the call; closing is not tried again.
     pub fn close(mut self) -> Result<(), SoftprobeError> {
         self.closes_on_drop = false;
         let closed = self.runtime.close(&self.id);
@@ -239,6 +247,11 @@ impl SoftprobeSession {
         Ok(case)
     }
 
+    /// Returns the URL of a call on this session, for errors.
+    fn url(&self, call: &str) -> String {
+        format!("{}/v1/sessions/{}/{call}", self.runtime.address(), self.id)
+    }
+
     fn case(&self) -> Result<Arc<Case>, SoftprobeError> {
         self.local().case.clone().ok_or(SoftprobeError::NoCase)
     }
@@ -266,9 +279,20 @@ impl Drop for SoftprobeSession {
     }
 }
 
-/// Returns the predicates of a rule for the log, with secrets masked.
-fn shown_when(rule: &Rule) -> Value {
-    let mut when = rule.when.to_value();
-    mask_secret_headers(&mut when);
-    when
+/// Refuses an invalid policy as the runtime would.
+pub(super) fn check_policy(
+    policy: &Policy,
+    place: &Place,
+    url: impl FnOnce() -> String,
+) -> Result<(), SoftprobeError> {
+    let mut problems = Problems::default();
+    policy.check(place, &mut problems);
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(&problems, url())),
+    }
+}
+
+fn invalid(problems: &Problems, url: String) -> SoftprobeError {
+    ControlError::invalid(problems.to_string()).at(url).into()
 }

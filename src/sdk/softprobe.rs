@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::http_runtime::HttpRuntime;
-use super::session::SoftprobeSession;
+use super::session::{SoftprobeSession, check_policy};
+use crate::base::document::Place;
 #[cfg(feature = "embedded")]
 use crate::control::Oracle;
 use crate::control::{Mode, Runtime, Token};
@@ -47,7 +48,7 @@ impl Softprobe {
         Self::builder().build()
     }
 
-    /// Configures the address of the runtime, the timeout and the token in code.
+    /// Returns a builder that sets the runtime's address, the timeout and the token in code.
     pub fn builder() -> SoftprobeBuilder {
         SoftprobeBuilder::default()
     }
@@ -67,8 +68,8 @@ impl Softprobe {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Unreachable`] when no runtime can be reached, [`SoftprobeError::Timeout`] when it
-    /// does not answer in time, [`SoftprobeError::Runtime`] when it refuses the call.
+    /// [`SoftprobeError::Unreachable`], [`SoftprobeError::Timeout`] or [`SoftprobeError::Protocol`] when no
+    /// runtime answers as one, [`SoftprobeError::Runtime`] when it refuses.
     pub fn start_session(&self, mode: Mode) -> Result<SoftprobeSession, SoftprobeError> {
         self.start(mode, None)
     }
@@ -91,6 +92,11 @@ impl Softprobe {
         mode: Mode,
         policy: Option<&Policy>,
     ) -> Result<SoftprobeSession, SoftprobeError> {
+        if let Some(policy) = policy {
+            check_policy(policy, &Place::root().key("policy"), || {
+                format!("{}/v1/sessions", self.runtime.address())
+            })?;
+        }
         let id = self.runtime.start(mode, policy)?;
         log::debug!("session {id}: started in mode {mode}");
         Ok(SoftprobeSession::new(id, &self.runtime, true))
@@ -98,6 +104,10 @@ impl Softprobe {
 
     /// Returns a handle to the session with this id, without calling the runtime. Dropping the handle does
     /// not close the session, because it was opened elsewhere.
+    ///
+    /// The handle does not know the case and the mocks that the session was given elsewhere: a lookup
+    /// needs a case that was loaded through this handle, and the first mock added through it replaces all
+    /// of the session's other mocks.
     pub fn attach(&self, id: &str) -> SoftprobeSession {
         SoftprobeSession::new(id.to_owned(), &self.runtime, false)
     }
@@ -122,6 +132,7 @@ impl Softprobe {
 
 /// Configures how [`Softprobe`] reaches its runtime.
 #[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until it is built"]
 pub struct SoftprobeBuilder {
     base_url: Option<String>,
     timeout: Option<Duration>,
@@ -129,24 +140,22 @@ pub struct SoftprobeBuilder {
 }
 
 impl SoftprobeBuilder {
-    /// The runtime's base URL, without `/v1`: `http://127.0.0.1:8080`. The default is
+    /// Sets the runtime's base URL, without `/v1`: `http://127.0.0.1:8080`. The default is
     /// `SOFTPROBE_RUNTIME_URL`, or else `https://runtime.softprobe.dev`.
-    #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// How long each phase of a call may take: connecting, sending, waiting for the answer and reading it.
-    /// The default is five seconds.
-    #[must_use]
+    /// Sets how long each phase of a call may take: connecting, sending, waiting for the answer and
+    /// reading it. The default is five seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The bearer token. If none or a blank one is given, the one in `SOFTPROBE_API_TOKEN` is used, if any.
-    #[must_use]
+    /// Sets the bearer token. If it is not set or is blank, the one in `SOFTPROBE_API_TOKEN` is used, if
+    /// any.
     pub fn api_token(mut self, token: &str) -> Self {
         self.token = Token::new(token);
         self

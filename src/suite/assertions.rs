@@ -136,7 +136,7 @@ const BODY: Fields = Fields {
                 Shape::Choice(|| names(&WORDS)),
                 Shape::Object(&MATCHER),
             ])),
-            "JSONPaths, each with what every selected value must be, whatever was captured",
+            "JSONPaths, each with a matcher for every selected value, whatever was captured",
         ),
         Field::new(
             "expected",

@@ -20,7 +20,7 @@ const POLICY_FIELD: Field = Field::new(
 const MOCKS_FIELD: Field = Field::new(
     "mocks",
     MOCKS,
-    "what answers outbound calls: auto, which replays every captured exchange, or a list of mocks",
+    "what answers outbound calls: auto, which replays every captured outbound exchange, a list of mocks, or both: {auto, rules}",
 );
 const ASSERTIONS_FIELD: Field = Field::new(
     "assertions",

@@ -161,7 +161,7 @@ const MOCK: Fields = Fields {
         Field::new(
             "priority",
             Shape::Integer(i64::MIN, i64::MAX),
-            "the mock with the highest priority answers, on a tie the later entry; defaults to 0",
+            "the mock with the highest priority answers; on a tie, the later entry; defaults to 0",
         ),
         Field::new(
             "consume",
@@ -366,7 +366,7 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     if let Some((_, place)) = source
         && !matches!(word, Word::Case | Word::Inline)
     {
-        problems.add(&place, "`source` cannot be used with this action");
+        problems.add(&place, "`source` can't be used with this action");
     }
     refuse(
         response.as_ref(),
@@ -410,7 +410,7 @@ fn refuse(node: Option<&Node<'_>>, name: &str, fits: bool, problems: &mut Proble
         let place: &Place = place;
         problems.add(
             place,
-            format!("`{name}` cannot be used with this kind of mock"),
+            format!("`{name}` can't be used with this kind of mock"),
         );
     }
 }

@@ -144,7 +144,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "mocks: [ { source: case, response: {} } ]",
-            "mocks[0].response: `response` cannot be used with",
+            "mocks[0].response: `response` can't be used with",
         ),
         (
             "mocks: [ { name: b, response: {} }, { name: b, response: {} } ]",
@@ -156,7 +156,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "mocks: [ { expect: all, response: {} } ]",
-            "`expect` cannot be used with",
+            "`expect` can't be used with",
         ),
         ("mocks: often", "mocks: expected a list or `auto`"),
         (

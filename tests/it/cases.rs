@@ -256,7 +256,7 @@ fn size_guidance_warns_and_never_fails() {
             )
         })
         .collect();
-    let warnings = spans(&many).warnings.join("\n");
+    let warnings = spans(&many).warnings().join("\n");
     assert!(warnings.contains("101 spans"), "{warnings}");
     assert!(
         warnings.contains("http.response.body is 70000 bytes long"),

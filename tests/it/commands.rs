@@ -127,6 +127,8 @@ fn a_session_is_controlled_from_the_shell() {
         (nobody.code, &nobody.document()["error"]["code"]),
         (3, &json!("runtime_unreachable"))
     );
+    let message = nobody.document()["error"]["message"].to_string();
+    assert!(message.to_lowercase().contains("refused"), "{message}");
     run(&["session", "start", "--case-id", "x"]).ends(2, &["--case-id requires --mode capture"]);
     // A shell that evaluates this output does not continue with the previous session.
     let failed = run(&[

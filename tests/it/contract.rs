@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use softprobe::control::OnMiss;
 use softprobe::{
-    ControlServer, EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
-    SoftprobeBuilder, SoftprobeError,
+    ControlServer, EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Response,
+    Softprobe, SoftprobeBuilder, SoftprobeError,
 };
 
 use crate::command::Served;
@@ -47,11 +48,10 @@ fn over_all(test: impl Fn(&Way)) {
         proxy: served.proxy(),
         server: Some(served.address()),
     });
-    let remote = at(&served.url()).build();
-    let proxy = Proxy::start(&remote).unwrap();
+    let proxy = Proxy::start(&at(&served.url()).build()).unwrap();
     test(&Way {
         name: "a proxy elsewhere",
-        softprobe: remote,
+        softprobe: at(&served.url()).build(),
         proxy: proxy.address(),
         server: Some(served.address()),
     });
@@ -214,10 +214,41 @@ fn a_case_is_looked_up_and_its_answer_becomes_a_mock() {
 }
 
 #[test]
+fn an_attached_handle_knows_only_what_it_was_given() {
+    over_each(|softprobe| {
+        let owner = softprobe.start_session(Mode::Replay).unwrap();
+        owner.load_case_from_document(payment_case()).unwrap();
+        let mock = |name: &str| Mock::new(Predicate::outbound().host("a.example")).name(name);
+        owner.mock_outbound(mock("one")).unwrap();
+        let attached = softprobe.attach(owner.id());
+        let lookup = attached.find_in_case(&Predicate::outbound());
+        assert!(matches!(lookup, Err(SoftprobeError::NoCase)), "{lookup:?}");
+        attached.mock_outbound(mock("two")).unwrap();
+        let rules = owner.stats().unwrap().rule_uses;
+        assert_eq!(rules.map(|rules| rules.len()), Some(1));
+    });
+}
+
+#[test]
 fn policies_and_auth_fixtures_are_checked() {
     over_each(|softprobe| {
         let session = softprobe.start_session(Mode::Replay).unwrap();
         session.set_policy(&Policy::strict()).unwrap();
+        // A list entry that can't be a host would silently let through, or block, nothing.
+        let url = Policy::strict().allow_host("https://login.example");
+        refused(
+            session.set_policy(&url),
+            400,
+            "allowHosts[0]: `https://login.example` is not a host",
+        );
+        let wildcard = Policy::default().block_host("*.example");
+        refused(
+            softprobe.start_session_with_policy(Mode::Replay, &wildcard),
+            400,
+            "policy.blockHosts[0]: `*.example` is not a host",
+        );
+        let response = Policy::default().on_miss(OnMiss::Mock(Response::new(42).into()));
+        refused(session.set_policy(&response), 400, "mock.status");
         session
             .set_auth_fixtures(&json!({"tokens": ["t"], "cookies": [], "metadata": {}}))
             .unwrap();

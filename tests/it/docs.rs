@@ -150,7 +150,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
             let (_, address) = served.split_once("--listen ").unwrap();
             let address = address.split(' ').next().unwrap();
             command = format!(
-                "exec {served} &\nuntil curl --silent --output served.txt http://{address}/health; do kill -0 $! || exit 99; done"
+                "exec {served} > said.txt &\nuntil [ -s said.txt ] && curl --silent --output served.txt http://{address}/health; do kill -0 $! || exit 99; done\ncat said.txt"
             );
         }
         script += &format!("echo '{MARK}'\n{command}\n");

@@ -401,7 +401,7 @@ fn held() -> (Stub, mpsc::Receiver<()>, mpsc::Sender<()>) {
 
 #[test]
 fn an_interrupt_closes_sessions_and_exits_with_its_code() {
-    // Each waits a while for the hanging request, so they wait at the same time.
+    // Each run waits a while for the hanging request, so the two run at the same time.
     std::thread::scope(|scope| {
         scope.spawn(|| signalled("-INT", 130));
         scope.spawn(|| signalled("-TERM", 143));

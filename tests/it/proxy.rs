@@ -72,10 +72,7 @@ fn a_call_finds_its_session_in_each_of_five_ways() {
     }
     assert_eq!(one.stats().unwrap().calls.len(), 1);
     let call = &two.stats().unwrap().calls[0];
-    assert_eq!(
-        (call.path.as_str(), call.answer.as_str()),
-        ("/p?q=1", "mock")
-    );
+    assert_eq!((call.path.as_str(), call.answer.name()), ("/p?q=1", "mock"));
     assert_eq!(call.rule.as_deref(), Some("two"));
 }
 
@@ -273,13 +270,16 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
 }
 
 #[test]
-fn a_connect_with_a_body_is_refused() {
+fn a_connect_with_a_body_is_refused_and_listed() {
     let world = World::new();
     for framing in ["content-length: 2", "transfer-encoding: chunked"] {
+        let session = world.session("open");
         let head = format!("CONNECT a.example:80 HTTP/1.1\r\nhost: a.example:80\r\n{framing}");
         let answer = send(world.proxy.address(), format!("{head}\r\n\r\n2\r\nhi"));
         assert_eq!(answer.status, 400, "{framing}");
         assert!(answer.text().contains("must not have a body"), "{framing}");
+        let listed = || session.stats().unwrap().uncorrelated.first().cloned();
+        assert!(eventually(listed).reason.contains("CONNECT with a body"));
     }
 }
 
@@ -327,7 +327,7 @@ fn forwarding_drops_hop_by_hop_headers_and_returns_the_whole_answer() {
     for name in ["x-softprobe-session-id", "x-hop", "te", "proxy-connection"] {
         assert_eq!(received.header(name), None, "{name}");
     }
-    assert_eq!(session.stats().unwrap().calls[0].answer, "forwarded");
+    assert_eq!(session.stats().unwrap().calls[0].answer.name(), "forwarded");
     let dead = send(
         world.proxy.address(),
         "GET http://127.0.0.1:1/ HTTP/1.1\r\nhost: x\r\n\r\n",

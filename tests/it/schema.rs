@@ -1,4 +1,4 @@
-//! The JSON Schema of suites, checked against the samples, the contract's examples and the reader.
+//! The JSON Schema of suites, checked against the samples, examples of every field, and the reader.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn faults(schema: &Value, suite: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Suites as in the contract; together they use every field.
+/// Suites that together use every field.
 const EXAMPLES: &[&str] = &[
     r#"
 name: checkout-nightly

@@ -1,9 +1,16 @@
 //! The SDK's errors, one test per row of the reference's catalogue, and its logging.
 
-use serde_json::json;
-use softprobe::{EmbeddedRuntime, Mock, Mode, ModuleSession, Predicate, Softprobe, SoftprobeError};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::support::{Project, Stub, document, span};
+use serde_json::json;
+use softprobe::hook::HookContext;
+use softprobe::{
+    Case, ControlServer, Direction, EmbeddedRuntime, Headers, Mock, MockResponse, Mode,
+    ModuleSession, Predicate, Proxy, Request, Softprobe, SoftprobeError,
+};
+
+use crate::support::{LIMIT, Project, Stub, attribute, document, span};
 
 fn embedded() -> Softprobe {
     Softprobe::embedded(&EmbeddedRuntime::new())
@@ -13,11 +20,14 @@ fn embedded() -> Softprobe {
 fn an_unreachable_runtime_says_where_and_why() {
     let softprobe = Softprobe::builder().base_url("http://127.0.0.1:1").build();
     let error = softprobe.start_session(Mode::Replay).unwrap_err();
-    let SoftprobeError::Unreachable { url, source } = &error else {
+    let SoftprobeError::Unreachable { url, source, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(url, "http://127.0.0.1:1/v1/sessions");
-    assert!(!source.to_string().is_empty());
+    // The cause is the source's to say, and only the source's.
+    let cause = source.to_string();
+    assert!(cause.contains("refused"), "{cause}");
+    assert!(!error.to_string().contains(&cause), "{error}");
     assert!(error.to_string().contains("start one"), "{error}");
 }
 
@@ -186,4 +196,95 @@ fn debug_logging_shows_decisions_and_no_secrets() {
     );
     assert!(!run.all().contains("hidden-value"), "{}", run.all());
     assert!(!run.stderr.contains("ureq"), "{}", run.stderr);
+}
+
+#[test]
+fn debug_output_shows_no_captured_text_and_no_secrets() {
+    let body = attribute("http.request.body", "hunter2");
+    let spans = [span(1, "outbound", "POST a.example/x", Some(200), &[body])];
+    let session = embedded().start_session(Mode::Replay).unwrap();
+    session.load_case_from_document(document(&spans)).unwrap();
+    let mock = Mock::new(Predicate::outbound())
+        .when("headers", json!({"authorization": "Bearer hunter2"}))
+        .response(MockResponse::new(200).header("set-cookie", "id=hunter2"));
+    let shown = format!("{mock:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    session.mock_outbound(mock).unwrap();
+    let case = Case::from_document(document(&spans)).unwrap();
+    let env = BTreeMap::from([("TOKEN".to_owned(), "hunter2".to_owned())]);
+    let context = HookContext::new(&case, Path::new("a.case.json"), &env);
+    let shown = format!("{session:?} {context:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("TOKEN"), "{shown}");
+}
+
+#[test]
+fn servers_stop_inside_an_async_runtime() {
+    let threads = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    threads.block_on(async {
+        let runtime = EmbeddedRuntime::new();
+        let proxy = Proxy::start(&Softprobe::embedded(&runtime)).unwrap();
+        let server = ControlServer::start(&runtime).unwrap();
+        proxy.stop(LIMIT);
+        server.stop(LIMIT);
+    });
+}
+
+#[test]
+fn a_hit_that_was_found_is_a_mocks_response() {
+    let session = embedded().start_session(Mode::Replay).unwrap();
+    let spans = [span(1, "outbound", "GET a.example/x", Some(200), &[])];
+    session.load_case_from_document(document(&spans)).unwrap();
+    let all = session.find_all_in_case(&Predicate::outbound()).unwrap();
+    let mocks = all
+        .into_iter()
+        .map(|hit| Mock::new(Predicate::outbound()).response(hit));
+    session.mock_all(mocks).unwrap();
+}
+
+#[test]
+fn headers_compare_without_regard_to_the_case_of_names() {
+    let headers = Headers::from_iter([("Accept", "a"), ("x-b", "b")]);
+    assert_eq!(headers, Headers::from_iter([("accept", "a"), ("X-B", "b")]));
+    assert_ne!(headers, Headers::from_iter([("x-b", "b"), ("accept", "a")]));
+    assert_ne!(headers, Headers::from_iter([("accept", "A"), ("x-b", "b")]));
+    let value = {
+        let name = String::from("ACCEPT");
+        headers.get(&name)
+    };
+    assert_eq!(value, Some(&b"a"[..]));
+}
+
+#[test]
+fn a_url_becomes_a_request() {
+    let request = Request::new("GET", "https://shop.example:8443/orders?page=2");
+    assert_eq!(
+        (&*request.scheme, &*request.host, &*request.path),
+        ("https", "shop.example:8443", "/orders")
+    );
+    assert_eq!(request.target(), "/orders?page=2");
+    assert_eq!(Request::new("GET", "http://a.example").target(), "/");
+    assert_eq!(Request::new("GET", "/x").target(), "/x");
+}
+
+#[test]
+fn names_become_values_and_other_text_is_refused() {
+    for name in ["capture", "replay", "generate"] {
+        assert_eq!(name.parse::<Mode>().unwrap().to_string(), name);
+    }
+    let error = "Replay".parse::<Mode>().unwrap_err().to_string();
+    assert!(
+        error.contains("one of capture, replay, generate"),
+        "{error}"
+    );
+    for name in ["inbound", "outbound"] {
+        assert_eq!(name.parse::<Direction>().unwrap().to_string(), name);
+    }
+    let error = "in".parse::<Direction>().unwrap_err().to_string();
+    assert!(
+        error.contains("expected `inbound` or `outbound`"),
+        "{error}"
+    );
 }

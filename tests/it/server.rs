@@ -302,6 +302,24 @@ fn metrics_count_what_happens() {
 
 /// Calls each operation of the OpenAPI document and checks the answers against it.
 #[test]
+fn the_openapi_document_knows_every_predicate() {
+    let served = Served::start(&[]);
+    let api = get(served.address(), "/openapi.json").json();
+    let schema: Value =
+        serde_json::from_str(&crate::command::run(&["suite", "schema"]).stdout).unwrap();
+    let names = |value: &Value| -> Vec<String> {
+        value["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
+    };
+    let rule = &api["components"]["schemas"]["Rule"]["properties"];
+    assert_eq!(names(&rule["when"]), names(&schema["definitions"]["match"]));
+}
+
+#[test]
 fn the_server_conforms_to_its_openapi_document() {
     let served = Served::start(&["--max-body", "100000"]);
     let server = served.address();
@@ -523,6 +541,8 @@ fn serve_says_where_it_listens_and_warns_about_exposed_addresses() {
     let taken = served.address().to_string();
     let refused = crate::command::run(&["serve", "--listen", &taken, "--json"]);
     assert_eq!(refused.document()["error"]["code"], "listen_failed");
+    let message = refused.document()["error"]["message"].to_string();
+    assert!(message.contains("in use"), "{message}");
     assert!(served.stop().stderr.is_empty());
 }
 

@@ -624,7 +624,7 @@ fn expect_says_how_many_captured_exchanges_a_mock_takes() {
         run(&two, mocks, &sequence, &[]);
     }
     table.check_relayed();
-    // An entry beside `auto` removes from it what the entry matches.
+    // An entry next to `auto` takes over the exchanges that it matches.
     let beside =
         "{ auto: true, rules: [ { name: mine, match: { path: /x }, response: { body: mine } } ] }";
     let suite = format!("{STRICT}\nmocks: {beside}");
@@ -858,7 +858,7 @@ defaults: { mocks: [] }
         "s.suite.yaml:10:25: mocks[0].match.hostSufix: unknown field; did you mean hostSuffix?",
         "mocks[0].match.headerMatch.b: `(` is not a regular expression",
         "s.suite.yaml:11:16: mocks[1].hook: unknown hook `t.gone`; did you mean t.body?; registered: `t.body` (body assert)",
-        "mocks[2].response: `response` cannot be used with",
+        "mocks[2].response: `response` can't be used with",
         "assertions.status: expected an integer from 100 to 999",
         "assertions.body.ignore[0]: `items` is not a JSONPath",
         "assertions.body.ignore: `ignore` has no effect with this `mode`",

@@ -591,7 +591,7 @@ fn runner_process() {
             Ok(App::new(relay.url(), relay))
         });
     }
-    let code = replay.run(args.map(Into::into));
+    let code = replay.run(args);
     // An `ExitCode` shows its number only in its debug form.
     let digits: String = format!("{code:?}")
         .chars()

@@ -173,7 +173,7 @@ impl Node<'_> {
         self
     }
 
-    /// Returns the number if this is a finite one.
+    /// Returns the number if this is a finite number.
     pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
         let number = match self.value {
             Value::Number(number) => number.as_f64(),

@@ -41,7 +41,7 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// Returns `value` if it is there and no fault was found.
+    /// Returns the value if it is not `None` and no fault was found.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use super::secret::shown;
 
 /// An ordered list of header fields. Names keep their case but are compared without regard to it;
 /// repeated fields stay separate; values are bytes, since HTTP does not guarantee text.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, Eq)]
 pub struct Headers {
     fields: Vec<(String, Vec<u8>)>,
 }
@@ -48,17 +48,20 @@ impl Headers {
     }
 
     /// Returns the values of the fields with that name, in order.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn all<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.iter()
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
+    /// Returns the first value for that name.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
     /// Returns the first value for that name as text; bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| String::from_utf8_lossy(value))
+        self.get(name).map(String::from_utf8_lossy)
     }
 
     /// Returns whether there is a field with that name.
@@ -89,14 +92,29 @@ impl Headers {
     }
 }
 
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .iter()
+                .zip(other.iter())
+                .all(|((a, v), (b, w))| a.eq_ignore_ascii_case(b) && v == w)
+    }
+}
+
+impl<N: Into<String>, V: Into<Vec<u8>>> Extend<(N, V)> for Headers {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, iter: I) {
+        for (name, value) in iter {
+            self.push(name, value);
+        }
+    }
+}
+
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(iter: I) -> Self {
-        Self {
-            fields: iter
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        }
+        let mut headers = Self::new();
+        headers.extend(iter);
+        headers
     }
 }
 

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::headers::Headers;
+use super::url::split_url;
 
 /// The direction in which a message crosses the boundary of the application under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third direction")]
 pub enum Direction {
     /// Into the application.
     Inbound,
@@ -45,7 +46,7 @@ impl FromStr for Direction {
     }
 }
 
-/// A text that names no [`Direction`].
+/// A text that is not the name of a [`Direction`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{0}` is not a direction; expected `inbound` or `outbound`")]
 pub struct ParseDirectionError(String);
@@ -71,6 +72,21 @@ pub struct Request {
 }
 
 impl Request {
+    /// Creates a request without headers or a body. `url` is absolute
+    /// (`http://shop.example/orders?page=2`); any other text is read as a path with a query.
+    pub fn new(method: impl Into<String>, url: &str) -> Self {
+        let (scheme, host, target) = split_url(url).unwrap_or(("http", "", url));
+        let (path, query) = split_target(target);
+        Self {
+            method: method.into(),
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+            path: if path.is_empty() { "/" } else { path }.to_owned(),
+            query: query.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
     /// Returns the path with its query, as in a request line.
     pub fn target(&self) -> String {
         join_target(&self.path, self.query.as_deref())
@@ -96,7 +112,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// An empty response with that status.
+    /// Creates a response with that status, no headers and an empty body.
     pub fn new(status: u16) -> Self {
         Self {
             status,

@@ -2,8 +2,9 @@
 
 use serde_json::{Number, Value};
 
-/// The prefix to the digits of a number that neither an integer nor a double represents exactly. Such a
-/// number is kept as a string, so that two large ids that differ in a late digit never compare equal.
+/// The prefix of a string that holds the digits of a number. A number that neither an integer nor a
+/// double represents exactly is kept as such a string, so that two large ids that differ only in a late
+/// digit never compare equal.
 const EXACT: &str = "\u{F8FF}number:";
 
 /// Parses JSON text, keeping every number exact; returns `None` if it is not JSON.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// The mode of a session, which says what the session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[expect(clippy::exhaustive_enums, reason = "the control API has these three")]
 pub enum Mode {
     /// Records the exchanges that pass through the proxy.
@@ -52,7 +52,7 @@ impl FromStr for Mode {
     }
 }
 
-/// A text that names no [`Mode`].
+/// A text that is not the name of a [`Mode`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` is not a mode; expected `capture`, `replay` or `generate`")]
+#[error("`{0}` is not one of capture, replay, generate")]
 pub struct ParseModeError(String);
