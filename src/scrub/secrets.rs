@@ -1,6 +1,7 @@
 //! Recognises secrets by their shape or name, and makes the placeholders that replace them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,6 +12,8 @@ use sha2::Sha256;
 const MARK: &str = "scrubbed-";
 /// The domain of every placeholder for an e-mail address.
 const DOMAIN: &str = "@scrubbed.invalid";
+/// The same, for an address in a query.
+const ESCAPED_DOMAIN: &str = "%40scrubbed.invalid";
 
 /// The prefix of every placeholder for digits.
 const NINES: &str = "999999";
@@ -23,19 +26,17 @@ pub(super) fn known(pattern: &str) -> Regex {
 
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     known(
-        r"[\p{L}\p{N}][\p{L}\p{N}._+-]*(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?(?:\.[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?)*\.\p{L}{2,}",
+        // A placeholder comes first: what follows it directly is not a part of it.
+        r"user-[0-9a-f]{12}(?:@|%40)scrubbed\.invalid|[\p{L}\p{N}][\p{L}\p{N}._+-]*(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?(?:\.[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?)*\.\p{L}{2,}",
     )
 });
 
-/// Digits in groups that may be a card number; [`is_card`] checks the first digits, the length and
-/// the check digit. Letters may surround them. Digits with dots are a decimal number, unless they are
-/// grouped like a card number.
+/// Digits, in blocks with a space, a hyphen or (as in a card number) a dot between them. [`card_in`] finds
+/// the blocks that are a card number.
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| {
     known(concat!(
-        r"(?:\b|[A-Za-z_])(?:",
         r"[3-6][0-9]{3}(?:\.[0-9]{4}){3}|3[0-9]{3}\.[0-9]{6}\.[0-9]{5}",
-        r"|[3-6][0-9]{3}[ -]?(?:[0-9][ -]?){8,14}[0-9]",
-        r")(?:\b|[A-Za-z_])",
+        r"|[0-9]+(?:[ -][0-9]+)*",
     ))
 });
 
@@ -46,8 +47,17 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
         r"|\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}",
         r"|\bgh[pousr]_[A-Za-z0-9]{20,}",
         r"|\bxox[abprs]-[A-Za-z0-9-]{10,}",
-        r"|\bAKIA[0-9A-Z]{16}\b",
-        r"|(?s:-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
+        r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+        r"|\bAIza[A-Za-z0-9_-]{35}",
+        r"|\bya29\.[A-Za-z0-9_-]{20,}",
+        r"|\bgithub_pat_[A-Za-z0-9_]{22,}",
+        r"|\bglpat-[A-Za-z0-9_-]{20,}",
+        r"|\bnpm_[A-Za-z0-9]{36}",
+        r"|\bwhsec_[A-Za-z0-9+/=]{20,}",
+        r"|\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{20,}",
+        r"|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+        r"|\bservices/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}",
+        r"|(?s:-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)",
     ))
 });
 
@@ -115,7 +125,7 @@ impl Secrets {
         let at = if value.contains('@') {
             DOMAIN
         } else {
-            "%40scrubbed.invalid"
+            ESCAPED_DOMAIN
         };
         format!("user-{}{at}", self.short_digest(&plain))
     }
@@ -191,13 +201,38 @@ impl Secrets {
         replace(text, &EMAIL, "e-mail address", &mut kinds, |found| {
             // The part before the `@` may be the placeholder of a URL's password.
             let is_ours = found.ends_with("scrubbed.invalid") || found.starts_with(MARK);
-            (!is_ours).then(|| self.email(found))
+            (!is_ours && !is_file_name(found)).then(|| self.email(found))
         });
-        replace(text, &DIGITS, "card number", &mut kinds, |found| {
-            let card = found.trim_matches(|c: char| !c.is_ascii_digit());
-            is_card(card).then(|| found.replace(card, &self.card(card)))
-        });
+        self.cards(text, &mut kinds);
         kinds
+    }
+
+    /// Replaces the card numbers in a text.
+    fn cards(&self, text: &mut String, kinds: &mut Vec<&'static str>) {
+        let (mut out, mut copied) = (String::new(), 0);
+        for run in DIGITS.find_iter(text) {
+            let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+            let before = text[..run.start()].strip_suffix('.');
+            let after = text[run.end()..].strip_prefix('.');
+            // A part of a decimal number.
+            if is_digit(before.and_then(|text| text.chars().next_back()))
+                || is_digit(after.and_then(|text| text.chars().next()))
+            {
+                continue;
+            }
+            let mut from = run.start();
+            while let Some(card) = card_in(&text[from..run.end()]) {
+                out.push_str(&text[copied..from + card.start]);
+                out.push_str(&self.card(&text[from + card.start..from + card.end]));
+                copied = from + card.end;
+                from = copied;
+            }
+        }
+        if copied > 0 {
+            out.push_str(&text[copied..]);
+            *text = out;
+            kinds.push("card number");
+        }
     }
 }
 
@@ -236,7 +271,7 @@ fn is_placeholder(value: &str) -> bool {
         && value
             .chars()
             .all(|c| c.is_ascii_digit() || [' ', '-', '.'].contains(&c));
-    marked || value.ends_with(DOMAIN) || card
+    marked || value.ends_with(DOMAIN) || value.ends_with(ESCAPED_DOMAIN) || card
 }
 
 /// Returns whether digits are a placeholder made by [`Secrets::digits`].
@@ -261,6 +296,39 @@ fn luhn(digits: &[u8]) -> u8 {
         })
         .sum();
     (sum % 10) as u8
+}
+
+/// Returns the range of the first card number in a run of digits: whole blocks, so that it may stand beside
+/// an expiry date or a security code.
+fn card_in(run: &str) -> Option<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
+    for (at, c) in run.char_indices() {
+        match blocks.last_mut() {
+            _ if !c.is_ascii_digit() => {}
+            Some(last) if last.end == at => last.end = at + 1,
+            _ => blocks.push(at..at + 1),
+        }
+    }
+    for (n, first) in blocks.iter().enumerate() {
+        let ends = blocks[n..].iter().map(|last| last.end);
+        // The longest card number in blocks of one digit.
+        let mut ranges = ends.take(19).map(|end| first.start..end);
+        if let Some(card) = ranges.find(|range| is_card(&run[range.clone()])) {
+            return Some(card);
+        }
+    }
+    None
+}
+
+/// Returns whether what looks like an address is the name of an image for a display's density:
+/// `logo@2x.png`.
+fn is_file_name(found: &str) -> bool {
+    let domain = found.split(['@']).nth(1).unwrap_or_default();
+    let density = domain
+        .split('.')
+        .next()
+        .and_then(|label| label.strip_suffix('x'));
+    density.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Returns whether digits, possibly in groups, are a card number of a known issuer.
@@ -303,7 +371,7 @@ fn is_card(value: &str) -> bool {
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name: String = name
         .chars()
-        .filter(|c| !['_', '-', '.'].contains(c))
+        .filter(|c| !['_', '-', '.', '[', ']'].contains(c))
         .map(|c| c.to_ascii_lowercase())
         .collect();
     // `tokens` is left out: it is more often a count than a list.
@@ -324,7 +392,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         "privatekey",
         "authorization",
     ];
-    const WHOLE: [&str; 20] = [
+    const WHOLE: [&str; 21] = [
         "auth",
         "bearer",
         "credential",
@@ -341,6 +409,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         "sessionid",
         "cookie",
         "cookies",
+        "setcookie",
         "cvc",
         "cvv",
         "cvv2",

@@ -362,7 +362,129 @@ fn skeleton(value: &Value) -> Value {
     }
 }
 
+#[test]
+fn card_numbers_are_found_beside_other_digits() {
+    let clean = |text: &str| {
+        let (clean, _) = scrubbed(&case(&[attribute("a", text)]), Rules::default());
+        value(&clean, 0)
+    };
+    for (text, card) in [
+        ("Card 4111 1111 1111 1111 12/26", "4111 1111 1111 1111"),
+        ("4111111111111111 123", "4111111111111111"),
+        ("04/27 4111-1111-1111-1111 999", "4111-1111-1111-1111"),
+        ("2221000000000009", "2221000000000009"),
+        ("5105 1051 0510 5100 4000056655665556", "4000056655665556"),
+        ("it was 4111111111111111.", "4111111111111111"),
+        ("id_4111111111111111x", "4111111111111111"),
+    ] {
+        let clean = clean(text);
+        assert!(!clean.contains(card), "{clean}");
+        // All but the card number is as it was.
+        let (before, after) = text.split_once(card).unwrap();
+        if text.matches(|c: char| c.is_ascii_digit()).count() < 24 {
+            assert!(
+                clean.starts_with(before) && clean.ends_with(after),
+                "{clean}"
+            );
+        }
+    }
+    for text in [
+        "translate(0%, -0.4111111111111111%)",
+        "4111111111111111.5",
+        "41111111111111112",
+        "/img/logo@2x.png",
+        "1776927363150714000",
+    ] {
+        assert_eq!(clean(text), text);
+    }
+}
+
+#[test]
+fn tokens_are_known_by_their_shape() {
+    for token in [
+        "AIzaSyDdI0hCZtE6vySjMm-WEfRq3CPzqKqqsHI",
+        "github_pat_11ABCDEFG0abcdefghijkl_MNOPQRSTUVWXYZabcdef",
+        "ASIAIOSFODNN7EXAMPLE",
+        "AKIAIOSFODNN7EXAMPLE",
+        "glpat-AbCdEfGhIjKlMnOpQrSt",
+        "npm_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "whsec_AbCdEfGhIjKlMnOpQrSt",
+        "sk-proj-AbCdEfGhIjKlMnOpQrSt0123",
+        "services/T00000000/B00000000/abcdabcdabcdabcdabcdabcd",
+        "SG.AbCdEfGhIjKlMnOpQrStUv.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789abcdefg",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nZk9q\n-----END PGP PRIVATE KEY BLOCK-----",
+    ] {
+        let text = format!("before {token} after");
+        let (clean, _) = scrubbed(&case(&[attribute("a", &text)]), Rules::default());
+        let clean = value(&clean, 0);
+        assert!(!clean.contains(token), "{clean}");
+        assert!(
+            clean.starts_with("before ") && clean.ends_with(" after"),
+            "{clean}"
+        );
+    }
+}
+
+/// Generates a text of the pieces that the patterns look at, in any order.
+fn any_text() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop::sample::select(vec![
+        "ada@example.com",
+        "9@xb.eampleTT",
+        "%40",
+        "@",
+        "4111 1111 1111 1111",
+        "4111111111111111",
+        "12/26",
+        "999999",
+        "password",
+        "token",
+        "user[pin]",
+        "=",
+        ":",
+        ": ",
+        "\"",
+        "'",
+        "<",
+        ">",
+        "</",
+        "{",
+        "}",
+        "&",
+        ";",
+        " ",
+        "\n",
+        "\r\n",
+        "\\",
+        "Bearer ",
+        "eyJhbGciOiJ9.eyJzdWIi.sig",
+        "scrubbed-",
+        "scrubbed-0123456789ab",
+        "@scrubbed.invalid",
+        "://",
+        "hunter2hunter2",
+        "a",
+        "7",
+        ".",
+        "-",
+        "%3D",
+        "[1]",
+        "null",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
 proptest::proptest! {
+    #[test]
+    fn scrubbing_twice_is_scrubbing_once(text in any_text(), other in any_text()) {
+        for key in ["http.response.body", "http.request.header.x-a", "http.request.header.cookie", "url.query"] {
+            let document = case(&[attribute(key, &text), attribute("note", &other)]);
+            let (once, _) = scrubbed(&document, Rules::default());
+            let (twice, _) = scrubbed(&once, Rules::default());
+            proptest::prop_assert_eq!(value(&once, 0), value(&twice, 0));
+        }
+    }
+
     #[test]
     fn any_body_keeps_its_shape_and_is_clean_after_scrubbing(body in any_json(), pretty: bool) {
         let text = if pretty { format!("{body:#}") } else { body.to_string() };
@@ -412,6 +534,10 @@ fn secrets_are_found_in_other_text_formats() {
         "[{\"name\":\"Authorization\",\"value\":\"Bearer hunter2\"}]",
         "{\"headers\":[{\"value\":\"hunter2\",\"key\":\"x-api-key\"}]}",
         "{\"otp\":\"hunter2\",\"credentials\":{\"who\":\"hunter2\"}}",
+        "user[password]=hunter2&user[name]=a",
+        "{\"headers\":{\"Set-Cookie\":\"sid=hunter2; Path=/\"}}",
+        "DB_PASSWORD=\"hunter2 and more\"",
+        "<password><![CDATA[hunter2]]></password>",
         key,
     ] {
         let document = case(&[attribute("http.response.body", text)]);

@@ -9,12 +9,15 @@ use super::secrets::{Secrets, is_secret_name, known};
 
 /// `name=value` anywhere in a text: a query, a fragment, a log line. What follows the value is kept.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
-    known(r#"(?P<before>\b(?P<name>[A-Za-z][\w.%-]*)=)(?P<value>[^&\s"'<>#;,]+)"#)
+    known(r#"(?P<before>\b(?P<name>[A-Za-z][\w.%\[\]-]*)=)(?P<value>[^&\s"'<>#;,]+)"#)
 });
 
-/// `<name>value</name>`
+/// `<name>value</name>`, also with the value in a CDATA section.
 static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
-    known(r"(?P<before><(?P<name>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
+    known(concat!(
+        r"(?P<before><(?P<name>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>)(?P<value>[^<>]*[^<>\s][^<>]*)",
+        r"|(?s:(?P<before1><(?P<name1>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>\s*<!\[CDATA\[)(?P<value1>.+?)(?P<after1>\]\]>))",
+    ))
 });
 
 /// `name="value"`, as in XML and in log lines.
@@ -115,6 +118,21 @@ fn cookies(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
 /// Replaces the secrets in any text: those that follow a name, and those that are recognised by their
 /// shape.
 pub(super) fn plain(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
+    // One replacement can make another pattern fit, so that only a round without any shows that a second
+    // scrub would find nothing.
+    const MOST_ROUNDS: usize = 8;
+    let mut kinds = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        let found = once(value, secrets);
+        if found.is_empty() {
+            break;
+        }
+        kinds.extend(found);
+    }
+    kinds
+}
+
+fn once(value: &mut String, secrets: &mut Secrets) -> Vec<&'static str> {
     let mut kinds = Vec::new();
     let trimmed = value.trim();
     if is_form(trimmed) {
