@@ -14,13 +14,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::base::document::Way;
 use crate::base::http::{Direction, Headers, Request, Response};
+use crate::base::json::Tree;
 use crate::compare::{Assertions, BodyMode, Expected, compare};
 use crate::hook::Hooks;
 use crate::otlp;
 use crate::proxy::{Connections, ProxyBuilder};
 use crate::rule::{Answer, Policy, Question, Rule, RuleState, resolve};
-use crate::scrub::{Rules, Scrubber, repeated_member, rewrite};
+use crate::scrub::{Rules, Scrubber, rewrite};
 use crate::sdk::Softprobe;
 use crate::suite::{Draft, SuiteContext};
 
@@ -134,8 +136,8 @@ pub fn decode_otlp(bytes: &[u8]) -> Option<Value> {
 }
 
 /// Encodes the JSON of a trace document as protobuf.
-pub fn encode_otlp(document: &Value) -> Option<Vec<u8>> {
-    otlp::encode(document).ok()
+pub fn encode_otlp(document: &Value) -> Result<Vec<u8>, String> {
+    otlp::encode(document).map_err(|problem| problem.to_string())
 }
 
 /// Scrubs the text of a case file as `softprobe scrub` does, and returns it with the number of secrets
@@ -143,7 +145,11 @@ pub fn encode_otlp(document: &Value) -> Option<Vec<u8>> {
 /// a text that the command refuses: not JSON, or with a repeated member.
 pub fn scrub(text: &str) -> Option<(String, usize)> {
     let old: Value = serde_json::from_str(text).ok()?;
-    if repeated_member(text).is_some() {
+    let mut repeated = false;
+    Tree::parse(text)
+        .ok()?
+        .repeated(&Way::ROOT, &mut |_| repeated = true);
+    if repeated {
         return None;
     }
     let mut scrubber = Scrubber::new(Rules::default(), b"key");

@@ -60,6 +60,12 @@ impl<'a> Attributes<'a> {
         self.0.iter().any(|a| a.key.starts_with(prefix))
     }
 
+    /// Returns whether there is an attribute with this prefix and name.
+    fn has(&self, prefix: &str, name: &str) -> bool {
+        let mut attributes = self.0.iter();
+        attributes.any(|a| a.key.strip_prefix(prefix) == Some(name))
+    }
+
     fn find(&self, key: &str) -> Option<&Attribute<'a>> {
         self.0.iter().find(|a| a.key == key)
     }
@@ -89,6 +95,10 @@ impl<'a> Attributes<'a> {
             if name.starts_with(':') || name.is_empty() {
                 continue;
             }
+            // Older instrumentations write `_` for `-`.
+            let dashed = name.contains('_').then(|| name.replace('_', "-"));
+            let dashed = dashed.filter(|dashed| !self.has(prefix, dashed));
+            let name = dashed.as_deref().unwrap_or(name);
             match &attribute.value {
                 Any::List(values) => {
                     for value in values.iter().filter_map(Any::bytes) {
@@ -157,11 +167,34 @@ pub(super) fn each_child<'a, J: Json<'a>>(
     }
     // Pointers need the name as it is spelt in the document.
     let Some((spelt, value)) = spelt_field(owner, name) else {
+        note_lost(owner, name, way, faults);
         return;
     };
     let way = way.key(&spelt);
     for (n, child) in list(value, &way, faults).enumerate() {
         take(child, &way.index(n), n, faults);
+    }
+}
+
+/// A level of a trace document whose children have another name would lose its spans without a word.
+fn note_lost<'a, J: Json<'a>>(owner: J, name: &str, way: &Way<'_>, faults: &mut Faults) {
+    // What else stands on these levels, and holds no spans.
+    const OTHERS: [&str; 3] = ["resource", "scope", "instrumentationLibrary"];
+    let levels = ["resourceSpans", "scopeSpans", "spans"];
+    if !levels.contains(&name) {
+        return;
+    }
+    let holds = |other: &&str| {
+        let member = owner.member(other);
+        !OTHERS.contains(other)
+            && member.is_some_and(|member| member.elements().is_some() || member.is_members())
+    };
+    let names = owner.names().unwrap_or_default();
+    if let Some(other) = names.iter().find(|other| holds(other)) {
+        faults.add(
+            way,
+            format!("`{name}` is missing, and what is in `{other}` is not read; rename it, or export OTLP"),
+        );
     }
 }
 

@@ -57,7 +57,18 @@ impl Case {
         text.drain(..mark.len());
         let source = Arc::new(Source::of_text(text));
         let tree = Tree::parse(source.text()).map_err(|error| CaseError::syntax(&error))?;
-        read(&tree, &source, source.text().len() > LARGEST_TRACE)
+        let case = read(&tree, &source, source.text().len() > LARGEST_TRACE);
+        let mut repeated = Faults::default();
+        tree.repeated(&Way::ROOT, &mut |way| {
+            repeated.add(way, "appears twice; only one of the two would be read");
+        });
+        match repeated.into_result(()) {
+            Ok(()) => case,
+            Err(repeated) => Err(match case {
+                Ok(_) => repeated,
+                Err(faults) => faults.and(repeated),
+            }),
+        }
     }
 
     /// Reads a case from its parsed JSON document.

@@ -334,7 +334,7 @@ impl Exchange {
                 }),
             },
             request_body_captured: request_body.is_some(),
-            request: request_of(words, request_body.unwrap_or_default()),
+            request: request_of(words, kind, request_body.unwrap_or_default()),
             kind,
             span_type: match words.text("sp.span.type").as_deref() {
                 Some("extract") => SpanType::Extract,
@@ -387,9 +387,14 @@ fn read_kind<'a>(value: Option<impl Json<'a>>) -> Kind {
 }
 
 /// Returns the request that the attributes describe.
-fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
-    let full = words.text("url.full");
-    let full = full.as_deref().and_then(split_url);
+fn request_of(words: &Attributes<'_>, kind: Kind, body: Vec<u8>) -> Request {
+    // The URL of a client's span, in the newer and the older conventions of OpenTelemetry.
+    let urls: Vec<String> = ["url.full", "http.url"]
+        .iter()
+        .filter_map(|key| words.text(key))
+        .collect();
+    let mut urls = urls.iter().filter_map(|url| split_url(url));
+    let full = urls.next();
     let host = words
         .first(&[
             "url.host",
@@ -397,14 +402,14 @@ fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
             "http.request.header.host",
         ])
         .or_else(|| full.map(|(_, authority, _)| authority.to_owned()))
+        .or_else(|| server_address(words))
+        .or_else(|| words.first(&["http.host"]))
+        // Of a server's span it is the caller.
         .or_else(|| {
-            let address = words.first(&["server.address"])?;
-            Some(match words.first(&["server.port"]) {
-                Some(port) => format!("{address}:{port}"),
-                None => address,
-            })
-        })
-        .or_else(|| words.first(&["http.host", "net.peer.name"]));
+            words
+                .first(&["net.peer.name"])
+                .filter(|_| kind == Kind::Client)
+        });
     let target = words
         .first(&["url.path", "http.request.header.:path", "http.target"])
         .or_else(|| full.map(|(_, _, target)| target.to_owned()))
@@ -414,16 +419,11 @@ fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
         .first(&["url.query"])
         .or_else(|| query.map(str::to_owned));
     Request {
-        method: words
-            .first(&[
-                "http.request.method",
-                "http.request.header.:method",
-                "http.method",
-            ])
-            .unwrap_or_default(),
+        method: method_of(words).unwrap_or_default(),
         scheme: words
             .first(&["url.scheme", "http.request.header.:scheme"])
             .or_else(|| full.map(|(scheme, _, _)| scheme.to_owned()))
+            .or_else(|| words.first(&["http.scheme"]))
             .unwrap_or_else(|| "http".to_owned()),
         host: host.unwrap_or_default(),
         path: if path.is_empty() { "/" } else { path }.to_owned(),
@@ -431,6 +431,33 @@ fn request_of(words: &Attributes<'_>, body: Vec<u8>) -> Request {
         headers: words.headers(REQUEST_HEADER),
         body,
     }
+}
+
+/// Returns the method. OpenTelemetry names one that it does not know `_OTHER`, and keeps what was sent.
+fn method_of(words: &Attributes<'_>) -> Option<String> {
+    const METHOD: &str = "http.request.method";
+    let given = words.first(&[METHOD]).filter(|method| method != "_OTHER");
+    given.or_else(|| {
+        words.first(&[
+            "http.request.method_original",
+            "http.request.header.:method",
+            "http.method",
+        ])
+    })
+}
+
+/// Returns the host and port of `server.address` and `server.port`.
+fn server_address(words: &Attributes<'_>) -> Option<String> {
+    let address = words.first(&["server.address"])?;
+    let is_bare_ipv6 = address.parse::<std::net::Ipv6Addr>().is_ok();
+    let address = match is_bare_ipv6 {
+        true => format!("[{address}]"),
+        false => address,
+    };
+    Some(match words.first(&["server.port"]) {
+        Some(port) => format!("{address}:{port}"),
+        None => address,
+    })
 }
 
 /// Returns the response that the attributes describe.

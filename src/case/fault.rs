@@ -60,6 +60,13 @@ impl CaseError {
 }
 
 impl CaseError {
+    /// These faults and then those.
+    pub(super) fn and(self, others: Self) -> Self {
+        let mut all = self.each().to_vec();
+        all.extend_from_slice(others.each());
+        Self::Several(all)
+    }
+
     /// Converts a syntax error of the JSON parser.
     pub(super) fn syntax(error: &serde_json::Error) -> Self {
         let text = error.to_string();

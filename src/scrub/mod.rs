@@ -21,7 +21,7 @@ use crate::base::encoding::decode_base64;
 use crate::base::http::Headers;
 use crate::base::json::Query;
 use crate::otlp::json::{Any, field};
-pub(crate) use rewrite::{repeated_member, rewrite};
+pub(crate) use rewrite::rewrite;
 use secrets::Secrets;
 
 /// The user's additions to what is removed: `{"headers": […], "jsonPaths": […]}`.

@@ -1,8 +1,6 @@
 //! Changes some of the values in a JSON text and leaves every other byte as it was: numbers keep
 //! their digits, objects keep their order, and a diff shows only what was scrubbed.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::cursor::Cursor;
@@ -14,44 +12,6 @@ pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
     let mut cursor = Cursor::new(json);
     walk(&mut cursor, old, new);
     format!("{mark}{}", cursor.finish())
-}
-
-/// Returns the JSON pointer of a member that occurs twice in its object, if any: a parser keeps only
-/// one of the two, and secrets in the other would not be found. The text must be JSON.
-pub(crate) fn repeated_member(text: &str) -> Option<String> {
-    let (_, json) = split_mark(text);
-    repeated(&mut Cursor::new(json), "")
-}
-
-fn repeated(cursor: &mut Cursor<'_>, pointer: &str) -> Option<String> {
-    match cursor.peek() {
-        Some(b'{') => {
-            cursor.enter();
-            let mut names = BTreeSet::new();
-            while cursor.next_item() {
-                let name = cursor.name();
-                let member = format!("{pointer}/{name}");
-                if !names.insert(name) {
-                    return Some(member);
-                }
-                if let Some(found) = repeated(cursor, &member) {
-                    return Some(found);
-                }
-            }
-        }
-        Some(b'[') => {
-            cursor.enter();
-            let mut n = 0;
-            while cursor.next_item() {
-                if let Some(found) = repeated(cursor, &format!("{pointer}/{n}")) {
-                    return Some(found);
-                }
-                n += 1;
-            }
-        }
-        _ => drop(cursor.scalar()),
-    }
-    None
 }
 
 fn walk(cursor: &mut Cursor<'_>, old: &Value, new: &Value) {

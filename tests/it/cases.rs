@@ -276,3 +276,163 @@ fn captured_order_is_by_start_time_then_document_order() {
     let ids: Vec<&str> = hits.iter().map(|hit| &hit.exchange.span_id[14..]).collect();
     assert_eq!(ids, ["02", "03", "01"]);
 }
+
+#[test]
+fn each_name_of_a_request_s_parts_is_read_in_its_turn() {
+    let read = |kind: i64, attributes: &[(&str, &str)]| {
+        let attributes: Vec<Value> = attributes.iter().map(|(k, v)| attribute(k, v)).collect();
+        let span = json!({"spanId": "00aabbccddeeff01", "kind": kind, "attributes": attributes});
+        let request = spans(&[span]).exchanges()[0].request.clone();
+        format!(
+            "{} {}://{}{}",
+            request.method,
+            request.scheme,
+            request.host,
+            request.target()
+        )
+    };
+    const SERVER: i64 = 2;
+    const CLIENT: i64 = 3;
+    let url = ("http.url", "https://dep.example:8081/v2?y=2");
+    for (kind, attributes, wanted) in [
+        (CLIENT, &[url][..], " https://dep.example:8081/v2?y=2"),
+        (
+            CLIENT,
+            &[url, ("url.full", "http://new.example/")],
+            " http://new.example/",
+        ),
+        (
+            CLIENT,
+            &[url, ("url.host", "h.example")],
+            " https://h.example/v2?y=2",
+        ),
+        (
+            CLIENT,
+            &[("http.scheme", "https"), ("http.host", "a.example")],
+            " https://a.example/",
+        ),
+        (
+            CLIENT,
+            &[("server.address", "::1"), ("server.port", "80")],
+            " http://[::1]:80/",
+        ),
+        (
+            CLIENT,
+            &[("server.address", "10.0.0.1")],
+            " http://10.0.0.1/",
+        ),
+        // The peer is what a client calls, but a server's caller.
+        (
+            CLIENT,
+            &[("net.peer.name", "p.example")],
+            " http://p.example/",
+        ),
+        (SERVER, &[("net.peer.name", "p.example")], " http:///"),
+        (
+            CLIENT,
+            &[
+                ("http.request.method", "_OTHER"),
+                ("http.request.method_original", "PURGE"),
+            ],
+            "PURGE http:///",
+        ),
+        (
+            CLIENT,
+            &[("http.request.method", "_OTHER"), ("http.method", "LINK")],
+            "LINK http:///",
+        ),
+        (
+            CLIENT,
+            &[
+                ("http.request.method", "GET"),
+                ("http.request.method_original", "get"),
+            ],
+            "GET http:///",
+        ),
+    ] {
+        assert_eq!(read(kind, attributes), wanted, "{attributes:?}");
+    }
+}
+
+#[test]
+fn an_underscore_in_a_header_s_name_is_a_hyphen_if_no_other_header_has_one() {
+    let headers = |more: &[Value]| {
+        let case = spans(&[span(1, "outbound", "GET a.example/", Some(200), more)]);
+        case.exchanges()[0].request.headers.clone()
+    };
+    let old = attribute("http.request.header.content_type", "text/old");
+    let new = attribute("http.request.header.content-type", "text/new");
+    assert_eq!(
+        headers(std::slice::from_ref(&old))
+            .text("content-type")
+            .unwrap(),
+        "text/old"
+    );
+    let both = headers(&[old, new]);
+    assert_eq!(both.text("content-type").unwrap(), "text/new");
+    assert_eq!(both.text("content_type").unwrap(), "text/old");
+}
+
+#[test]
+fn spans_under_another_name_are_an_error_and_not_lost() {
+    let one = span(1, "outbound", "GET a.example/", Some(200), &[]);
+    let fails = |trace: Value, place: &str, name: &str| {
+        let document = json!({"version": "1.0.0", "caseId": "c", "traces": [trace]});
+        let error = Case::from_document(document).unwrap_err().to_string();
+        assert!(
+            error.starts_with(place) && error.contains(&format!("`{name}`")),
+            "{error}"
+        );
+    };
+    let spans = json!([{"spans": [one]}]);
+    fails(
+        json!({"batches": [{"scopeSpans": spans}]}),
+        "traces[0]: ",
+        "batches",
+    );
+    fails(
+        json!({"result": {"resourceSpans": []}}),
+        "traces[0]: ",
+        "result",
+    );
+    fails(
+        json!({"resourceSpans": [{"resource": {}, "instrumentationLibrarySpans": spans}]}),
+        "traces[0].resourceSpans[0]: ",
+        "instrumentationLibrarySpans",
+    );
+    fails(
+        json!({"resourceSpans": [{"scopeSpans": [{"scope": {}, "items": [one]}]}]}),
+        "traces[0].resourceSpans[0].scopeSpans[0]: ",
+        "items",
+    );
+    // Nothing is lost here.
+    for trace in [
+        json!({}),
+        json!({"resourceSpans": [], "note": ["kept"]}),
+        json!({"note": "kept"}),
+        json!({"resourceSpans": [{"resource": {"attributes": []}, "schemaUrl": "x"}]}),
+    ] {
+        let document = json!({"version": "1.0.0", "caseId": "c", "traces": [trace]});
+        assert!(case(document).exchanges().is_empty());
+    }
+}
+
+#[test]
+fn a_member_that_appears_twice_is_an_error_with_its_place() {
+    let text = |traces: &str| format!("{{\"version\":\"1.0.0\",\"caseId\":\"c\",{traces}}}");
+    let error = |traces: &str| text(traces).parse::<Case>().unwrap_err().to_string();
+    let twice = error("\"traces\":[],\"traces\":[]");
+    assert!(twice.contains("traces: appears twice"), "{twice}");
+    let deep = error("\"traces\":[{\"resourceSpans\":[{\"resource\":{},\"resource\":{}}]}]");
+    assert!(
+        deep.contains("traces[0].resourceSpans[0].resource: appears twice"),
+        "{deep}"
+    );
+    // Beside another fault, and in an object of many members.
+    let many: Vec<String> = (0..40).map(|n| format!("\"m{n}\":1")).collect();
+    let both = error(&format!("{},\"m7\":2,\"traces\":1", many.join(",")));
+    assert!(
+        both.contains("m7: appears twice") && both.contains("traces: expected a list"),
+        "{both}"
+    );
+}

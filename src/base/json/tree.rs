@@ -2,10 +2,13 @@
 //! values alike.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
+
+use crate::base::document::Way;
 
 /// A JSON value that copies nothing that it can borrow from its text. Members keep their order; if a name
 /// appears more than once, the last member counts.
@@ -23,6 +26,34 @@ impl<'a> Tree<'a> {
     /// Parses a text.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// Calls `found` with the place of each member whose name another member of its object has too.
+    pub(crate) fn repeated(&self, way: &Way<'_>, found: &mut impl FnMut(&Way<'_>)) {
+        match self {
+            Self::List(elements) => {
+                for (n, element) in elements.iter().enumerate() {
+                    element.repeated(&way.index(n), found);
+                }
+            }
+            Self::Object(members) => {
+                // For the few members of most objects a search is faster than a set.
+                const FEW: usize = 16;
+                let mut known = HashSet::new();
+                for (n, (name, member)) in members.iter().enumerate() {
+                    let way = way.key(name);
+                    let repeated = match members.len() <= FEW {
+                        true => members[..n].iter().any(|(earlier, _)| earlier == name),
+                        false => !known.insert(name),
+                    };
+                    if repeated {
+                        found(&way);
+                    }
+                    member.repeated(&way, found);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
