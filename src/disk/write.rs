@@ -4,8 +4,15 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Writes a file, whole or not at all, and creates its folder if it is missing. A link stays a link, and
-/// an existing file keeps its permissions.
+/// an existing file keeps its permissions. What is there and is not a file, such as a pipe or a device, is
+/// written to as it is.
 pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(text.as_bytes());
+    }
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));

@@ -46,10 +46,10 @@ fn test_case(outcome: &CaseOutcome, secrets: &[String]) -> TestCase {
         Verdict::Skipped => TestCaseStatus::skipped(),
     };
     if verdict != Verdict::Passed {
-        status.set_message(mask(summary(outcome), secrets));
+        status.set_message(shown(summary(outcome), secrets));
     }
     if outcome.is_bad() {
-        status.set_description(mask(text(outcome, Palette::default()), secrets));
+        status.set_description(shown(text(outcome, Palette::default()), secrets));
     }
     let name = outcome
         .trial
@@ -62,7 +62,15 @@ fn test_case(outcome: &CaseOutcome, secrets: &[String]) -> TestCase {
         .insert("file".into(), outcome.file.display().to_string().into());
     if verdict == Verdict::Passed && !outcome.notes.is_empty() {
         let notes: Vec<String> = outcome.notes.iter().map(note).collect();
-        case.set_system_err(mask(notes.join("\n"), secrets));
+        case.set_system_err(shown(notes.join("\n"), secrets));
     }
     case
+}
+
+/// Returns the text without secrets, and with the two characters escaped that XML forbids and the writer
+/// leaves in.
+fn shown(text: String, secrets: &[String]) -> String {
+    mask(text, secrets)
+        .replace('\u{fffe}', "\\u{fffe}")
+        .replace('\u{ffff}', "\\u{ffff}")
 }

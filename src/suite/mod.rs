@@ -382,6 +382,13 @@ fn read_skip(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     match node.value {
         Value::Bool(true) => Some("skipped by the suite".to_owned()),
         Value::Bool(false) | Value::Null => None,
+        Value::String(text) if ["no", "off", "n"].contains(&&*text.trim().to_ascii_lowercase()) => {
+            problems.add(
+                &node.place,
+                format!("`{text}` is not a reason; write `false`, or leave `skip` out"),
+            );
+            None
+        }
         Value::String(text) if text == "true" => Some("skipped by the suite".to_owned()),
         Value::String(text) if text == "false" || text.is_empty() => None,
         Value::String(reason) => Some(reason.clone()),

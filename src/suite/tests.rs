@@ -304,3 +304,42 @@ fn request_fields_change_the_captured_request() {
         assert_eq!(changed(yaml), wanted, "{yaml}");
     }
 }
+
+#[test]
+fn skip_takes_a_flag_or_a_reason_and_no_other_word_for_no() {
+    let skip = |word: &str| {
+        let (suite, faults) = read(&format!("name: s\ncases: [ {{ path: a, skip: {word} }} ]"));
+        (suite.unwrap().entries[0].skip.clone(), faults.join("\n"))
+    };
+    for (word, reason) in [
+        ("true", Some("skipped by the suite")),
+        ("\"true\"", Some("skipped by the suite")),
+        ("false", None),
+        ("\"false\"", None),
+        ("~", None),
+        ("until it is mended", Some("until it is mended")),
+        ("nowhere to run it", Some("nowhere to run it")),
+    ] {
+        assert_eq!(
+            skip(word),
+            (reason.map(str::to_owned), String::new()),
+            "{word}"
+        );
+    }
+    for word in ["no", "No", "off", "n", "\"NO\""] {
+        let (_, faults) = skip(word);
+        let wanted = "cases[0].skip: `";
+        assert!(
+            faults.contains(wanted) && faults.contains("write `false`"),
+            "{faults}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_suite_is_no_part_of_it() {
+    let (suite, faults) = read("\u{feff}name: s\ncases: a");
+    assert_eq!((suite.unwrap().name.as_str(), faults), ("s", vec![]));
+    let (_, faults) = read("\u{feff}name: s\ncases: a\nnope: 1");
+    assert!(faults[0].contains(":3:1: nope"), "{faults:?}");
+}

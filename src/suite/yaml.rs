@@ -8,6 +8,7 @@ use serde::de::{
 use serde_json::{Map, Number, Value};
 
 use crate::base::document::{Place, Problem, Problems, Step};
+use crate::base::encoding::split_mark;
 
 /// The maximum size of a suite file, in bytes.
 const LARGEST_FILE: usize = 1024 * 1024;
@@ -24,6 +25,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
             text.len()
         )]);
     }
+    let (_, text) = split_mark(text);
     let mut parsed: serde_yaml::Value =
         serde_yaml::from_str(text).map_err(|error| vec![describe_error(&error)])?;
     parsed
@@ -131,6 +133,7 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
 /// Parses the text again, walks to the place and fails there on purpose: the parser gives positions
 /// with its errors, but not with its values.
 fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
+    let (_, text) = split_mark(text);
     let found = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text));
     let error = found.err()?;
     if !error.to_string().contains(HERE) {

@@ -278,6 +278,21 @@ fn junit_tells_failures_errors_and_skips_apart() {
 }
 
 #[test]
+fn junit_is_xml_whatever_a_body_holds() {
+    let body = json!({"is": "\u{fffe}\u{ffff}\u{0}\u{1b}[1m"});
+    let app = Stub::json(200, &body);
+    let suite = "name: s\ncases: a.case.json\nassertions: { body: { expected: { is: b } } }";
+    let project = Project::with_answer(200, "{}", suite);
+    let run = project.run(&["--format", "junit", "--app-url", &app.url()]);
+    run.fails(&[]);
+    assert!(run.stdout.contains("\\u{fffe}\\u{ffff}"), "{}", run.stdout);
+    assert!(
+        !run.stdout
+            .contains(['\u{fffe}', '\u{ffff}', '\u{0}', '\u{1b}'])
+    );
+}
+
+#[test]
 fn a_failure_report_explains_the_failure() {
     let three = Three::new();
     let run = three.run(&["bad"]);

@@ -279,3 +279,20 @@ fn the_schema_is_written_to_a_file_or_standard_output() {
     // Editors show these descriptions to explain the fields.
     assert!(document["schema"]["properties"]["mocks"]["description"].is_string());
 }
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_a_pipe_is_written_to_and_stays_one() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let project = Project::new();
+    let pipe = project.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    crate::command::run_in(project.path(), &["suite", "schema", "--out", "pipe"]).ends(0, &[]);
+    let text = reader.join().unwrap();
+    assert!(text.contains("\"$schema\""), "{text}");
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}

@@ -1003,7 +1003,14 @@ fn variables_come_from_the_process_the_env_file_and_the_suite() {
         "{}",
         run.all()
     );
-    project.run(&["--env-file", "gone"]).fails(&["gone: "]);
+    project
+        .run(&["--env-file", "gone"])
+        .fails(&["gone: can't be read"]);
+    // A line that is no pair is named by its number, since it may hold a secret.
+    project.write("bad", "A=1\ncorrect horse battery\n");
+    let run = project.run(&["--env-file", "bad"]);
+    run.fails(&["bad:2: not a `NAME=value` line"]);
+    assert!(!run.all().contains("horse"));
 }
 
 #[test]

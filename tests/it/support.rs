@@ -145,20 +145,24 @@ pub(crate) fn http(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>
     out
 }
 
-fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+/// Returns a message's head, or why there is none.
+fn read_head(stream: &mut TcpStream) -> Result<Vec<u8>, String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
+        let shown = || String::from_utf8_lossy(&head).into_owned();
+        match stream.read(&mut byte) {
+            Ok(0) => return Err(format!("the connection ended after {:?}", shown())),
+            Ok(_) => head.push(byte[0]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(format!("{error} after {:?}", shown())),
         }
-        head.push(byte[0]);
     }
-    Some(head)
+    Ok(head)
 }
 
 fn read_request(stream: &mut TcpStream) -> Option<Received> {
-    let head = String::from_utf8_lossy(&read_head(stream)?).into_owned();
+    let head = String::from_utf8_lossy(&read_head(stream).ok()?).into_owned();
     let mut lines = head.lines();
     let line = lines.next()?.to_owned();
     let headers: Vec<(String, String)> = lines
