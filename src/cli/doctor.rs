@@ -458,6 +458,10 @@ impl Oracle for Seen {
         Ok(())
     }
 
+    fn note_refused(&self, _: Option<&str>, _: &Request, _: &str) -> Result<(), SoftprobeError> {
+        Ok(())
+    }
+
     fn note_uncorrelated(&self, request: &Request, _reason: &str) -> Result<bool, SoftprobeError> {
         self.note(request);
         Ok(false)

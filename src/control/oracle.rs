@@ -29,9 +29,18 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Hands an exchange to the capture session that records it.
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError>;
 
-    /// Adds a call that belongs to no session to the stats of every open session, and returns whether
-    /// it may pass: it may if at least one of them is not strict and would let it pass.
+    /// Adds a call that belongs to no session to the stats of every open session, and returns whether it may
+    /// pass: if every policy lets it and no rule is about it, or else if no session is strict.
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError>;
+
+    /// Lists a call that the proxy itself refuses, in the session that its headers name if that is open, else
+    /// in every open session.
+    fn note_refused(
+        &self,
+        session: Option<&str>,
+        request: &Request,
+        reason: &str,
+    ) -> Result<(), SoftprobeError>;
 }
 
 /// The decision about a call.

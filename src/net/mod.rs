@@ -12,6 +12,8 @@ mod read;
 mod server;
 #[cfg(feature = "embedded")]
 mod trace;
+#[cfg(feature = "embedded")]
+mod watched;
 
 #[cfg(feature = "runner")]
 pub(crate) use address::address;
@@ -26,6 +28,8 @@ pub(crate) use convert::{
 #[cfg(feature = "embedded")]
 pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};
 #[cfg(feature = "embedded")]
-pub(crate) use server::{ListenError, Server, Unread, connection, delay};
+pub(crate) use server::{ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::{now_ns, random_trace};
+#[cfg(feature = "embedded")]
+pub(crate) use watched::Unread;

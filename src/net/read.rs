@@ -54,22 +54,24 @@ impl fmt::Display for Unreadable {
 ///
 /// # Errors
 ///
-/// The reason why it can't be read.
+/// The reason why it can't be read, and the request without its body.
 pub(crate) async fn read_request(
     request: HyperRequest,
     largest: usize,
-) -> Result<Request, Unreadable> {
+) -> Result<Request, (Unreadable, Request)> {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
         return Ok(describe(&parts, Vec::new()));
     }
     // A body that is declared too large even to discard is not awaited.
     if body.size_hint().lower() > largest.saturating_add(MOST_DRAINED) as u64 {
-        return Err(Unreadable::TooLarge(largest));
+        return Err((Unreadable::TooLarge(largest), describe(&parts, Vec::new())));
     }
     let read = tokio::time::timeout(SLOWEST_CLIENT, read_body(body, largest));
-    let body = read.await.unwrap_or(Err(Unreadable::TooSlow))?;
-    Ok(describe(&parts, body))
+    match read.await.unwrap_or(Err(Unreadable::TooSlow)) {
+        Ok(body) => Ok(describe(&parts, body)),
+        Err(why) => Err((why, describe(&parts, Vec::new()))),
+    }
 }
 
 /// Reads a body. If it is too large, some more of it is read and discarded, because a client that is

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::convert::{HyperRequest, HyperResponse};
+use super::watched::{Unread, Watch, Watched};
 
 /// How long a client may take to send its headers, and then again its body.
 pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
@@ -39,9 +41,6 @@ pub(crate) struct Server {
     tasks: TaskTracker,
 }
 
-/// Called with the reason when a request can't be parsed; the client has been answered with 400 already.
-pub(crate) type Unread = Arc<dyn Fn(&str) + Send + Sync>;
-
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
@@ -61,7 +60,7 @@ impl Server {
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
         F: Future<Output = HyperResponse> + Send + 'static,
     {
-        Self::start_noting(address, handle, Arc::new(|_| {}))
+        Self::start_noting(address, handle, Arc::new(|_| Box::pin(async {})))
     }
 
     /// Starts a server as [`start`](Self::start) does, which calls `unread` for each request that can't be
@@ -199,10 +198,24 @@ pub(crate) async fn connection<S, H, F>(
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
 {
-    let service = service_fn(move |request| {
-        let answer = handle(request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
+    let watch = Arc::new(Watch::default());
+    let service = {
+        let watch = Arc::clone(&watch);
+        service_fn(move |request| {
+            let (answer, watch) = (handle(request), Arc::clone(&watch));
+            async move {
+                let answer = answer.await;
+                watch.due.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(answer)
+            }
+        })
+    };
+    let stream = Watched {
+        stream,
+        unread: Arc::clone(&unread),
+        watch: Arc::clone(&watch),
+        noting: None,
+    };
     let mut serving = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -223,8 +236,8 @@ pub(crate) async fn connection<S, H, F>(
     };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
-        if error.is_parse() {
-            unread(&error.to_string());
+        if error.is_parse() && !watch.noted.load(Ordering::SeqCst) {
+            unread(&error.to_string()).await;
         }
     }
 }

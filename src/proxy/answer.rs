@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::connect::{self, Tunnel};
-use super::decide::{Act, Core, Handling, decide};
+use super::decide::{Act, Core, Handling, decide, note_refused};
 use super::observe::{Observed, traced};
 use super::target;
 use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, delay, plain, read_request, to_hyper};
@@ -16,17 +16,25 @@ pub(super) async fn answer(
     request: HyperRequest,
 ) -> HyperResponse {
     if request.method() == hyper::Method::CONNECT {
-        return connect::open(core, request, answer_inside);
+        return connect::open(core, request, answer_inside).await;
     }
     let absolute = request.uri().scheme().is_some();
     let mut request = match read_request(request, LARGEST_BODY).await {
         Ok(request) => request,
-        Err(why) => return to_hyper(plain(why.status(), &why.to_string())),
+        Err((why, request)) => {
+            let refusal = plain(why.status(), &why.to_string());
+            note_refused(&core, request, why.to_string()).await;
+            return to_hyper(refusal);
+        }
     };
     let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
     let form = match target::of(&mut request, absolute, authority) {
         Ok(form) => form,
-        Err(refusal) => return to_hyper(refusal),
+        Err(refusal) => {
+            let reason = String::from_utf8_lossy(&refusal.body).into_owned();
+            note_refused(&core, request, reason).await;
+            return to_hyper(refusal);
+        }
     };
     if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {
         request.headers.set("proxy-authorization", credentials);

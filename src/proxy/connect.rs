@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::decide::{Act, Core, Handling, decide, note_unread};
+use super::decide::{Act, Core, Handling, decide, note_refused, note_unread};
 use crate::base::http::Response;
 use crate::net::{
     HyperRequest, HyperResponse, connection, describe, plain, to_hyper, without_default_port,
@@ -35,15 +35,13 @@ pub(super) type Inside =
     fn(Arc<Core>, Arc<Tunnel>, HyperRequest) -> Pin<Box<dyn Future<Output = HyperResponse> + Send>>;
 
 /// Accepts the tunnel and serves it in its own task.
-pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> HyperResponse {
+pub(super) async fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> HyperResponse {
     let Some(authority) = request.uri().authority().map(|a| a.as_str().to_owned()) else {
-        note_unread(&core)("a CONNECT without host:port");
-        return to_hyper(plain(400, "CONNECT needs host:port"));
+        return refuse(&core, request, "CONNECT needs host:port").await;
     };
     // The connection is upgraded only after the body has been read, and no code here reads it.
     if !request.body().is_end_stream() {
-        note_unread(&core)("a CONNECT with a body");
-        return to_hyper(plain(400, "CONNECT must not have a body"));
+        return refuse(&core, request, "CONNECT must not have a body").await;
     }
     let credentials = request
         .headers()
@@ -58,6 +56,13 @@ pub(super) fn open(core: Arc<Core>, request: HyperRequest, inside: Inside) -> Hy
         status: 200,
         ..Response::default()
     })
+}
+
+/// Refuses a `CONNECT`, and lists it.
+async fn refuse(core: &Arc<Core>, request: HyperRequest, why: &str) -> HyperResponse {
+    let (parts, _) = request.into_parts();
+    note_refused(core, describe(&parts, Vec::new()), why.to_owned()).await;
+    to_hyper(plain(400, why))
 }
 
 async fn tunnel(

@@ -138,6 +138,15 @@ mod tests {
             Ok(())
         }
 
+        fn note_refused(
+            &self,
+            _: Option<&str>,
+            _: &Request,
+            _: &str,
+        ) -> Result<(), SoftprobeError> {
+            Ok(())
+        }
+
         fn note_uncorrelated(&self, _: &Request, _: &str) -> Result<bool, SoftprobeError> {
             Ok(false)
         }

@@ -31,25 +31,46 @@ pub(super) struct Core {
     pub(super) forwarder: Forwarder,
 }
 
-/// Returns a function that lists an unreadable request in every open session: it could belong to any of them,
-/// and a case that passed without it would prove nothing.
+/// Returns a function that lists a request that can't be parsed in every open session: it could belong to any
+/// of them, and a case that passed without it would prove nothing.
 pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
-    let oracle = Arc::clone(&core.oracle);
+    let core = Arc::clone(core);
     Arc::new(move |why| {
-        let reason = format!("it can't be read as a request: {why}");
         let request = Request {
             method: "?".to_owned(),
             host: "an unreadable request".to_owned(),
             ..Request::default()
         };
-        let oracle = Arc::clone(&oracle);
-        tokio::task::spawn_blocking(move || {
-            log::warn!("a request to the proxy belongs to no session: {reason}");
-            if let Err(error) = oracle.note_uncorrelated(&request, &reason) {
-                log::error!("can't list an unreadable request: {}", with_causes(&error));
-            }
-        });
+        let reason = format!("it can't be read as a request: {why}");
+        let core = Arc::clone(&core);
+        Box::pin(async move { note_refused(&core, request, reason).await })
     })
+}
+
+/// Lists a call that the proxy refuses, before its client is answered, so that no verdict comes before it.
+pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
+    let note = {
+        let core = Arc::clone(core);
+        move || {
+            log::warn!("{request} is refused by the proxy: {reason}");
+            let oracle = core.oracle.as_ref();
+            let session = match correlate::correlate(&request.headers, oracle) {
+                Ok(Correlation::Session(session)) => Some(session),
+                Ok(Correlation::Idle) => return,
+                Ok(Correlation::None(_)) | Err(_) => None,
+            };
+            let noted = oracle.note_refused(session.as_deref(), &request, &reason);
+            if let Err(error) = noted {
+                log::error!("can't list a refused call: {}", with_causes(&error));
+            }
+        }
+    };
+    if !core.oracle.blocks() {
+        return note();
+    }
+    if let Err(error) = tokio::task::spawn_blocking(note).await {
+        log::error!("can't list a refused call: {error}");
+    }
 }
 
 /// How a call is handled.

@@ -13,6 +13,11 @@ impl Policy {
         self.external_http == PolicyMode::Strict || self.answer(host).is_some()
     }
 
+    /// Returns whether a call to this host that no rule matched merely passes.
+    pub(crate) fn lets_pass(&self, host: &str) -> bool {
+        self.answer(host).is_none()
+    }
+
     /// Returns the policy's own answer to a request to this host; `None` if the policy lets it pass.
     pub(super) fn answer(&self, host: &str) -> Option<Answer> {
         let listed = |list: &[String]| list.iter().any(|entry| host_within(entry, host));

@@ -65,7 +65,7 @@ impl Desk {
         let limit = self.options.largest_body;
         let request = read_request(request, limit)
             .await
-            .map_err(|refused| unread(&refused))?;
+            .map_err(|(refused, _)| unread(&refused))?;
         if is_quick(&request) {
             return self.answer_now(request);
         }

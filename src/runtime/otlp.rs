@@ -99,9 +99,14 @@ pub(super) fn inject(
     })?;
     let attributes = question.attributes();
     let request = &question.request;
+    let reason = attributes.iter().find(|(name, _)| name == UNCORRELATED);
+    let reason = reason.and_then(|(_, value)| value.as_str());
+    if let (Some(session), Some(reason)) = (&question.session_id, reason) {
+        runtime.refused(Some(session), request, reason);
+        return Ok(Injected::at_once(strict_miss(request, session)));
+    }
     let Some(session) = &question.session_id else {
-        let reason = attributes.iter().find(|(name, _)| name == UNCORRELATED);
-        let Some(reason) = reason.and_then(|(_, value)| value.as_str()) else {
+        let Some(reason) = reason else {
             return Err(ControlError::invalid(
                 "the inject span has no sp.session.id; add the id of the session to ask",
             ));

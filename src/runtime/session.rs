@@ -160,23 +160,36 @@ impl OpenSession {
         Ok(())
     }
 
-    /// Lists a call that belongs to no session, and returns whether this session would let it pass.
+    /// Returns whether an uncorrelated call is no concern of this session: its policy lets it pass, and no rule
+    /// is about it.
+    pub(super) fn is_indifferent_to(&self, request: &Request) -> bool {
+        let service = self.case.as_ref().and_then(|case| case.service.as_deref());
+        let question = Question::new(request, Direction::Outbound, &self.id, service, &[]);
+        let case_rules = self.case.iter().flat_map(|case| &case.rules);
+        let mut rules = case_rules.chain(&self.rules);
+        self.policy.lets_pass(&request.host)
+            && !rules.any(|state| state.rule.when.matches(&question))
+    }
+
+    /// Lists a call that belongs to no session, and returns whether this session's verdict can't be trusted
+    /// because of it. A harmless one is listed, and no more.
     pub(super) fn note_uncorrelated(
         &mut self,
         request: &Request,
         reason: &str,
         open: usize,
+        harmless: bool,
     ) -> bool {
-        let distrusts = self.policy.distrusts_uncorrelated(&request.host);
+        let distrusted = !harmless && self.policy.distrusts_uncorrelated(&request.host);
         push_limited(&mut self.stats.uncorrelated, || UncorrelatedCall {
             method: request.method.clone(),
             host: request.host.clone(),
             path: request.target(),
             reason: reason.to_owned(),
             open_sessions: open as u64,
-            distrusted: distrusts,
+            distrusted,
         });
-        !distrusts
+        distrusted
     }
 
     /// Returns the case that a capture session has recorded so far.

@@ -296,19 +296,43 @@ impl EmbeddedRuntime {
         self.with(id, |session| session.extract(span))
     }
 
-    /// Adds a call that belongs to no session to the stats of every open session, and returns
-    /// whether it may pass.
+    /// Adds a call that belongs to no session to the stats of every open session, and returns whether it may
+    /// pass: if every policy lets it and no rule is about it, it is nobody's concern; otherwise, if no session is
+    /// strict.
     pub(super) fn uncorrelated(&self, request: &Request, reason: &str) -> bool {
+        self.count_uncorrelated();
+        let all = self.all();
+        let harmless = all
+            .iter()
+            .all(|(_, listed)| lock(&listed.session).is_indifferent_to(request));
+        let mut distrusted = false;
+        for (_, listed) in &all {
+            let mut session = lock(&listed.session);
+            distrusted |= session.note_uncorrelated(request, reason, all.len(), harmless);
+        }
+        !distrusted
+    }
+
+    /// Adds a call that a proxy refused to the stats of its session, if that is open, else of every open
+    /// session.
+    pub(super) fn refused(&self, session: Option<&str>, request: &Request, reason: &str) {
+        self.count_uncorrelated();
+        let all = self.all();
+        let own = all.iter().filter(|(id, _)| Some(id.as_str()) == session);
+        let mut listed: Vec<_> = own.collect();
+        if listed.is_empty() {
+            listed = all.iter().collect();
+        }
+        for (_, listed) in listed {
+            lock(&listed.session).note_uncorrelated(request, reason, all.len(), false);
+        }
+    }
+
+    fn count_uncorrelated(&self) {
         self.metrics
             .calls
             .with_label_values(&["uncorrelated"])
             .inc();
-        let all = self.all();
-        let mut passes = false;
-        for (_, listed) in &all {
-            passes |= lock(&listed.session).note_uncorrelated(request, reason, all.len());
-        }
-        passes
     }
 }
 
@@ -441,6 +465,16 @@ impl Oracle for EmbeddedRuntime {
 
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
         Ok(self.uncorrelated(request, reason))
+    }
+
+    fn note_refused(
+        &self,
+        session: Option<&str>,
+        request: &Request,
+        reason: &str,
+    ) -> Result<(), SoftprobeError> {
+        self.refused(session, request, reason);
+        Ok(())
     }
 }
 

@@ -186,6 +186,16 @@ impl Oracle for HttpRuntime {
         // A runtime that does not list such calls can't say whether this one may pass, so it may not.
         Ok(answer.response.status == 404 && answer.says(NO_MATCH))
     }
+
+    fn note_refused(
+        &self,
+        session: Option<&str>,
+        request: &Request,
+        reason: &str,
+    ) -> Result<(), SoftprobeError> {
+        let more = vec![text_attribute(UNCORRELATED, reason)];
+        self.inject(session, request, more).map(drop)
+    }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,7 +11,7 @@ use softprobe::{
     SoftprobeSession,
 };
 
-use crate::support::{Answer, LIMIT, Stub, eventually, http, read_answer, send};
+use crate::support::{Answer, LIMIT, Stub, http, read_answer, send};
 
 struct World {
     runtime: EmbeddedRuntime,
@@ -109,34 +109,132 @@ fn a_call_that_matches_no_session_gets_no_mock() {
 }
 
 #[test]
-fn a_request_that_cannot_be_read_is_listed_too() {
+fn a_request_that_cannot_be_read_is_listed_before_its_answer() {
     let world = World::new();
-    let session = world.session("one");
-    let odd = "GET http://mock.example/a b HTTP/1.1\r\nhost: mock.example\r\n\r\n";
-    assert_eq!(send(world.proxy.address(), odd).status, 400);
-    // It is listed only once its answer has been sent.
-    let listed = eventually(|| session.stats().unwrap().uncorrelated.first().cloned());
-    assert!(
-        listed.reason.contains("can't be read as a request"),
-        "{}",
-        listed.reason
+    let (one, two) = (world.session("one"), world.session("two"));
+    for odd in [
+        "GET http://mock.example/a b HTTP/1.1\r\nhost: mock.example\r\n\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let before = one.stats().unwrap().uncorrelated.len();
+        assert_eq!(send(world.proxy.address(), odd).status, 400);
+        for session in [&one, &two] {
+            let listed = session.stats().unwrap().uncorrelated;
+            assert_eq!(listed.len(), before + 1, "{odd}");
+            let last = listed.last().unwrap();
+            assert!(
+                last.distrusted && last.reason.contains("can't be read"),
+                "{last:?}"
+            );
+        }
+    }
+    // Behind answers of the session's own on one connection, too.
+    let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let good = format!(
+        "GET http://mock.example/ HTTP/1.1\r\nhost: x\r\nx-softprobe-session-id: {}\r\n\r\n",
+        one.id()
     );
+    for _ in 0..2 {
+        stream.write_all(good.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut stream, false).text(), "one");
+    }
+    stream
+        .write_all(b"GET http://mock.example/a b HTTP/1.1\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 400);
+    assert_eq!(two.stats().unwrap().uncorrelated.len(), 3);
 }
 
 #[test]
-fn an_uncorrelated_call_is_forwarded_if_any_session_is_not_strict() {
+fn a_call_that_the_proxy_refuses_is_listed_in_its_session() {
     let world = World::new();
-    let upstream = Stub::json(200, &json!({"from": "upstream"}));
-    let strict = world.session("strict");
-    let open = Softprobe::embedded(&world.runtime)
-        .start_session(Mode::Replay)
-        .unwrap();
+    let (own, other) = (world.session("own"), world.session("other"));
+    let id = format!("tracestate: x-softprobe-session-id={}\r\n", own.id());
+    let cut = "POST http://pay.example/v1 HTTP/1.1\r\nhost: pay.example\r\ncontent-length: 100\r\n";
+    for (head, body, status) in [
+        (
+            "POST /v1/charges HTTP/1.1\r\nhost: pay.example\r\ncontent-length: 2\r\n",
+            "{}",
+            400,
+        ),
+        (
+            "POST /__softprobe/pay.example/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n",
+            "{}",
+            400,
+        ),
+        (
+            "POST http://pay.example/ HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n",
+            "",
+            413,
+        ),
+        (cut, "{}", 400),
+    ] {
+        let before = own.stats().unwrap().uncorrelated.len();
+        let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(stream, "{head}{id}\r\n{body}").unwrap();
+        if head == cut {
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        assert_eq!(read_answer(&mut stream, false).status, status, "{head}");
+        let listed = own.stats().unwrap().uncorrelated;
+        assert_eq!(listed.len(), before + 1, "{head}");
+        assert!(listed[before].distrusted, "{head}");
+    }
+    // It is no concern of a session that it does not name.
+    assert!(other.stats().unwrap().uncorrelated.is_empty());
+    // One that names none concerns all.
     let answer = send(
         world.proxy.address(),
-        format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url()),
+        "GET /v1 HTTP/1.1\r\nhost: pay.example\r\n\r\n",
     );
-    assert_eq!(answer.json()["from"], "upstream");
-    drop((strict, open));
+    assert_eq!(answer.status, 400);
+    assert_eq!(other.stats().unwrap().uncorrelated.len(), 1);
+}
+
+#[test]
+fn an_uncorrelated_call_is_blocked_if_any_session_is_strict() {
+    let world = World::new();
+    let upstream = Stub::json(200, &json!({"from": "upstream"}));
+    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let softprobe = Softprobe::embedded(&world.runtime);
+    let open = || softprobe.start_session(Mode::Replay).unwrap();
+    let (one, two) = (open(), open());
+    assert_eq!(
+        send(world.proxy.address(), &request).json()["from"],
+        "upstream"
+    );
+    let strict = world.session("strict");
+    assert_eq!(send(world.proxy.address(), &request).status, 599);
+    assert_eq!(upstream.received().len(), 1);
+    assert!(strict.stats().unwrap().uncorrelated[0].distrusted);
+    drop((one, two));
+}
+
+#[test]
+fn an_uncorrelated_call_that_every_policy_allows_is_nobodys_concern() {
+    let world = World::new();
+    let upstream = Stub::json(200, &json!({"from": "upstream"}));
+    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let softprobe = Softprobe::embedded(&world.runtime);
+    let allowing = Policy::strict().allow_host("127.0.0.1");
+    let open = || {
+        softprobe
+            .start_session_with_policy(Mode::Replay, &allowing)
+            .unwrap()
+    };
+    let (one, two) = (open(), open());
+    assert_eq!(send(world.proxy.address(), &request).status, 200);
+    for session in [&one, &two] {
+        let listed = session.stats().unwrap().uncorrelated;
+        assert_eq!((listed.len(), listed[0].distrusted), (1, false));
+    }
+    // A rule of one of them is about such calls: it may have been meant for it.
+    let mock = Mock::new(Predicate::outbound().host("127.0.0.1").path("/x"));
+    one.mock_outbound(mock).unwrap();
+    assert_eq!(send(world.proxy.address(), &request).status, 599);
+    assert!(two.stats().unwrap().uncorrelated[1].distrusted);
 }
 
 #[test]
@@ -279,7 +377,7 @@ fn a_connect_with_a_body_is_refused_and_listed() {
         assert_eq!(answer.status, 400, "{framing}");
         assert!(answer.text().contains("must not have a body"), "{framing}");
         let listed = || session.stats().unwrap().uncorrelated.first().cloned();
-        assert!(eventually(listed).reason.contains("CONNECT with a body"));
+        assert!(listed().unwrap().reason.contains("must not have a body"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -602,21 +602,6 @@ fn runner_process() {
         .filter(char::is_ascii_digit)
         .collect();
     std::process::exit(digits.parse().unwrap());
-}
-
-/// Calls `look` until it returns something, and returns that. Panics after [`LIMIT`].
-pub(crate) fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(
-            started.elapsed() < LIMIT,
-            "timed out waiting for the condition"
-        );
-        std::thread::yield_now();
-    }
 }
 
 /// Returns a free port for a program that must be given its port in advance. It is below the range
