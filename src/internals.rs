@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::base::document::Way;
 use crate::base::http::{Direction, Headers, Request, Response};
 use crate::base::json::Tree;
-use crate::compare::{Assertions, BodyMode, Expected, compare};
+use crate::compare::{Assertions, BodyMode, Expected, Reached, compare};
 use crate::hook::Hooks;
 use crate::otlp;
 use crate::proxy::{Connections, ProxyBuilder};
@@ -115,6 +115,7 @@ impl Compared {
             status: 200,
             headers: &self.actual.headers,
             body: Some(self.expected.as_bytes().into()),
+            reached: Reached::default(),
         };
         compare(Some(&expected), &self.actual, &self.assertions).len()
     }

@@ -10,8 +10,8 @@ use crate::base::decode::decoded;
 use crate::base::http::{self, Direction, Response};
 use crate::case::{Case, Exchange};
 use crate::compare::{
-    AnswerPlace, Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, compare,
-    is_volatile,
+    AnswerPlace, Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, Reached,
+    compare, is_volatile,
 };
 use crate::report;
 
@@ -361,6 +361,7 @@ fn request_side(exchange: &Exchange) -> Expected<'_> {
         body: exchange
             .request_body()
             .map(|body| decoded(&request.headers, body).0),
+        reached: Reached::default(),
     }
 }
 
@@ -377,6 +378,7 @@ fn response_side(exchange: &Exchange) -> Option<Expected<'_>> {
         status: response.status,
         headers: &response.headers,
         body,
+        reached: Reached::default(),
     })
 }
 

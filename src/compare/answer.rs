@@ -1,22 +1,10 @@
 //! Compares an answer with the captured one.
 
-use std::borrow::Cow;
-
 use super::assertions::{Assertions, StatusRule};
+use super::expected::Expected;
 use super::mismatch::{AnswerPlace, Mismatch, Side};
 use super::{body, headers};
-use crate::base::http::{Headers, Response};
-
-/// The captured answer to compare the actual one with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Expected<'c> {
-    /// The captured status.
-    pub(crate) status: u16,
-    /// The captured headers.
-    pub(crate) headers: &'c Headers,
-    /// The captured body; `None` when it was not captured.
-    pub(crate) body: Option<Cow<'c, [u8]>>,
-}
+use crate::base::http::Response;
 
 /// Compares an answer with the captured one under the assertions, and returns every difference with
 /// its place.
@@ -31,8 +19,7 @@ pub(crate) fn compare(
 ) -> Vec<Mismatch> {
     let mut mismatches = Vec::new();
     compare_status(captured, actual, &assertions.status, &mut mismatches);
-    let headers = captured.map(|captured| captured.headers);
-    headers::compare(headers, actual, &assertions.headers, &mut mismatches);
+    headers::compare(captured, actual, assertions, &mut mismatches);
     let captured_body = captured
         .filter(|captured| counts(captured, assertions))
         .and_then(|captured| captured.body.as_deref());

@@ -26,8 +26,8 @@ pub(crate) enum StatusRule {
     Captured,
     /// One of these.
     OneOf(Vec<u16>),
-    /// Any in this range, bounds included.
-    Range(u16, u16),
+    /// Any from the first to the second, both included, where they are given.
+    Range(Option<u16>, Option<u16>),
 }
 
 impl StatusRule {
@@ -36,7 +36,9 @@ impl StatusRule {
         match self {
             Self::Captured => true,
             Self::OneOf(list) => list.contains(&status),
-            Self::Range(min, max) => (*min..=*max).contains(&status),
+            Self::Range(min, max) => {
+                min.is_none_or(|min| min <= status) && max.is_none_or(|max| status <= max)
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
-//! Compares headers: those that must be included and, if requested, the captured ones.
+//! Compares headers: those that must be included, those that always count, and, if requested, all captured
+//! ones.
 
-use super::assertions::HeaderRules;
-use super::mismatch::{AnswerPlace, Mismatch, Side};
+use super::assertions::{Assertions, HeaderRules};
+use super::expected::Expected;
+use super::field;
+use super::mismatch::{AnswerPlace, Mismatch, Side, Why};
 use crate::base::http::{Headers, Response, is_hop_by_hop, shown};
 
-const VOLATILE: [&str; 12] = [
+const VOLATILE: [&str; 11] = [
     "date",
     "age",
     "expires",
@@ -12,7 +15,6 @@ const VOLATILE: [&str; 12] = [
     "etag",
     "server",
     "via",
-    "set-cookie",
     "content-length",
     "x-request-id",
     "traceparent",
@@ -43,11 +45,12 @@ fn compared<'h>(
 }
 
 pub(super) fn compare(
-    captured: Option<&Headers>,
+    captured: Option<&Expected<'_>>,
     actual: &Response,
-    rules: &HeaderRules,
+    assertions: &Assertions,
     mismatches: &mut Vec<Mismatch>,
 ) {
+    let rules = &assertions.headers;
     let included = rules.include.iter();
     for (name, pattern) in included.filter(|(name, _)| !is_ignored(name, rules)) {
         let mut values = actual.headers.all(name);
@@ -65,16 +68,54 @@ pub(super) fn compare(
     let Some(captured) = captured else {
         return;
     };
-    for name in compared(Some(captured), rules) {
-        if !captured.all(&name).eq(actual.headers.all(&name)) {
-            mismatches.push(Mismatch {
-                expected: values_of(captured, &name),
-                actual: values_of(&actual.headers, &name),
-                place: AnswerPlace::Header(name),
-                why: None,
-                diff: None,
-            });
+    for name in compared(Some(captured.headers), rules) {
+        if !field::equal(&name, captured.headers, &actual.headers, &captured.reached) {
+            mismatches.push(differing(name, captured, actual));
         }
+    }
+    if !rules.captured {
+        compare_always(captured, actual, assertions, mismatches);
+    }
+}
+
+/// Compares the captured headers that count without being asked for: the media type, and where a redirect
+/// leads. What the suite states takes precedence.
+fn compare_always(
+    captured: &Expected<'_>,
+    actual: &Response,
+    assertions: &Assertions,
+    mismatches: &mut Vec<Mismatch>,
+) {
+    if !assertions.status.admits(captured.status) {
+        return;
+    }
+    let rules = &assertions.headers;
+    let counts = |name: &str| {
+        let mut included = rules.include.iter();
+        captured.headers.contains(name)
+            && !is_ignored(name, rules)
+            && !included.any(|(stated, _)| stated.eq_ignore_ascii_case(name))
+    };
+    let is_redirect = (300..400).contains(&captured.status);
+    let (was, is) = (captured.headers, &actual.headers);
+    if counts("content-type") && !field::same_media_type(was, is) {
+        mismatches.push(differing("content-type".to_owned(), captured, actual));
+    }
+    if is_redirect && counts("location") && !field::equal("location", was, is, &captured.reached) {
+        mismatches.push(differing("location".to_owned(), captured, actual));
+    }
+}
+
+fn differing(name: String, captured: &Expected<'_>, actual: &Response) -> Mismatch {
+    let expected = values_of(captured.headers, &name);
+    let actual = values_of(&actual.headers, &name);
+    Mismatch {
+        // What differs is masked.
+        why: (expected == actual).then_some(Why::Masked),
+        place: AnswerPlace::Header(name),
+        expected,
+        actual,
+        diff: None,
     }
 }
 
@@ -88,9 +129,10 @@ pub(crate) fn is_volatile(name: &str) -> bool {
 
 /// Returns the values of a header for display, secrets masked; `None` if the header is absent.
 fn values_of(headers: &Headers, name: &str) -> Option<Side> {
-    let values = headers
-        .all(name)
-        .map(|value| shown(name, value).into_owned());
+    let values = headers.all(name).map(|value| match name {
+        "set-cookie" => field::masked_cookie(value),
+        _ => shown(name, value).into_owned(),
+    });
     let values: Vec<String> = values.collect();
     (!values.is_empty()).then_some(Side::Values(values))
 }

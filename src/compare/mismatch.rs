@@ -166,6 +166,10 @@ pub(crate) enum Why {
     NoJson,
     /// A path selects nothing in the actual body.
     SelectsNothing,
+    /// The differing parts are masked.
+    Masked,
+    /// The two differ only in white space or line ends.
+    WhiteSpace,
     /// The bytes differ, first at this index.
     FirstByte(usize),
     /// No remaining element of the actual array matches.

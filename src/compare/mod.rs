@@ -5,14 +5,17 @@
 mod answer;
 mod assertions;
 mod body;
+mod expected;
+mod field;
 mod headers;
 mod mismatch;
 mod text;
 mod tree;
 
-pub(crate) use answer::{Expected, compare, compares_anything};
+pub(crate) use answer::{compare, compares_anything};
 pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matcher, StatusRule};
 pub(crate) use body::redact;
+pub(crate) use expected::{Expected, Reached};
 pub(crate) use headers::is_volatile;
 pub(crate) use mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
 

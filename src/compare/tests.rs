@@ -1,7 +1,7 @@
 //! What each assertion finds. Each row has the captured answer, the assertions as written in a
 //! suite, the actual answer, and every difference.
 
-use super::{Expected, Mismatch, compare, compares_anything};
+use super::{Expected, Mismatch, Reached, compare, compares_anything};
 use crate::base::document::{Node, Problems};
 use crate::base::http::{Headers, Response};
 use crate::hook::Hooks;
@@ -47,6 +47,7 @@ fn check(captured: Answer<'_>, yaml: &str, actual: Answer<'_>, wanted: &[&str]) 
         status: captured.0,
         headers: &captured_headers,
         body: Some(captured.2.into()),
+        reached: Reached::default(),
     };
     let actual = Response {
         status: actual.0,
@@ -304,6 +305,10 @@ fn the_expected_status_is_captured_or_stated() {
             300,
             &["status: 200 to 299 / 300"],
         ),
+        ("status: { min: 201 }", 599, &[]),
+        ("status: { min: 201 }", 200, &["status: at least 201 / 200"]),
+        ("status: { max: 299 }", 200, &[]),
+        ("status: { max: 299 }", 300, &["status: at most 299 / 300"]),
     ] {
         check((200, &[], b""), yaml, (actual, &[], b""), wanted);
     }
@@ -359,12 +364,90 @@ fn headers_are_included_compared_or_ignored() {
 }
 
 #[test]
+fn the_media_type_and_the_place_of_a_redirect_always_count() {
+    let captured = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("location", "/home"),
+    ];
+    let html = ("Content-Type", "text/html");
+    let kept = &[html, ("location", "/home")][..];
+    let other = &[("content-type", "text/plain"), ("location", "/evil")][..];
+    let both = &[
+        "headers.content-type: text/html; charset=utf-8 / text/plain",
+        "headers.location: /home / /evil",
+    ][..];
+    for (status, yaml, actual, wanted) in [
+        (302, "{}", kept, &[][..]),
+        (302, "{}", other, both),
+        (302, "body: { mode: ignore }", other, both),
+        (302, "{}", &[html], &["headers.location: /home / nothing"]),
+        (
+            302,
+            "headers: { ignore: [ Location, content-type ] }",
+            other,
+            &[],
+        ),
+        // A stated pattern takes precedence over what was captured.
+        (
+            302,
+            "headers: { include: { Location: ^/, content-type: plain } }",
+            other,
+            &[],
+        ),
+        (201, "{}", &[html, ("location", "/evil")], &[]),
+    ] {
+        check(
+            (status, &captured, b""),
+            yaml,
+            (status, actual, b""),
+            wanted,
+        );
+    }
+    // The captured answer is not what is expected.
+    check((302, &captured, b""), "status: 200", (200, &[], b""), &[]);
+    // What was not captured is not compared.
+    check((302, &[], b""), "{}", (302, other, b""), &[]);
+}
+
+#[test]
+fn captured_headers_compare_as_http_means_them() {
+    let mode = "headers: { mode: captured }";
+    let captured = [
+        ("set-cookie", "role=user; Path=/"),
+        ("vary", "Accept, Origin"),
+    ];
+    let fields = |cookie| {
+        [
+            ("set-cookie", cookie),
+            ("vary", "origin"),
+            ("vary", "accept"),
+        ]
+    };
+    check(
+        (200, &captured, b""),
+        mode,
+        (200, &fields("role=user; path=/"), b""),
+        &[],
+    );
+    check(
+        (200, &captured, b""),
+        mode,
+        (200, &fields("role=admin; Path=/"), b""),
+        &[
+            "headers.set-cookie: role=[masked]; Path=/ / role=[masked]; Path=/ (what differs is masked)",
+        ],
+    );
+    check((200, &captured, b""), "{}", (200, &[], b""), &[]);
+}
+
+#[test]
 fn a_comparison_of_nothing_is_detected_beforehand() {
     let headers = Headers::from_iter([("x-kept", "1"), ("date", "then")]);
     let captured = |body: Option<&'static [u8]>| Expected {
         status: 200,
         headers: &headers,
         body: body.map(Into::into),
+        reached: Reached::default(),
     };
     let anything = |captured: Option<&Expected<'_>>, yaml: &str| {
         compares_anything(captured, &assertions(yaml).rules)

@@ -187,7 +187,10 @@ fn status_rule(rule: &StatusRule) -> String {
             let list: Vec<String> = list.iter().map(u16::to_string).collect();
             list.join(" or ")
         }
-        StatusRule::Range(min, max) => format!("{min} to {max}"),
+        StatusRule::Range(Some(min), Some(max)) => format!("{min} to {max}"),
+        StatusRule::Range(Some(min), None) => format!("at least {min}"),
+        StatusRule::Range(None, Some(max)) => format!("at most {max}"),
+        StatusRule::Range(None, None) => "any status".to_owned(),
     }
 }
 
@@ -209,6 +212,8 @@ pub(crate) fn why(why: &Why) -> String {
         Why::ExpectedIsNoJson => "the actual body is JSON, but the expected one is not".to_owned(),
         Why::NoJson => "the actual body is not JSON".to_owned(),
         Why::SelectsNothing => "the path selects nothing in the actual body".to_owned(),
+        Why::Masked => "what differs is masked".to_owned(),
+        Why::WhiteSpace => "they differ only in white space or line ends".to_owned(),
         Why::FirstByte(at) => format!("the first difference is at byte {at}"),
         Why::NoElementFits => "no remaining element of the actual array matches".to_owned(),
         Why::FitsNoElement => "it matches no remaining element of the expected array".to_owned(),

@@ -6,7 +6,7 @@ use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Response};
 use crate::case::CapturedResponse;
-use crate::compare::{AnswerPlace, Expected, Mismatch, Side, Why, compare, redact};
+use crate::compare::{AnswerPlace, Expected, Mismatch, Reached, Side, Why, compare, redact};
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
@@ -28,6 +28,7 @@ pub(super) fn expected(captured: &CapturedResponse) -> Expected<'_> {
         status: *status,
         headers,
         body,
+        reached: Reached::default(),
     }
 }
 

@@ -10,9 +10,9 @@ use super::discover::Trial;
 use super::environment::Environment;
 use super::mocks::register;
 use super::unjudged::Unjudged;
-use crate::base::http::Request;
+use crate::base::http::{Request, split_url};
 use crate::case::Case;
-use crate::compare::{Expected, compares_anything};
+use crate::compare::{Expected, Reached, compares_anything};
 use crate::hook::HookContext;
 use crate::report::{CaseOutcome, End, Note};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
@@ -72,9 +72,9 @@ fn judge(
         case_file: &trial.file,
         env: &trial.env,
     };
-    let captured = captured_answer(&case)?;
     let request = request(plan, &case)?;
     let base = environment.app_url(plan)?;
+    let captured = captured_answer(&case, base)?;
     refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
 
     let session = environment.open_session(&plan.policy)?;
@@ -102,13 +102,19 @@ fn judge(
     judged
 }
 
-/// Returns the application's captured answer, if there is one.
-fn captured_answer(case: &Case) -> Result<Option<Expected<'_>>, Unjudged> {
+/// Returns the application's captured answer, if there is one, to be compared with an answer from `base`.
+fn captured_answer<'c>(case: &'c Case, base: &'c str) -> Result<Option<Expected<'c>>, Unjudged> {
     let Some(inbound) = case.inbound()? else {
         return Ok(None);
     };
     let response = inbound.captured_response()?;
-    Ok(response.map(expected))
+    Ok(response.map(|response| Expected {
+        reached: Reached {
+            captured: (&inbound.request.scheme, &inbound.request.host),
+            actual: split_url(base).map_or(("", ""), |(scheme, host, _)| (scheme, host)),
+        },
+        ..expected(response)
+    }))
 }
 
 fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {

@@ -34,8 +34,8 @@ const STATUS: Shape = Shape::Integer(100, 999);
 const STATUS_RANGE: Fields = Fields {
     title: "statusRange",
     list: &[
-        Field::required("min", STATUS, "the lowest accepted status"),
-        Field::required("max", STATUS, "the highest accepted status"),
+        Field::new("min", STATUS, "the lowest accepted status"),
+        Field::new("max", STATUS, "the highest accepted status"),
     ],
 };
 
@@ -276,9 +276,16 @@ fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusRule> {
         }
         Value::Object(_) => {
             let object = node.fields(&STATUS_RANGE, problems)?;
-            let min = object.get("min")?.status(problems)?;
-            let max = object.get("max")?.status(problems)?;
-            if min > max {
+            let mut bound = |name| match object.get(name) {
+                Some(node) => node.status(problems).map(Some),
+                None => Some(None),
+            };
+            let (min, max) = (bound("min"), bound("max"));
+            let (min, max) = (min?, max?);
+            if min.is_none() && max.is_none() {
+                return node.wrong("`min`, `max` or both", problems);
+            }
+            if min.zip(max).is_some_and(|(min, max)| min > max) {
                 return node.wrong("a `min` no greater than `max`", problems);
             }
             Some(StatusRule::Range(min, max))

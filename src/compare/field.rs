@@ -1,0 +1,373 @@
+//! Compares the values of one header as HTTP means them, not as bytes.
+
+use std::collections::BTreeMap;
+
+use super::expected::Reached;
+use crate::base::http::{Headers, split_port, split_url};
+
+/// Returns whether two messages have equal values of a header; `name` is in lower case.
+pub(super) fn equal(
+    name: &str,
+    captured: &Headers,
+    actual: &Headers,
+    reached: &Reached<'_>,
+) -> bool {
+    if captured.all(name).eq(actual.all(name)) {
+        return true;
+    }
+    if captured.contains(name) != actual.contains(name) {
+        return false;
+    }
+    match name {
+        "set-cookie" => cookies(captured) == cookies(actual),
+        "location" | "content-location" => same_place(name, captured, actual, reached),
+        name if SETS.contains(&name) => {
+            elements(name, captured, true) == elements(name, actual, true)
+        }
+        name if LISTS.contains(&name) => {
+            elements(name, captured, false) == elements(name, actual, false)
+        }
+        // A field that stands several times has the meaning of one with all the values (RFC 9110, 5.3).
+        name => joined(name, captured) == joined(name, actual),
+    }
+}
+
+/// Returns whether two messages have the same media type, whatever its parameters.
+pub(super) fn same_media_type(captured: &Headers, actual: &Headers) -> bool {
+    let media_type = |headers: &Headers| {
+        let value = headers.text("content-type")?;
+        let media_type = value.split(';').next().unwrap_or_default();
+        Some(media_type.trim().to_ascii_lowercase())
+    };
+    media_type(captured) == media_type(actual)
+}
+
+/// Lists whose order means nothing, and whose elements are compared without regard to case.
+const SETS: [&str; 8] = [
+    "accept-ranges",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-expose-headers",
+    "allow",
+    "cache-control",
+    "pragma",
+    "vary",
+];
+
+/// Lists whose order means something.
+const LISTS: [&str; 7] = [
+    "content-encoding",
+    "content-language",
+    "forwarded",
+    "link",
+    "proxy-authenticate",
+    "warning",
+    "www-authenticate",
+];
+
+fn joined(name: &str, headers: &Headers) -> Vec<u8> {
+    headers.all(name).collect::<Vec<_>>().join(&b", "[..])
+}
+
+/// Returns the elements of a list, however many fields it stands in.
+fn elements(name: &str, headers: &Headers, is_set: bool) -> Vec<String> {
+    let text = String::from_utf8_lossy(&joined(name, headers)).into_owned();
+    let (mut quoted, mut escaped) = (false, false);
+    let elements = text.split(|c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        c == ',' && !quoted
+    });
+    let elements = elements
+        .map(str::trim)
+        .filter(|element| !element.is_empty());
+    if !is_set {
+        return elements.map(str::to_owned).collect();
+    }
+    let mut elements: Vec<String> = elements.map(str::to_ascii_lowercase).collect();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}
+
+/// A cookie that an answer sets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cookie<'h> {
+    name: &'h [u8],
+    value: &'h [u8],
+    attributes: BTreeMap<String, Vec<u8>>,
+}
+
+/// Returns the cookies by name, as their order means nothing, except among those of one name.
+fn cookies(headers: &Headers) -> Vec<Cookie<'_>> {
+    let mut cookies: Vec<Cookie<'_>> = headers.all("set-cookie").map(Cookie::read).collect();
+    cookies.sort_by_key(|cookie| cookie.name);
+    cookies
+}
+
+impl<'h> Cookie<'h> {
+    fn read(field: &'h [u8]) -> Self {
+        let mut parts = field.split(|byte| *byte == b';').map(halves);
+        let (name, value) = parts.next().unwrap_or_default();
+        let attributes = parts
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, value)| {
+                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                let value = match name.as_str() {
+                    "domain" => value
+                        .strip_prefix(b".")
+                        .unwrap_or(value)
+                        .to_ascii_lowercase(),
+                    "samesite" => value.to_ascii_lowercase(),
+                    // A time of expiry is computed anew in each run. The epoch is how cookies are removed.
+                    "expires" if contains(value, b"1970") => b"removed".to_vec(),
+                    "expires" => b"later".to_vec(),
+                    _ => value.to_vec(),
+                };
+                (name, value)
+            });
+        Self {
+            name,
+            value,
+            attributes: attributes.collect(),
+        }
+    }
+}
+
+/// Returns a `set-cookie` field with its value masked.
+pub(super) fn masked_cookie(field: &[u8]) -> String {
+    let end = field.iter().position(|byte| *byte == b';');
+    let (pair, attributes) = field.split_at(end.unwrap_or(field.len()));
+    format!(
+        "{}=[masked]{}",
+        String::from_utf8_lossy(halves(pair).0),
+        String::from_utf8_lossy(attributes)
+    )
+}
+
+/// Splits at the first `=`, without the space around each half.
+fn halves(part: &[u8]) -> (&[u8], &[u8]) {
+    let at = part.iter().position(|byte| *byte == b'=');
+    let (name, value) = part.split_at(at.unwrap_or(part.len()));
+    let value = value.strip_prefix(b"=").unwrap_or(value);
+    (name.trim_ascii(), value.trim_ascii())
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|part| part == wanted)
+}
+
+/// Returns whether two references lead to the same place, apart from the application's own host and port.
+fn same_place(name: &str, captured: &Headers, actual: &Headers, reached: &Reached<'_>) -> bool {
+    let (captured, actual) = (captured.text(name), actual.text(name));
+    let (captured, actual) = (captured.unwrap_or_default(), actual.unwrap_or_default());
+    if captured == actual {
+        return true;
+    }
+    let (was, is) = (reached.captured.0, reached.actual.0);
+    match (
+        within(&captured, was, reached),
+        within(&actual, is, reached),
+    ) {
+        (Some((from, captured)), Some((to, actual))) => {
+            captured == actual && (from == to || (from == was && to == is))
+        }
+        _ => false,
+    }
+}
+
+/// Returns the scheme and the rest of a reference into the application itself; `None` if it leads elsewhere.
+/// `scheme` is that of the request, which a reference without one keeps.
+fn within<'r>(
+    reference: &'r str,
+    scheme: &'r str,
+    reached: &Reached<'_>,
+) -> Option<(&'r str, &'r str)> {
+    let with_scheme;
+    let (own, length) = match reference.strip_prefix("//") {
+        Some(_) => {
+            with_scheme = format!("{scheme}:{reference}");
+            (with_scheme.as_str(), scheme.len() + 1)
+        }
+        None => (reference, 0),
+    };
+    let Some((named, authority, target)) = split_url(own) else {
+        // A path, or a scheme that has no authority.
+        return is_path(reference).then_some((scheme, reference));
+    };
+    let hosts = [reached.captured, reached.actual];
+    if !hosts
+        .iter()
+        .any(|(_, host)| is_same_host(named, host, authority))
+    {
+        return None;
+    }
+    // The fragment is part of the place, so the target is taken from the reference itself.
+    let start = own.find(authority)? + authority.len() - length;
+    let target = if target.is_empty() && start == reference.len() {
+        "/"
+    } else {
+        &reference[start..]
+    };
+    let named = if length > 0 {
+        scheme
+    } else {
+        &reference[..named.len()]
+    };
+    Some((named, target))
+}
+
+/// Returns whether a reference has no scheme.
+fn is_path(reference: &str) -> bool {
+    let first = reference.split(['/', '?', '#']).next().unwrap_or_default();
+    !first.contains(':')
+}
+
+fn is_same_host(scheme: &str, own: &str, authority: &str) -> bool {
+    let default = if scheme.eq_ignore_ascii_case("https") {
+        "443"
+    } else {
+        "80"
+    };
+    let parts = |authority| {
+        let (host, port) = split_port(authority);
+        (host, port.filter(|port| *port != default))
+    };
+    let ((a, b), (c, d)) = (parts(own), parts(authority));
+    !own.is_empty() && a.eq_ignore_ascii_case(c) && b == d
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(name: &str, values: &[&str]) -> Headers {
+        values.iter().map(|value| (name, *value)).collect()
+    }
+
+    #[track_caller]
+    fn check(name: &str, captured: &[&str], actual: &[&str], wanted: bool) {
+        let reached = Reached {
+            captured: ("https", "shop.example"),
+            actual: ("http", "127.0.0.1:3000"),
+        };
+        let (captured, actual) = (fields(name, captured), fields(name, actual));
+        let found = equal(name, &captured, &actual, &reached);
+        assert_eq!(found, wanted, "{name}: {captured:?} {actual:?}");
+    }
+
+    #[test]
+    fn lists_are_equal_however_they_are_written() {
+        check("vary", &["Accept, Origin"], &["origin", "Accept"], true);
+        check("vary", &["Accept"], &["Accept, Origin"], false);
+        check(
+            "cache-control",
+            &["no-cache, no-store"],
+            &["no-store,no-cache"],
+            true,
+        );
+        check("cache-control", &["max-age=1"], &["max-age=2"], false);
+        check(
+            "link",
+            &["<a>; title=\"x, y\", <b>"],
+            &["<a>; title=\"x, y\"", "<b>"],
+            true,
+        );
+        check("link", &["<a>, <b>"], &["<b>, <a>"], false);
+        check("link", &["<a>; t=\"x,y\""], &["<a>; t=\"x, y\""], false);
+        check("x-list", &["a", "b"], &["a, b"], true);
+        check("x-list", &["a, b"], &["b, a"], false);
+        check("x-list", &["a"], &[], false);
+    }
+
+    #[test]
+    fn cookies_are_equal_if_they_set_the_same() {
+        let name = "set-cookie";
+        check(
+            name,
+            &["a=1; Path=/; HttpOnly"],
+            &["a=1; httponly; path=/"],
+            true,
+        );
+        check(name, &["a=1", "b=2"], &["b=2", "a=1"], true);
+        check(name, &["a=1; SameSite=Lax"], &["a=1; samesite=lax"], true);
+        let later = "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT";
+        check(
+            name,
+            &[later],
+            &["a=1; Expires=Thu, 22 Oct 2026 07:28:00 GMT"],
+            true,
+        );
+        check(
+            name,
+            &[later],
+            &["a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+            false,
+        );
+        check(name, &[later], &["a=1"], false);
+        check(name, &["a=1"], &["a=2"], false);
+        check(name, &["a=1; Path=/"], &["a=1; Path=/x"], false);
+        check(name, &["a=1; Secure"], &["a=1"], false);
+        check(name, &["a=1", "a=2"], &["a=2", "a=1"], false);
+    }
+
+    #[test]
+    fn locations_are_equal_apart_from_the_applications_own_host() {
+        let name = "location";
+        for (captured, actual, wanted) in [
+            ("/home", "/home", true),
+            ("/home", "/evil", false),
+            (
+                "https://shop.example/home",
+                "http://127.0.0.1:3000/home",
+                true,
+            ),
+            (
+                "https://shop.example/home",
+                "http://127.0.0.1:3000/evil",
+                false,
+            ),
+            ("https://shop.example", "http://127.0.0.1:3000/", true),
+            ("https://SHOP.example:443/a#b", "/a#b", true),
+            (
+                "https://shop.example/a#b",
+                "http://127.0.0.1:3000/a#c",
+                false,
+            ),
+            ("//shop.example/a", "//127.0.0.1:3000/a", true),
+            ("https://shop.example/a", "https://127.0.0.1:3000/a", true),
+            // A redirect from HTTPS to HTTP that was none.
+            ("http://shop.example/a", "https://127.0.0.1:3000/a", false),
+            ("https://shop.example/a", "http://127.0.0.1:3001/a", false),
+            ("https://pay.example/a", "https://pay.example/a", true),
+            ("https://pay.example/a", "https://evil.example/a", false),
+            ("https://pay.example/a", "/a", false),
+            ("mailto:a@b.example", "/a", false),
+        ] {
+            check(name, &[captured], &[actual], wanted);
+        }
+    }
+
+    #[test]
+    fn the_media_type_counts_and_its_parameters_do_not() {
+        let same = |a: &[&str], b: &[&str]| {
+            same_media_type(&fields("content-type", a), &fields("content-type", b))
+        };
+        assert!(same(&["text/html"], &["Text/HTML; charset=utf-8"]));
+        assert!(!same(&["text/html"], &["text/plain"]));
+        assert!(!same(&["text/html"], &[]));
+    }
+
+    #[test]
+    fn the_value_of_a_cookie_is_masked() {
+        assert_eq!(
+            masked_cookie(b"role=admin; Path=/"),
+            "role=[masked]; Path=/"
+        );
+        assert_eq!(masked_cookie(b"odd"), "odd=[masked]");
+    }
+}
