@@ -117,7 +117,9 @@ impl Compared {
             body: Some(self.expected.as_bytes().into()),
             reached: Reached::default(),
         };
-        compare(Some(&expected), &self.actual, &self.assertions).len()
+        compare(Some(&expected), &self.actual, &self.assertions)
+            .mismatches
+            .len()
     }
 }
 

@@ -400,7 +400,7 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
         body: is.body.as_deref().unwrap_or_default().to_vec(),
     };
     let both = was.body.is_some() == is.body.is_some();
-    let found = compare(Some(was), &actual, &strict).into_iter();
+    let found = compare(Some(was), &actual, &strict).mismatches.into_iter();
     let mut found: Vec<Divergence> = found
         .filter(|mismatch| {
             both || matches!(mismatch.place, AnswerPlace::Status | AnswerPlace::Header(_))

@@ -1,8 +1,9 @@
 //! Compares an answer with the captured one.
 
 use super::assertions::{Assertions, StatusRule};
+use super::body::Body;
 use super::expected::Expected;
-use super::mismatch::{AnswerPlace, Mismatch, Side};
+use super::mismatch::{AnswerPlace, Comparison, Mismatch, Side};
 use super::{body, headers};
 use crate::base::http::Response;
 
@@ -16,20 +17,24 @@ pub(crate) fn compare(
     captured: Option<&Expected<'_>>,
     actual: &Response,
     assertions: &Assertions,
-) -> Vec<Mismatch> {
-    let mut mismatches = Vec::new();
-    compare_status(captured, actual, &assertions.status, &mut mismatches);
-    headers::compare(captured, actual, assertions, &mut mismatches);
+) -> Comparison {
+    let mut found = Comparison::default();
+    let mismatches = &mut found.mismatches;
+    compare_status(captured, actual, &assertions.status, mismatches);
+    headers::compare(captured, actual, assertions, mismatches);
     let captured_body = captured
         .filter(|captured| counts(captured, assertions))
-        .and_then(|captured| captured.body.as_deref());
-    body::compare(
-        captured_body,
-        &actual.body,
-        &assertions.body,
-        &mut mismatches,
-    );
-    mismatches
+        .and_then(|captured| {
+            let headers = captured.headers;
+            let bytes = captured.body.as_deref()?;
+            Some(Body { bytes, headers })
+        });
+    let actual = Body {
+        bytes: &actual.body,
+        headers: &actual.headers,
+    };
+    body::compare(captured_body, actual, &assertions.body, &mut found);
+    found
 }
 
 /// Returns whether [`compare`] would compare anything at all; if not, any answer would pass.

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::assertions::{BodyMode, BodyRules};
-use super::mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
+use super::mismatch::{AnswerPlace, Comparison, Excerpt, Mismatch, Repeated, Side, Why};
 use super::text;
 use super::tree::{self, Sides};
-use crate::base::json::{self, Query};
+use crate::base::http::Headers;
+use crate::base::json::{self, Document, Query};
 
 /// Returns whether the body would be compared under these rules; `captured` says whether there
 /// is a captured body.
@@ -19,55 +20,97 @@ pub(super) fn is_compared(captured: bool, rules: &BodyRules) -> bool {
     !rules.matches.is_empty() || (expected && mode != BodyMode::Ignore)
 }
 
+/// A body, with what its headers say of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body<'b> {
+    pub(super) bytes: &'b [u8],
+    pub(super) headers: &'b Headers,
+}
+
 pub(super) fn compare(
-    captured: Option<&[u8]>,
-    actual: &[u8],
+    captured: Option<Body<'_>>,
+    actual: Body<'_>,
     rules: &BodyRules,
-    mismatches: &mut Vec<Mismatch>,
+    found: &mut Comparison,
 ) {
-    let expected: Option<Cow<'_, [u8]>> = match &rules.expected {
+    let mode = rules.mode.unwrap_or_default();
+    let stated: Option<Cow<'_, [u8]>> = match &rules.expected {
         Some(Value::String(text)) => Some(text.as_bytes().into()),
         Some(json) => Some(json.to_string().into_bytes().into()),
-        None => captured.map(Cow::Borrowed),
+        None => None,
     };
-    let mode = rules.mode.unwrap_or_default();
+    let is_text = is_text(captured, actual, rules);
+    let expected = stated.or_else(|| captured.map(|captured| captured.bytes.into()));
     let expected = expected.filter(|_| mode != BodyMode::Ignore);
-    if rules.matches.is_empty() && expected.as_deref() == Some(actual) {
+    if rules.matches.is_empty() && expected.as_deref() == Some(actual.bytes) {
         return;
     }
     let actual_json = match (mode, rules.matches.is_empty()) {
         (BodyMode::String | BodyMode::Ignore, true) => None,
-        _ => json::parse(actual),
+        _ if is_text => None,
+        _ => Some(json::read(actual.bytes)),
     };
-    check_matches(actual_json.as_ref(), actual, rules, mismatches);
+    let matchable = actual_json.as_ref().and_then(|json| json.as_ref().ok());
+    let matchable = matchable.map(|json| &json.value);
+    check_matches(matchable, actual.bytes, rules, &mut found.mismatches);
     let Some(expected) = expected else {
         return;
     };
-    if mode == BodyMode::String {
-        if *expected != *actual {
-            mismatches.push(text::differing(&expected, actual));
+    let expected_json = match actual_json {
+        Some(_) if mode != BodyMode::String => Some(json::read(&expected)),
+        _ => None,
+    };
+    let why = match (expected_json, actual_json) {
+        (Some(Ok(expected)), Some(Ok(actual))) => {
+            return compare_json(expected, actual, rules, mode, found);
         }
-        return;
-    }
-    match (json::parse(&expected), actual_json) {
-        (Some(expected), Some(actual)) => compare_json(expected, actual, rules, mode, mismatches),
-        (expected_json, actual_json) => {
-            if *expected == *actual {
-                return;
-            }
-            let mut mismatch = if rules.redactions.is_empty() {
-                text::differing(&expected, actual)
-            } else {
-                Mismatch::new(AnswerPlace::Body, Side::Hidden, Side::Hidden)
-            };
-            match (expected_json.is_some(), actual_json.is_some()) {
-                (true, false) => mismatch.why = Some(Why::ActualIsNoJson),
-                (false, true) => mismatch.why = Some(Why::ExpectedIsNoJson),
-                _ => {}
-            }
-            mismatches.push(mismatch);
+        _ if *expected == *actual.bytes => return,
+        (Some(Ok(_)), Some(Err(why))) => {
+            let reason = looks_like_json(actual.bytes, Some(actual.headers)).then_some(why);
+            Some(Why::ActualIsNoJson(reason))
         }
-    }
+        (Some(Err(why)), Some(Ok(_))) => {
+            let headers = captured.map(|captured| captured.headers);
+            let reason = looks_like_json(&expected, headers).then_some(why);
+            Some(Why::ExpectedIsNoJson(reason))
+        }
+        (Some(Err(_)), Some(Err(why))) if looks_like_json(actual.bytes, Some(actual.headers)) => {
+            Some(Why::NeitherIsJson(why))
+        }
+        _ => None,
+    };
+    let mut mismatch = if rules.redactions.is_empty() || mode == BodyMode::String {
+        text::differing(&expected, actual.bytes)
+    } else {
+        Mismatch::new(AnswerPlace::Body, Side::Hidden, Side::Hidden)
+    };
+    mismatch.why = why.or(mismatch.why);
+    found.mismatches.push(mismatch);
+}
+
+/// Returns whether the bodies are text even if they could be read as JSON, because both say so and the suite
+/// states nothing that needs JSON.
+fn is_text(captured: Option<Body<'_>>, actual: Body<'_>, rules: &BodyRules) -> bool {
+    let needs_json = matches!(rules.mode, Some(BodyMode::JsonSubset))
+        || rules.expected.is_some()
+        || !rules.matches.is_empty()
+        || !rules.ignore.is_empty()
+        || !rules.redactions.is_empty()
+        || !rules.unordered.is_empty();
+    let says_so = |body: Body<'_>| says_json(body.headers) == Some(false);
+    !needs_json && captured.is_some_and(says_so) && says_so(actual)
+}
+
+/// Returns whether the media type is one of JSON; `None` if there is none.
+fn says_json(headers: &Headers) -> Option<bool> {
+    let value = headers.text("content-type")?;
+    let media_type = value.split(';').next()?.to_ascii_lowercase();
+    Some(media_type.contains("json"))
+}
+
+fn looks_like_json(body: &[u8], headers: Option<&Headers>) -> bool {
+    let first = body.trim_ascii_start().first();
+    headers.and_then(says_json) == Some(true) || first.is_some_and(|first| b"{[".contains(first))
 }
 
 /// Replaces the values in a JSON body that must not be printed.
@@ -84,44 +127,61 @@ pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) {
 }
 
 fn compare_json(
-    mut expected: Value,
-    mut actual: Value,
+    expected: Document,
+    actual: Document,
     rules: &BodyRules,
     mode: BodyMode,
-    mismatches: &mut Vec<Mismatch>,
+    found: &mut Comparison,
 ) {
+    let (expected_repeated, actual_repeated) = (expected.repeated, actual.repeated);
+    let (mut expected, mut actual) = (expected.value, actual.value);
     redact(&mut expected, &rules.redactions);
     redact(&mut actual, &rules.redactions);
-    let mut removed_expected = pointers(rules.ignore.iter(), &expected);
-    let mut removed_actual = pointers(rules.ignore.iter(), &actual);
-    set_matched_aside(&mut expected, rules, &mut removed_expected);
-    set_matched_aside(&mut actual, rules, &mut removed_actual);
+    let matches = || rules.matches.iter().map(|(query, _)| query);
     let sides = Sides {
         exact: mode == BodyMode::Exact,
-        removed_expected,
-        removed_actual,
+        removed_expected: pointers(rules.ignore.iter(), &expected),
+        removed_actual: pointers(rules.ignore.iter(), &actual),
+        matched_expected: pointers(matches(), &expected),
+        matched_actual: pointers(matches(), &actual),
         unordered: pointers(rules.unordered.iter(), &expected),
     };
-    tree::compare(&expected, &actual, &sides, mismatches);
-}
-
-/// Excludes from the comparison what `body.match` judges. Members are removed; array elements are
-/// made equal on both sides instead, so that the array's length is still compared.
-fn set_matched_aside(body: &mut Value, rules: &BodyRules, removed: &mut HashSet<String>) {
-    let queries = rules.matches.iter().map(|(query, _)| query);
-    for pointer in pointers(queries, body) {
-        let parent = pointer.rsplit_once('/').map(|(parent, _)| parent);
-        if parent
-            .and_then(|parent| body.pointer(parent))
-            .is_some_and(Value::is_array)
+    tree::compare(&expected, &actual, &sides, &mut found.mismatches);
+    let bodies = [
+        (expected_repeated, &expected, &sides.removed_expected, true),
+        (actual_repeated, &actual, &sides.removed_actual, false),
+    ];
+    for (repeated, body, removed, in_expected) in bodies {
+        let mut places: Vec<AnswerPlace> = Vec::new();
+        for pointer in repeated
+            .iter()
+            .filter(|pointer| !is_within(pointer, removed))
         {
-            if let Some(element) = body.pointer_mut(&pointer) {
-                *element = Value::Null;
+            let place = tree::place_of_pointer(pointer, body);
+            if !places.contains(&place) {
+                places.push(place);
             }
-        } else {
-            removed.insert(pointer);
+        }
+        for place in places {
+            if sides.exact {
+                found.mismatches.push(Mismatch {
+                    expected: None,
+                    actual: None,
+                    ..Mismatch::new(place, Side::Hidden, Side::Hidden)
+                        .because(Why::Repeated { in_expected })
+                });
+            } else {
+                found.repeated.push(Repeated { place, in_expected });
+            }
         }
     }
+}
+
+/// Returns whether a pointer leads to one of these places or into one.
+fn is_within(pointer: &str, places: &HashSet<String>) -> bool {
+    let ends = pointer.match_indices('/').map(|(at, _)| at);
+    let mut ends = ends.chain([pointer.len()]);
+    !places.is_empty() && ends.any(|end| places.contains(&pointer[..end]))
 }
 
 fn pointers<'q>(queries: impl Iterator<Item = &'q Query>, body: &Value) -> HashSet<String> {

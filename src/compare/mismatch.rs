@@ -7,6 +7,24 @@ use serde_json::Value;
 use super::assertions::{Matcher, StatusRule};
 use crate::base::document::Step;
 
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Comparison {
+    /// Every difference.
+    pub(crate) mismatches: Vec<Mismatch>,
+    /// The members that appear twice where the last one counts.
+    pub(crate) repeated: Vec<Repeated>,
+}
+
+/// A member of a JSON body that has the name of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repeated {
+    /// Where it is.
+    pub(crate) place: AnswerPlace,
+    /// Whether it is in the expected body; else it is in the actual one.
+    pub(crate) in_expected: bool,
+}
+
 /// A difference and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mismatch {
@@ -158,10 +176,17 @@ pub(crate) enum Why {
         /// The actual type.
         actual: &'static str,
     },
-    /// The expected body is JSON, but the actual one is not.
-    ActualIsNoJson,
-    /// The actual body is JSON, but the expected one is not.
-    ExpectedIsNoJson,
+    /// The expected body is JSON, but the actual one is not; if it looks like JSON, with the reason.
+    ActualIsNoJson(Option<String>),
+    /// The actual body is JSON, but the expected one is not; if it looks like JSON, with the reason.
+    ExpectedIsNoJson(Option<String>),
+    /// Both bodies were compared as text. The actual one looks like JSON, but is not, for this reason.
+    NeitherIsJson(String),
+    /// The member appears more than once.
+    Repeated {
+        /// Whether that is in the expected body; else it is in the actual one.
+        in_expected: bool,
+    },
     /// A matcher needs JSON, but the body is not JSON.
     NoJson,
     /// A path selects nothing in the actual body.

@@ -17,7 +17,7 @@ pub(crate) use assertions::{Assertions, BodyMode, BodyRules, HeaderRules, Matche
 pub(crate) use body::redact;
 pub(crate) use expected::{Expected, Reached};
 pub(crate) use headers::is_volatile;
-pub(crate) use mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
+pub(crate) use mismatch::{AnswerPlace, Comparison, Excerpt, Mismatch, Repeated, Side, Why};
 
 #[cfg(test)]
 mod tests;

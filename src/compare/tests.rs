@@ -56,7 +56,7 @@ fn check(captured: Answer<'_>, yaml: &str, actual: Answer<'_>, wanted: &[&str]) 
     };
     let plan = assertions(yaml);
     let found = compare(Some(&expected), &actual, &plan.rules);
-    let found: Vec<String> = found.iter().map(shown).collect();
+    let found: Vec<String> = found.mismatches.iter().map(shown).collect();
     assert_eq!(found, wanted, "{yaml}");
     assert!(compares_anything(Some(&expected), &plan.rules), "{yaml}");
 }
@@ -153,7 +153,7 @@ fn the_other_body_modes_compare_as_documented() {
         r#"{"a":1}"#,
         string,
         r#"{ "a": 1 }"#,
-        &["body: {\"a\":1} / { \"a\": 1 }"],
+        &["body: \"{\"a\":1}\" / \"{ \"a\": 1 }\" (they differ only in white space or line ends)"],
     );
     check_body("{}", "body: { mode: ignore }", "x", &[]);
     let expected = "body: { expected: { n: 2 } }";
@@ -286,8 +286,166 @@ fn matchers_apply_whatever_was_captured() {
         r#"{"tags":["x"]}"#,
         &[
             "$.tags: 2 elements / 1 element",
-            "$.tags[1]: null / nothing",
+            "$.tags[1]: \"y\" / nothing",
         ],
+    );
+}
+
+#[test]
+fn what_a_matcher_judges_has_to_be_there() {
+    let items =
+        |ids: [&str; 2]| format!(r#"{{"items":[{{"n":1{}}},{{"n":2{}}}]}}"#, ids[0], ids[1]);
+    let id = r#","id":"67e55044-10b1-426f-9247-bb680e5fe0c8""#;
+    let captured = items([id, id]);
+    let shown = "\"67e55044-10b1-426f-9247-bb680e5fe0c8\"";
+    let each = "body: { match: { \"$.items[*].id\": uuid } }";
+    check_body(&captured, each, &items([id, id]), &[]);
+    let gone = format!("$.items[1].id: {shown} / nothing");
+    check_body(&captured, each, &items([id, ""]), &[&gone]);
+    // One that was not captured is not too many, even where others would be.
+    let exact = "body: { mode: exact, match: { \"$.items[*].id\": uuid } }";
+    check_body(&items([id, ""]), exact, &items([id, id]), &[]);
+    check_body(&captured, exact, &items([id, ""]), &[&gone]);
+    // Elements of arrays without order are paired by the rest of them.
+    let unordered = "body: { unordered: [ $.items ], match: { \"$.items[*].id\": uuid } }";
+    let swapped = format!(r#"{{"items":[{{"n":2{id}}},{{"n":1{id}}}]}}"#);
+    check_body(&captured, unordered, &swapped, &[]);
+}
+
+#[test]
+fn members_that_appear_twice_are_told() {
+    let twice = r#"{"role":"admin","role":"user"}"#;
+    let exact = "body: { mode: exact }";
+    let words = "this member appears more than once in the actual body, and parsers disagree about which one \
+                 counts";
+    check_body(
+        r#"{"role":"user"}"#,
+        exact,
+        twice,
+        &[&format!("$.role: nothing / nothing ({words})")],
+    );
+    let ignored = "body: { mode: exact, ignore: [ $.role ] }";
+    check_body(r#"{"role":"user"}"#, ignored, twice, &[]);
+    // Equal bytes need no reading.
+    check_body(twice, exact, twice, &[]);
+    let headers = Headers::new();
+    let expected = Expected {
+        status: 200,
+        headers: &headers,
+        body: Some(br#"{"role":"user"}"#[..].into()),
+        reached: Reached::default(),
+    };
+    let actual = Response {
+        status: 200,
+        headers: Headers::new(),
+        body: twice.into(),
+    };
+    let found = compare(Some(&expected), &actual, &assertions("{}").rules);
+    assert!(found.mismatches.is_empty(), "{found:?}");
+    let told: Vec<_> = found
+        .repeated
+        .iter()
+        .map(|r| (r.place.to_string(), r.in_expected))
+        .collect();
+    assert_eq!(told, [("$.role".to_owned(), false)]);
+}
+
+#[test]
+fn text_that_could_be_read_as_json_is_text_where_both_say_so() {
+    let plain = [("content-type", "text/plain; charset=utf-8")];
+    let json = [("content-type", "application/problem+json")];
+    for (yaml, captured, actual, wanted) in [
+        ("{}", &plain, &plain, &["body: 1.10 / 1.1"][..]),
+        ("{}", &json, &json, &[]),
+        // The suite states that it is JSON.
+        ("body: { mode: json-subset }", &plain, &plain, &[]),
+        ("body: { ignore: [ $.x ] }", &plain, &plain, &[]),
+        ("body: { expected: 1.1 }", &plain, &plain, &[]),
+        ("headers: { ignore: [ content-type ] }", &plain, &json, &[]),
+    ] {
+        check(
+            (200, captured, b"1.10"),
+            yaml,
+            (200, actual, b"1.1"),
+            wanted,
+        );
+    }
+}
+
+#[test]
+fn json_is_read_as_people_send_it() {
+    check_body("\u{FEFF}[1]", "{}", "[1.0]", &[]);
+    let halves = r#"{"a": "\ud800", "n": 1}"#;
+    check_body(
+        halves,
+        "body: { ignore: [ $.n ] }",
+        r#"{"a": "\uD800", "n": 2}"#,
+        &[],
+    );
+    check_body(
+        halves,
+        "{}",
+        r#"{"a": "\udfff", "n": 1}"#,
+        &[r#"$.a: "\ud800" / "\udfff""#],
+    );
+    check_body(
+        "[1]",
+        "{}",
+        "[1",
+        &[
+            "body: [1] / [1 (the expected body is JSON, but the actual one is not: EOF while parsing a list at \
+           line 1 column 2)",
+        ],
+    );
+    check_body(
+        "[1",
+        "{}",
+        "[2",
+        &[
+            "body: [1 / [2 (compared as text; the actual body looks like JSON, but is not: EOF while parsing a \
+           list at line 1 column 2)",
+        ],
+    );
+}
+
+#[test]
+fn differences_in_white_space_can_be_seen() {
+    let words = "they differ only in white space or line ends";
+    for (captured, actual, wanted) in [
+        (
+            "a\nb",
+            "a\nb\n",
+            format!(r#"body: "a\nb" / "a\nb\n" ({words})"#),
+        ),
+        (
+            "a\nb",
+            "a\r\nb",
+            format!(r#"body: "a\nb" / "a\r\nb" ({words})"#),
+        ),
+        (
+            "a b",
+            "a\u{a0}b",
+            format!(r#"body: "a b" / "a\u{{a0}}b" ({words})"#),
+        ),
+        (
+            r#"["a "]"#,
+            r#"["a"]"#,
+            format!(r#"$[0]: "a " / "a" ({words})"#),
+        ),
+    ] {
+        check_body(captured, "{}", actual, &[&wanted]);
+    }
+    let long = "x".repeat(300);
+    let shown = format!("…\"{}", "x".repeat(40));
+    check_body(
+        &format!("{long}\n{long}"),
+        "{}",
+        &format!("{long}\r\n{long}"),
+        &[&format!(
+            "body: {shown}\\n{}\"… / {shown}\\r\\n{}\"… ({words})",
+            "x".repeat(79),
+            "x".repeat(78)
+        )],
     );
 }
 

@@ -9,6 +9,13 @@ pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     let side = |body: &[u8]| Side::Bytes(Excerpt::of(body));
     let mut mismatch = Mismatch::new(AnswerPlace::Body, side(expected), side(actual));
     match (std::str::from_utf8(expected), std::str::from_utf8(actual)) {
+        (Ok(expected), Ok(actual)) if same_but_white_space(expected, actual) => {
+            let both = expected.chars().zip(actual.chars());
+            let same = both.take_while(|(a, b)| a == b).count();
+            mismatch.expected = Some(Side::Text(visible(expected, same)));
+            mismatch.actual = Some(Side::Text(visible(actual, same)));
+            mismatch.why = Some(Why::WhiteSpace);
+        }
         (Ok(expected), Ok(actual)) => mismatch.diff = line_diff(expected, actual),
         _ => {
             let both = expected.iter().zip(actual);
@@ -17,6 +24,33 @@ pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
         }
     }
     mismatch
+}
+
+/// Returns whether two different texts are equal without their white space.
+pub(super) fn same_but_white_space(expected: &str, actual: &str) -> bool {
+    let (a, b) = (expected.split_whitespace(), actual.split_whitespace());
+    a.flat_map(str::chars).eq(b.flat_map(str::chars))
+}
+
+/// Returns the part of a text around a character, in quotes, with all white space but blanks escaped.
+fn visible(text: &str, around: usize) -> String {
+    const BEFORE: usize = 40;
+    const AFTER: usize = 80;
+    let first = around.saturating_sub(BEFORE);
+    let mut out = if first > 0 { "…\"" } else { "\"" }.to_owned();
+    let mut rest = text.chars().skip(first);
+    for c in rest.by_ref().take(around - first + AFTER) {
+        match c {
+            ' ' => out.push(c),
+            c if c.is_whitespace() || c.is_control() => out.extend(c.escape_debug()),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    if rest.next().is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// Returns the differing lines with some context; `None` for single lines and very long texts.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::mismatch::{AnswerPlace, Mismatch, Side, Why};
-use super::text::line_diff;
+use super::text::{line_diff, same_but_white_space};
 use crate::base::document::{Step, Way};
 use crate::base::json;
 
@@ -22,6 +22,10 @@ pub(super) struct Sides {
     pub(super) removed_expected: HashSet<String>,
     /// Places left out of the actual tree.
     pub(super) removed_actual: HashSet<String>,
+    /// Places of the expected tree whose values a matcher judges; they only have to be there.
+    pub(super) matched_expected: HashSet<String>,
+    /// Places of the actual tree whose values a matcher judges; they are never too many.
+    pub(super) matched_actual: HashSet<String>,
     /// Arrays of the expected tree that are compared as multisets.
     pub(super) unordered: HashSet<String>,
 }
@@ -76,6 +80,10 @@ fn visit(
     sides: &Sides,
     mismatches: &mut Vec<Mismatch>,
 ) {
+    if is_among(&sides.matched_expected, at_expected) || is_among(&sides.matched_actual, at_actual)
+    {
+        return;
+    }
     match (expected, actual) {
         (Value::Object(wanted), Value::Object(has)) => {
             for (key, value) in wanted {
@@ -95,7 +103,10 @@ fn visit(
                     let at_actual = at_actual.key(key);
                     let is_wanted = wanted.contains_key(key)
                         && !is_among(&sides.removed_expected, &at_expected.key(key));
-                    if !is_wanted && !is_among(&sides.removed_actual, &at_actual) {
+                    let may_stay = is_among(&sides.removed_actual, &at_actual)
+                        || (!wanted.contains_key(key)
+                            && is_among(&sides.matched_actual, &at_actual));
+                    if !is_wanted && !may_stay {
                         mismatches.push(surplus(&at_actual, value));
                     }
                 }
@@ -127,7 +138,11 @@ fn visit(
             let (a, b) = (expected.clone(), actual.clone());
             let mut mismatch = Mismatch::new(place(at_actual), Side::Json(a), Side::Json(b));
             if let (Some(a), Some(b)) = (expected.as_str(), actual.as_str()) {
-                mismatch.diff = line_diff(a, b);
+                if same_but_white_space(a, b) {
+                    mismatch.why = Some(Why::WhiteSpace);
+                } else {
+                    mismatch.diff = line_diff(a, b);
+                }
             }
             let (expected, actual) = (json::kind(expected), json::kind(actual));
             if expected != actual {

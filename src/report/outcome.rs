@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::decode::Undecoded;
 use crate::base::http::Headers;
-use crate::compare::{Excerpt, Mismatch};
+use crate::compare::{Excerpt, Mismatch, Repeated};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// The outcome of a case.
@@ -98,6 +98,8 @@ pub(crate) enum Note {
     Size(String),
     /// The answer's body could not be decoded, and was compared as received.
     Undecoded(Undecoded),
+    /// A member of a body appears more than once, and the last one was compared.
+    Repeated(Repeated),
     /// The beginning of the body of an answer with the wrong status, which usually says why.
     AnswerOfWrongStatus(String),
 }

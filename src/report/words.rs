@@ -7,7 +7,7 @@ use crate::base::encoding::shell_word;
 use crate::base::http::{Headers, shown};
 use crate::base::json;
 use crate::base::with_causes;
-use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
+use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
 use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
 
 /// The advice to show if there are mocks but no outbound call arrived.
@@ -208,8 +208,19 @@ fn matcher(matcher: &Matcher) -> String {
 pub(crate) fn why(why: &Why) -> String {
     match why {
         Why::Kinds { expected, actual } => format!("expected {expected}, found {actual}"),
-        Why::ActualIsNoJson => "the expected body is JSON, but the actual one is not".to_owned(),
-        Why::ExpectedIsNoJson => "the actual body is JSON, but the expected one is not".to_owned(),
+        Why::ActualIsNoJson(why) => {
+            "the expected body is JSON, but the actual one is not".to_owned() + &reason(why)
+        }
+        Why::ExpectedIsNoJson(why) => {
+            "the actual body is JSON, but the expected one is not".to_owned() + &reason(why)
+        }
+        Why::NeitherIsJson(why) => {
+            format!("compared as text; the actual body looks like JSON, but is not: {why}")
+        }
+        Why::Repeated { in_expected } => format!(
+            "this member appears more than once in the {} body, and parsers disagree about which one counts",
+            which(*in_expected)
+        ),
         Why::NoJson => "the actual body is not JSON".to_owned(),
         Why::SelectsNothing => "the path selects nothing in the actual body".to_owned(),
         Why::Masked => "what differs is masked".to_owned(),
@@ -229,12 +240,24 @@ pub(crate) fn why(why: &Why) -> String {
     }
 }
 
+fn reason(why: &Option<String>) -> String {
+    why.as_ref().map_or(String::new(), |why| format!(": {why}"))
+}
+
+fn which(in_expected: bool) -> &'static str {
+    if in_expected { "expected" } else { "actual" }
+}
+
 /// Returns a note in words.
 pub(super) fn note(note: &Note) -> String {
     match note {
         Note::Size(text) => text.clone(),
         Note::Undecoded(Undecoded { coding, why }) => format!(
             "the body could not be decoded (content-encoding: {coding}: {why}); it was compared as bytes"
+        ),
+        Note::Repeated(Repeated { place, in_expected }) => format!(
+            "{place} appears more than once in the {} body; the last one was compared",
+            which(*in_expected)
         ),
         Note::AnswerOfWrongStatus(start) => format!("the answer's body: {start}"),
     }

@@ -6,7 +6,9 @@ use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Response};
 use crate::case::CapturedResponse;
-use crate::compare::{AnswerPlace, Expected, Mismatch, Reached, Side, Why, compare, redact};
+use crate::compare::{
+    AnswerPlace, Comparison, Expected, Mismatch, Reached, Side, Why, compare, redact,
+};
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
@@ -45,7 +47,13 @@ pub(super) fn judge_answer(
     if let std::borrow::Cow::Owned(body) = body {
         answer.body = body;
     }
-    let mismatches = compare(captured, &answer, &plan.assertions.rules);
+    let Comparison {
+        mismatches,
+        repeated,
+    } = compare(captured, &answer, &plan.assertions.rules);
+    outcome
+        .notes
+        .extend(repeated.into_iter().map(Note::Repeated));
     outcome.notes.extend(undecoded.map(Note::Undecoded));
     let wrong_status = mismatches.iter().any(|m| m.place == AnswerPlace::Status);
     if wrong_status && let Some(note) = start_of_body(&answer, plan) {

@@ -5,9 +5,9 @@ mod number;
 mod query;
 mod tree;
 
+#[cfg(feature = "runner")]
+pub(crate) use number::{Document, is_integer, kind, number_text, read, scalar_equals};
 #[cfg(feature = "embedded")]
 pub(crate) use number::{equals, parse, show};
-#[cfg(feature = "runner")]
-pub(crate) use number::{is_integer, kind, number_text, scalar_equals};
 pub(crate) use query::Query;
 pub(crate) use tree::{Json, Tree};

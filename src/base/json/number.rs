@@ -1,24 +1,66 @@
 //! JSON compared by value, with exact numbers.
 
+use std::borrow::Cow;
+
 use serde_json::{Number, Value};
+
+#[cfg(feature = "runner")]
+use super::tree::{Json, Tree};
+#[cfg(feature = "runner")]
+use crate::base::document::Way;
 
 /// The prefix of a string that holds the digits of a number. A number that neither an integer nor a
 /// double represents exactly is kept as such a string, so that two large ids that differ only in a late
 /// digit never compare equal.
 const EXACT: &str = "\u{F8FF}number:";
 
+/// What stands, in front of four hex digits and a `;`, for an escape of half a surrogate pair, which is JSON but
+/// no text.
+const SURROGATE: &str = "\u{F8FF}surrogate:";
+
 /// Parses JSON text, keeping every number exact; returns `None` if it is not JSON.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    match keep_exact_numbers(text) {
-        None => serde_json::from_str(text).ok(),
-        Some(rewritten) => serde_json::from_str(&rewritten).ok(),
-    }
+    serde_json::from_str(&readable(std::str::from_utf8(bytes).ok()?)).ok()
 }
 
-/// Returns the text with every number that would be rounded turned into a prefixed string; `None` if there
-/// is no such number.
-fn keep_exact_numbers(text: &str) -> Option<String> {
+/// A JSON text that was read.
+#[cfg(feature = "runner")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document {
+    /// Its value; of the members of one name, the last counts.
+    pub(crate) value: Value,
+    /// The JSON pointers of members that have the name of an earlier one.
+    pub(crate) repeated: Vec<String>,
+}
+
+/// Parses JSON text as [`parse`] does.
+///
+/// # Errors
+///
+/// Why it is not JSON.
+#[cfg(feature = "runner")]
+pub(crate) fn read(bytes: &[u8]) -> Result<Document, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = readable(text);
+    let tree = Tree::parse(&text).map_err(|error| {
+        let error = error.to_string();
+        match error.strip_prefix("recursion limit exceeded") {
+            Some(place) => format!("it is nested more than 127 levels deep{place}"),
+            None => error,
+        }
+    })?;
+    let mut repeated = Vec::new();
+    tree.repeated(&Way::ROOT, &mut |way| repeated.push(way.pointer()));
+    Ok(Document {
+        value: Json::copied(&tree),
+        repeated,
+    })
+}
+
+/// Returns the text in a form that a parser reads without loss: without a byte order mark, and with every
+/// number that would be rounded and every half of a surrogate pair turned into marked text.
+fn readable(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
@@ -28,7 +70,17 @@ fn keep_exact_numbers(text: &str) -> Option<String> {
             b'"' => {
                 at += 1;
                 while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    if bytes[at] != b'\\' {
+                        at += 1;
+                        continue;
+                    }
+                    let (length, lone) = escape(&bytes[at..]);
+                    if let Some(unit) = lone {
+                        out.push_str(&text[copied..at]);
+                        out.push_str(&format!("{SURROGATE}{unit:04x};"));
+                        copied = at + length;
+                    }
+                    at += length;
                 }
                 at += 1;
             }
@@ -49,7 +101,26 @@ fn keep_exact_numbers(text: &str) -> Option<String> {
             _ => at += 1,
         }
     }
-    (copied > 0).then(|| out + &text[copied..])
+    match copied {
+        0 => text.into(),
+        _ => (out + &text[copied..]).into(),
+    }
+}
+
+/// Returns the length of the escape at the start of `bytes`, a whole surrogate pair counting as one, and its
+/// code unit if that is half a pair.
+fn escape(bytes: &[u8]) -> (usize, Option<u16>) {
+    let unit = |at: usize| {
+        let digits = bytes.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
+    };
+    match (unit(0), unit(6)) {
+        (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (12, None),
+        (Some(half @ 0xD800..=0xDFFF), _) => (6, Some(half)),
+        _ => (2, None),
+    }
 }
 
 fn survives(literal: &str) -> bool {
@@ -155,9 +226,19 @@ pub(crate) fn equals(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Returns the value as JSON text, with exact numbers as plain digits.
+/// Returns the value as JSON text, with exact numbers as plain digits, and escapes of half a surrogate pair as
+/// they were written.
 pub(crate) fn show(value: &Value) -> String {
-    let text = value.to_string();
+    let mut text = value.to_string();
+    if text.contains(SURROGATE) {
+        let mut parts = text.split(SURROGATE);
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.map(|part| match part.split_once(';') {
+            Some((unit, after)) => format!("\\u{unit}{after}"),
+            None => part.to_owned(),
+        });
+        text = first + &rest.collect::<String>();
+    }
     if !text.contains(EXACT) {
         return text;
     }
@@ -233,6 +314,24 @@ mod tests {
     }
 
     #[test]
+    fn halves_of_surrogate_pairs_compare_and_are_shown_as_written() {
+        assert!(same(r#""\uD800x""#, r#""\ud800x""#));
+        assert!(!same(r#""\ud800""#, r#""\ud801""#));
+        assert!(!same(r#""\\ud800""#, r#""\ud800""#));
+        assert!(same(r#""\ud83d\ude00""#, "\"\u{1F600}\""));
+        let value = parse(br#"{"a\udc00": "\ud800\ud800\ud83d\ude00"}"#).unwrap();
+        assert_eq!(show(&value), "{\"a\\udc00\":\"\\ud800\\ud800\u{1F600}\"}");
+        for broken in [r#""\ud8""#, r#""\u"#, r#""\ud80g""#, r#""\"#] {
+            assert!(parse(broken.as_bytes()).is_none(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_read_over() {
+        assert!(same("\u{FEFF}[1]", "[1]"));
+    }
+
+    #[test]
     fn invalid_json_is_not_parsed() {
         for text in [
             "",
@@ -244,6 +343,16 @@ mod tests {
             assert!(parse(text.as_bytes()).is_none(), "{text}");
         }
         assert!(parse(&[0xff]).is_none());
+        #[cfg(feature = "runner")]
+        for (text, why) in [
+            ("{", "EOF while parsing an object at line 1 column 1"),
+            (
+                &"[".repeat(200),
+                "it is nested more than 127 levels deep at line 1 column 128",
+            ),
+        ] {
+            assert_eq!(read(text.as_bytes()).unwrap_err(), why);
+        }
         assert_eq!(
             parse(b"\"a\\\"12345678901234567890123\""),
             Some(json!("a\"12345678901234567890123"))
