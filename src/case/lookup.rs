@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::document::Case;
 use super::exchange::{CapturedResponse, Exchange, SpanSummary};
-use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_equals};
+use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_equals, same_path};
 
 /// A description of the exchanges to select. All fields that are given must match; an empty predicate
 /// matches every exchange.
@@ -29,14 +29,15 @@ pub struct Predicate {
     pub direction: Option<Direction>,
     /// The exact name of the service that was captured.
     pub service: Option<String>,
-    /// The host, compared without regard to case; without a port it matches any port.
+    /// The host, compared without regard to case or a final dot; without a port it matches any port.
     pub host: Option<String>,
     /// The end of the host, compared without regard to case: `stripe.com` matches `api.stripe.com`, and
     /// `notstripe.com` too; `.stripe.com` does not.
     pub host_suffix: Option<String>,
     /// The method, compared without regard to case.
     pub method: Option<String>,
-    /// The path, compared without its query; if it contains a `?`, compared with path and query.
+    /// The path, compared without its query; if it contains a `?`, compared with path and query, whose names
+    /// may stand in any order. Equivalent escapes are equal.
     pub path: Option<String>,
     /// The beginning of the path.
     pub path_prefix: Option<String>,
@@ -145,7 +146,7 @@ impl Predicate {
         }
         if let Some(wanted) = path {
             let holds = path_equals(wanted, &request.path, request.query.as_deref());
-            tally.note(holds, || Difference::new("path", wanted, request.target()))?;
+            tally.note(holds, || path_difference(wanted, request))?;
         }
         if let Some(wanted) = path_prefix {
             tally.note(request.path.starts_with(wanted.as_str()), || {
@@ -158,6 +159,22 @@ impl Predicate {
     /// Returns whether a lookup with this predicate finds the exchange.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         exchange.is_candidate() && self.check(exchange.subject(), &mut AllHold).is_continue()
+    }
+}
+
+/// Returns whether the path differs or only its query.
+fn path_difference(wanted: &str, request: &Request) -> Difference {
+    match wanted.split_once('?') {
+        Some((path, query)) if same_path(path, &request.path) => {
+            let shown = |query: &str| match query {
+                "" => "no query".to_owned(),
+                query => query.to_owned(),
+            };
+            let has = request.query.as_deref().unwrap_or_default();
+            Difference::new("query", shown(query), shown(has))
+        }
+        Some((path, "")) => Difference::new("path", path, &request.path),
+        _ => Difference::new("path", wanted, request.target()),
     }
 }
 

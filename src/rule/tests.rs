@@ -102,7 +102,17 @@ fn every_predicate_has_its_effect() {
         (
             json!({"path": "/v1/pay?a=1&b=x%20y"}),
             json!({"path": "/v1/pay?a=1"}),
-            "path /v1/pay?a=1, has /v1/pay?a=1&b=x%20y",
+            "query a=1, has a=1&b=x%20y",
+        ),
+        (
+            json!({"path": "/v1/p%61y?b=x+y&a=1"}),
+            json!({"path": "/v1/pay?"}),
+            "query no query, has a=1&b=x%20y",
+        ),
+        (
+            json!({"host": "API.example."}),
+            json!({"host": "api.example.org."}),
+            "host api.example.org., has api.example:80",
         ),
         (
             json!({"pathPrefix": "/v1"}),

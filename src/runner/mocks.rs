@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::ptr;
 
-use crate::base::http::{Direction, Response};
+use crate::base::http::{
+    Direction, Request, Response, host_equals, same_path, same_query, split_port,
+};
 use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
 use crate::hook::{HookContext, HookError, MockContext};
@@ -166,7 +168,14 @@ fn from_exchanges(
             list.add(plan, base(plan).response(response));
             continue;
         }
-        let mut mock = with_when(plan, narrowed(&plan.when, exchange)).response(response);
+        let mut when = narrowed(&plan.when, exchange);
+        let mut others = found
+            .iter()
+            .map(|found| found.exchange.request.host.as_str());
+        if others.any(|other| is_other_port(other, &exchange.request.host)) {
+            when.lookup.host = Some(with_port(&exchange.request));
+        }
+        let mut mock = with_when(plan, when).response(response);
         let mut later = found[n + 1..].iter();
         if later.any(|later| same_call(exchange, later.exchange)) {
             mock = mock.once();
@@ -179,10 +188,30 @@ fn from_exchanges(
 
 fn same_call(a: &Exchange, b: &Exchange) -> bool {
     let (a, b) = (&a.request, &b.request);
+    let query = |request: &Request| request.query.clone().unwrap_or_default();
     a.method.eq_ignore_ascii_case(&b.method)
-        && a.host.eq_ignore_ascii_case(&b.host)
-        && a.path == b.path
-        && a.query == b.query
+        && host_equals(&a.host, &b.host)
+        && host_equals(&b.host, &a.host)
+        && same_path(&a.path, &b.path)
+        && same_query(&query(a), &query(b))
+}
+
+/// Returns whether two hosts are one, but their ports are not: a host without a port would then answer for the
+/// other one too.
+fn is_other_port(other: &str, host: &str) -> bool {
+    let (name, port) = split_port(host);
+    let (other_name, other_port) = split_port(other);
+    port.is_none() && other_port.is_some() && host_equals(name, other_name)
+}
+
+/// Returns the host of a request with the default port of its scheme.
+fn with_port(request: &Request) -> String {
+    let port = if request.scheme.eq_ignore_ascii_case("https") {
+        443
+    } else {
+        80
+    };
+    format!("{}:{port}", request.host)
 }
 
 /// Returns the predicates for exactly this call; a path that ends in a bare `?` only matches a request

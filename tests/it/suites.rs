@@ -302,6 +302,88 @@ fn every_status_and_header_rule_has_its_effect() {
 }
 
 #[test]
+fn what_counts_without_being_asked_for_is_compared() {
+    let captured = |fields: &[(&str, &str)]| {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| attribute(&format!("http.response.header.{name}"), value));
+        fields
+            .chain([response_body("{\"role\":\"user\"}")])
+            .collect::<Vec<Value>>()
+    };
+    let body = "{\"role\":\"user\"}";
+    let json = ("content-type", "application/json");
+    let mut table = Table::new();
+    let mut row = |fields: &[(&str, &str)],
+                   suite: &str,
+                   answer: (u16, &[(&str, &str)], &str),
+                   words: &[&str]| {
+        let call = format!("GET shop.example{}", table.path());
+        let inbound = span(1, "inbound", &call, Some(answer.0), &captured(fields));
+        let answer = http(answer.0, answer.1, answer.2);
+        table.row(&[inbound], suite, answer, words);
+    };
+    row(
+        &[json],
+        "",
+        (
+            200,
+            &[("content-type", "application/json;charset=utf-8")],
+            body,
+        ),
+        &[],
+    );
+    let html = [("content-type", "text/html")];
+    row(
+        &[json],
+        "",
+        (200, &html, body),
+        &["headers.content-type", "text/html"],
+    );
+    let home = ("location", "http://shop.example/home");
+    row(&[home], "", (302, &[("location", "/home")], body), &[]);
+    row(
+        &[home],
+        "",
+        (302, &[("location", "/evil")], body),
+        &["headers.location", "/evil"],
+    );
+    let elsewhere = [("location", "http://evil.example/home")];
+    row(&[home], "", (302, &elsewhere, body), &["headers.location"]);
+    let mode = "assertions: { headers: { mode: captured } }";
+    let user = ("set-cookie", "role=user; Path=/");
+    row(
+        &[user],
+        mode,
+        (200, &[("set-cookie", "role=user; path=/")], body),
+        &[],
+    );
+    let masked = &[
+        "headers.set-cookie",
+        "role=[masked]; Path=/",
+        "what differs is masked",
+    ];
+    row(
+        &[user],
+        mode,
+        (200, &[("set-cookie", "role=admin; Path=/")], body),
+        masked,
+    );
+    let twice = "{\"role\":\"admin\",\"role\":\"user\"}";
+    let exact = "assertions: { body: { mode: exact } }";
+    row(
+        &[],
+        exact,
+        (200, &[], twice),
+        &["$.role", "more than once in the actual body"],
+    );
+    table.check();
+    let run = judged((200, body), "", (200, &[], twice));
+    let warning = "$.role appears more than once in the actual body; the last one was compared";
+    assert!(run.passes().all().contains(warning), "{}", run.all());
+}
+
+#[test]
 fn explicit_assertions_override_the_capture() {
     let mut table = Table::new();
     let stated = "assertions: { status: 404 }";
@@ -489,7 +571,7 @@ fn every_predicate_of_a_match_has_its_effect() {
         ("hostSuffix: example", "hostSuffix: example.org"),
         ("notHostSuffix: [ org ]", "notHostSuffix: [ org, example ]"),
         ("path: /v1/pay", "path: /v1"),
-        ("path: \"/v1/pay?a=1&b=x%20y\"", "path: \"/v1/pay?a=1\""),
+        ("path: \"/v1/p%61y?b=x+y&a=1\"", "path: \"/v1/p?\""),
         ("pathPrefix: /v1", "pathPrefix: /v2"),
         ("query: { b: x y, a: 1 }", "query: { a: 2 }"),
         ("headers: { X-A: two }", "headers: { x-a: [ two, three ] }"),
@@ -523,6 +605,65 @@ fn every_predicate_of_a_match_has_its_effect() {
         ];
         table.relayed(&call, &[], &suite(fails), &answers, &words);
     }
+    table.check_relayed();
+}
+
+#[test]
+fn calls_that_http_counts_as_equal_get_the_captured_answer() {
+    let up = |id: u64, call: &str, body: &str| {
+        span(id, "outbound", call, Some(200), &[response_body(body)])
+    };
+    let auto = &format!("{STRICT}\nmocks: auto");
+    let mut table = Table::new();
+    for (captured, call) in [
+        ("GET api.example/s?a=1&b=2", "GET api.example/s?b=2&a=1"),
+        ("GET api.example/~a%2Fb", "GET api.example/%7ea%2fb"),
+        ("GET api.example/s", "GET API.example./s"),
+    ] {
+        let calls = json!([[call, "", ""]]);
+        table.relayed(
+            &calls,
+            &[up(2, captured, "x")],
+            auto,
+            &json!(["200 x"]),
+            &[],
+        );
+    }
+    for (captured, call, field) in [
+        (
+            "GET api.example/s?a=1&a=2",
+            "GET api.example/s?a=2&a=1",
+            "query",
+        ),
+        ("GET api.example/a%2Fb", "GET api.example/a/b", "path"),
+        ("GET api.example:8080/s", "GET api.example/s", "host"),
+    ] {
+        let calls = json!([[call, "", ""]]);
+        let words = ["1 outbound call missed", &format!("differs on {field}")];
+        table.relayed(&calls, &[up(2, captured, "x")], auto, &json!([]), &words);
+    }
+    // Two services of one host.
+    let calls = json!([
+        ["GET svc.example/s", "", ""],
+        ["GET svc.example:8080/s", "", ""],
+        ["GET svc.example:80/s", "", ""]
+    ]);
+    let both = [
+        up(2, "GET svc.example/s", "front"),
+        up(3, "GET svc.example:8080/s", "admin"),
+    ];
+    let answers = json!(["200 front", "200 admin", "200 front"]);
+    table.relayed(&calls, &both, auto, &answers, &[]);
+    // A blocked host is blocked under each of its names.
+    let blocked = "policy: { blockHosts: [ pay.example ] }";
+    let calls = json!([["GET pay.example./s", "", ""]]);
+    table.relayed(
+        &calls,
+        &[],
+        blocked,
+        &json!([]),
+        &["1 outbound call missed"],
+    );
     table.check_relayed();
 }
 

@@ -22,7 +22,9 @@ pub(crate) use secret::is_secret;
 pub(crate) use secret::shown;
 #[cfg(feature = "embedded")]
 pub(crate) use trace::Trace;
-pub(crate) use url::{host_ends_with, host_equals, path_equals, split_port, split_url};
+#[cfg(feature = "runner")]
+pub(crate) use url::same_query;
+pub(crate) use url::{host_ends_with, host_equals, path_equals, same_path, split_port, split_url};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";

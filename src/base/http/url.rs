@@ -27,44 +27,112 @@ pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Returns whether a host is the wanted one, without regard to case; a wanted host without a port matches
-/// any port.
-pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
-    let wanted = without_implied_port(wanted, host);
-    wanted.eq_ignore_ascii_case(host)
-        || (split_port(wanted).1.is_none() && wanted.eq_ignore_ascii_case(split_port(host).0))
+/// Splits an authority as [`split_port`] does, without DNS's final dot: `shop.example.` is `shop.example`.
+pub(super) fn name_and_port(authority: &str) -> (&str, Option<&str>) {
+    let (name, port) = split_port(authority);
+    (name.strip_suffix('.').unwrap_or(name), port)
 }
 
-/// Returns the wanted host without its `:80` or `:443` if the host has no port and so implies one of them.
-pub(super) fn without_implied_port<'w>(wanted: &'w str, host: &str) -> &'w str {
-    match (split_port(wanted), split_port(host).1) {
-        ((name, Some("80" | "443")), None) => name,
-        _ => wanted,
+/// Returns whether a wanted port admits a host's: any if none is wanted, and both defaults if the host has
+/// none, whose scheme is not known here.
+pub(super) fn port_admits(wanted: Option<&str>, has: Option<&str>) -> bool {
+    match (wanted, has) {
+        (None, _) | (Some("80" | "443"), None) => true,
+        (wanted, has) => wanted == has,
     }
 }
 
-/// Returns whether a host ends with a suffix, without regard to case or label boundaries; if the suffix has
-/// no port, the host's port is ignored.
-pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
-    let suffix = without_implied_port(suffix, host);
-    let host = if split_port(suffix).1.is_none() {
-        split_port(host).0
-    } else {
-        host
-    };
-    host.to_ascii_lowercase()
-        .ends_with(&suffix.to_ascii_lowercase())
+/// Returns whether a host is the wanted one, without regard to case or a final dot; a wanted host without a
+/// port matches any port.
+pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
+    let (wanted, has) = (name_and_port(wanted), name_and_port(host));
+    wanted.0.eq_ignore_ascii_case(has.0) && port_admits(wanted.1, has.1)
 }
 
-/// Returns whether a path is the wanted one. A wanted path with a `?` is compared with path and query, and a
-/// bare `?` at its end requires that there is no query; without a `?` the query is ignored.
+/// Returns whether a host ends with a suffix, without regard to case, label boundaries or a final dot; if the
+/// suffix has no port, the host's port is ignored.
+pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
+    let (suffix, has) = (name_and_port(suffix), name_and_port(host));
+    let (name, end) = (has.0.as_bytes(), suffix.0.as_bytes());
+    let start = name.len().checked_sub(end.len());
+    start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end))
+        && port_admits(suffix.1, has.1)
+}
+
+/// Returns whether a path is the wanted one, after the normalization of RFC 3986, 6.2.2. A wanted path with a
+/// `?` is compared with path and query, and a bare `?` at its end requires that there is no query; without a
+/// `?` the query is ignored.
 pub(crate) fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool {
     match wanted.split_once('?') {
         Some((wanted_path, wanted_query)) => {
-            wanted_path == path && wanted_query == query.unwrap_or_default()
+            same_path(wanted_path, path) && same_query(wanted_query, query.unwrap_or_default())
         }
-        None => wanted == path,
+        None => same_path(wanted, path),
     }
+}
+
+/// Returns whether two paths without queries are equivalent.
+pub(crate) fn same_path(a: &str, b: &str) -> bool {
+    let may_differ = |path: &str| path.contains('%') || path.contains("/.");
+    a == b || ((may_differ(a) || may_differ(b)) && normal_path(a) == normal_path(b))
+}
+
+/// Returns whether two queries have the same names and values, in the same order for each name.
+pub(crate) fn same_query(a: &str, b: &str) -> bool {
+    let pairs = |query: &str| {
+        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        pairs
+    };
+    a == b || pairs(a) == pairs(b)
+}
+
+/// Returns a path without escapes of unreserved characters, with upper-case hex digits, and without `.` and
+/// `..` segments.
+fn normal_path(path: &str) -> Vec<u8> {
+    let bytes = path.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        match byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            Some(_) => {
+                out.extend(bytes[at..at + 3].to_ascii_uppercase());
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut rest = out.split(|byte| *byte == b'/').peekable();
+    while let Some(segment) = rest.next() {
+        let is_last = rest.peek().is_none();
+        match segment {
+            b"." => {}
+            // The first segment is the empty one before the path's first slash.
+            b".." if segments.len() > 1 => drop(segments.pop()),
+            b".." => {}
+            segment => {
+                segments.push(segment);
+                continue;
+            }
+        }
+        if is_last {
+            segments.push(b"");
+        }
+    }
+    segments.join(&b'/')
 }
 
 #[cfg(test)]
@@ -81,6 +149,58 @@ mod tests {
         assert!(!host_ends_with("stripe.com:8080", "api.stripe.com"));
         // A host without a port implies the default port of its scheme.
         assert!(host_equals("api.stripe.com:443", "api.stripe.com"));
+        assert!(!host_equals("api.stripe.com:8443", "api.stripe.com"));
+    }
+
+    #[test]
+    fn a_final_dot_makes_no_other_host() {
+        for (wanted, host) in [
+            ("pay.example", "pay.example."),
+            ("pay.example.", "pay.example"),
+            ("pay.example:80", "pay.example.:80"),
+        ] {
+            assert!(host_equals(wanted, host), "{wanted} {host}");
+            assert!(host_ends_with(wanted, host), "{wanted} {host}");
+        }
+        assert!(!host_equals("pay.example", "pay.example.."));
+        assert!(host_ends_with(".example", "pay.example.:8080"));
+        assert!(!host_ends_with("long.pay.example", "pay.example"));
+    }
+
+    #[test]
+    fn queries_are_equal_in_any_order_of_their_names() {
+        for (a, b, wanted) in [
+            ("a=1&b=2", "b=2&a=1", true),
+            ("a=1&a=2", "a=2&a=1", false),
+            ("a=x+y", "a=x%20y", true),
+            ("a=%7E", "a=~", true),
+            ("a=1", "a=1&a=1", false),
+            ("a=1&", "a=1", true),
+            ("a", "a=", true),
+            ("a=1", "A=1", false),
+            ("", "a=1", false),
+        ] {
+            assert_eq!(same_query(a, b), wanted, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn paths_are_equal_after_normalization() {
+        for (a, b, wanted) in [
+            ("/%7Euser", "/~user", true),
+            ("/a%2fb", "/a%2Fb", true),
+            ("/a%2Fb", "/a/b", false),
+            ("/a/./b/../c", "/a/c", true),
+            ("/a/..", "/", true),
+            ("/a/.", "/a/", true),
+            ("/../a", "/a", true),
+            ("/a", "/a/", false),
+            ("/A", "/a", false),
+            ("/a%2", "/a%2", true),
+            ("/%zz", "/%ZZ", false),
+        ] {
+            assert_eq!(same_path(a, b), wanted, "{a} {b}");
+        }
     }
 
     #[test]
