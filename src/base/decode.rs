@@ -38,6 +38,17 @@ pub(crate) fn decoded<'b>(headers: &Headers, body: &'b [u8]) -> (Cow<'b, [u8]>, 
     (out, None)
 }
 
+/// Returns an `accept-encoding` without the codings that can't be undone here; `None` if nothing is left.
+pub(crate) fn decodable(accepted: &str) -> Option<String> {
+    const KNOWN: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity", ""];
+    let codings = accepted.split(',').map(str::trim).filter(|coding| {
+        let name = coding.split(';').next().unwrap_or_default().trim();
+        KNOWN.contains(&name.to_ascii_lowercase().as_str())
+    });
+    let kept = codings.collect::<Vec<_>>().join(", ");
+    (!kept.is_empty() || accepted.trim().is_empty()).then_some(kept)
+}
+
 /// Undoes one coding; returns `None` if there is nothing to undo.
 fn undo(coding: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
     match coding {
@@ -48,6 +59,10 @@ fn undo(coding: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
         "deflate" => read(flate2::read::ZlibDecoder::new(bytes))
             .or_else(|_| read(flate2::read::DeflateDecoder::new(bytes))),
         "br" => read(brotli_decompressor::Decompressor::new(bytes, 4096)),
+        "zstd" => match ruzstd::decoding::StreamingDecoder::new(bytes) {
+            Ok(decoder) => read(decoder),
+            Err(error) => Err(error.to_string()),
+        },
         other => Err(format!("`{other}` is not known")),
     }
     .map(Some)
@@ -63,4 +78,36 @@ fn read(decoder: impl Read) -> Result<Vec<u8>, String> {
         return Err(format!("it decodes to more than {LARGEST} bytes"));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_is_decoded() {
+        let text = b"{\"ok\":true}";
+        // A frame of RFC 8878: the magic number, a header with the size of the content in one byte, and a last
+        // block that is not compressed.
+        let length = u8::try_from(text.len()).unwrap();
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x20, length, length << 3 | 1, 0, 0];
+        frame.extend(text);
+        let headers = Headers::from_iter([("content-encoding", "zstd")]);
+        assert_eq!(decoded(&headers, &frame), (Cow::Borrowed(&text[..]), None));
+        let (body, undecoded) = decoded(&headers, &frame[..12]);
+        assert_eq!(&*body, &frame[..12]);
+        assert_eq!(undecoded.unwrap().coding, "zstd");
+    }
+
+    #[test]
+    fn codings_that_cannot_be_undone_are_not_asked_for() {
+        for (accepted, kept) in [
+            ("gzip, lzma;q=0.5, br", Some("gzip, br")),
+            ("GZIP;q=1", Some("GZIP;q=1")),
+            ("*", None),
+            ("", Some("")),
+        ] {
+            assert_eq!(decodable(accepted).as_deref(), kept, "{accepted}");
+        }
+    }
 }

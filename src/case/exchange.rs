@@ -116,8 +116,9 @@ impl CapturedResponse {
         String::from_utf8_lossy(self.body.as_deref().unwrap_or_default()).into_owned()
     }
 
-    /// Returns the response as a mock can send it: without hop-by-hop headers, `content-length`, and a
-    /// `content-encoding` that no longer applies.
+    /// Returns the response as a mock can send it: without hop-by-hop headers, a `content-encoding` that no
+    /// longer applies, and, unless the body is empty, `content-length`. It is sent in answer to a `HEAD`
+    /// and with status 304 only; any other answer has the length of its body.
     pub fn replayable(&self) -> Response {
         let Self {
             status,
@@ -126,9 +127,11 @@ impl CapturedResponse {
             body_is_bytes,
         } = self;
         let mut headers = headers.clone();
+        // Without a body it is the length of another answer's, as for `HEAD`.
+        let has_length = body.as_ref().is_none_or(Vec::is_empty);
         headers.retain(|name| {
             !is_hop_by_hop(name)
-                && !name.eq_ignore_ascii_case("content-length")
+                && (has_length || !name.eq_ignore_ascii_case("content-length"))
                 && (*body_is_bytes || !name.eq_ignore_ascii_case("content-encoding"))
         });
         Response {
@@ -352,7 +355,7 @@ impl Exchange {
 impl Exchange {
     /// Returns the captured request as it can be sent again: without hop-by-hop headers, `content-length`,
     /// `host`, a `content-encoding` that no longer applies, and the headers that tied it to its own session
-    /// and trace.
+    /// and trace. Several `cookie` fields become one.
     pub fn replayable_request(&self) -> Request {
         let mut request = self.request.clone();
         // Envoy adds a request id and a hop counter; an application's own request id is data.
@@ -365,6 +368,12 @@ impl Exchange {
                 || (envoy && name == "x-request-id")
                 || (name == "content-encoding" && !self.request_body_is_bytes))
         });
+        // HTTP/2 sends a cookie in several fields, HTTP/1.1 in one (RFC 9113, 8.2.3).
+        let cookies: Vec<&[u8]> = request.headers.all("cookie").collect();
+        if cookies.len() > 1 {
+            let joined = cookies.join(&b"; "[..]);
+            request.headers.set("cookie", joined);
+        }
         request
     }
 

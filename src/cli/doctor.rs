@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global};
-use crate::base::http::{Headers, Request, SESSION_HEADER, split_target};
+use crate::base::http::{Headers, Request, SESSION_HEADER, split_target, without_credentials};
 use crate::base::with_causes;
 use crate::case::Recording;
 use crate::control::{Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
@@ -83,7 +83,8 @@ impl Doctor {
             && !is_base_url(url)
         {
             return Err(arguments(format!(
-                "--app-url: `{url}` is not a base URL such as http://127.0.0.1:3000"
+                "--app-url: `{}` is not a base URL such as http://127.0.0.1:3000",
+                without_credentials(url)
             )));
         }
         let mut checks = runtime(global)?;
@@ -189,6 +190,7 @@ impl Doctor {
         let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
         let proxy = ProxyBuilder::new(oracle).listen(&self.proxy_listen).start();
         let sent = self.send(url, &probe);
+        let url = without_credentials(url);
         let calls = seen.calls();
         let (verdict, message) = match &sent {
             Ok(status) => (
@@ -344,7 +346,7 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
     let mut checks = vec![Check {
         name,
         verdict: Health::Fine,
-        message: format!("{url} answers"),
+        message: format!("{} answers", without_credentials(url)),
     }];
     let (spec, schema) = (&health["specVersion"], &health["schemaVersion"]);
     let agrees = spec == SPEC_VERSION && schema == SCHEMA_VERSION;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::files;
 use super::output::{Failed, Output, arguments, failure, invalid};
 use super::validate::counted;
-use crate::base::http::Response;
+use crate::base::http::{Response, without_credentials};
 use crate::case::{Case, read_spans};
 use crate::control::PROTOBUF;
 use crate::net::{Client, Timeouts};
@@ -82,13 +82,14 @@ impl Otlp {
             .map(|header| {
                 header
                     .split_once('=')
-                    .ok_or_else(|| arguments(format!("--header: `{header}` is not NAME=VALUE")))
+                    .ok_or_else(|| arguments("--header: expected NAME=VALUE"))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let endpoint = unless_blank(Some(self.endpoint.as_str())).unwrap_or(DEFAULT_ENDPOINT);
         if !is_base_url(endpoint.trim()) {
             return Err(arguments(format!(
-                "--endpoint: `{endpoint}` is not a base URL such as {DEFAULT_ENDPOINT}"
+                "--endpoint: `{}` is not a base URL such as {DEFAULT_ENDPOINT}",
+                without_credentials(endpoint)
             )));
         }
         let url = format!("{}/v1/traces", endpoint.trim().trim_end_matches('/'));
@@ -108,6 +109,7 @@ impl Otlp {
                 request = request.header(*name, *value);
             }
             let failed = |why: &dyn std::fmt::Display| {
+                let url = without_credentials(&url);
                 failure("export_failed", format!("{file}: {url}: {why}"))
             };
             let request = request.body(body).map_err(|e| failed(&e))?;

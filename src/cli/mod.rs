@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::base::http::without_credentials;
 use crate::runner::unless_blank;
 use crate::sdk::{HttpRuntime, Softprobe};
 use crate::suite::is_base_url;
@@ -112,7 +113,8 @@ impl Global {
         let url = unless_blank(self.runtime_url.as_deref());
         match url {
             Some(url) if !is_base_url(url.trim()) => Err(output::arguments(format!(
-                "--runtime-url: `{url}` is not a base URL such as http://{DEFAULT_LISTEN}"
+                "--runtime-url: `{}` is not a base URL such as http://{DEFAULT_LISTEN}",
+                without_credentials(url)
             ))),
             url => Ok(url),
         }

@@ -145,8 +145,8 @@ impl RequestChange {
 
     /// Replaces all headers; those that are not in the new list are removed.
     ///
-    /// The runner sets `host`, `content-length`, `traceparent`, `tracestate` and `x-softprobe-session-id`
-    /// itself and ignores any values given here.
+    /// The runner sets `content-length`, `traceparent`, `tracestate` and `x-softprobe-session-id` itself and
+    /// ignores any values given here; it sets `host` only if the list has none.
     #[must_use]
     pub fn headers(mut self, headers: Headers) -> Self {
         self.headers = Some(headers);

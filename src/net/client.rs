@@ -126,7 +126,7 @@ impl Client {
         &self,
         request: ureq::http::Request<Vec<u8>>,
     ) -> Result<Response, ClientError> {
-        read_whole(self.agent.run(self.with_room(request))?)
+        self.run(self.with_room(request))
     }
 
     /// Sends a request as [`send`](Self::send) does, with a limit for the whole exchange.
@@ -137,8 +137,20 @@ impl Client {
         limit: Duration,
     ) -> Result<Response, ClientError> {
         let request = self.agent.configure_request(self.with_room(request));
-        let request = request.timeout_global(Some(limit)).build();
-        read_whole(self.agent.run(request)?)
+        self.run(request.timeout_global(Some(limit)).build())
+    }
+
+    /// Sends a request. One without a body gets a `content-length` only if its method is one for which servers
+    /// expect a body (RFC 9110, 8.6).
+    fn run(&self, mut request: ureq::http::Request<Vec<u8>>) -> Result<Response, ClientError> {
+        if !request.body().is_empty() {
+            return read_whole(self.agent.run(request)?);
+        }
+        if ["POST", "PUT", "PATCH"].contains(&request.method().as_str()) {
+            let none = ureq::http::HeaderValue::from_static("0");
+            request.headers_mut().insert("content-length", none);
+        }
+        read_whole(self.agent.run(request.map(drop))?)
     }
 
     /// Returns the request with a buffer that its longest line fits into.

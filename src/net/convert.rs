@@ -65,7 +65,21 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
 /// Converts our response to hyper's. The length is recomputed; the body is dropped if HTTP allows none
 /// for the status; a header that HTTP can't carry is left out and logged.
 pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
+    convert(response.into(), false)
+}
+
+/// Converts our response to a request as [`to_hyper`] does. An answer that has no body by its nature, to a `HEAD`
+/// or with status 304, keeps its length, which is that of another answer's body.
+pub(crate) fn answer_to(request: &Request, response: impl Into<Arc<Response>>) -> HyperResponse {
     let response: Arc<Response> = response.into();
+    let is_bodiless = request.method == "HEAD" || response.status == 304;
+    convert(
+        Arc::clone(&response),
+        is_bodiless && response.body.is_empty(),
+    )
+}
+
+fn convert(response: Arc<Response>, keeps_length: bool) -> HyperResponse {
     let status = hyper::StatusCode::from_u16(response.status);
     let status = status.unwrap_or(hyper::StatusCode::BAD_GATEWAY);
     let empty = status.is_informational() || status == 204 || status == 304;
@@ -77,7 +91,10 @@ pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     let mut out = hyper::Response::new(Full::new(body).map_err(|never| match never {}).boxed());
     *out.status_mut() = status;
     // Hyper frames the body itself.
-    let framing = ["content-length", "transfer-encoding"];
+    let framing: &[&str] = match keeps_length {
+        true => &["transfer-encoding"],
+        false => &["content-length", "transfer-encoding"],
+    };
     let fields = response.headers.iter();
     append_fields(
         out.headers_mut(),

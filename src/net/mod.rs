@@ -22,7 +22,7 @@ pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
-    Body, HyperRequest, HyperResponse, append_headers, describe, plain, to_hyper,
+    Body, HyperRequest, HyperResponse, answer_to, append_headers, describe, plain, to_hyper,
     without_default_port,
 };
 #[cfg(feature = "embedded")]

@@ -7,7 +7,9 @@ use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
 use super::observe::{Observed, traced};
 use super::target;
-use crate::net::{HyperRequest, HyperResponse, LARGEST_BODY, delay, plain, read_request, to_hyper};
+use crate::net::{
+    HyperRequest, HyperResponse, LARGEST_BODY, answer_to, delay, plain, read_request, to_hyper,
+};
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
 pub(super) async fn answer(
@@ -44,12 +46,13 @@ pub(super) async fn answer(
     match (act, records) {
         (Act::Respond(response, latency), records) => {
             // A captured exchange starts when its request arrives, not when its delay is over.
+            let asked = Arc::clone(&request);
             let recording = records.map(|session| (session, Observed::new(request, form)));
             delay(latency).await;
             match recording {
-                None => to_hyper(response),
+                None => answer_to(&asked, response),
                 Some((session, observed)) => {
-                    to_hyper(observed.record(core, session, response).await)
+                    answer_to(&asked, observed.record(core, session, response).await)
                 }
             }
         }
@@ -59,10 +62,14 @@ pub(super) async fn answer(
             answer.unwrap_or_else(to_hyper)
         }
         (Act::Forward, Some(session)) => {
+            let asked = Arc::clone(&request);
             let observed = Observed::new(request, form);
             // The proxy's own errors are not answers from the upstream, and are not recorded.
             match core.forwarder.forward_whole(&observed.request).await {
-                Ok(response) => to_hyper(observed.record(core, session, response.into()).await),
+                Ok(response) => answer_to(
+                    &asked,
+                    observed.record(core, session, response.into()).await,
+                ),
                 Err(own) => to_hyper(own),
             }
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-use crate::base::http::{split_port, split_url};
+use crate::base::http::{split_port, split_url, without_credentials};
 
 /// How long an application may take from its start until it listens.
 const SLOWEST_START: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
-            .field("url", &self.url)
+            .field("url", &without_credentials(&self.url))
             .finish_non_exhaustive()
     }
 }
@@ -43,9 +43,10 @@ impl fmt::Debug for App {
 ///
 /// A message if the URL is not a base URL, or if nothing listens in time.
 pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
+    let shown = without_credentials(url);
     let Some((scheme, authority, _)) = split_url(url) else {
         return Err(format!(
-            "`{url}` is not a base URL such as `http://127.0.0.1:3000`"
+            "`{shown}` is not a base URL such as `http://127.0.0.1:3000`"
         ));
     };
     let authority = match split_port(authority) {
@@ -56,7 +57,7 @@ pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
     loop {
         let addresses = authority
             .to_socket_addrs()
-            .map_err(|e| format!("{url}: {e}"))?;
+            .map_err(|e| format!("{shown}: {e}"))?;
         let mut last = "no address".to_owned();
         for address in addresses {
             match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
@@ -66,7 +67,7 @@ pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
         }
         if Instant::now() >= deadline {
             return Err(format!(
-                "nothing listens at {url} after {} seconds: {last}",
+                "nothing listens at {shown} after {} seconds: {last}",
                 SLOWEST_START.as_secs()
             ));
         }

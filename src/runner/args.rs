@@ -11,6 +11,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEn
 use super::refusal::Refusal;
 use super::sources::Sources;
 use crate::base::encoding::shell_word;
+use crate::base::http::without_credentials;
 use crate::hook::Hooks;
 use crate::net::address;
 
@@ -262,7 +263,9 @@ impl Flags {
             ("env_file", "--env-file", &self.suites.env_file),
         ] {
             if is_flagged(matches, id) {
-                given.extend(value.iter().flat_map(|v| [flag.to_owned(), v.clone()]));
+                // What is printed has no password in it.
+                let shown = value.as_deref().map(without_credentials);
+                given.extend(shown.into_iter().flat_map(|v| [flag.to_owned(), v]));
             }
         }
         if is_flagged(matches, "hook_timeout") {
@@ -320,7 +323,7 @@ impl Args {
         }
         if is_flagged(&matches, "runtime_url") {
             words.push("--runtime-url".to_owned());
-            words.extend(runtime_url.clone());
+            words.extend(runtime_url.as_deref().map(without_credentials));
         }
         words.extend(flags.given(&matches));
         words.push("--exact".to_owned());
@@ -351,7 +354,7 @@ impl Args {
         words.extend(suite.iter().cloned());
         if is_flagged(matches, "runtime_url") {
             words.push("--runtime-url".to_owned());
-            words.extend(runtime_url.clone());
+            words.extend(runtime_url.as_deref().map(without_credentials));
         }
         words.extend(flags.given(matches));
         words.extend(["--exact", "--filter"].map(str::to_owned));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::app::App;
 use super::unjudged::Unjudged;
-use crate::base::http::{Headers, Request, Response, SESSION_HEADER};
+use crate::base::http::{Headers, Request, Response, SESSION_HEADER, without_credentials};
 use crate::compare::Excerpt;
 use crate::control::{Mode, Oracle};
 use crate::error::SoftprobeError;
@@ -139,7 +139,6 @@ impl Environment {
             "traceparent",
             "tracestate",
             "content-length",
-            "host",
         ] {
             request.headers.remove(name);
         }
@@ -161,7 +160,7 @@ impl Environment {
         );
         let sent = SentRequest {
             method: request.method,
-            url,
+            url: without_credentials(&url),
             headers: request.headers,
             body,
         };

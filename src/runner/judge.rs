@@ -10,8 +10,9 @@ use super::discover::Trial;
 use super::environment::Environment;
 use super::mocks::register;
 use super::unjudged::Unjudged;
+use crate::base::decode::decodable;
 use crate::base::http::{Request, split_url};
-use crate::case::Case;
+use crate::case::{Case, Exchange};
 use crate::compare::{Expected, Reached, compares_anything};
 use crate::hook::HookContext;
 use crate::report::{CaseOutcome, End, Note};
@@ -122,14 +123,37 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
         RequestSource::Inline(request) => request.clone(),
         RequestSource::Captured => {
             let inbound = case.inbound()?.ok_or(Unjudged::NoRequest)?;
-            let request = inbound.replayable_request();
+            let mut request = inbound.replayable_request();
             if request.method.is_empty() {
                 return Err(Unjudged::NoMethod(Box::new(inbound.summary())));
+            }
+            if let Some(protocol) = upgrade(inbound) {
+                return Err(Unjudged::Upgrade {
+                    span: Box::new(inbound.summary()),
+                    protocol,
+                });
+            }
+            // An answer in another coding could not be compared.
+            if let Some(accepted) = request.headers.text("accept-encoding") {
+                match decodable(&accepted) {
+                    Some(kept) if kept == accepted => {}
+                    Some(kept) => request.headers.set("accept-encoding", kept),
+                    None => request.headers.remove("accept-encoding"),
+                }
             }
             request
         }
     };
     Ok(plan.request.apply(base))
+}
+
+/// Returns the protocol that a captured request switched to, if it did. An offer that the server may pass over, as
+/// of HTTP/2, is none.
+fn upgrade(inbound: &Exchange) -> Option<String> {
+    let protocol = inbound.request.headers.text("upgrade")?.into_owned();
+    let response = inbound.captured_response().ok().flatten();
+    let switched = response.is_some_and(|response| response.status == 101);
+    (switched || protocol.eq_ignore_ascii_case("websocket")).then_some(protocol)
 }
 
 /// Refuses a case that compares nothing: it would pass whatever the application answers.

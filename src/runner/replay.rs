@@ -15,6 +15,7 @@ use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
 use super::sources::Sources;
 use super::{load, pool};
+use crate::base::http::without_credentials;
 use crate::base::with_causes;
 use crate::disk::project_root;
 use crate::error::SoftprobeError;
@@ -72,7 +73,7 @@ impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replay")
             .field("suites", &self.suites)
-            .field("app_url", &self.app_url)
+            .field("app_url", &self.app_url.as_deref().map(without_credentials))
             .finish_non_exhaustive()
     }
 }
@@ -270,7 +271,8 @@ impl Replay {
             && !is_base_url(url)
         {
             return Err(Refusal::arguments(format!(
-                "the application's URL `{url}` is not a base URL such as `http://127.0.0.1:3000`"
+                "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
+                without_credentials(url)
             )));
         }
         let oracle = started.has_proxy().then(|| softprobe.oracle());
@@ -283,6 +285,7 @@ impl Replay {
 fn connect(args: &Args) -> Result<Softprobe, Refusal> {
     let address = args.runtime_url.as_deref().unwrap_or("embedded");
     if !(args.silent || args.quiet) {
+        let address = without_credentials(address);
         let _ = writeln!(std::io::stderr(), "softprobe: runtime {address}");
     }
     let Some(url) = &args.runtime_url else {

@@ -31,6 +31,15 @@ pub(super) enum Unjudged {
     /// The inbound exchange has no method.
     #[error("{0}: no http.request.method")]
     NoMethod(Box<SpanSummary>),
+    /// The inbound exchange is no request and answer.
+    #[error(
+        "{span}: it switched to another protocol (upgrade: {protocol}), which can't be replayed; leave the case \
+         out, or give `request: {{source: inline, …}}`"
+    )]
+    Upgrade {
+        span: Box<SpanSummary>,
+        protocol: String,
+    },
     #[error(
         "the case has no inbound exchange, so there is no request to send; mark one with \
          sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::base::http::Response;
+use crate::base::http::{Response, without_credentials};
 use crate::case::Case;
 #[cfg(feature = "embedded")]
 use crate::control::Oracle;
@@ -64,7 +64,7 @@ impl HttpRuntime {
     }
 
     /// Sends a request to a path below the base URL, and returns the answer, whatever its status,
-    /// with the URL.
+    /// with the URL for display.
     fn exchange(
         &self,
         method: &str,
@@ -72,7 +72,8 @@ impl HttpRuntime {
         content: Option<(&str, Vec<u8>)>,
         client: &Client,
     ) -> Result<(Response, String), SoftprobeError> {
-        let url = format!("{}{path}", self.base);
+        let called = format!("{}{path}", self.base);
+        let url = without_credentials(&called);
         let unreachable =
             |source: Box<dyn std::error::Error + Send + Sync>| SoftprobeError::Unreachable {
                 url: url.clone(),
@@ -82,7 +83,7 @@ impl HttpRuntime {
         let accept = content_type.unwrap_or("application/json");
         let mut request = ureq::http::Request::builder()
             .method(method)
-            .uri(&url)
+            .uri(&called)
             .header("accept", accept);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
@@ -144,7 +145,7 @@ impl HttpRuntime {
     /// Returns the error for an answer that does not follow the control API.
     pub(super) fn protocol(&self, path: &str, message: impl Into<String>) -> SoftprobeError {
         SoftprobeError::Protocol {
-            url: format!("{}{path}", self.base),
+            url: without_credentials(&format!("{}{path}", self.base)),
             message: message.into(),
         }
     }

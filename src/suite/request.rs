@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::document::{Field, Fields, Node, Object, Problems, Shape, names};
-use crate::base::http::{Headers, Request, join_target, split_target, split_url};
+use crate::base::http::{
+    Headers, Request, join_target, split_target, split_url, without_credentials,
+};
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{NO_HEADER_NAME, NO_HEADER_VALUE, body_bytes, is_header_name, is_header_value};
 
@@ -344,7 +346,10 @@ fn read_url(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     if !is_base_url(&url) {
         problems.add(
             &node.place,
-            format!("`{url}` is not a base URL such as `http://127.0.0.1:3000`"),
+            format!(
+                "`{}` is not a base URL such as `http://127.0.0.1:3000`",
+                without_credentials(&url)
+            ),
         );
         return None;
     }

@@ -701,7 +701,7 @@ fn a_case_in_either_dialect_is_exported_and_a_refusal_is_reported() {
         project.path(),
         &["export", "otlp", "*.case.json", "--header", "x"],
     )
-    .ends(2, &["--header: `x` is not NAME=VALUE"]);
+    .ends(2, &["--header: expected NAME=VALUE"]);
     let mut help = String::new();
     let mut child = softprobe(&["export", "otlp", "--help"])
         .stdout(std::process::Stdio::piped())

@@ -517,6 +517,27 @@ fn latency_delays_a_mock_and_errors_keep_their_status() {
     assert_eq!(answer.header("retry-after"), ["9"]);
 }
 
+#[test]
+fn an_answer_to_head_keeps_its_length() {
+    let world = World::new();
+    let session = world.session("x");
+    session.clear_rules().unwrap();
+    let length = MockResponse::new(200).header("content-length", "1048576");
+    session
+        .mock_outbound(Mock::new(Predicate::outbound()).response(length))
+        .unwrap();
+    let ask = |method: &str| {
+        let head = format!(
+            "{method} http://mock.example/big HTTP/1.1\r\nhost: mock.example\r\ntracestate: x-softprobe-session-id={}\r\n\r\n",
+            session.id()
+        );
+        send(world.proxy.address(), head)
+    };
+    assert_eq!(ask("HEAD").header("content-length"), ["1048576"]);
+    // Of any other answer it is the length of the body.
+    assert_eq!(ask("GET").header("content-length"), ["0"]);
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)

@@ -1155,6 +1155,118 @@ fn variables_come_from_the_process_the_env_file_and_the_suite() {
 }
 
 #[test]
+fn captured_requests_are_sent_as_http_1_has_them() {
+    let sent = |method: &str, fields: &[(&str, &str)], request: &str| {
+        let fields = fields.iter();
+        let fields: Vec<Value> = fields
+            .map(|(name, value)| attribute(&format!("http.request.header.{name}"), value))
+            .collect();
+        let call = format!("{method} shop.example/a");
+        let inbound = span(1, "inbound", &call, Some(200), &fields);
+        let project = Project::new();
+        project.write("a.case.json", document(&[inbound]).to_string());
+        let suite = format!("name: s\ncases: a.case.json\n{request}");
+        project.write("s.suite.yaml", suite);
+        let app = Stub::json(200, &json!({}));
+        project.against(&app, &[]).passes();
+        app.received()[0].clone()
+    };
+    // Servers expect a body of these methods only.
+    for (method, length) in [
+        ("GET", None),
+        ("DELETE", None),
+        ("POST", Some("0")),
+        ("PUT", Some("0")),
+        ("PATCH", Some("0")),
+    ] {
+        let request = sent(method, &[], "");
+        assert_eq!(request.header("content-length"), length, "{method}");
+        assert_eq!(request.header("transfer-encoding"), None, "{method}");
+    }
+    let cookies = [("cookie", "lang=en"), ("cookie", "sid=u1")];
+    let cookies = sent("GET", &cookies, "").headers;
+    let cookies: Vec<_> = cookies.iter().filter(|(n, _)| n == "cookie").collect();
+    assert_eq!(
+        cookies,
+        [&("cookie".to_owned(), "lang=en; sid=u1".to_owned())]
+    );
+    let host = "request: { headers: { Host: acme.shop.example } }";
+    let hosts = sent("GET", &[("host", "shop.example")], host).headers;
+    let hosts: Vec<_> = hosts.iter().filter(|(name, _)| name == "host").collect();
+    assert_eq!(
+        hosts,
+        [&("host".to_owned(), "acme.shop.example".to_owned())]
+    );
+    for (captured, wanted) in [
+        ("gzip, lzma;q=0.5, br, zstd", Some("gzip, br, zstd")),
+        ("gzip;q=1.0", Some("gzip;q=1.0")),
+        ("lzma", None),
+    ] {
+        let request = sent("GET", &[("accept-encoding", captured)], "");
+        assert_eq!(request.header("accept-encoding"), wanted);
+    }
+}
+
+#[test]
+fn an_exchange_that_switched_protocols_is_not_replayed() {
+    let upgrade = |protocol| attribute("http.request.header.upgrade", protocol);
+    let socket = span(
+        1,
+        "inbound",
+        "GET shop.example/w",
+        Some(101),
+        &[upgrade("websocket")],
+    );
+    let app = Stub::json(200, &json!({}));
+    let run = |inbound: &Value| {
+        let project = Project::new();
+        project.write(
+            "a.case.json",
+            document(std::slice::from_ref(inbound)).to_string(),
+        );
+        project.write("s.suite.yaml", "name: s\ncases: a.case.json");
+        project.against(&app, &[])
+    };
+    run(&socket).fails(&[
+        "switched to another protocol (upgrade: websocket)",
+        "leave the case out",
+    ]);
+    // An offer that the server passed over.
+    run(&span(
+        1,
+        "inbound",
+        "GET shop.example/w",
+        Some(200),
+        &[upgrade("h2c")],
+    ))
+    .passes();
+    assert_eq!(app.received().len(), 1);
+}
+
+#[test]
+fn the_password_of_a_base_url_is_sent_and_never_shown() {
+    let app = Stub::json(200, &json!({"a": 1}));
+    let url = app.url().replace("http://", "http://joe:hunter2@");
+    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
+    project.run(&["--app-url", &url]).passes();
+    let sent = app.received()[0].clone();
+    assert_eq!(sent.header("authorization"), Some("Basic am9lOmh1bnRlcjI="));
+    let failing = Project::with_answer(201, "{}", "name: s\ncases: a.case.json");
+    for url in [
+        url.as_str(),
+        "http://joe:hunter2@127.0.0.1:1",
+        "ftp://joe:hunter2@h",
+    ] {
+        let run = failing.run(&["--app-url", url, "--junit", "report.xml"]);
+        assert!(!run.all().contains("hunter2"), "{}", run.all());
+        assert!(run.all().contains("//[masked]@"), "{}", run.all());
+        if let Ok(report) = std::fs::read_to_string(failing.path().join("report.xml")) {
+            assert!(!report.contains("hunter2"), "{report}");
+        }
+    }
+}
+
+#[test]
 fn a_captured_path_cannot_redirect_the_request() {
     let elsewhere = Stub::json(200, &json!({}));
     let app = Stub::json(200, &json!({}));

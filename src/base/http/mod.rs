@@ -24,7 +24,9 @@ pub(crate) use secret::shown;
 pub(crate) use trace::Trace;
 #[cfg(feature = "runner")]
 pub(crate) use url::same_query;
-pub(crate) use url::{host_ends_with, host_equals, path_equals, same_path, split_port, split_url};
+pub(crate) use url::{
+    host_ends_with, host_equals, path_equals, same_path, split_port, split_url, without_credentials,
+};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";

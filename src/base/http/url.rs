@@ -13,6 +13,18 @@ pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     (!scheme.is_empty() && !authority.is_empty()).then_some((scheme, authority, target))
 }
 
+/// Returns a URL for display, without the user name and password that may stand in it.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://[masked]{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
 /// Splits an authority into host name and port; an IPv6 address keeps its brackets.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
@@ -210,6 +222,18 @@ mod tests {
         assert!(!path_equals("/a?x=1", "/a", None));
         assert!(path_equals("/a?", "/a", None));
         assert!(!path_equals("/a?", "/a", Some("x=1")));
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        for (url, shown) in [
+            ("http://joe:p@ss@h:1/a@b", "http://[masked]@h:1/a@b"),
+            ("http://joe@h", "http://[masked]@h"),
+            ("http://h/a@b", "http://h/a@b"),
+            ("/a@b", "/a@b"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
     }
 
     #[test]
