@@ -39,6 +39,7 @@ pub(crate) fn decoded<'b>(headers: &Headers, body: &'b [u8]) -> (Cow<'b, [u8]>, 
 }
 
 /// Returns an `accept-encoding` without the codings that can't be undone here; `None` if nothing is left.
+#[cfg(feature = "runner")]
 pub(crate) fn decodable(accepted: &str) -> Option<String> {
     const KNOWN: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity", ""];
     let codings = accepted.split(',').map(str::trim).filter(|coding| {
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(undecoded.unwrap().coding, "zstd");
     }
 
+    #[cfg(feature = "runner")]
     #[test]
     fn codings_that_cannot_be_undone_are_not_asked_for() {
         for (accepted, kept) in [

@@ -1,7 +1,7 @@
 //! What every module shares: HTTP as data, JSON compared by value, documents with places, encodings.
 
 mod causes;
-#[cfg(feature = "runner")]
+#[cfg(feature = "embedded")]
 pub(crate) mod decode;
 pub(crate) mod document;
 pub(crate) mod encoding;

@@ -112,7 +112,8 @@ impl Case {
         &self.fixtures
     }
 
-    /// Returns warnings about parts that exceed the recommended sizes, for display; they are never errors.
+    /// Returns warnings for display, about parts that exceed the recommended sizes and bodies that were cut off;
+    /// they are never errors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -199,6 +200,7 @@ fn read<'a, J: Json<'a>>(
     let mut warnings = Vec::new();
     let (traces, mut exchanges) = read_traces(document, source, large, &mut warnings, &mut faults);
     exchanges.sort_by_key(|x| x.start_ns);
+    warnings.extend(exchanges.iter().flat_map(Exchange::truncated));
     let inbound = inbound::find(&exchanges);
     if let Ok(Some(n)) = inbound {
         exchanges[n].direction = Some(Direction::Inbound);

@@ -377,6 +377,33 @@ impl Exchange {
         request
     }
 
+    /// Returns what to say about bodies that are shorter than their headers say. Instrumentations cut long ones off.
+    pub(super) fn truncated(&self) -> Vec<String> {
+        let request = self
+            .request_body()
+            .map(|body| (&self.request.headers, body));
+        let response = self.response.as_ref().ok();
+        let response =
+            response.filter(|response| response.status != 304 && self.request.method != "HEAD");
+        let response =
+            response.and_then(|response| Some((&response.headers, response.body.as_deref()?)));
+        let bodies = [("request", request), ("response", response)];
+        let cut_off = bodies.into_iter().filter_map(|(which, message)| {
+            let (headers, body) = message?;
+            let length: usize = headers.text("content-length")?.trim().parse().ok()?;
+            // A decoded body has another length.
+            let is_cut_off = body.len() < length && !headers.contains("content-encoding");
+            is_cut_off.then(|| {
+                format!(
+                    "{}: the body of the {which} is cut off: it has {} of {length} bytes; capture it whole, or don't rely on it",
+                    self.summary(),
+                    body.len()
+                )
+            })
+        });
+        cut_off.collect()
+    }
+
     /// Returns whether the captured request has the session header, which only a first hop carries.
     pub(super) fn has_session_header(&self) -> bool {
         self.request.headers.contains(SESSION_HEADER)

@@ -9,6 +9,7 @@ use crate::base::encoding::split_mark;
 use crate::case::Case;
 use crate::disk::write_whole;
 use crate::disk::{self, Found};
+use crate::suite::parse_yaml;
 
 /// Returns the files that match paths and globs, sorted and without duplicates.
 pub(super) fn find(patterns: &[String]) -> Result<Vec<PathBuf>, Failed> {
@@ -77,6 +78,22 @@ pub(super) fn read_json(path: &Path) -> Result<Value, Failed> {
     let text = read_text(path)?;
     let (_, json) = split_mark(&text);
     serde_json::from_str(json).map_err(|error| invalid(path, format!("not JSON: {error}")))
+}
+
+/// Reads a file's rules document, JSON or YAML; `-` is standard input.
+pub(super) fn read_rules(path: &Path) -> Result<Value, Failed> {
+    let text = read_text(path)?;
+    let (_, text) = split_mark(&text);
+    parse_rules(text).map_err(|why| invalid(path, why))
+}
+
+/// Parses a rules document. What begins as JSON does is JSON, and its numbers keep their digits; anything else is
+/// YAML.
+pub(super) fn parse_rules(text: &str) -> Result<Value, String> {
+    if text.trim_start().starts_with(['{', '[']) {
+        return serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"));
+    }
+    parse_yaml(text).map_err(|faults| faults.join("; "))
 }
 
 /// Writes a file, whole or not at all, and creates its folder if it is missing.

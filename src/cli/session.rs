@@ -66,7 +66,7 @@ pub(super) enum SessionCommand {
 pub(super) enum Rules {
     /// Replace the session's rules
     Apply {
-        /// Rules document, `{"version": 1, "rules": […]}`; `-` is standard input
+        /// Rules document, `{"version": 1, "rules": […]}` or a single rule, as JSON or YAML; `-` is standard input
         file: PathBuf,
         #[command(flatten)]
         id: Id,
@@ -137,7 +137,7 @@ impl SessionCommand {
                 Ok(changed("loaded", case.id(), &answer))
             }
             Self::Rules(Rules::Apply { file, id }) => {
-                let document = files::read_json(&file)?;
+                let document = files::read_rules(&file)?;
                 let rules = Rule::read_document(&document).map_err(|why| invalid(&file, why))?;
                 let answer = id.call(global, Action::SetRules(document))?;
                 let many = if rules.len() == 1 { "rule" } else { "rules" };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::files;
 use super::output::{Exit, Failed, Output};
 use crate::base::document::Place;
+use crate::base::encoding::split_mark;
 use crate::case::Case;
 use crate::disk::{project_root, relative};
 use crate::hook::Hooks;
@@ -18,7 +19,7 @@ use crate::runner::{SuiteFlags, check};
 pub(super) enum Validate {
     /// Report every error in case files
     Case(Files),
-    /// Report every error in rules documents, `{"version": 1, "rules": […]}`
+    /// Report every error in rules documents, `{"version": 1, "rules": […]}` or a single rule, as JSON or YAML
     Rules(Files),
     /// Report every error in suites; same as suite validate
     Suite(Suites),
@@ -161,9 +162,10 @@ fn rules_faults(path: &Path) -> Vec<String> {
         Ok(text) => text,
         Err(error) => return vec![format!("can't be read: {error}")],
     };
-    let document: Value = match serde_json::from_str(&text) {
+    let (_, text) = split_mark(&text);
+    let document = match files::parse_rules(text) {
         Ok(document) => document,
-        Err(error) => return vec![format!("not JSON: {error}")],
+        Err(why) => return vec![why],
     };
     match Rule::read_document(&document) {
         Ok(_) => Vec::new(),

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
+use crate::base::decode::decoded;
 use crate::base::http::{Direction, Request};
 use crate::base::json;
 use crate::case::Subject;
@@ -54,7 +55,10 @@ impl<'a> Question<'a> {
 
     pub(super) fn body_json(&self) -> Option<&Value> {
         self.body
-            .get_or_init(|| json::parse(&self.request.body))
+            .get_or_init(|| {
+                let body = decoded(&self.request.headers, &self.request.body).0;
+                json::parse(&body)
+            })
             .as_ref()
     }
 

@@ -76,6 +76,11 @@ impl Rule {
 }
 
 fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>> {
+    let is_single =
+        |document: &Value| document.get("then").is_some() && document.get("rules").is_none();
+    if is_single(document) {
+        return Some(vec![Rule::read(&Node::root(document), problems)?]);
+    }
     let object = Node::root(document).object(&["version", "rules"], problems)?;
     if let Some(version) = object.get("version") {
         version.integer(1, 1, problems);

@@ -55,6 +55,36 @@ fn ruling(line: &str, case: &[RuleState], session: &[RuleState], policy: &Value)
     text
 }
 
+#[test]
+fn a_body_is_read_through_its_encoding() {
+    use std::io::Write as _;
+
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(b"{\"kind\":\"invoice\"}").unwrap();
+    let mut request = request("POST bulk.example/in");
+    request.headers.set("content-encoding", "gzip");
+    request.body = encoder.finish().unwrap();
+    let question = Question::new(&request, Direction::Outbound, "s", None, &[]);
+    for (kind, wanted) in [("invoice", true), ("order", false)] {
+        let rule = &rules(&json!([mock(
+            "m",
+            json!({"bodyJsonPathEquals": {"$.kind": kind}})
+        )]))[0];
+        assert_eq!(rule.rule.when.matches(&question), wanted, "{kind}");
+    }
+}
+
+#[test]
+fn a_document_may_be_a_single_rule() {
+    let one = Rule::read_document(&mock("m", json!({}))).unwrap();
+    assert_eq!(one[0].name.as_deref(), Some("m"));
+    let problems = Rule::read_document(&mock("m", json!({"pth": 1}))).unwrap_err();
+    assert_eq!(
+        problems.0[0].to_string(),
+        "when.pth: unknown field; did you mean path?"
+    );
+}
+
 fn mock(name: &str, when: Value) -> Value {
     json!({"name": name, "when": when, "then": {"action": "mock", "response": {"body": name}}})
 }

@@ -21,7 +21,6 @@ pub(crate) use names::{CaseToName, case_names, printable};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
-#[cfg(test)]
 pub(crate) use yaml::parse as parse_yaml;
 
 use crate::base::document::{Node, Object, Place, Problems};

@@ -245,6 +245,39 @@ fn only_traffic_spans_are_candidates_and_a_hit_needs_a_status() {
 }
 
 #[test]
+fn bodies_that_were_cut_off_are_told() {
+    let warnings = |method: &str, more: &[(&str, &str)]| {
+        let fields: Vec<Value> = more.iter().map(|(k, v)| attribute(k, v)).collect();
+        let call = format!("{method} a.example/x");
+        let case = spans(&[span(1, "outbound", &call, Some(200), &fields)]);
+        case.warnings().to_vec()
+    };
+    let length = ("http.response.header.content-length", "9");
+    let whole = ("http.response.body", "123456789");
+    let cut = ("http.response.body", "1234");
+    assert_eq!(warnings("GET", &[length, whole]), [""; 0]);
+    assert_eq!(
+        warnings("HEAD", &[length, ("http.response.body", "")]),
+        [""; 0]
+    );
+    // A decoded body has another length.
+    let gzip = ("http.response.header.content-encoding", "gzip");
+    assert_eq!(warnings("GET", &[length, cut, gzip]), [""; 0]);
+    let told = warnings("GET", &[length, cut]);
+    let words = "the body of the response is cut off: it has 4 of 9 bytes";
+    assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+    let request = [
+        ("http.request.header.content-length", "9"),
+        ("http.request.body", "1234"),
+    ];
+    let told = warnings("POST", &request);
+    assert!(
+        told.len() == 1 && told[0].contains("of the request is cut off"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn size_guidance_warns_and_never_fails() {
     let long = response_body(&"x".repeat(70_000));
     let many: Vec<Value> = (0..101)

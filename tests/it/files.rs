@@ -89,6 +89,16 @@ fn validation_reports_every_error_in_a_file_at_once() {
             "r.json: rules[0].then: `response` is missing",
         ],
     );
+    let yaml = "version: 1\nrules:\n  - { name: a, when: { host: a.example }, then: { action: passthrough } }\n";
+    validated(&["validate", "rules", "r.yaml"], &[("r.yaml", yaml)]).ends(0, &[]);
+    let wrong = yaml.replace("host", "hots");
+    validated(&["validate", "rules", "r.yaml"], &[("r.yaml", &wrong)]).ends(
+        5,
+        &["r.yaml: rules[0].when.hots: unknown field; did you mean host?"],
+    );
+    let broken = [("r.yaml", "rules: [")];
+    validated(&["validate", "rules", "r.yaml"], &broken)
+        .ends(5, &["r.yaml: 2:1: did not find expected node"]);
     validated(
         &["validate", "rules", "r.json"],
         &[("r.json", "{\"rules\":[]}")],
