@@ -65,6 +65,9 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         "misses": list(outcome.misses(), miss_value),
         "uncorrelated": list(outcome.uncorrelated(), |(call, _)| uncorrelated_value(call)),
         "calls": list(calls.iter(), call_value),
+        "extra": list(outcome.extra(), |(calls, fails)| {
+            json!({"name": calls.mock, "made": calls.made, "captured": calls.captured, "fails": fails})
+        }),
         "unused": list(outcome.unused(), |(name, fails)| json!({"name": name, "fails": fails})),
         "warnings": list(notes.iter(), |note| words::note(note).into()),
     });

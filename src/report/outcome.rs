@@ -21,7 +21,7 @@ pub(crate) struct CaseOutcome {
     pub(crate) file: PathBuf,
     /// How far the case got.
     pub(crate) end: End,
-    /// What was found, in this order: differences, misses, uncorrelated calls, unused mocks.
+    /// What was found, in this order: differences, misses, uncorrelated calls, extra calls, unused mocks.
     pub(crate) findings: Vec<Finding>,
     /// What the user should know, whether the case passes or fails.
     pub(crate) notes: Vec<Note>,
@@ -77,8 +77,21 @@ pub(crate) enum Fault {
     Missed(Miss),
     /// While the case ran, there was an outbound call that belongs to no session.
     Uncorrelated(UncorrelatedCall),
+    /// A captured call was made more often than it was captured.
+    Extra(ExtraCalls),
     /// No request used the mock with this name.
     Unused(String),
+}
+
+/// A captured call that the application made more often than it was captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExtraCalls {
+    /// The mock that answered it.
+    pub(crate) mock: String,
+    /// How often it was captured.
+    pub(crate) captured: u64,
+    /// How often it was made.
+    pub(crate) made: u64,
 }
 
 impl Fault {
@@ -194,6 +207,16 @@ impl CaseOutcome {
             .iter()
             .filter_map(|finding| match &finding.fault {
                 Fault::Uncorrelated(call) => Some((call, finding.fails)),
+                _ => None,
+            })
+    }
+
+    /// Returns the calls that were made more often than captured, each with whether that fails the case.
+    pub(crate) fn extra(&self) -> impl Iterator<Item = (&ExtraCalls, bool)> {
+        self.findings
+            .iter()
+            .filter_map(|finding| match &finding.fault {
+                Fault::Extra(calls) => Some((calls, finding.fails)),
                 _ => None,
             })
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::base::decode::Undecoded;
 use crate::base::document::Step;
 use crate::base::http::Headers;
-use crate::compare::{AnswerPlace, Excerpt, Mismatch, Side, Why};
+use crate::compare::{AnswerPlace, Excerpt, Mismatch, Repeated, Side, Why};
 use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
 
 fn case(trial: &str) -> CaseOutcome {
@@ -116,13 +116,27 @@ fn missed() -> CaseOutcome {
         fault: Fault::Unused(name.to_owned()),
         fails,
     };
+    let extra = |mock: &str, captured: u64, fails: bool| Finding {
+        fault: Fault::Extra(ExtraCalls {
+            mock: mock.to_owned(),
+            captured,
+            made: captured + 1,
+        }),
+        fails,
+    };
     CaseOutcome {
         findings: vec![
             Fault::Missed(miss("/items/9", Some(nearest))).fatal(),
             Fault::Missed(miss("/other", None)).fatal(),
+            extra("auto[1] POST pay.example/charge", 1, true),
+            extra("auto[2] GET stock.example/", 2, false),
             unused("stock", true),
             unused("spare", false),
         ],
+        notes: vec![Note::Repeated(Repeated {
+            place: AnswerPlace::Written("$.role".to_owned()),
+            in_expected: false,
+        })],
         calls: vec![call("/items/9", "missed", None)],
         ..case("missed")
     }

@@ -80,6 +80,19 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         page.heading("outbound calls");
         page.calls(calls);
     }
+    let extra: Vec<_> = outcome.extra().collect();
+    if !extra.is_empty() {
+        page.heading("outbound calls made more often than captured");
+        for (calls, _) in &extra {
+            page.line(1, &words::extra_calls(calls));
+        }
+        if extra.iter().any(|(_, fails)| *fails) {
+            page.line(
+                1,
+                "if this is right, allow it: `outbound: {extra: warn}` in the suite or in a mock",
+            );
+        }
+    }
     let unused: Vec<_> = outcome.unused().collect();
     if !unused.is_empty() {
         page.heading("unused mocks");

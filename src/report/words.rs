@@ -8,7 +8,7 @@ use crate::base::http::{Headers, shown};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
-use crate::report::outcome::{CaseOutcome, End, Fault, Note, Skip};
+use crate::report::outcome::{CaseOutcome, End, ExtraCalls, Fault, Note, Skip};
 
 /// The advice to show if there are mocks but no outbound call arrived.
 pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
@@ -30,12 +30,13 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
 
 /// Returns how many findings of each kind fail the case: `2 differences, 1 outbound call missed`.
 pub(super) fn faults(outcome: &CaseOutcome) -> String {
-    let (mut mismatches, mut misses, mut uncorrelated, mut unused) = (0, 0, 0, 0);
+    let (mut mismatches, mut misses, mut uncorrelated, mut extra, mut unused) = (0, 0, 0, 0, 0);
     for finding in outcome.findings.iter().filter(|finding| finding.fails) {
         *match finding.fault {
             Fault::Mismatch(_) => &mut mismatches,
             Fault::Missed(_) => &mut misses,
             Fault::Uncorrelated(_) => &mut uncorrelated,
+            Fault::Extra(_) => &mut extra,
             Fault::Unused(_) => &mut unused,
         } += 1;
     }
@@ -46,6 +47,11 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
             uncorrelated,
             "outbound call belongs to no session",
             "outbound calls belong to no session",
+        ),
+        (
+            extra,
+            "outbound call made too often",
+            "outbound calls made too often",
         ),
         (unused, "mock was never used", "mocks were never used"),
     ];
@@ -263,9 +269,29 @@ pub(super) fn note(note: &Note) -> String {
     }
 }
 
+/// Returns how often a call was made and captured, in words.
+pub(super) fn extra_calls(calls: &ExtraCalls) -> String {
+    let ExtraCalls {
+        mock,
+        captured,
+        made,
+    } = calls;
+    let times = |n: &u64| match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    };
+    format!(
+        "mock `{mock}` answered {}, captured {}",
+        times(made),
+        times(captured)
+    )
+}
+
 /// Returns the warnings of a passing case, one line each.
 pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
     let mut lines: Vec<String> = outcome.notes.iter().map(note).collect();
+    lines.extend(outcome.extra().map(|(calls, _)| extra_calls(calls)));
     let unused: Vec<&str> = outcome.unused().map(|(mock, _)| mock).collect();
     lines.extend(
         unused

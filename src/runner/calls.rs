@@ -3,7 +3,7 @@
 use super::mocks::Watched;
 use super::unjudged::Unjudged;
 use crate::control::{Miss, SessionStats};
-use crate::report::{CaseOutcome, Fault, Finding};
+use crate::report::{CaseOutcome, ExtraCalls, Fault, Finding};
 use crate::suite::Unused;
 
 /// Records the calls in the outcome, and what is wrong with them.
@@ -41,13 +41,22 @@ pub(super) fn note_calls(
         fault: Fault::Uncorrelated(call),
     }));
     let Some(uses) = rule_uses else {
-        return match watched.iter().find(|rule| rule.unused == Unused::Fail) {
-            None => Ok(()),
-            Some(rule) => Err(Unjudged::UsesUnknown {
-                mock: rule.name.clone(),
-            }),
+        let stated = |rule: &&Watched| {
+            let replays = rule.replays.as_ref().filter(|replays| replays.is_stated);
+            replays.and_then(|replays| replays.extra.fails(&replays.method)) == Some(true)
         };
+        let fails = watched.iter().find(|rule| rule.unused == Unused::Fail);
+        let (rule, setting) = match (fails, watched.iter().find(stated)) {
+            (Some(rule), _) => (rule, "unused: fail"),
+            (None, Some(rule)) => (rule, "outbound.extra"),
+            (None, None) => return Ok(()),
+        };
+        return Err(Unjudged::UsesUnknown {
+            mock: rule.name.clone(),
+            setting,
+        });
     };
+    findings.extend(watched.iter().zip(&uses).filter_map(extra));
     let unused = watched
         .iter()
         .zip(uses)
@@ -57,4 +66,19 @@ pub(super) fn note_calls(
         fails: rule.unused == Unused::Fail,
     }));
     Ok(())
+}
+
+/// Returns the finding about a call that was made more often than it was captured.
+fn extra((rule, uses): (&Watched, &u64)) -> Option<Finding> {
+    let replays = rule.replays.as_ref()?;
+    // The last rule of a sequence answers the last captured call and all that follow.
+    let more = uses.checked_sub(1).filter(|more| *more > 0)?;
+    Some(Finding {
+        fails: replays.extra.fails(&replays.method)?,
+        fault: Fault::Extra(ExtraCalls {
+            mock: rule.name.clone(),
+            captured: replays.captured,
+            made: replays.captured + more,
+        }),
+    })
 }

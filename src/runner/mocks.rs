@@ -11,13 +11,45 @@ use crate::case::{Answered, Case, CaseLookupError, Exchange};
 use crate::hook::{HookContext, HookError, MockContext};
 use crate::rule::{Consume, Question, When};
 use crate::sdk::{Mock, MockResponse};
-use crate::suite::{Expect, MockAction, MockPlan, MockSource, Unused};
+use crate::suite::{Expect, Extra, MockAction, MockPlan, MockSource, Unused};
 
 /// A rule of the session, and what happens if no request uses it.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) name: String,
     pub(super) unused: Unused,
+    /// The call whose exchange the rule replays; `None` if it replays none, or if a later rule answers further
+    /// calls.
+    pub(super) replays: Option<Replays>,
+}
+
+/// A captured call that a rule replays, as often as it is made.
+#[derive(Debug)]
+pub(super) struct Replays {
+    /// The call's method.
+    pub(super) method: String,
+    /// How often it was captured.
+    pub(super) captured: u64,
+    /// What happens if it is made more often.
+    pub(super) extra: Extra,
+    /// Whether the suite says so.
+    pub(super) is_stated: bool,
+}
+
+impl Replays {
+    fn new(plan: &MockPlan, exchange: &Exchange, captured: usize) -> Self {
+        let fallback = if plan.auto {
+            Extra::Unsafe
+        } else {
+            Extra::Warn
+        };
+        Self {
+            method: exchange.request.method.clone(),
+            captured: captured as u64,
+            extra: plan.extra.unwrap_or(fallback),
+            is_stated: plan.extra.is_some(),
+        }
+    }
 }
 
 /// Why a case's mocks can't be registered.
@@ -77,14 +109,15 @@ struct List {
 
 impl List {
     fn add(&mut self, plan: &MockPlan, mock: Mock) {
-        self.add_as(plan, plan.name.clone(), mock);
+        self.add_as(plan, plan.name.clone(), mock, None);
     }
 
-    fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock) {
+    fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock, replays: Option<Replays>) {
         self.mocks.push(mock.name(name.clone()));
         self.watched.push(Watched {
             name,
             unused: plan.unused.unwrap_or_default(),
+            replays,
         });
     }
 }
@@ -165,7 +198,9 @@ fn from_exchanges(
         let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
         let response = MockResponse::from(response);
         if !sequence {
-            list.add(plan, base(plan).response(response));
+            let replays = Replays::new(plan, exchange, 1);
+            let mock = base(plan).response(response);
+            list.add_as(plan, plan.name.clone(), mock, Some(replays));
             continue;
         }
         let mut when = narrowed(&plan.when, exchange);
@@ -176,12 +211,16 @@ fn from_exchanges(
             when.lookup.host = Some(with_port(&exchange.request));
         }
         let mut mock = with_when(plan, when).response(response);
-        let mut later = found[n + 1..].iter();
-        if later.any(|later| same_call(exchange, later.exchange)) {
+        let same = |other: &&Answered<'_>| same_call(exchange, other.exchange);
+        let mut replays = None;
+        if found[n + 1..].iter().any(|later| same(&later)) {
             mock = mock.once();
+        } else {
+            let captured = found.iter().filter(same).count();
+            replays = Some(Replays::new(plan, exchange, captured));
         }
         let name = format!("{}[{}] {}", plan.name, n + 1, exchange.request);
-        list.add_as(plan, name, mock);
+        list.add_as(plan, name, mock, replays);
     }
     Ok(())
 }

@@ -63,9 +63,9 @@ pub(super) enum Unjudged {
     #[error(transparent)]
     Hook(#[from] HookError),
     #[error(
-        "mock `{mock}` has `unused: fail`, but this runtime does not report which mocks were used"
+        "mock `{mock}` has `{setting}`, but this runtime does not report how often mocks were used"
     )]
-    UsesUnknown { mock: String },
+    UsesUnknown { mock: String, setting: &'static str },
     #[error("the runner panicked, which is a bug in softprobe; the panic message is above")]
     Panicked,
 }

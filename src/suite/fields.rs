@@ -3,6 +3,7 @@
 
 use super::assertions::ASSERTIONS;
 use super::mocks::{MOCKS, UNUSED};
+use super::outbound::OUTBOUND_FIELD;
 use super::request::REQUEST;
 use crate::base::document::{Field, Fields, Shape};
 use crate::rule::POLICY;
@@ -36,6 +37,7 @@ pub(super) const SETTINGS: Fields = Fields {
         POLICY_FIELD,
         MOCKS_FIELD,
         ASSERTIONS_FIELD,
+        OUTBOUND_FIELD,
         UNUSED,
     ],
 };
@@ -111,6 +113,7 @@ pub(super) const SUITE: Fields = Fields {
         POLICY_FIELD,
         MOCKS_FIELD,
         ASSERTIONS_FIELD,
+        OUTBOUND_FIELD,
         UNUSED,
     ],
 };

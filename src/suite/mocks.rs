@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::outbound::{self, Extra, OUTBOUND_FIELD};
 use super::request::read_hook;
 use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape, names};
 use crate::base::http::{Direction, Response};
@@ -36,6 +37,8 @@ pub(crate) struct MockPlan {
     pub auto: bool,
     /// What happens if no call uses the mock; `None` means `warn`.
     pub unused: Option<Unused>,
+    /// What happens if calls use it more often than they were captured, if the suite says so.
+    pub extra: Option<Extra>,
 }
 
 /// What a mock does with a call.
@@ -179,6 +182,7 @@ const MOCK: Fields = Fields {
             "how many captured exchanges the mock replays: exactly one (one, the default), at most one \
              (optional), at least one (all), or any number (any)",
         ),
+        OUTBOUND_FIELD,
         UNUSED,
     ],
 };
@@ -280,6 +284,7 @@ impl MockPlan {
             latency: Duration::ZERO,
             auto: true,
             unused: None,
+            extra: None,
         }
     }
 
@@ -313,6 +318,9 @@ impl MockPlan {
         let unused = object
             .get("unused")
             .and_then(|node| read_unused(&node, problems));
+        let extra = object
+            .get("outbound")
+            .and_then(|node| outbound::read(&node, problems));
         let mock = Self {
             name,
             when: Arc::new(when?),
@@ -323,6 +331,7 @@ impl MockPlan {
             latency: latency.unwrap_or_default(),
             auto: false,
             unused,
+            extra,
         };
         (problems.0.len() == before).then_some(mock)
     }

@@ -5,6 +5,7 @@ mod expand;
 mod fields;
 mod mocks;
 mod names;
+mod outbound;
 mod request;
 mod schema;
 mod yaml;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseToName, case_names, printable};
+pub(crate) use outbound::Extra;
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
@@ -275,6 +277,7 @@ impl Reader<'_> {
         };
         let (request, policy, mocks) = (find("request"), find("policy"), find("mocks"));
         let (assertions, unused) = (find("assertions"), find("unused"));
+        let outbound = find("outbound");
         let hooks = self.hooks;
         let fresh = Settings::default();
         let below = below.unwrap_or(&fresh);
@@ -294,6 +297,10 @@ impl Reader<'_> {
             unused: match unused {
                 Some(node) => mocks::read_unused(&node, problems),
                 None => below.unused,
+            },
+            extra: match outbound {
+                Some(node) => outbound::read(&node, problems),
+                None => below.extra,
             },
             mocks: match mocks {
                 Some(node) => mocks::read(&node, &below.mocks, hooks, problems)?,
@@ -403,6 +410,7 @@ struct Settings {
     mocks: Vec<MockPlan>,
     assertions: Option<AssertionPlan>,
     unused: Option<Unused>,
+    extra: Option<Extra>,
 }
 
 impl Default for Settings {
@@ -413,6 +421,7 @@ impl Default for Settings {
             mocks: Vec::new(),
             assertions: Some(AssertionPlan::default()),
             unused: None,
+            extra: None,
         }
     }
 }
@@ -425,9 +434,11 @@ impl Settings {
             mocks,
             assertions,
             unused,
+            extra,
         } = self.clone();
         let mocks = mocks.into_iter().map(|mut mock| {
             mock.unused = mock.unused.or(unused);
+            mock.extra = mock.extra.or(extra);
             mock
         });
         Arc::new(Plan {

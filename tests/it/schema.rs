@@ -49,10 +49,12 @@ cases:
     skip: not today
     overrides:
       unused: fail
+      outbound: { extra: ignore }
       request: { source: inline, method: POST, path: /x, headers: { a: "1", b: [ "1", "2" ], c: null }, body: { a: 1 }, query: { q: 1, r: null }, url: "${APP}", timeoutMs: "${MS:-100}" }
       mocks: { auto: true, rules: [ { action: passthrough, match: { host: a.example } } ] }
   - { path: c.json, skip: true }
 mocks: auto
+outbound: { extra: unsafe }
 policy:
   externalHttp: allow
   internalHttp: strict
@@ -86,6 +88,7 @@ mocks:
     latencyMs: 10
     expect: all
     unused: ignore
+    outbound: { extra: fail }
     match:
       direction: outbound
       service: shop
@@ -249,6 +252,10 @@ fn the_schema_refuses_what_the_reader_refuses() {
             "/assertions",
         ),
         ("{ name: s, cases: a.case.json, unused: never }", "/unused"),
+        (
+            "{ name: s, cases: a.case.json, outbound: { extra: never } }",
+            "/outbound",
+        ),
         ("{ name: s, cases: a.case.json, env: { A: [] } }", "/env"),
         (
             "{ name: s, cases: a.case.json, defaults: { mocks: { rules: [] } } }",

@@ -668,6 +668,86 @@ fn calls_that_http_counts_as_equal_get_the_captured_answer() {
 }
 
 #[test]
+fn calls_made_more_often_than_captured_fail_or_warn() {
+    let up = |id: u64, method: &str| {
+        let call = format!("{method} pay.example/charge");
+        span(id, "outbound", &call, Some(200), &[response_body("ok")])
+    };
+    let calls = |method: &str, times: usize| {
+        let call = json!([format!("{method} pay.example/charge"), "", ""]);
+        Value::Array(vec![call; times])
+    };
+    let answers = |times: usize| Value::Array(vec![json!("200 ok"); times]);
+    let fails = &[
+        "1 outbound call made too often",
+        "answered twice, captured once",
+        "outbound: {extra: warn}",
+    ][..];
+    let listed = "mocks: [ { name: pay } ]";
+    let mut table = Table::new();
+    for (method, suite, words) in [
+        // A charge that is made twice is not what was captured, even if both get the captured answer.
+        ("POST", "mocks: auto", fails),
+        ("DELETE", "mocks: auto", fails),
+        ("GET", "mocks: auto", &[]),
+        ("GET", "mocks: auto\noutbound: { extra: fail }", fails),
+        ("POST", "mocks: auto\noutbound: { extra: warn }", &[]),
+        ("POST", "mocks: auto\noutbound: { extra: ignore }", &[]),
+        ("POST", listed, &[]),
+        (
+            "POST",
+            "mocks: [ { name: pay, outbound: { extra: unsafe } } ]",
+            fails,
+        ),
+        (
+            "POST",
+            "mocks: [ { name: pay, outbound: { extra: ignore } } ]\noutbound: { extra: fail }",
+            &[],
+        ),
+        (
+            "POST",
+            "mocks: [ { name: pay, response: { body: ok } } ]\noutbound: { extra: fail }",
+            &[],
+        ),
+    ] {
+        let suite = format!("{STRICT}\n{suite}");
+        table.relayed(
+            &calls(method, 2),
+            &[up(2, method)],
+            &suite,
+            &answers(2),
+            words,
+        );
+        // As often as captured is right under every setting.
+        table.relayed(
+            &calls(method, 1),
+            &[up(2, method)],
+            &suite,
+            &answers(1),
+            &[],
+        );
+    }
+    let auto = format!("{STRICT}\nmocks: auto");
+    let twice = [up(2, "POST"), up(3, "POST")];
+    table.relayed(&calls("POST", 2), &twice, &auto, &answers(2), &[]);
+    let more = &["auto[2] POST", "answered 3 times, captured twice"];
+    table.relayed(&calls("POST", 3), &twice, &auto, &answers(3), more);
+    table.check_relayed();
+    let warning = "mock `pay` answered twice, captured once";
+    for (suite, told) in [
+        (listed, true),
+        (
+            "mocks: [ { name: pay, outbound: { extra: ignore } } ]",
+            false,
+        ),
+    ] {
+        let suite = format!("{STRICT}\n{suite}");
+        let run = relayed(&calls("POST", 2), &[up(2, "POST")], &suite, &answers(2));
+        assert_eq!(run.passes().all().contains(warning), told, "{}", run.all());
+    }
+}
+
+#[test]
 fn every_field_of_a_mock_has_its_effect() {
     let call = |path: &str| json!([format!("GET up.example{path}"), "", ""]);
     let one = json!([call("/x")]);
