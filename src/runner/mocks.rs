@@ -84,7 +84,16 @@ pub(super) fn register(
                     error: Box::new(error),
                 })?;
                 let sequence = matches!(expect, Expect::All | Expect::Any);
-                from_exchanges(plan, &found, sequence, hooks, &mut list)?;
+                let is_behind =
+                    |found: &Answered<'_>| plan.auto && is_behind_another(found.exchange, plans);
+                let (behind, found): (Vec<_>, Vec<_>) = found.into_iter().partition(is_behind);
+                // Of equal calls, those without another entry before them answer first, and then for ever.
+                let first = list.watched.len();
+                from_exchanges(plan, &behind, found.len(), sequence, hooks, &mut list)?;
+                for watched in &mut list.watched[first..] {
+                    watched.unused = Unused::Ignore;
+                }
+                from_exchanges(plan, &found, 0, sequence, hooks, &mut list)?;
             }
             MockAction::Respond(MockSource::Inline(response)) => {
                 let response = changed(plan, response.clone(), None, hooks)?;
@@ -168,28 +177,42 @@ fn exchanges<'c>(
     Ok(found)
 }
 
-/// Returns the exchanges that entries other than `mocks: auto` answer.
+/// Returns the exchanges that entries other than `mocks: auto` look up.
 fn taken_by_others(plans: &[MockPlan], case: &Case) -> HashSet<*const Exchange> {
     let mut taken = HashSet::new();
-    for plan in plans.iter().filter(|plan| !plan.auto) {
-        let looks_up = matches!(plan.action, MockAction::Respond(MockSource::Case(_)));
-        for exchange in case.outbound() {
-            let service = exchange.service.as_deref();
-            let question = Question::new(&exchange.request, Direction::Outbound, "", service, &[]);
-            let answers = plan.when.matches(&question);
-            if answers && (!looks_up || plan.when.lookup.matches(exchange)) {
-                taken.insert(ptr::from_ref(exchange));
-            }
-        }
+    for plan in plans.iter().filter(|plan| !plan.auto && looks_up(plan)) {
+        let found = case
+            .outbound()
+            .filter(|exchange| answers(plan, exchange) && plan.when.lookup.matches(exchange));
+        taken.extend(found.map(ptr::from_ref));
     }
     taken
 }
 
-/// Adds the rules that replay exchanges. Of the rules for equal calls, all but the last answer only
+/// Returns whether an entry that looks nothing up also answers the call. The captured exchange then only answers
+/// once that entry is spent, if ever.
+fn is_behind_another(exchange: &Exchange, plans: &[MockPlan]) -> bool {
+    let mut others = plans.iter().filter(|plan| !plan.auto && !looks_up(plan));
+    others.any(|plan| answers(plan, exchange))
+}
+
+fn looks_up(plan: &MockPlan) -> bool {
+    matches!(plan.action, MockAction::Respond(MockSource::Case(_)))
+}
+
+/// Returns whether a plan's rules would answer a captured call.
+fn answers(plan: &MockPlan, exchange: &Exchange) -> bool {
+    let service = exchange.service.as_deref();
+    let question = Question::new(&exchange.request, Direction::Outbound, "", service, &[]);
+    plan.when.matches(&question)
+}
+
+/// Adds the rules that replay exchanges, numbered after those `before`. Of the rules for equal calls, all but the last answer only
 /// once. The rule added later wins a tie, so the rule for the first exchange is added last.
 fn from_exchanges(
     plan: &MockPlan,
     found: &[Answered<'_>],
+    before: usize,
     sequence: bool,
     hooks: &HookContext<'_>,
     list: &mut List,
@@ -219,7 +242,8 @@ fn from_exchanges(
             let captured = found.iter().filter(same).count();
             replays = Some(Replays::new(plan, exchange, captured));
         }
-        let name = format!("{}[{}] {}", plan.name, n + 1, exchange.request);
+        let number = before + n + 1;
+        let name = format!("{}[{number}] {}", plan.name, exchange.request);
         list.add_as(plan, name, mock, replays);
     }
     Ok(())

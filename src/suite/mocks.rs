@@ -33,7 +33,7 @@ pub(crate) struct MockPlan {
     pub consume: Consume,
     /// How long its answers are delayed.
     pub latency: Duration,
-    /// Whether this is `mocks: auto`, which leaves the exchanges that other entries match to them.
+    /// Whether this is `mocks: auto`, which leaves the exchanges that other entries look up to them.
     pub auto: bool,
     /// What happens if no call uses the mock; `None` means `warn`.
     pub unused: Option<Unused>,
@@ -199,7 +199,7 @@ const AUTO: Fields = Fields {
         Field::new(
             "rules",
             Shape::List(&Shape::Object(&MOCK)),
-            "further mocks; `auto` leaves the exchanges that they match to them",
+            "further mocks; they take precedence over what `auto` replays",
         ),
     ],
 };

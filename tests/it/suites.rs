@@ -1500,6 +1500,13 @@ fn auto_omits_only_what_another_entry_answers() {
     ]);
     let suite = format!("{STRICT}\nmocks: {mocks}");
     relayed(&calls, &captured, &suite, &json!(["200 two", "200 mine"])).passes();
+    // A spent entry falls back to the exchange that it stands before.
+    let once = "{ auto: true, rules: [ { consume: once, match: { path: /x }, response: { body: mine } } ] }";
+    let suite = format!("{STRICT}\nunused: fail\nmocks: {once}");
+    let calls_of = |n: usize| Value::Array(vec![json!(["POST up.example/x", "", ""]); n]);
+    let answers = json!(["200 mine", "200 one"]);
+    relayed(&calls_of(2), &captured[..1], &suite, &answers).passes();
+    relayed(&calls_of(1), &captured[..1], &suite, &json!(["200 mine"])).passes();
     // `auto: false` in an override turns it off again.
     let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &[]);
     let project = Project::new();
