@@ -60,13 +60,29 @@ fn undo(coding: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
         "deflate" => read(flate2::read::ZlibDecoder::new(bytes))
             .or_else(|_| read(flate2::read::DeflateDecoder::new(bytes))),
         "br" => read(brotli_decompressor::Decompressor::new(bytes, 4096)),
-        "zstd" => match ruzstd::decoding::StreamingDecoder::new(bytes) {
-            Ok(decoder) => read(decoder),
-            Err(error) => Err(error.to_string()),
-        },
+        "zstd" => read_zstd(bytes),
         other => Err(format!("`{other}` is not known")),
     }
     .map(Some)
+}
+
+/// Decodes all frames of a zstd stream (RFC 8878), of which those that may be skipped hold no content.
+fn read_zstd(mut bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    while !bytes.is_empty() {
+        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d, rest @ ..] = bytes {
+            let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+            bytes = rest.get(length..).ok_or("a skippable frame is cut off")?;
+            continue;
+        }
+        let decoder = ruzstd::decoding::StreamingDecoder::new(&mut bytes);
+        let frame = read(decoder.map_err(|error| error.to_string())?)?;
+        out.extend(frame);
+        if out.len() as u64 > LARGEST {
+            return Err(format!("it decodes to more than {LARGEST} bytes"));
+        }
+    }
+    Ok(out)
 }
 
 fn read(decoder: impl Read) -> Result<Vec<u8>, String> {
@@ -95,6 +111,15 @@ mod tests {
         frame.extend(text);
         let headers = Headers::from_iter([("content-encoding", "zstd")]);
         assert_eq!(decoded(&headers, &frame), (Cow::Borrowed(&text[..]), None));
+        // Several frames are one body, and skippable ones hold nothing of it.
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2];
+        let several = [&skipped[..], &frame, &frame].concat();
+        assert_eq!(
+            decoded(&headers, &several).0,
+            [&text[..], &text[..]].concat()
+        );
+        let rest = [&frame[..], b"rest"].concat();
+        assert!(decoded(&headers, &rest).1.is_some());
         let (body, undecoded) = decoded(&headers, &frame[..12]);
         assert_eq!(&*body, &frame[..12]);
         assert_eq!(undecoded.unwrap().coding, "zstd");

@@ -118,7 +118,7 @@ impl CapturedResponse {
 
     /// Returns the response as a mock can send it: without hop-by-hop headers, a `content-encoding` that no
     /// longer applies, and, unless the body is empty, `content-length`. It is sent in answer to a `HEAD`
-    /// and with status 304 only; any other answer has the length of its body.
+    /// only; any other answer has the length of its body.
     pub fn replayable(&self) -> Response {
         let Self {
             status,

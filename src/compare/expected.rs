@@ -25,4 +25,6 @@ pub(crate) struct Reached<'c> {
     pub(crate) captured: (&'c str, &'c str),
     /// When the actual answer was given.
     pub(crate) actual: (&'c str, &'c str),
+    /// The `host` that the suite or a hook gave the request; empty if none.
+    pub(crate) named: &'c str,
 }

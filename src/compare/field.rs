@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expected::Reached;
-use crate::base::http::{Headers, split_port, split_url};
+use crate::base::http::{Headers, split_port};
 
 /// Returns whether two messages have equal values of a header; `name` is in lower case.
 pub(super) fn equal(
@@ -22,10 +22,15 @@ pub(super) fn equal(
         "set-cookie" => cookies(captured) == cookies(actual),
         "location" | "content-location" => same_place(name, captured, actual, reached),
         name if SETS.contains(&name) => {
-            elements(name, captured, true) == elements(name, actual, true)
+            let set = |headers| sorted(elements(&joined(name, headers).to_ascii_lowercase()));
+            set(captured) == set(actual)
+        }
+        name if METHODS.contains(&name) => {
+            let set = |headers| sorted(elements(&joined(name, headers)));
+            set(captured) == set(actual)
         }
         name if LISTS.contains(&name) => {
-            elements(name, captured, false) == elements(name, actual, false)
+            elements(&joined(name, captured)) == elements(&joined(name, actual))
         }
         // A field that stands several times has the meaning of one with all the values (RFC 9110, 5.3).
         name => joined(name, captured) == joined(name, actual),
@@ -43,16 +48,17 @@ pub(super) fn same_media_type(captured: &Headers, actual: &Headers) -> bool {
 }
 
 /// Lists whose order means nothing, and whose elements are compared without regard to case.
-const SETS: [&str; 8] = [
+const SETS: [&str; 6] = [
     "accept-ranges",
     "access-control-allow-headers",
-    "access-control-allow-methods",
     "access-control-expose-headers",
-    "allow",
     "cache-control",
     "pragma",
     "vary",
 ];
+
+/// Lists of methods, whose order means nothing, but whose case does.
+const METHODS: [&str; 2] = ["access-control-allow-methods", "allow"];
 
 /// Lists whose order means something.
 const LISTS: [&str; 7] = [
@@ -69,9 +75,9 @@ fn joined(name: &str, headers: &Headers) -> Vec<u8> {
     headers.all(name).collect::<Vec<_>>().join(&b", "[..])
 }
 
-/// Returns the elements of a list, however many fields it stands in.
-fn elements(name: &str, headers: &Headers, is_set: bool) -> Vec<String> {
-    let text = String::from_utf8_lossy(&joined(name, headers)).into_owned();
+/// Returns the elements of a list. A comma within quotes separates none.
+fn elements(list: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(list).into_owned();
     let (mut quoted, mut escaped) = (false, false);
     let elements = text.split(|c| {
         match c {
@@ -85,10 +91,11 @@ fn elements(name: &str, headers: &Headers, is_set: bool) -> Vec<String> {
     let elements = elements
         .map(str::trim)
         .filter(|element| !element.is_empty());
-    if !is_set {
-        return elements.map(str::to_owned).collect();
-    }
-    let mut elements: Vec<String> = elements.map(str::to_ascii_lowercase).collect();
+    elements.map(str::to_owned).collect()
+}
+
+/// Returns the elements of a list as a set.
+fn sorted(mut elements: Vec<String>) -> Vec<String> {
     elements.sort_unstable();
     elements.dedup();
     elements
@@ -123,9 +130,12 @@ impl<'h> Cookie<'h> {
                         .unwrap_or(value)
                         .to_ascii_lowercase(),
                     "samesite" => value.to_ascii_lowercase(),
-                    // A time of expiry is computed anew in each run. The epoch is how cookies are removed.
-                    "expires" if contains(value, b"1970") => b"removed".to_vec(),
-                    "expires" => b"later".to_vec(),
+                    // A time of expiry is computed anew in each run, but for one long ago, which removes the cookie.
+                    "expires" => match year(&String::from_utf8_lossy(value)) {
+                        Some(..=2000) => b"removed".to_vec(),
+                        Some(_) => b"later".to_vec(),
+                        None => value.to_vec(),
+                    },
                     _ => value.to_vec(),
                 };
                 (name, value)
@@ -142,11 +152,15 @@ impl<'h> Cookie<'h> {
 pub(super) fn masked_cookie(field: &[u8]) -> String {
     let end = field.iter().position(|byte| *byte == b';');
     let (pair, attributes) = field.split_at(end.unwrap_or(field.len()));
-    format!(
-        "{}=[masked]{}",
-        String::from_utf8_lossy(halves(pair).0),
-        String::from_utf8_lossy(attributes)
-    )
+    let attributes = String::from_utf8_lossy(attributes);
+    // Without a `=`, the whole may be a value.
+    match pair.contains(&b'=') {
+        true => format!(
+            "{}=[masked]{attributes}",
+            String::from_utf8_lossy(halves(pair).0)
+        ),
+        false => format!("[masked]{attributes}"),
+    }
 }
 
 /// Splits at the first `=`, without the space around each half.
@@ -157,8 +171,26 @@ fn halves(part: &[u8]) -> (&[u8], &[u8]) {
     (name.trim_ascii(), value.trim_ascii())
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|part| part == wanted)
+/// Returns the year of a date as cookies have it (RFC 6265, 5.1.1): of four digits, or of two behind the month.
+fn year(date: &str) -> Option<u16> {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    let parts = date
+        .split([' ', ',', '-', '\t'])
+        .filter(|part| !part.is_empty());
+    let parts: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
+    let number = |part: &String| part.parse::<u16>().ok();
+    if let Some(year) = parts.iter().filter(|part| part.len() == 4).find_map(number) {
+        return Some(year);
+    }
+    let is_month = |part: &String| MONTHS.iter().any(|month| part.starts_with(month));
+    let month = parts.iter().position(is_month)?;
+    match number(parts.get(month + 1)?)? {
+        year @ 70..=99 => Some(1900 + year),
+        year @ 0..=69 => Some(2000 + year),
+        _ => None,
+    }
 }
 
 /// Returns whether two references lead to the same place, apart from the application's own host and port.
@@ -187,38 +219,20 @@ fn within<'r>(
     scheme: &'r str,
     reached: &Reached<'_>,
 ) -> Option<(&'r str, &'r str)> {
-    let with_scheme;
-    let (own, length) = match reference.strip_prefix("//") {
-        Some(_) => {
-            with_scheme = format!("{scheme}:{reference}");
-            (with_scheme.as_str(), scheme.len() + 1)
-        }
-        None => (reference, 0),
-    };
-    let Some((named, authority, target)) = split_url(own) else {
+    let (named, rest) = match (reference.strip_prefix("//"), reference.split_once("://")) {
+        (Some(rest), _) => (scheme, rest),
+        (None, Some((named, rest))) if !named.contains(['/', '?', '#']) => (named, rest),
         // A path, or a scheme that has no authority.
-        return is_path(reference).then_some((scheme, reference));
+        _ => return is_path(reference).then_some((scheme, reference)),
     };
-    let hosts = [reached.captured, reached.actual];
-    if !hosts
-        .iter()
-        .any(|(_, host)| is_same_host(named, host, authority))
-    {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let own = [reached.captured.1, reached.actual.1, reached.named];
+    if !own.iter().any(|own| is_same_host(named, own, host)) {
         return None;
     }
-    // The fragment is part of the place, so the target is taken from the reference itself.
-    let start = own.find(authority)? + authority.len() - length;
-    let target = if target.is_empty() && start == reference.len() {
-        "/"
-    } else {
-        &reference[start..]
-    };
-    let named = if length > 0 {
-        scheme
-    } else {
-        &reference[..named.len()]
-    };
-    Some((named, target))
+    Some((named, if target.is_empty() { "/" } else { target }))
 }
 
 /// Returns whether a reference has no scheme.
@@ -254,6 +268,7 @@ mod tests {
         let reached = Reached {
             captured: ("https", "shop.example"),
             actual: ("http", "127.0.0.1:3000"),
+            named: "tenant.example",
         };
         let (captured, actual) = (fields(name, captured), fields(name, actual));
         let found = equal(name, &captured, &actual, &reached);
@@ -279,6 +294,13 @@ mod tests {
         );
         check("link", &["<a>, <b>"], &["<b>, <a>"], false);
         check("link", &["<a>; t=\"x,y\""], &["<a>; t=\"x, y\""], false);
+        check("allow", &["GET, POST"], &["POST", "GET"], true);
+        check(
+            "access-control-allow-methods",
+            &["PATCH"],
+            &["patch"],
+            false,
+        );
         check("x-list", &["a", "b"], &["a, b"], true);
         check("x-list", &["a, b"], &["b, a"], false);
         check("x-list", &["a"], &[], false);
@@ -308,6 +330,19 @@ mod tests {
             &["a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
             false,
         );
+        for long_ago in [
+            "Thu, 01-Jan-70 00:00:00 GMT",
+            "Sat, 01 Jan 2000 00:00:00 GMT",
+        ] {
+            let removed = format!("a=1; Expires={long_ago}");
+            check(name, &[later], &[&removed], false);
+            check(
+                name,
+                &[&removed],
+                &["a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+                true,
+            );
+        }
         check(name, &[later], &["a=1"], false);
         check(name, &["a=1"], &["a=2"], false);
         check(name, &["a=1; Path=/"], &["a=1; Path=/x"], false);
@@ -347,8 +382,35 @@ mod tests {
             ("https://pay.example/a", "https://evil.example/a", false),
             ("https://pay.example/a", "/a", false),
             ("mailto:a@b.example", "/a", false),
+            ("https://tenant.example/a", "/a", true),
+            (
+                "/a?to=https://shop.example/x",
+                "/a?to=https://127.0.0.1:3000/x",
+                false,
+            ),
         ] {
             check(name, &[captured], &[actual], wanted);
+        }
+    }
+
+    #[test]
+    fn hosts_may_be_named_like_schemes() {
+        for host in ["h", "http", "s", "t"] {
+            let reached = Reached {
+                captured: ("http", host),
+                actual: ("http", "127.0.0.1:3000"),
+                named: "",
+            };
+            for location in [format!("//{host}/x"), format!("http://{host}/x")] {
+                let (captured, actual) = (
+                    fields("location", &[&location]),
+                    fields("location", &["/x"]),
+                );
+                assert!(
+                    equal("location", &captured, &actual, &reached),
+                    "{location}"
+                );
+            }
         }
     }
 
@@ -368,6 +430,6 @@ mod tests {
             masked_cookie(b"role=admin; Path=/"),
             "role=[masked]; Path=/"
         );
-        assert_eq!(masked_cookie(b"odd"), "odd=[masked]");
+        assert_eq!(masked_cookie(b"odd; Path=/"), "[masked]; Path=/");
     }
 }

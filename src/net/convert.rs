@@ -68,15 +68,12 @@ pub(crate) fn to_hyper(response: impl Into<Arc<Response>>) -> HyperResponse {
     convert(response.into(), false)
 }
 
-/// Converts our response to a request as [`to_hyper`] does. An answer that has no body by its nature, to a `HEAD`
-/// or with status 304, keeps its length, which is that of another answer's body.
+/// Converts our response to a request as [`to_hyper`] does. An answer to `HEAD` keeps its length, which is that of
+/// another answer's body.
 pub(crate) fn answer_to(request: &Request, response: impl Into<Arc<Response>>) -> HyperResponse {
     let response: Arc<Response> = response.into();
-    let is_bodiless = request.method == "HEAD" || response.status == 304;
-    convert(
-        Arc::clone(&response),
-        is_bodiless && response.body.is_empty(),
-    )
+    let keeps_length = request.method == "HEAD" && response.body.is_empty();
+    convert(response, keeps_length)
 }
 
 fn convert(response: Arc<Response>, keeps_length: bool) -> HyperResponse {

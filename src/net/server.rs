@@ -201,11 +201,16 @@ pub(crate) async fn connection<S, H, F>(
     let watch = Arc::new(Watch::default());
     let service = {
         let watch = Arc::clone(&watch);
-        service_fn(move |request| {
+        service_fn(move |request: HyperRequest| {
+            let is_connect = request.method() == hyper::Method::CONNECT;
             let (answer, watch) = (handle(request), Arc::clone(&watch));
             async move {
                 let answer = answer.await;
                 watch.due.fetch_add(1, Ordering::SeqCst);
+                if is_connect && answer.status().is_success() {
+                    // What follows belongs to the tunnel, which is watched by itself.
+                    watch.noted.store(true, Ordering::SeqCst);
+                }
                 Ok::<_, Infallible>(answer)
             }
         })

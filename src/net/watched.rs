@@ -22,7 +22,7 @@ pub(crate) type Noting = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Watch {
     /// How many answers of the service's own have not been written yet.
     pub(super) due: AtomicUsize,
-    /// Whether a request that can't be parsed has been noted.
+    /// Whether a request that can't be parsed has been noted, or none can come any more.
     pub(super) noted: AtomicBool,
 }
 
@@ -56,11 +56,11 @@ impl<S> Watched<S> {
         Poll::Ready(())
     }
 
-    /// Counts an answer of the service's own whose head has been written.
+    /// Notes that answers of the service's own have been written: all that were due, since those to pipelined
+    /// requests are written together.
     fn count(&self, written: &[u8]) {
         if written.starts_with(b"HTTP/1.") {
-            let due = &self.watch.due;
-            let _ = due.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |due| due.checked_sub(1));
+            self.watch.due.store(0, Ordering::SeqCst);
         }
     }
 }

@@ -16,6 +16,17 @@ impl When {
         self.check(question, &mut AllHold).is_continue()
     }
 
+    /// Returns whether every predicate holds, apart from those about the trace, which the question of a call
+    /// that belongs to no session does not have.
+    pub(crate) fn may_match(&self, question: &Question<'_>) -> bool {
+        let untraced = Self {
+            trace_tags: Vec::new(),
+            trace_tag_equals: Vec::new(),
+            ..self.clone()
+        };
+        untraced.matches(question)
+    }
+
     /// Returns how many predicates hold, and the first that does not.
     pub(super) fn nearness(&self, question: &Question<'_>) -> Nearness {
         let mut nearness = Nearness::default();

@@ -1,5 +1,6 @@
 //! Replays one case, step by step, and judges the result.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,14 @@ fn judge(
         Some(hook) => hook.change_request(&request, &hooks)?.apply(request),
         None => request,
     };
+    let host = request.headers.text("host").map(Cow::into_owned);
+    let captured = captured.map(|captured| Expected {
+        reached: Reached {
+            named: host.as_deref().unwrap_or_default(),
+            ..captured.reached
+        },
+        ..captured
+    });
     let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
     let judged =
@@ -113,6 +122,7 @@ fn captured_answer<'c>(case: &'c Case, base: &'c str) -> Result<Option<Expected<
         reached: Reached {
             captured: (&inbound.request.scheme, &inbound.request.host),
             actual: split_url(base).map_or(("", ""), |(scheme, host, _)| (scheme, host)),
+            named: "",
         },
         ..expected(response)
     }))
@@ -134,9 +144,10 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
                 });
             }
             // An answer in another coding could not be compared.
-            if let Some(accepted) = request.headers.text("accept-encoding") {
-                match decodable(&accepted) {
-                    Some(kept) if kept == accepted => {}
+            let accepted: Vec<&[u8]> = request.headers.all("accept-encoding").collect();
+            if !accepted.is_empty() {
+                let accepted = accepted.join(&b", "[..]);
+                match decodable(&String::from_utf8_lossy(&accepted)) {
                     Some(kept) => request.headers.set("accept-encoding", kept),
                     None => request.headers.remove("accept-encoding"),
                 }

@@ -168,7 +168,7 @@ impl OpenSession {
         let case_rules = self.case.iter().flat_map(|case| &case.rules);
         let mut rules = case_rules.chain(&self.rules);
         self.policy.lets_pass(&request.host)
-            && !rules.any(|state| state.rule.when.matches(&question))
+            && !rules.any(|state| state.rule.when.may_match(&question))
     }
 
     /// Lists a call that belongs to no session, and returns whether this session's verdict can't be trusted

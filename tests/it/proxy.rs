@@ -355,6 +355,21 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
         write!(stream, "GET /p HTTP/1.1\r\nhost: mock.example\r\n\r\n").unwrap();
         assert_eq!(read_answer(&mut stream, false).text(), "tunnelled");
     }
+    // An answer without a body is no refusal of the proxy's own.
+    session.clear_rules().unwrap();
+    let gone = Mock::new(Predicate::outbound()).response(MockResponse::new(404));
+    session.mock_outbound(gone).unwrap();
+    write!(stream, "GET /p HTTP/1.1\r\nhost: mock.example\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 404);
+    assert!(session.stats().unwrap().uncorrelated.is_empty());
+    // A request that can't be parsed is listed, inside a tunnel as well.
+    write!(stream, "no request\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 400);
+    let listed = session.stats().unwrap().uncorrelated;
+    assert!(
+        listed.len() == 1 && listed[0].reason.contains("can't be read"),
+        "{listed:?}"
+    );
     let mut stream = connect("mock.example:443");
     stream.write_all(&[0x16, 3, 1, 0, 1, 0]).unwrap();
     let mut rest = Vec::new();

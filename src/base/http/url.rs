@@ -13,16 +13,24 @@ pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     (!scheme.is_empty() && !authority.is_empty()).then_some((scheme, authority, target))
 }
 
-/// Returns a URL for display, without the user name and password that may stand in it.
+/// Returns a URL for display, without the user name and password that may stand in it. In a text that is no URL,
+/// everything before an `@` may be one.
 pub(crate) fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+        let at = url.rfind('@').filter(|_| !url.starts_with('/'));
+        return at.map_or(url.to_owned(), |at| format!("[masked]{}", &url[at..]));
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://[masked]{}", &rest[at..]),
-        None => url.to_owned(),
-    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A password with a `/` in it ends the authority early, where a port should stand.
+    let is_odd =
+        split_port(authority).1.is_none() && authority.contains(':') && !authority.ends_with(']');
+    let at = match authority.rfind('@') {
+        None if is_odd => rest.rfind('@'),
+        at => at,
+    };
+    at.map_or(url.to_owned(), |at| {
+        format!("{scheme}://[masked]{}", &rest[at..])
+    })
 }
 
 /// Splits an authority into host name and port; an IPv6 address keeps its brackets.
@@ -91,9 +99,16 @@ pub(crate) fn same_path(a: &str, b: &str) -> bool {
 
 /// Returns whether two queries have the same names and values, in the same order for each name.
 pub(crate) fn same_query(a: &str, b: &str) -> bool {
+    // As bytes, because escapes need not be text.
+    let decoded = |part: &str| {
+        let part = part.replace('+', " ");
+        percent_encoding::percent_decode_str(&part).collect::<Vec<u8>>()
+    };
     let pairs = |query: &str| {
-        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
+        let parts = query.split('&').filter(|part| !part.is_empty());
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = parts
+            .map(|part| part.split_once('=').unwrap_or((part, "")))
+            .map(|(name, value)| (decoded(name), decoded(value)))
             .collect();
         pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
         pairs
@@ -190,6 +205,8 @@ mod tests {
             ("a=1&", "a=1", true),
             ("a", "a=", true),
             ("a=1", "A=1", false),
+            ("a=%FF", "a=%FE", false),
+            ("a=%FF", "a=%ff", true),
             ("", "a=1", false),
         ] {
             assert_eq!(same_query(a, b), wanted, "{a} {b}");
@@ -231,6 +248,10 @@ mod tests {
             ("http://joe@h", "http://[masked]@h"),
             ("http://h/a@b", "http://h/a@b"),
             ("/a@b", "/a@b"),
+            ("http://[::1]/a@b", "http://[::1]/a@b"),
+            ("joe:secret@h:1", "[masked]@h:1"),
+            ("http:/joe:secret@h", "[masked]@h"),
+            ("http://joe:se/cret@h:1", "http://[masked]@h:1"),
         ] {
             assert_eq!(without_credentials(url), shown);
         }
