@@ -79,7 +79,7 @@ pub(super) fn compare(
         }
         _ => None,
     };
-    let mut mismatch = if rules.redactions.is_empty() || mode == BodyMode::String {
+    let mut mismatch = if rules.redactions.is_empty() {
         text::differing(&expected, actual.bytes)
     } else {
         Mismatch::new(AnswerPlace::Body, Side::Hidden, Side::Hidden)
@@ -92,13 +92,18 @@ pub(super) fn compare(
 /// states nothing that needs JSON.
 fn is_text(captured: Option<Body<'_>>, actual: Body<'_>, rules: &BodyRules) -> bool {
     let needs_json = matches!(rules.mode, Some(BodyMode::JsonSubset))
-        || rules.expected.is_some()
+        || rules
+            .expected
+            .as_ref()
+            .is_some_and(|expected| !expected.is_string())
         || !rules.matches.is_empty()
         || !rules.ignore.is_empty()
         || !rules.redactions.is_empty()
         || !rules.unordered.is_empty();
     let says_so = |body: Body<'_>| says_json(body.headers) == Some(false);
-    !needs_json && captured.is_some_and(says_so) && says_so(actual)
+    // A stated text has no headers to say that it is none.
+    let is_stated = rules.expected.is_some();
+    !needs_json && (is_stated || captured.is_some_and(says_so)) && says_so(actual)
 }
 
 /// Returns whether the media type is one of JSON; `None` if there is none.

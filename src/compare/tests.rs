@@ -361,6 +361,12 @@ fn text_that_could_be_read_as_json_is_text_where_both_say_so() {
         ("body: { mode: json-subset }", &plain, &plain, &[]),
         ("body: { ignore: [ $.x ] }", &plain, &plain, &[]),
         ("body: { expected: 1.1 }", &plain, &plain, &[]),
+        (
+            "body: { expected: \"1.10\" }",
+            &plain,
+            &plain,
+            &["body: 1.10 / 1.1"],
+        ),
         ("headers: { ignore: [ content-type ] }", &plain, &json, &[]),
     ] {
         check(
