@@ -14,6 +14,7 @@ use crate::compare::{
     compare, is_volatile,
 };
 use crate::report;
+use crate::runner::expected;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -367,19 +368,7 @@ fn request_side(exchange: &Exchange) -> Expected<'_> {
 
 fn response_side(exchange: &Exchange) -> Option<Expected<'_>> {
     let response = exchange.captured_response().ok().flatten()?;
-    let body = response
-        .body
-        .as_ref()
-        .map(|body| match response.body_is_bytes {
-            true => decoded(&response.headers, body).0,
-            false => body.as_slice().into(),
-        });
-    Some(Expected {
-        status: response.status,
-        headers: &response.headers,
-        body,
-        reached: Reached::default(),
-    })
+    Some(expected(response))
 }
 
 fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {

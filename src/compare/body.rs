@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::assertions::{BodyMode, BodyRules};
+use super::field::media_type;
 use super::mismatch::{AnswerPlace, Comparison, Excerpt, Mismatch, Repeated, Side, Why};
 use super::text;
 use super::tree::{self, Sides};
@@ -39,7 +40,6 @@ pub(super) fn compare(
         Some(json) => Some(json.to_string().into_bytes().into()),
         None => None,
     };
-    let is_text = is_text(captured, actual, rules);
     let expected = stated.or_else(|| captured.map(|captured| captured.bytes.into()));
     let expected = expected.filter(|_| mode != BodyMode::Ignore);
     if rules.matches.is_empty() && expected.as_deref() == Some(actual.bytes) {
@@ -47,7 +47,7 @@ pub(super) fn compare(
     }
     let actual_json = match (mode, rules.matches.is_empty()) {
         (BodyMode::String | BodyMode::Ignore, true) => None,
-        _ if is_text => None,
+        _ if is_text(captured, actual, rules) => None,
         _ => Some(json::read(actual.bytes)),
     };
     let matchable = actual_json.as_ref().and_then(|json| json.as_ref().ok());
@@ -108,9 +108,7 @@ fn is_text(captured: Option<Body<'_>>, actual: Body<'_>, rules: &BodyRules) -> b
 
 /// Returns whether the media type is one of JSON; `None` if there is none.
 fn says_json(headers: &Headers) -> Option<bool> {
-    let value = headers.text("content-type")?;
-    let media_type = value.split(';').next()?.to_ascii_lowercase();
-    Some(media_type.contains("json"))
+    media_type(headers).map(|media_type| media_type.contains("json"))
 }
 
 fn looks_like_json(body: &[u8], headers: Option<&Headers>) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expected::Reached;
-use crate::base::http::{Headers, split_port};
+use crate::base::http::{Headers, without_default_port};
 
 /// Returns whether two messages have equal values of a header; `name` is in lower case.
 pub(super) fn equal(
@@ -39,12 +39,14 @@ pub(super) fn equal(
 
 /// Returns whether two messages have the same media type, whatever its parameters.
 pub(super) fn same_media_type(captured: &Headers, actual: &Headers) -> bool {
-    let media_type = |headers: &Headers| {
-        let value = headers.text("content-type")?;
-        let media_type = value.split(';').next().unwrap_or_default();
-        Some(media_type.trim().to_ascii_lowercase())
-    };
-    media_type(captured) == media_type(actual)
+    captured.get("content-type") == actual.get("content-type")
+        || media_type(captured) == media_type(actual)
+}
+
+/// Returns a message's media type in lower case, without its parameters.
+pub(super) fn media_type(headers: &Headers) -> Option<String> {
+    let value = headers.text("content-type")?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
 /// Lists whose order means nothing, and whose elements are compared without regard to case.
@@ -103,7 +105,7 @@ fn sorted(mut elements: Vec<String>) -> Vec<String> {
 
 /// A cookie that an answer sets.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Cookie<'h> {
+struct Cookie<'h> {
     name: &'h [u8],
     value: &'h [u8],
     attributes: BTreeMap<String, Vec<u8>>,
@@ -242,17 +244,8 @@ fn is_path(reference: &str) -> bool {
 }
 
 fn is_same_host(scheme: &str, own: &str, authority: &str) -> bool {
-    let default = if scheme.eq_ignore_ascii_case("https") {
-        "443"
-    } else {
-        "80"
-    };
-    let parts = |authority| {
-        let (host, port) = split_port(authority);
-        (host, port.filter(|port| *port != default))
-    };
-    let ((a, b), (c, d)) = (parts(own), parts(authority));
-    !own.is_empty() && a.eq_ignore_ascii_case(c) && b == d
+    let [own, authority] = [own, authority].map(|host| without_default_port(scheme, host));
+    !own.is_empty() && own.eq_ignore_ascii_case(authority)
 }
 
 #[cfg(test)]

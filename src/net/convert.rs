@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 
 use super::client::headers_of;
-use crate::base::http::{Headers, Request, Response, split_port};
+use crate::base::http::{Headers, Request, Response, without_default_port};
 
 pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) type HyperRequest = hyper::Request<Incoming>;
@@ -42,14 +42,6 @@ pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Re
         query: parts.uri.query().map(str::to_owned),
         headers,
         body,
-    }
-}
-
-/// Returns the authority without the port that its scheme implies.
-pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
-    match (scheme, split_port(authority)) {
-        ("http", (host, Some("80"))) | ("https", (host, Some("443"))) => host,
-        _ => authority,
     }
 }
 

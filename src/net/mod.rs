@@ -23,7 +23,6 @@ pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
     Body, HyperRequest, HyperResponse, answer_to, append_headers, describe, plain, to_hyper,
-    without_default_port,
 };
 #[cfg(feature = "embedded")]
 pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};

@@ -12,10 +12,8 @@ use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
 use super::decide::{Act, Core, Handling, decide, note_refused, note_unread};
-use crate::base::http::Response;
-use crate::net::{
-    HyperRequest, HyperResponse, connection, describe, plain, to_hyper, without_default_port,
-};
+use crate::base::http::{Response, without_default_port};
+use crate::net::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;

@@ -1,7 +1,7 @@
 //! Finds the upstream of a request, in each of the forms that clients use.
 
-use crate::base::http::{Request, Response, split_url};
-use crate::net::{plain, without_default_port};
+use crate::base::http::{Request, Response, split_url, without_default_port};
+use crate::net::plain;
 
 /// The path prefix of the reverse form; the scheme and the host follow.
 pub(super) const REVERSE_PREFIX: &str = "/__softprobe/";

@@ -14,7 +14,7 @@ use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
 
 /// Returns a captured response in the form in which it is compared.
-pub(super) fn expected(captured: &CapturedResponse) -> Expected<'_> {
+pub(crate) fn expected(captured: &CapturedResponse) -> Expected<'_> {
     let CapturedResponse {
         status,
         headers,

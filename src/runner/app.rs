@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-use crate::base::http::{split_port, split_url, without_credentials};
+use crate::base::http::{split_url, with_port, without_credentials};
 
 /// How long an application may take from its start until it listens.
 const SLOWEST_START: Duration = Duration::from_secs(60);
@@ -49,10 +49,7 @@ pub(super) fn wait_until_listening(url: &str) -> Result<(), String> {
             "`{shown}` is not a base URL such as `http://127.0.0.1:3000`"
         ));
     };
-    let authority = match split_port(authority) {
-        (host, None) => format!("{host}:{}", if scheme == "https" { 443 } else { 80 }),
-        _ => authority.to_owned(),
-    };
+    let authority = with_port(scheme, authority);
     let deadline = Instant::now() + SLOWEST_START;
     loop {
         let addresses = authority

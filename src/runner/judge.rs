@@ -76,7 +76,7 @@ fn judge(
     };
     let request = request(plan, &case)?;
     let base = environment.app_url(plan)?;
-    let captured = captured_answer(&case, base)?;
+    let mut captured = captured_answer(&case, base)?;
     refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
 
     let session = environment.open_session(&plan.policy)?;
@@ -94,13 +94,9 @@ fn judge(
         None => request,
     };
     let host = request.headers.text("host").map(Cow::into_owned);
-    let captured = captured.map(|captured| Expected {
-        reached: Reached {
-            named: host.as_deref().unwrap_or_default(),
-            ..captured.reached
-        },
-        ..captured
-    });
+    if let (Some(captured), Some(host)) = (&mut captured, &host) {
+        captured.reached.named = host;
+    }
     let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
     let judged =

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ptr;
 
 use crate::base::http::{
-    Direction, Request, Response, host_equals, same_path, same_query, split_port,
+    Direction, Request, Response, host_equals, same_path, same_query, split_port, with_port,
 };
 use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
@@ -207,8 +207,8 @@ fn answers(plan: &MockPlan, exchange: &Exchange) -> bool {
     plan.when.matches(&question)
 }
 
-/// Adds the rules that replay exchanges, numbered after those `before`. Of the rules for equal calls, all but the last answer only
-/// once. The rule added later wins a tie, so the rule for the first exchange is added last.
+/// Adds the rules that replay exchanges, numbered after those `before`. Of the rules for equal calls, all but the
+/// last answer only once. The rule added later wins a tie, so the rule for the first exchange is added last.
 fn from_exchanges(
     plan: &MockPlan,
     found: &[Answered<'_>],
@@ -231,7 +231,8 @@ fn from_exchanges(
             .iter()
             .map(|found| found.exchange.request.host.as_str());
         if others.any(|other| is_other_port(other, &exchange.request.host)) {
-            when.lookup.host = Some(with_port(&exchange.request));
+            let Request { scheme, host, .. } = &exchange.request;
+            when.lookup.host = Some(with_port(scheme, host));
         }
         let mut mock = with_when(plan, when).response(response);
         let same = |other: &&Answered<'_>| same_call(exchange, other.exchange);
@@ -251,12 +252,14 @@ fn from_exchanges(
 
 fn same_call(a: &Exchange, b: &Exchange) -> bool {
     let (a, b) = (&a.request, &b.request);
-    let query = |request: &Request| request.query.clone().unwrap_or_default();
     a.method.eq_ignore_ascii_case(&b.method)
         && host_equals(&a.host, &b.host)
         && host_equals(&b.host, &a.host)
         && same_path(&a.path, &b.path)
-        && same_query(&query(a), &query(b))
+        && same_query(
+            a.query.as_deref().unwrap_or_default(),
+            b.query.as_deref().unwrap_or_default(),
+        )
 }
 
 /// Returns whether two hosts are one, but their ports are not: a host without a port would then answer for the
@@ -265,16 +268,6 @@ fn is_other_port(other: &str, host: &str) -> bool {
     let (name, port) = split_port(host);
     let (other_name, other_port) = split_port(other);
     port.is_none() && other_port.is_some() && host_equals(name, other_name)
-}
-
-/// Returns the host of a request with the default port of its scheme.
-fn with_port(request: &Request) -> String {
-    let port = if request.scheme.eq_ignore_ascii_case("https") {
-        443
-    } else {
-        80
-    };
-    format!("{}:{port}", request.host)
 }
 
 /// Returns the predicates for exactly this call; a path that ends in a bare `?` only matches a request

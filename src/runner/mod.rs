@@ -18,6 +18,7 @@ mod signals;
 mod sources;
 mod unjudged;
 
+pub(crate) use answer::expected;
 pub use app::App;
 pub(crate) use args::CommandArgs;
 pub(crate) use args::{Args, Flags, SuiteFlags, unless_blank};

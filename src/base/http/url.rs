@@ -47,6 +47,33 @@ pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Returns an authority without the port that its scheme implies.
+#[cfg(feature = "embedded")]
+pub(crate) fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    match split_port(authority) {
+        (host, port @ Some(_)) if port == default_port(scheme) => host,
+        _ => authority,
+    }
+}
+
+/// Returns an authority with the port that its scheme implies, unless it has one.
+#[cfg(feature = "runner")]
+pub(crate) fn with_port(scheme: &str, authority: &str) -> String {
+    match split_port(authority) {
+        (host, None) => format!("{host}:{}", default_port(scheme).unwrap_or("80")),
+        _ => authority.to_owned(),
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn default_port(scheme: &str) -> Option<&'static str> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => Some("80"),
+        "https" => Some("443"),
+        _ => None,
+    }
+}
+
 /// Splits an authority as [`split_port`] does, without DNS's final dot: `shop.example.` is `shop.example`.
 pub(super) fn name_and_port(authority: &str) -> (&str, Option<&str>) {
     let (name, port) = split_port(authority);
