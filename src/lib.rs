@@ -172,7 +172,6 @@ mod base;
 pub mod case;
 #[cfg(feature = "runner")]
 mod cli;
-#[cfg(feature = "runner")]
 mod compare;
 pub mod control;
 #[cfg(feature = "embedded")]

@@ -1,6 +1,7 @@
 //! What every module shares: HTTP as data, JSON compared by value, documents with places, encodings.
 
 mod causes;
+pub(crate) mod compile;
 #[cfg(feature = "embedded")]
 pub(crate) mod decode;
 pub(crate) mod document;

@@ -10,7 +10,7 @@ use crate::base::decode::decoded;
 use crate::base::http::{self, Direction, Response};
 use crate::case::{Case, Exchange};
 use crate::compare::{
-    AnswerPlace, Assertions, BodyMode, BodyRules, Expected, HeaderRules, Mismatch, Reached,
+    Assertions, BodyMode, BodyRules, Expected, HeaderRules, MessagePlace, Mismatch, Reached,
     compare, is_volatile,
 };
 use crate::report;
@@ -392,7 +392,10 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
     let found = compare(Some(was), &actual, &strict).mismatches.into_iter();
     let mut found: Vec<Divergence> = found
         .filter(|mismatch| {
-            both || matches!(mismatch.place, AnswerPlace::Status | AnswerPlace::Header(_))
+            both || matches!(
+                mismatch.place,
+                MessagePlace::Status | MessagePlace::Header(_)
+            )
         })
         .map(|mismatch| Divergence::of(name, mismatch))
         .collect();

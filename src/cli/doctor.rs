@@ -443,7 +443,11 @@ impl Oracle for Seen {
         (trace_id == TRACE).then(|| SESSION.to_owned())
     }
 
-    fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
+    fn decide(
+        &self,
+        session: &str,
+        request: &Arc<Request>,
+    ) -> Result<Option<Ruling>, SoftprobeError> {
         if session != SESSION {
             return Ok(None);
         }

@@ -3,7 +3,7 @@
 use super::assertions::{Assertions, StatusRule};
 use super::body::Body;
 use super::expected::Expected;
-use super::mismatch::{AnswerPlace, Comparison, Mismatch, Side};
+use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
 use super::{body, headers};
 use crate::base::http::Response;
 
@@ -71,5 +71,5 @@ fn compare_status(
         (rule, _) => Side::StatusRule(rule.clone()),
     };
     let actual = Side::Status(actual.status);
-    mismatches.push(Mismatch::new(AnswerPlace::Status, wanted, actual));
+    mismatches.push(Mismatch::new(MessagePlace::Status, wanted, actual));
 }

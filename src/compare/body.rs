@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::assertions::{BodyMode, BodyRules};
 use super::field::media_type;
-use super::mismatch::{AnswerPlace, Comparison, Excerpt, Mismatch, Repeated, Side, Why};
+use super::mismatch::{Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
+use super::rules::{BodyMode, BodyRules};
 use super::text;
 use super::tree::{self, Sides};
 use crate::base::http::Headers;
@@ -82,7 +82,7 @@ pub(super) fn compare(
     let mut mismatch = if rules.redactions.is_empty() {
         text::differing(&expected, actual.bytes)
     } else {
-        Mismatch::new(AnswerPlace::Body, Side::Hidden, Side::Hidden)
+        Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
     };
     mismatch.why = why.or(mismatch.why);
     found.mismatches.push(mismatch);
@@ -155,7 +155,7 @@ fn compare_json(
         (actual_repeated, &actual, &sides.removed_actual, false),
     ];
     for (repeated, body, removed, in_expected) in bodies {
-        let mut places: Vec<AnswerPlace> = Vec::new();
+        let mut places: Vec<MessagePlace> = Vec::new();
         for pointer in repeated
             .iter()
             .filter(|pointer| !is_within(pointer, removed))
@@ -201,7 +201,7 @@ fn check_matches(
     mismatches: &mut Vec<Mismatch>,
 ) {
     for (query, matcher) in &rules.matches {
-        let written = AnswerPlace::Written(query.text().to_owned());
+        let written = MessagePlace::Written(query.text().to_owned());
         let wanted = Side::Fitting(matcher.clone());
         let Some(body) = actual else {
             let shown = match rules.redactions.is_empty() {

@@ -2,9 +2,9 @@
 //! ones.
 
 use super::assertions::{Assertions, HeaderRules};
-use super::expected::Expected;
+use super::expected::{Expected, Reached};
 use super::field;
-use super::mismatch::{AnswerPlace, Mismatch, Side, Why};
+use super::mismatch::{MessagePlace, Mismatch, Side, Why};
 use crate::base::http::{Headers, Response, is_hop_by_hop, shown};
 
 const VOLATILE: [&str; 11] = [
@@ -51,30 +51,56 @@ pub(super) fn compare(
     mismatches: &mut Vec<Mismatch>,
 ) {
     let rules = &assertions.headers;
+    check_included(&actual.headers, rules, mismatches);
+    let Some(captured) = captured else {
+        return;
+    };
+    let (was, is) = (captured.headers, &actual.headers);
+    compare_captured(was, is, rules, &captured.reached, mismatches);
+    if !rules.captured {
+        compare_always(captured, actual, assertions, mismatches);
+    }
+}
+
+/// Compares the headers of a request that the application sends.
+pub(super) fn compare_sent(
+    captured: &Headers,
+    actual: &Headers,
+    rules: &HeaderRules,
+    mismatches: &mut Vec<Mismatch>,
+) {
+    check_included(actual, rules, mismatches);
+    compare_captured(captured, actual, rules, &Reached::default(), mismatches);
+}
+
+fn check_included(actual: &Headers, rules: &HeaderRules, mismatches: &mut Vec<Mismatch>) {
     let included = rules.include.iter();
     for (name, pattern) in included.filter(|(name, _)| !is_ignored(name, rules)) {
-        let mut values = actual.headers.all(name);
+        let mut values = actual.all(name);
         if !values.any(|value| pattern.is_match(&String::from_utf8_lossy(value))) {
             let pattern = match pattern.as_str() {
                 "" => String::new(),
                 pattern => shown(name, pattern.as_bytes()).into_owned(),
             };
             mismatches.push(Mismatch {
-                actual: values_of(&actual.headers, name),
-                ..Mismatch::missing(AnswerPlace::Header(name.clone()), Side::Pattern(pattern))
+                actual: values_of(actual, name),
+                ..Mismatch::missing(MessagePlace::Header(name.clone()), Side::Pattern(pattern))
             });
         }
     }
-    let Some(captured) = captured else {
-        return;
-    };
-    for name in compared(Some(captured.headers), rules) {
-        if !field::equal(&name, captured.headers, &actual.headers, &captured.reached) {
+}
+
+fn compare_captured(
+    captured: &Headers,
+    actual: &Headers,
+    rules: &HeaderRules,
+    reached: &Reached<'_>,
+    mismatches: &mut Vec<Mismatch>,
+) {
+    for name in compared(Some(captured), rules) {
+        if !field::equal(&name, captured, actual, reached) {
             mismatches.push(differing(name, captured, actual));
         }
-    }
-    if !rules.captured {
-        compare_always(captured, actual, assertions, mismatches);
     }
 }
 
@@ -99,20 +125,20 @@ fn compare_always(
     let is_redirect = (300..400).contains(&captured.status);
     let (was, is) = (captured.headers, &actual.headers);
     if counts("content-type") && !field::same_media_type(was, is) {
-        mismatches.push(differing("content-type".to_owned(), captured, actual));
+        mismatches.push(differing("content-type".to_owned(), was, is));
     }
     if is_redirect && counts("location") && !field::equal("location", was, is, &captured.reached) {
-        mismatches.push(differing("location".to_owned(), captured, actual));
+        mismatches.push(differing("location".to_owned(), was, is));
     }
 }
 
-fn differing(name: String, captured: &Expected<'_>, actual: &Response) -> Mismatch {
-    let expected = values_of(captured.headers, &name);
-    let actual = values_of(&actual.headers, &name);
+fn differing(name: String, captured: &Headers, actual: &Headers) -> Mismatch {
+    let expected = values_of(captured, &name);
+    let actual = values_of(actual, &name);
     Mismatch {
         // What differs is masked.
         why: (expected == actual).then_some(Why::Masked),
-        place: AnswerPlace::Header(name),
+        place: MessagePlace::Header(name),
         expected,
         actual,
         diff: None,

@@ -1,10 +1,11 @@
-//! A difference between two answers, as data; `report` puts it into words.
+//! A difference between two messages, as data; `report` puts it into words.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::assertions::{Matcher, StatusRule};
+use super::assertions::StatusRule;
+use super::rules::Matcher;
 use crate::base::document::Step;
 
 /// What a comparison found.
@@ -20,7 +21,7 @@ pub(crate) struct Comparison {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repeated {
     /// Where it is.
-    pub(crate) place: AnswerPlace,
+    pub(crate) place: MessagePlace,
     /// Whether it is in the expected body; else it is in the actual one.
     pub(crate) in_expected: bool,
 }
@@ -29,7 +30,7 @@ pub(crate) struct Repeated {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mismatch {
     /// Where it is.
-    pub(crate) place: AnswerPlace,
+    pub(crate) place: MessagePlace,
     /// What was expected there; `None` if nothing was.
     pub(crate) expected: Option<Side>,
     /// What is there; `None` if nothing is.
@@ -41,7 +42,7 @@ pub(crate) struct Mismatch {
 }
 
 impl Mismatch {
-    pub(crate) fn new(place: AnswerPlace, expected: Side, actual: Side) -> Self {
+    pub(crate) fn new(place: MessagePlace, expected: Side, actual: Side) -> Self {
         Self {
             place,
             expected: Some(expected),
@@ -52,7 +53,7 @@ impl Mismatch {
     }
 
     /// Returns the mismatch for something that is expected but not there.
-    pub(crate) fn missing(place: AnswerPlace, expected: Side) -> Self {
+    pub(crate) fn missing(place: MessagePlace, expected: Side) -> Self {
         Self {
             actual: None,
             ..Self::new(place, expected, Side::Hidden)
@@ -60,7 +61,7 @@ impl Mismatch {
     }
 
     /// Returns the mismatch for something that is there but not expected.
-    pub(crate) fn surplus(place: AnswerPlace, actual: Side) -> Self {
+    pub(crate) fn surplus(place: MessagePlace, actual: Side) -> Self {
         Self {
             expected: None,
             ..Self::new(place, Side::Hidden, actual)
@@ -75,11 +76,13 @@ impl Mismatch {
 
 /// Where a difference is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AnswerPlace {
+pub(crate) enum MessagePlace {
     /// The status.
     Status,
     /// The header with this name.
     Header(String),
+    /// The name in the query.
+    Query(String),
     /// The body as a whole.
     Body,
     /// A place in a JSON body.
@@ -89,11 +92,12 @@ pub(crate) enum AnswerPlace {
 }
 
 /// Writes a place like `status`, `headers.content-type`, `body` or `$.items[0]['odd key']`.
-impl fmt::Display for AnswerPlace {
+impl fmt::Display for MessagePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status => f.write_str("status"),
             Self::Header(name) => write!(f, "headers.{name}"),
+            Self::Query(name) => write!(f, "query.{name}"),
             Self::Body => f.write_str("body"),
             Self::Written(text) => f.write_str(text),
             Self::Json(steps) => {

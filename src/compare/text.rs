@@ -2,12 +2,12 @@
 
 use similar::TextDiff;
 
-use super::mismatch::{AnswerPlace, Excerpt, Mismatch, Side, Why};
+use super::mismatch::{Excerpt, MessagePlace, Mismatch, Side, Why};
 
 /// Returns how two bodies differ, as texts or as bytes.
 pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     let side = |body: &[u8]| Side::Bytes(Excerpt::of(body));
-    let mut mismatch = Mismatch::new(AnswerPlace::Body, side(expected), side(actual));
+    let mut mismatch = Mismatch::new(MessagePlace::Body, side(expected), side(actual));
     match (std::str::from_utf8(expected), std::str::from_utf8(actual)) {
         (Ok(expected), Ok(actual)) if same_but_white_space(expected, actual) => {
             let both = expected.chars().zip(actual.chars());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::mismatch::{AnswerPlace, Mismatch, Side, Why};
+use super::mismatch::{MessagePlace, Mismatch, Side, Why};
 use super::text::{line_diff, same_but_white_space};
 use crate::base::document::{Step, Way};
 use crate::base::json;
@@ -46,8 +46,8 @@ pub(super) fn compare(
 /// A place in one of the trees.
 type Spot<'a> = Way<'a>;
 
-fn place(at: &Spot<'_>) -> AnswerPlace {
-    AnswerPlace::Json(at.place().0)
+fn place(at: &Spot<'_>) -> MessagePlace {
+    MessagePlace::Json(at.place().0)
 }
 
 /// Returns whether a place is one of these. Usually there are none, and then no pointer is built.
@@ -56,7 +56,7 @@ fn is_among(places: &HashSet<String>, at: &Spot<'_>) -> bool {
 }
 
 /// Returns the place that a JSON pointer into a tree leads to.
-pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> AnswerPlace {
+pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> MessagePlace {
     let mut steps = Vec::new();
     let mut at = Some(root);
     for token in pointer.split('/').skip(1) {
@@ -69,7 +69,7 @@ pub(super) fn place_of_pointer(pointer: &str, root: &Value) -> AnswerPlace {
         steps.push(step);
         at = next;
     }
-    AnswerPlace::Json(steps)
+    MessagePlace::Json(steps)
 }
 
 fn visit(

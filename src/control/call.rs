@@ -44,6 +44,9 @@ pub(crate) enum Action {
     SetAuthFixtures(Value),
     /// `GET …/stats`
     Stats,
+    /// `GET …/requests`: the requests that the session's rules have answered.
+    #[cfg(feature = "embedded")]
+    Requests,
     /// `GET …/state`
     #[cfg(feature = "embedded")]
     State,
@@ -91,6 +94,8 @@ impl Action {
             Self::SetPolicy(_) => "policy",
             Self::SetAuthFixtures(_) => "fixtures/auth",
             Self::Stats => "stats",
+            #[cfg(feature = "embedded")]
+            Self::Requests => "requests",
             #[cfg(feature = "embedded")]
             Self::State => "state",
             Self::Case => "case",
@@ -151,7 +156,7 @@ impl Call {
                 let path = format!("/v1/sessions/{id}/{}", action.path());
                 match action {
                     #[cfg(feature = "embedded")]
-                    Action::State => get(&path),
+                    Action::State | Action::Requests => get(&path),
                     Action::Stats | Action::Case => get(&path),
                     Action::LoadCase(body)
                     | Action::SetRules(body)

@@ -27,25 +27,41 @@
 // Within one process, cases, rules and policies are passed as they are; `Call` is their form on the
 // wire.
 
+#[cfg(feature = "embedded")]
+mod answered;
 mod call;
 #[cfg(feature = "embedded")]
 mod inject;
 #[cfg(feature = "embedded")]
+mod late;
+#[cfg(feature = "embedded")]
 mod oracle;
 mod refusal;
+#[cfg(feature = "embedded")]
+mod ruling;
 mod runtime;
 mod stats;
 mod token;
 
 pub use crate::case::Mode;
 pub use crate::rule::{OnMiss, Policy, PolicyError, PolicyMode};
+#[cfg(feature = "embedded")]
+pub(crate) use answered::{AnsweredRequest, AnsweredRequests};
 pub(crate) use call::{Action, Call, Closing};
 #[cfg(feature = "embedded")]
 pub(crate) use inject::{NO_MATCH, PROTOBUF, REFUSAL_HEADER, UNCORRELATED};
 #[cfg(feature = "embedded")]
-pub(crate) use oracle::{Oracle, Ruling};
+pub(crate) use late::ClosedSessions;
+#[cfg(feature = "runner")]
+pub(crate) use late::LateCall;
+#[cfg(feature = "embedded")]
+pub(crate) use oracle::Oracle;
 pub(crate) use refusal::ControlError;
+#[cfg(feature = "embedded")]
+pub(crate) use ruling::Ruling;
 pub(crate) use runtime::Runtime;
+#[cfg(feature = "embedded")]
+pub(crate) use stats::MOST_LISTED;
 pub use stats::{CallAnswer, Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
 pub(crate) use token::Token;
 

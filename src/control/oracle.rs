@@ -1,11 +1,14 @@
 //! The port between a proxy and the runtime it asks.
 
 use std::fmt;
+use std::sync::Arc;
 
+#[cfg(feature = "runner")]
+use super::late::LateCall;
+use super::ruling::Ruling;
 use crate::base::http::Request;
 use crate::case::Recording;
 use crate::error::SoftprobeError;
-use crate::rule::{Answer, Nearest};
 
 /// What a proxy asks a runtime, in this process or elsewhere. No method waits without a time limit.
 pub(crate) trait Oracle: fmt::Debug + Send + Sync {
@@ -24,7 +27,32 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
 
     /// Decides how a session's call is answered, and records the ruling in the session's stats; returns
     /// `None` if the session is not open.
-    fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError>;
+    fn decide(
+        &self,
+        session: &str,
+        request: &Arc<Request>,
+    ) -> Result<Option<Ruling>, SoftprobeError>;
+
+    /// Decides about a call of a session that was closed through this oracle, and keeps it as a late one; returns
+    /// `None` if no such session is known.
+    fn decide_late(&self, _session: &str, _request: &Request) -> Option<Ruling> {
+        None
+    }
+
+    /// Returns the late calls since the last time this was called.
+    #[cfg(feature = "runner")]
+    fn take_late(&self) -> Vec<LateCall> {
+        Vec::new()
+    }
+
+    /// Returns whether a policy of an open session lists this host as ambient and, if so, whether every one of them
+    /// lets such a call pass.
+    fn ambient_host(&self, _host: &str) -> Option<bool> {
+        None
+    }
+
+    /// Lists a call that is no concern of any session.
+    fn note_ambient(&self, _request: &Request, _reason: &str) {}
 
     /// Hands an exchange to the capture session that records it.
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError>;
@@ -41,17 +69,4 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
         request: &Request,
         reason: &str,
     ) -> Result<(), SoftprobeError>;
-}
-
-/// The decision about a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ruling {
-    /// How the call is answered.
-    pub answer: Answer,
-    /// The rule that decided, if one did and the runtime names it.
-    pub rule: Option<String>,
-    /// For a miss, the rule that came closest, if the runtime names it.
-    pub nearest: Option<Nearest>,
-    /// Whether the exchange must be recorded for the session.
-    pub records: bool,
 }

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "runner")]
+use std::time::Duration;
 
 use serde_json::Value;
 
+#[cfg(feature = "runner")]
+use super::answered::AnsweredRequests;
 #[cfg(feature = "embedded")]
 use super::oracle::Oracle;
 use super::stats::SessionStats;
@@ -24,8 +28,9 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// Loads a case into the session, replacing any other.
     fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError>;
 
-    /// Replaces the session's rules.
-    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError>;
+    /// Replaces the session's rules, and returns whether the request's body decides between those that replay
+    /// exchanges of one call. It does not in a runtime that lacks the predicate `body`; there, they answer in order.
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<bool, SoftprobeError>;
 
     /// Replaces the session's policy.
     fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError>;
@@ -35,6 +40,19 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
 
     /// Returns what has happened in the session so far.
     fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError>;
+
+    /// Returns the requests that the session's rules have answered; `None` if the runtime does not report them.
+    #[cfg(feature = "runner")]
+    fn answered(&self, session: &str) -> Result<Option<AnsweredRequests>, SoftprobeError>;
+
+    /// Waits as long as `patience` says, given how often each of the session's rules has been used; it is asked
+    /// again whenever that changes, and its answer counts from the start of the wait.
+    #[cfg(feature = "runner")]
+    fn wait_for_uses(
+        &self,
+        session: &str,
+        patience: &dyn Fn(&[u64]) -> Duration,
+    ) -> Result<(), SoftprobeError>;
 
     /// Returns the document of the case that a capture session has recorded so far.
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError>;

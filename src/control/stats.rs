@@ -5,7 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "embedded")]
+use crate::base::http::Request;
+#[cfg(feature = "embedded")]
 use crate::rule::Answer;
+
+/// The most entries of each list of a session's stats; the counters keep counting.
+#[cfg(feature = "embedded")]
+pub(crate) const MOST_LISTED: usize = 1_000;
 
 /// What has happened in a session so far.
 ///
@@ -153,6 +159,22 @@ pub struct UncorrelatedCall {
     /// Whether the session's policy is strict or would not let the call pass, so that the session's verdict
     /// can't be trusted.
     pub distrusted: bool,
+    /// Whether it is the application's own business, such as telemetry, and no concern of the session.
+    pub ambient: bool,
+}
+
+#[cfg(feature = "embedded")]
+impl OutboundCall {
+    /// Returns a request as a call with this answer, by this rule if one decided.
+    pub(crate) fn new(request: &Request, answer: &Answer, rule: Option<String>) -> Self {
+        Self {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: request.target(),
+            answer: answer.into(),
+            rule,
+        }
+    }
 }
 
 impl fmt::Display for NearestRule {

@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::decide::{Act, Core, Handling, decide, note_refused, note_unread};
-use crate::base::http::{Response, without_default_port};
+use super::decide::{Act, Core, Handling, answer_ambient, decide, note_refused, note_unread};
+use crate::base::http::{Request, Response, without_default_port};
 use crate::net::{HyperRequest, HyperResponse, connection, describe, plain, to_hyper};
 
 /// The first byte of a TLS handshake.
@@ -41,6 +41,9 @@ pub(super) async fn open(core: Arc<Core>, request: HyperRequest, inside: Inside)
     if !request.body().is_end_stream() {
         return refuse(&core, request, "CONNECT must not have a body").await;
     }
+    if let Some(answer) = answer_ambient(&core, &asked(&request, &authority)) {
+        return to_hyper(answer);
+    }
     let credentials = request
         .headers()
         .get("proxy-authorization")
@@ -61,6 +64,20 @@ async fn refuse(core: &Arc<Core>, request: HyperRequest, why: &str) -> HyperResp
     let (parts, _) = request.into_parts();
     note_refused(core, describe(&parts, Vec::new()), why.to_owned()).await;
     to_hyper(plain(400, why))
+}
+
+/// Returns a `CONNECT` as the call that it stands for.
+fn asked(request: &HyperRequest, authority: &str) -> Request {
+    let headers = request.headers().iter();
+    Request {
+        method: request.method().as_str().to_owned(),
+        scheme: "https".to_owned(),
+        host: without_default_port("https", authority).to_owned(),
+        headers: headers
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect(),
+        ..Request::default()
+    }
 }
 
 async fn tunnel(
@@ -88,11 +105,7 @@ async fn tunnel(
         connection(stream, Arc::new(handle), unread, None).await;
         return Ok(());
     }
-    let (parts, _) = request.into_parts();
-    let mut asked = describe(&parts, Vec::new());
-    asked.scheme = "https".to_owned();
-    asked.host = without_default_port("https", &authority).to_owned();
-    asked.path = String::new();
+    let asked = asked(&request, &authority);
     let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
     if let (Act::Forward, Some(session)) = (&act, records) {
         log::warn!(

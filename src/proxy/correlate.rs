@@ -1,8 +1,9 @@
 //! Finds the session that a call belongs to, in five ways, tried in the order given in
 //! `docs/runtime.md`.
 
+use super::ambient::Ambient;
 use crate::base::encoding::decode_strict_base64;
-use crate::base::http::{Headers, SESSION_HEADER, Trace};
+use crate::base::http::{Headers, Request, SESSION_HEADER, Trace};
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
 
@@ -11,6 +12,8 @@ use crate::error::SoftprobeError;
 pub(super) enum Correlation {
     /// The call belongs to this session, if it is open.
     Session(String),
+    /// It names none, and is the application's own business.
+    Ambient(Ambient),
     /// No session is open.
     Idle,
     /// The call belongs to none of the open sessions, for this reason.
@@ -19,31 +22,63 @@ pub(super) enum Correlation {
 
 /// Finds a call's session. The first way that names one decides, even if that session is not open.
 pub(super) fn correlate(
-    headers: &Headers,
+    request: &Request,
     oracle: &dyn Oracle,
 ) -> Result<Correlation, SoftprobeError> {
-    let named = from_header(headers)
-        .or_else(|| from_tracestate(headers))
-        .or_else(|| from_credentials(headers))
-        .or_else(|| oracle.session_of_trace(&Trace::of(headers)?.trace_id));
-    if let Some(session) = named {
+    let headers = &request.headers;
+    if let Some(session) = named(headers, oracle) {
         return Ok(Correlation::Session(session));
+    }
+    if let Some(ambient) = Ambient::of(request, oracle) {
+        return Ok(Correlation::Ambient(ambient));
     }
     Ok(match oracle.open_sessions()?.as_slice() {
         [] => Correlation::Idle,
         [only] => Correlation::Session(only.clone()),
         several => Correlation::None(format!(
-            "it carries no session: the application passed on neither `tracestate` nor \
-             `traceparent`, and {} sessions were open",
+            "it carries no session: {}, and {} sessions were open",
+            carried(headers),
             several.len()
         )),
     })
 }
 
-/// Returns why a call whose session is not open belongs to none; `None` if no session is open at all.
-pub(super) fn closed(session: &str, oracle: &dyn Oracle) -> Result<Option<String>, SoftprobeError> {
+/// Returns the session that the headers of a call name.
+fn named(headers: &Headers, oracle: &dyn Oracle) -> Option<String> {
+    from_header(headers)
+        .or_else(|| from_tracestate(headers))
+        .or_else(|| from_credentials(headers))
+        .or_else(|| oracle.session_of_trace(&Trace::of(headers)?.trace_id))
+}
+
+/// Returns what a call is about if it names no session and is the application's own business. This waits for nothing.
+pub(super) fn ambient(request: &Request, oracle: &dyn Oracle) -> Option<Ambient> {
+    match named(&request.headers, oracle) {
+        Some(_) => None,
+        None => Ambient::of(request, oracle),
+    }
+}
+
+/// Returns what the headers of a call that names no session carry instead.
+fn carried(headers: &Headers) -> &'static str {
+    match (
+        headers.contains("traceparent"),
+        headers.contains("tracestate"),
+    ) {
+        (false, false) => "the application passed on neither `tracestate` nor `traceparent`",
+        (true, _) => "its `traceparent` is not one that was given to the application",
+        (false, true) => "its `tracestate` has no entry of softprobe",
+    }
+}
+
+/// Returns why a call belongs to none if the session that it names is not known; `None` if no session is open at
+/// all.
+pub(super) fn unknown(
+    session: &str,
+    oracle: &dyn Oracle,
+) -> Result<Option<String>, SoftprobeError> {
     let some = !oracle.open_sessions()?.is_empty();
-    Ok(some.then(|| format!("its session `{session}` is closed or unknown")))
+    Ok(some.then(|| format!("its session `{session}` is not known")))
 }
 
 fn from_header(headers: &Headers) -> Option<String> {
@@ -105,8 +140,9 @@ pub(super) fn with_trace(headers: &mut Headers, own: &Trace) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::base::http::Request;
     use crate::case::Recording;
     use crate::control::Ruling;
 
@@ -130,7 +166,7 @@ mod tests {
             (trace_id == "a".repeat(32)).then(|| "traced".to_owned())
         }
 
-        fn decide(&self, _: &str, _: &Request) -> Result<Option<Ruling>, SoftprobeError> {
+        fn decide(&self, _: &str, _: &Arc<Request>) -> Result<Option<Ruling>, SoftprobeError> {
             Ok(None)
         }
 
@@ -201,18 +237,53 @@ mod tests {
             (&[], &["only"], session("only")),
             (&[], &[], Correlation::Idle),
         ] {
-            let headers: Headers = headers.iter().copied().collect();
+            let request = with(headers);
             assert_eq!(
-                correlate(&headers, &Open(open)).unwrap(),
+                correlate(&request, &Open(open)).unwrap(),
                 wanted,
                 "{headers:?}"
             );
         }
-        let several = correlate(&Headers::new(), &Open(&["a", "b"])).unwrap();
-        let Correlation::None(reason) = several else {
-            panic!("{several:?}");
+    }
+
+    fn with(headers: &[(&str, &str)]) -> Request {
+        Request {
+            headers: headers.iter().copied().collect(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_session_is_told_what_it_lacks() {
+        let foreign = format!("00-{}-{}-01", "c".repeat(32), "b".repeat(16));
+        for (headers, wanted) in [
+            (&[][..], "neither `tracestate` nor `traceparent`"),
+            (
+                &[("traceparent", foreign.as_str())],
+                "`traceparent` is not one",
+            ),
+            (&[("tracestate", "a=b")], "`tracestate` has no entry"),
+        ] {
+            let several = correlate(&with(headers), &Open(&["a", "b"])).unwrap();
+            let Correlation::None(reason) = several else {
+                panic!("{several:?}");
+            };
+            assert!(reason.contains("2 sessions were open"), "{reason}");
+            assert!(reason.contains(wanted), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_names_a_session_is_never_ambient() {
+        let exporter = |headers: &[(&str, &str)]| {
+            let mut request = Request::new("POST", "http://otel:4318/v1/traces");
+            request.headers = headers.iter().copied().collect();
+            request.headers.push("content-type", "application/json");
+            correlate(&request, &Open(&["only"])).unwrap()
         };
-        assert!(reason.contains("2 sessions were open"), "{reason}");
+        assert_eq!(exporter(&[]), Correlation::Ambient(Ambient::Telemetry));
+        let named = [("x-softprobe-session-id", "s1")];
+        assert_eq!(exporter(&named), Correlation::Session("s1".to_owned()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
 use crate::base::http::{Headers, Request, Response};
@@ -54,8 +55,12 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
         move || {
             log::warn!("{request} is refused by the proxy: {reason}");
             let oracle = core.oracle.as_ref();
-            let session = match correlate::correlate(&request.headers, oracle) {
+            let session = match correlate::correlate(&request, oracle) {
                 Ok(Correlation::Session(session)) => Some(session),
+                Ok(Correlation::Ambient(ambient)) => {
+                    note_ambient(oracle, &request, ambient);
+                    return;
+                }
                 Ok(Correlation::Idle) => return,
                 Ok(Correlation::None(_)) | Err(_) => None,
             };
@@ -71,6 +76,22 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
     if let Err(error) = tokio::task::spawn_blocking(note).await {
         log::error!("can't list a refused call: {error}");
     }
+}
+
+/// Lists a call that is the application's own business, and returns its answer; `None` if it is forwarded.
+fn note_ambient(oracle: &dyn Oracle, request: &Request, ambient: Ambient) -> Option<Response> {
+    log::info!("{request} is ambient: {}", ambient.reason());
+    oracle.note_ambient(request, ambient.reason());
+    ambient.answer(request)
+}
+
+/// Returns the answer to a call that is the application's own business, if it is not forwarded; `None` for any other
+/// call.
+pub(super) fn answer_ambient(core: &Core, request: &Request) -> Option<Response> {
+    let oracle = core.oracle.as_ref();
+    let ambient = correlate::ambient(request, oracle)?;
+    ambient.answer(request)?;
+    note_ambient(oracle, request, ambient)
 }
 
 /// How a call is handled.
@@ -118,7 +139,7 @@ pub(super) async fn decide(core: &Arc<Core>, request: &Arc<Request>) -> Handling
     })
 }
 
-fn decide_now(core: &Core, request: &Request) -> Handling {
+fn decide_now(core: &Core, request: &Arc<Request>) -> Handling {
     try_to_decide(core, request).unwrap_or_else(|error| {
         let message = format!("{request}: {}", with_causes(&error));
         log::error!("{message}");
@@ -126,13 +147,23 @@ fn decide_now(core: &Core, request: &Request) -> Handling {
     })
 }
 
-fn try_to_decide(core: &Core, request: &Request) -> Result<Handling, SoftprobeError> {
+fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, SoftprobeError> {
     let oracle = core.oracle.as_ref();
-    let misfit = match correlate::correlate(&request.headers, oracle)? {
-        Correlation::Session(session) => match oracle.decide(&session, request)? {
-            Some(ruling) => return Ok(carry_out(ruling, request, session)),
-            None => correlate::closed(&session, oracle)?,
-        },
+    let misfit = match correlate::correlate(request, oracle)? {
+        Correlation::Session(session) => {
+            let ruling = match oracle.decide(&session, request)? {
+                None => oracle.decide_late(&session, request),
+                ruling => ruling,
+            };
+            match ruling {
+                Some(ruling) => return Ok(carry_out(ruling, request, session)),
+                None => correlate::unknown(&session, oracle)?,
+            }
+        }
+        Correlation::Ambient(ambient) => {
+            let answer = note_ambient(oracle, request, ambient);
+            return Ok(answer.map_or(Act::Forward, Act::at_once).into());
+        }
         Correlation::Idle => None,
         Correlation::None(reason) => Some(reason),
     };

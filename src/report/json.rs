@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::outcome::{CaseOutcome, End, RunOutcome, SentRequest, Verdict};
+use super::outcome::{CaseOutcome, End, RunOutcome, SentDifference, SentRequest, Verdict};
 use super::words;
+use crate::base::http::shown_target;
 use crate::base::with_causes;
 use crate::compare::{Mismatch, Side};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
@@ -64,7 +65,16 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         "differences": list(outcome.mismatches(), mismatch_value),
         "misses": list(outcome.misses(), miss_value),
         "uncorrelated": list(outcome.uncorrelated(), |(call, _)| uncorrelated_value(call)),
-        "calls": list(calls.iter(), call_value),
+        "calls": list(calls.iter().enumerate(), |(n, call)| {
+            let own = outcome.sent().filter(|(sent, _)| sent.call == n);
+            call_value(call, own)
+        }),
+        "late": list(outcome.late(), |(call, fails)| {
+            let mut value = call_value(call, std::iter::empty());
+            value["fails"] = fails.into();
+            value
+        }),
+        "notCompared": outcome.not_compared().unwrap_or_default(),
         "extra": list(outcome.extra(), |(calls, fails)| {
             json!({"name": calls.mock, "made": calls.made, "captured": calls.captured, "fails": fails})
         }),
@@ -94,7 +104,7 @@ fn request_value(request: &SentRequest) -> Value {
         body,
     } = request;
     let headers: Vec<_> = words::headers(headers).collect();
-    json!({"method": method, "url": url, "headers": headers, "body": words::sent_body(body)})
+    json!({"method": method, "url": shown_target(url), "headers": headers, "body": words::sent_body(body)})
 }
 
 fn mismatch_value(mismatch: &Mismatch) -> Value {
@@ -121,6 +131,7 @@ fn miss_value(miss: &Miss) -> Value {
         nearest,
     } = miss;
     let nearest = nearest.as_ref().map(ToString::to_string);
+    let path = shown_target(path);
     json!({"method": method, "host": host, "path": path, "count": count, "nearest": nearest})
 }
 
@@ -132,14 +143,19 @@ fn uncorrelated_value(call: &UncorrelatedCall) -> Value {
         reason,
         open_sessions,
         distrusted,
+        ambient,
     } = call;
+    let path = shown_target(path);
     json!({
         "method": method, "host": host, "path": path, "reason": reason,
-        "openSessions": open_sessions, "distrusted": distrusted,
+        "openSessions": open_sessions, "distrusted": distrusted, "ambient": ambient,
     })
 }
 
-fn call_value(call: &OutboundCall) -> Value {
+fn call_value<'d>(
+    call: &OutboundCall,
+    sent: impl Iterator<Item = (&'d SentDifference, bool)>,
+) -> Value {
     let OutboundCall {
         method,
         host,
@@ -147,7 +163,17 @@ fn call_value(call: &OutboundCall) -> Value {
         answer,
         rule,
     } = call;
-    json!({"method": method, "host": host, "path": path, "answer": answer, "rule": rule})
+    let path = shown_target(path);
+    let rule = rule.as_deref().map(shown_target);
+    let differences = list(sent, |(sent, fails)| {
+        let mut value = mismatch_value(&sent.mismatch);
+        value["fails"] = fails.into();
+        value
+    });
+    json!({
+        "method": method, "host": host, "path": path, "answer": answer, "rule": rule,
+        "differences": differences,
+    })
 }
 
 /// Masks the secrets in each string separately, since they may be escaped in the serialised document.

@@ -129,6 +129,11 @@ impl<W: Write> Printer<W> {
         let ignored = run.count(&[Verdict::Skipped]);
         let seconds = run.took.as_secs_f64();
         if self.style == Style::Json {
+            let late = |case: &&CaseOutcome| case.late().any(|(_, fails)| fails);
+            for outcome in run.cases.iter().filter(late) {
+                self.out
+                    .write_all(event_line(&self.event(outcome)).as_bytes())?;
+            }
             let event = json!({
                 "type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
                 "passed": passed, "failed": failed, "ignored": ignored, "measured": 0,

@@ -11,10 +11,11 @@ pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use outcome::{
-    CaseOutcome, End, ExtraCalls, Fault, Finding, Note, RunOutcome, SentRequest, Skip, Verdict,
+    CaseOutcome, End, ExtraCalls, Fault, Finding, Note, RunOutcome, SentDifference, SentRequest,
+    Skip, Verdict,
 };
 pub(crate) use text::Palette;
-pub(crate) use words::{HIDDEN, mask, summary, warnings};
+pub(crate) use words::{HIDDEN, late_call, mask, summary, warnings};
 pub(crate) use words::{side, why};
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(crate) struct CaseOutcome {
     pub(crate) file: PathBuf,
     /// How far the case got.
     pub(crate) end: End,
-    /// What was found, in this order: differences, misses, uncorrelated calls, extra calls, unused mocks.
+    /// What was found, in this order: differences, misses, uncorrelated calls, extra calls, unused mocks,
+    /// differences of what was sent.
     pub(crate) findings: Vec<Finding>,
     /// What the user should know, whether the case passes or fails.
     pub(crate) notes: Vec<Note>,
@@ -81,6 +82,24 @@ pub(crate) enum Fault {
     Extra(ExtraCalls),
     /// No request used the mock with this name.
     Unused(String),
+    /// What the application sent in a call differs from the captured request.
+    Sent(SentDifference),
+    /// The application made a call after the case had ended, and it would have been a miss, or was answered or
+    /// forwarded as the policy says.
+    Late(OutboundCall),
+    /// This many calls were answered, but there was no room to keep their requests for the comparison.
+    NotCompared(u64),
+}
+
+/// A difference between a request of the application and the captured one whose answer it got.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SentDifference {
+    /// The call's index in [`CaseOutcome::calls`].
+    pub(crate) call: usize,
+    /// The request, for display.
+    pub(crate) request: String,
+    /// The difference.
+    pub(crate) mismatch: Mismatch,
 }
 
 /// A captured call that the application made more often than it was captured.
@@ -115,6 +134,17 @@ pub(crate) enum Note {
     Repeated(Repeated),
     /// The beginning of the body of an answer with the wrong status, which usually says why.
     AnswerOfWrongStatus(String),
+    /// A member of the body of a call appears more than once, and the last one was compared.
+    RepeatedInCall {
+        /// The call.
+        call: String,
+        /// The member.
+        repeated: Repeated,
+    },
+    /// The runtime does not report the requests of calls, so they were not compared.
+    CallsNotCompared,
+    /// The runtime can't choose among several exchanges of one call by the request's body.
+    TurnsInOrder,
 }
 
 /// How a case ended.
@@ -219,6 +249,35 @@ impl CaseOutcome {
                 Fault::Extra(calls) => Some((calls, finding.fails)),
                 _ => None,
             })
+    }
+
+    /// Returns the differences of what was sent, each with whether it fails the case.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (&SentDifference, bool)> {
+        self.findings
+            .iter()
+            .filter_map(|finding| match &finding.fault {
+                Fault::Sent(difference) => Some((difference, finding.fails)),
+                _ => None,
+            })
+    }
+
+    /// Returns the calls that came after the case had ended, each with whether it fails the case.
+    pub(crate) fn late(&self) -> impl Iterator<Item = (&OutboundCall, bool)> {
+        self.findings
+            .iter()
+            .filter_map(|finding| match &finding.fault {
+                Fault::Late(call) => Some((call, finding.fails)),
+                _ => None,
+            })
+    }
+
+    /// Returns how many calls were not compared for want of room.
+    pub(crate) fn not_compared(&self) -> Option<u64> {
+        let mut found = self.findings.iter();
+        found.find_map(|finding| match finding.fault {
+            Fault::NotCompared(count) => Some(count),
+            _ => None,
+        })
     }
 
     /// Returns the mocks that no request used, each with whether that fails the case.

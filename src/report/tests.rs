@@ -9,7 +9,7 @@ use super::*;
 use crate::base::decode::Undecoded;
 use crate::base::document::Step;
 use crate::base::http::Headers;
-use crate::compare::{AnswerPlace, Excerpt, Mismatch, Repeated, Side, Why};
+use crate::compare::{Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
 use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
 
 fn case(trial: &str) -> CaseOutcome {
@@ -51,13 +51,13 @@ fn sent() -> SentRequest {
 
 fn mismatched() -> CaseOutcome {
     let place = |steps: &[&str]| {
-        AnswerPlace::Json(steps.iter().map(|s| Step::Key((*s).to_owned())).collect())
+        MessagePlace::Json(steps.iter().map(|s| Step::Key((*s).to_owned())).collect())
     };
     let bytes = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
     let found = [
-        Mismatch::new(AnswerPlace::Status, Side::Status(200), Side::Status(500)),
+        Mismatch::new(MessagePlace::Status, Side::Status(200), Side::Status(500)),
         Mismatch::new(
-            AnswerPlace::Header("set-cookie".to_owned()),
+            MessagePlace::Header("set-cookie".to_owned()),
             Side::Values(vec!["[masked]".to_owned()]),
             Side::Values(vec!["[masked]".to_owned(), "[masked]".to_owned()]),
         ),
@@ -73,10 +73,10 @@ fn mismatched() -> CaseOutcome {
         Mismatch::missing(place(&["order", "id"]), Side::Json(json!({"a": [1, 2]}))),
         Mismatch {
             diff: Some("@@ -1,2 +1,2 @@\n one\n-two\n+three\n".to_owned()),
-            ..Mismatch::new(AnswerPlace::Body, bytes("one\ntwo"), bytes("one\nthree"))
+            ..Mismatch::new(MessagePlace::Body, bytes("one\ntwo"), bytes("one\nthree"))
         },
         Mismatch {
-            place: AnswerPlace::Written("$.total".to_owned()),
+            place: MessagePlace::Written("$.total".to_owned()),
             expected: None,
             actual: None,
             why: Some(Why::Hook {
@@ -134,7 +134,7 @@ fn missed() -> CaseOutcome {
             unused("spare", false),
         ],
         notes: vec![Note::Repeated(Repeated {
-            place: AnswerPlace::Written("$.role".to_owned()),
+            place: MessagePlace::Written("$.role".to_owned()),
             in_expected: false,
         })],
         calls: vec![call("/items/9", "missed", None)],
@@ -152,11 +152,66 @@ fn uncorrelated() -> CaseOutcome {
             reason: "it carries no session".to_owned(),
             open_sessions: 2,
             distrusted,
+            ambient: false,
         }),
     };
     CaseOutcome {
         findings: vec![lost(true), lost(false)],
         ..case("uncorrelated")
+    }
+}
+
+fn changed() -> CaseOutcome {
+    let amount = |fails: bool| Finding {
+        fails,
+        fault: Fault::Sent(SentDifference {
+            call: usize::from(!fails),
+            request: "POST pay.example/charge?api_key=s3cret".to_owned(),
+            mismatch: Mismatch::new(
+                MessagePlace::Written("$.amount".to_owned()),
+                Side::Json(json!(4999)),
+                Side::Json(json!(1)),
+            ),
+        }),
+    };
+    let late = |answer: &str| call("/late?token=s3cret", answer, None);
+    CaseOutcome {
+        findings: vec![
+            amount(true),
+            amount(false),
+            Finding {
+                fails: true,
+                fault: Fault::Late(late("missed")),
+            },
+            Finding {
+                fails: false,
+                fault: Fault::Late(late("forwarded")),
+            },
+            Finding {
+                fails: false,
+                fault: Fault::NotCompared(3),
+            },
+        ],
+        notes: vec![
+            Note::RepeatedInCall {
+                call: "POST pay.example/charge".to_owned(),
+                repeated: Repeated {
+                    place: MessagePlace::Written("$.role".to_owned()),
+                    in_expected: true,
+                },
+            },
+            Note::CallsNotCompared,
+            Note::TurnsInOrder,
+        ],
+        calls: vec![
+            call(
+                "/charge?api_key=s3cret",
+                "mock",
+                Some("auto[1] POST pay.example/charge?api_key=s3cret"),
+            ),
+            call("/charge", "mock", Some("pay")),
+        ],
+        ..case("changed")
     }
 }
 
@@ -191,6 +246,7 @@ fn run() -> RunOutcome {
             mismatched(),
             missed(),
             uncorrelated(),
+            changed(),
             errored,
             warned,
             skipped("odd ' name", Skip::Suite("too slow & odd".to_owned())),
@@ -314,7 +370,7 @@ fn long_texts_are_cut_and_secrets_masked() {
     let mut outcome = case("long");
     let side = |text: &str| Side::Bytes(Excerpt::of(text.as_bytes()));
     let found = Mismatch::new(
-        AnswerPlace::Body,
+        MessagePlace::Body,
         side(&long),
         Side::Json(long.clone().into()),
     );

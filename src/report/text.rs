@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::outcome::{CaseOutcome, SentRequest};
+use super::outcome::{CaseOutcome, SentDifference, SentRequest};
 use super::words;
+use crate::base::http::shown_target;
 use crate::compare::{Mismatch, Side};
 use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
@@ -76,9 +77,25 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     if !uncorrelated.is_empty() {
         page.uncorrelated(&uncorrelated);
     }
+    let sent: Vec<_> = outcome.sent().collect();
     if !calls.is_empty() {
         page.heading("outbound calls");
-        page.calls(calls);
+        page.calls(calls, &sent);
+    }
+    if let Some(count) = outcome.not_compared() {
+        page.line(1, &words::not_compared(count));
+    }
+    let late: Vec<_> = outcome.late().collect();
+    if !late.is_empty() {
+        page.heading("outbound calls that came after the case had ended");
+        for (call, _) in &late {
+            page.line(1, &words::late_call(call));
+        }
+        page.line(
+            1,
+            "if the application makes them in the background, wait for them: `mocks` that answer them, and \
+             `outbound: {settleMs: …}`",
+        );
     }
     let extra: Vec<_> = outcome.extra().collect();
     if !extra.is_empty() {
@@ -157,7 +174,7 @@ impl Page {
             headers,
             body,
         } = request;
-        self.line(1, &format!("request  {method} {url}"));
+        self.line(1, &format!("request  {method} {}", shown_target(url)));
         for (name, value) in words::headers(headers) {
             let header = paint(self.palette.dim, &format!("{name}: {value}"));
             self.line(1, &format!("         {header}"));
@@ -168,6 +185,10 @@ impl Page {
     }
 
     fn mismatch(&mut self, mismatch: &Mismatch) {
+        self.mismatch_at(1, mismatch);
+    }
+
+    fn mismatch_at(&mut self, depth: usize, mismatch: &Mismatch) {
         let Mismatch {
             place,
             expected,
@@ -175,7 +196,7 @@ impl Page {
             why,
             diff,
         } = mismatch;
-        self.line(1, &place.to_string());
+        self.line(depth, &place.to_string());
         if let Some(diff) = diff {
             for line in cut(diff).lines() {
                 let style = match line.as_bytes().first() {
@@ -184,10 +205,10 @@ impl Page {
                     _ => self.palette.dim,
                 };
                 let line = paint(style, line);
-                self.line(2, &line);
+                self.line(depth + 1, &line);
             }
             let legend = paint(self.palette.dim, "(- expected, + actual)");
-            self.line(2, &legend);
+            self.line(depth + 1, &legend);
         } else if expected.is_some() || actual.is_some() {
             let side = |side: &Option<Side>, style: Style| match side {
                 Some(side) => paint(style, &cut(&words::side(side))),
@@ -195,11 +216,11 @@ impl Page {
             };
             let expected = side(expected, self.palette.good);
             let actual = side(actual, self.palette.bad);
-            self.line(2, &format!("expected  {expected}"));
-            self.line(2, &format!("actual    {actual}"));
+            self.line(depth + 1, &format!("expected  {expected}"));
+            self.line(depth + 1, &format!("actual    {actual}"));
         }
         if let Some(why) = why {
-            self.line(2, &words::why(why));
+            self.line(depth + 1, &words::why(why));
         }
     }
 
@@ -215,7 +236,7 @@ impl Page {
             0 | 1 => String::new(),
             n => format!(" ({n} times)"),
         };
-        let call = paint(self.palette.bad, &format!("{method} {host}{path}"));
+        let call = paint(self.palette.bad, &words::call(method, host, path));
         self.line(1, &format!("{call}{times}"));
         match nearest {
             Some(nearest) => self.line(2, &nearest.to_string()),
@@ -237,13 +258,18 @@ impl Page {
                 reason,
                 open_sessions: _,
                 distrusted: _,
+                ambient: _,
             } = call;
-            self.line(1, &format!("{method} {host}{path}"));
+            self.line(1, &words::call(method, host, path));
             self.line(2, reason);
+        }
+        if calls.iter().all(|(call, _)| call.ambient) {
+            return;
         }
         self.line(
             1,
-            "the application must pass `tracestate` or `traceparent` on to the calls it makes",
+            "the application must pass `tracestate` or `traceparent` on to the calls it makes; a host that it calls \
+             on its own behalf belongs into `policy.ambient`",
         );
         if calls.iter().any(|(call, _)| call.open_sessions > 1) {
             self.line(
@@ -254,10 +280,11 @@ impl Page {
         }
     }
 
-    fn calls(&mut self, calls: &[OutboundCall]) {
+    /// Lists the calls, and below each how it differs from the captured request.
+    fn calls(&mut self, calls: &[OutboundCall], sent: &[(&SentDifference, bool)]) {
         let shown: Vec<String> = calls
             .iter()
-            .map(|call| format!("{} {}{}", call.method, call.host, call.path))
+            .map(|call| words::call(&call.method, &call.host, &call.path))
             .collect();
         let width = shown
             .iter()
@@ -265,13 +292,27 @@ impl Page {
             .max()
             .unwrap_or(0)
             .min(60);
-        for (call, shown) in calls.iter().zip(shown) {
+        for (n, (call, shown)) in calls.iter().zip(shown).enumerate() {
             let by = match (&call.rule, call.answer) {
-                (Some(rule), answer) => format!("{answer} `{rule}`"),
+                (Some(rule), answer) => format!("{answer} `{}`", shown_target(rule)),
                 (None, CallAnswer::Missed) => paint(self.palette.bad, "missed"),
                 (None, answer) => answer.to_string(),
             };
             self.line(1, &format!("{shown:width$}  {by}"));
+            let own = sent.iter().filter(|(difference, _)| difference.call == n);
+            self.sent(own);
+        }
+    }
+
+    fn sent<'d>(&mut self, differences: impl Iterator<Item = &'d (&'d SentDifference, bool)>) {
+        let mut told = false;
+        for (difference, fails) in differences {
+            if !told {
+                let warning = if *fails { "" } else { " (a warning)" };
+                self.line(2, &format!("differs from the captured request{warning}:"));
+                told = true;
+            }
+            self.mismatch_at(2, &difference.mismatch);
         }
     }
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use crate::base::decode::Undecoded;
 use crate::base::encoding::shell_word;
-use crate::base::http::{Headers, shown};
+use crate::base::http::{Headers, shown, shown_target};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
-use crate::report::outcome::{CaseOutcome, End, ExtraCalls, Fault, Note, Skip};
+use crate::control::{CallAnswer, OutboundCall, UncorrelatedCall};
+use crate::report::outcome::{CaseOutcome, End, ExtraCalls, Fault, Note, SentDifference, Skip};
 
 /// The advice to show if there are mocks but no outbound call arrived.
 pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
@@ -30,7 +31,8 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
 
 /// Returns how many findings of each kind fail the case: `2 differences, 1 outbound call missed`.
 pub(super) fn faults(outcome: &CaseOutcome) -> String {
-    let (mut mismatches, mut misses, mut uncorrelated, mut extra, mut unused) = (0, 0, 0, 0, 0);
+    let (mut mismatches, mut misses, mut uncorrelated) = (0, 0, 0);
+    let (mut sent, mut not_compared, mut extra, mut unused, mut late) = (0, 0, 0, 0, 0);
     for finding in outcome.findings.iter().filter(|finding| finding.fails) {
         *match finding.fault {
             Fault::Mismatch(_) => &mut mismatches,
@@ -38,11 +40,24 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
             Fault::Uncorrelated(_) => &mut uncorrelated,
             Fault::Extra(_) => &mut extra,
             Fault::Unused(_) => &mut unused,
+            Fault::Sent(_) => &mut sent,
+            Fault::NotCompared(_) => &mut not_compared,
+            Fault::Late(_) => &mut late,
         } += 1;
     }
     let counted = [
         (mismatches, "difference", "differences"),
         (misses, "outbound call missed", "outbound calls missed"),
+        (
+            sent,
+            "difference in what was sent",
+            "differences in what was sent",
+        ),
+        (
+            not_compared,
+            "part of what was sent was not compared",
+            "parts of what was sent were not compared",
+        ),
         (
             uncorrelated,
             "outbound call belongs to no session",
@@ -54,6 +69,11 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
             "outbound calls made too often",
         ),
         (unused, "mock was never used", "mocks were never used"),
+        (
+            late,
+            "outbound call missed after the case had ended",
+            "outbound calls missed after the case had ended",
+        ),
     ];
     let counted = counted.into_iter().filter(|(n, ..)| *n > 0);
     let counted =
@@ -82,13 +102,19 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
             let message = with_causes(&**error);
             message.lines().next().unwrap_or_default().to_owned()
         }
-        End::Judged => match (faults(outcome), outcome.mismatches().next()) {
-            (none, _) if none.is_empty() => "passed".to_owned(),
-            (faults, None) => faults,
-            (faults, Some(first)) => {
-                format!("{faults}; first: {} {}", first.place, in_short(first))
+        End::Judged => {
+            let sent = outcome.sent().find(|(_, fails)| *fails);
+            match (faults(outcome), outcome.mismatches().next(), sent) {
+                (none, ..) if none.is_empty() => "passed".to_owned(),
+                (faults, None, None) => faults,
+                (faults, Some(first), _) => {
+                    format!("{faults}; first: {} {}", first.place, in_short(first))
+                }
+                (faults, None, Some((first, _))) => {
+                    format!("{faults}; first: {}", sent_difference(first))
+                }
             }
-        },
+        }
     }
 }
 
@@ -266,7 +292,59 @@ pub(super) fn note(note: &Note) -> String {
             which(*in_expected)
         ),
         Note::AnswerOfWrongStatus(start) => format!("the answer's body: {start}"),
+        Note::RepeatedInCall {
+            call,
+            repeated: Repeated { place, in_expected },
+        } => format!(
+            "{}: {place} appears more than once in the {} body; the last one was compared",
+            shown_target(call),
+            which(*in_expected)
+        ),
+        Note::CallsNotCompared => {
+            "this runtime does not report the requests of outbound calls, so they were not \
+                                   compared with the capture"
+                .to_owned()
+        }
+        Note::TurnsInOrder => {
+            "this runtime does not know the predicate `body`, so calls that differ only in their \
+                               bodies got the captured answers in order"
+                .to_owned()
+        }
     }
+}
+
+/// Returns a call for display, with the secrets in its query masked.
+pub(super) fn call(method: &str, host: &str, path: &str) -> String {
+    format!("{method} {host}{}", shown_target(path))
+}
+
+/// Returns a difference of what was sent, in a line.
+pub(super) fn sent_difference(difference: &SentDifference) -> String {
+    let SentDifference {
+        call: _,
+        request,
+        mismatch,
+    } = difference;
+    let (request, place) = (shown_target(request), &mismatch.place);
+    format!("{request}: {place} {}", in_short(mismatch))
+}
+
+/// Returns that a call came after its case had ended, in a line.
+pub(crate) fn late_call(late: &OutboundCall) -> String {
+    let shown = call(&late.method, &late.host, &late.path);
+    let answer = match late.answer {
+        CallAnswer::Missed => "it was a miss".to_owned(),
+        answer => format!("by the policy: {answer}"),
+    };
+    format!("{shown} came after the case had ended ({answer})")
+}
+
+/// Returns that calls were not compared, in words.
+pub(super) fn not_compared(count: u64) -> String {
+    format!(
+        "{count} further calls were answered but not compared with the capture, because a session keeps only 1,000 \
+         requests and 64 MiB of them"
+    )
 }
 
 /// Returns how often a call was made and captured, in words.
@@ -281,6 +359,7 @@ pub(super) fn extra_calls(calls: &ExtraCalls) -> String {
         2 => "twice".to_owned(),
         n => format!("{n} times"),
     };
+    let mock = shown_target(mock);
     format!(
         "mock `{mock}` answered {}, captured {}",
         times(made),
@@ -291,20 +370,25 @@ pub(super) fn extra_calls(calls: &ExtraCalls) -> String {
 /// Returns the warnings of a passing case, one line each.
 pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
     let mut lines: Vec<String> = outcome.notes.iter().map(note).collect();
+    lines.extend(outcome.sent().map(|(sent, _)| sent_difference(sent)));
+    lines.extend(outcome.not_compared().map(not_compared));
     lines.extend(outcome.extra().map(|(calls, _)| extra_calls(calls)));
+    lines.extend(outcome.late().map(|(call, _)| late_call(call)));
     let unused: Vec<&str> = outcome.unused().map(|(mock, _)| mock).collect();
     lines.extend(
         unused
             .iter()
-            .map(|mock| format!("mock `{mock}` was never used")),
+            .map(|mock| format!("mock `{}` was never used", shown_target(mock))),
     );
     let uncorrelated: Vec<String> = outcome
         .uncorrelated()
-        .map(|(call, _)| {
-            format!(
-                "{} {}{} belongs to no session: {}",
-                call.method, call.host, call.path, call.reason
-            )
+        .filter(|(call, _)| !call.ambient)
+        .map(|(uncorrelated, _)| {
+            let UncorrelatedCall {
+                method, host, path, ..
+            } = uncorrelated;
+            let shown = call(method, host, path);
+            format!("{shown} belongs to no session: {}", uncorrelated.reason)
         })
         .collect();
     if !unused.is_empty() && outcome.calls.is_empty() && uncorrelated.is_empty() {

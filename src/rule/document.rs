@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::then::Then;
+#[cfg(feature = "runner")]
+use super::turn::Turn;
 use super::when::When;
 use crate::base::document::{Place, Problems};
 
@@ -21,6 +23,9 @@ pub(crate) struct Rule {
     pub when: When,
     /// What it does with them.
     pub then: Then,
+    /// Its place among the rules that replay the exchanges of one call.
+    #[cfg(feature = "runner")]
+    pub turn: Option<Turn>,
 }
 
 /// How many matching requests a rule answers.
@@ -42,6 +47,8 @@ impl Rule {
             consume,
             when,
             then,
+            #[cfg(feature = "runner")]
+                turn: _,
         } = self;
         let mut rule = json!({
             "priority": priority,

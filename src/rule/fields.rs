@@ -3,6 +3,39 @@
 use super::policy::{MISS_WORDS, MODES};
 use super::when::DIRECTIONS;
 use crate::base::document::{Field, Fields, Shape, names};
+use crate::compare::BODY_COMPARISON;
+
+/// The fields of the predicate `body`.
+pub(super) const BODY: Fields = Fields {
+    title: "bodyPredicate",
+    list: &[
+        Field::new(
+            "equals",
+            Shape::Any,
+            "a text that the body must equal, or JSON that it must equal by value",
+        ),
+        Field::new(
+            "regex",
+            Shape::Text,
+            "a regular expression to find in the body",
+        ),
+        Field::new(
+            "form",
+            Shape::Map(&Shape::Scalar),
+            "names of form fields, each with a value that the body must have",
+        ),
+        Field::new(
+            "like",
+            Shape::Any,
+            "a body that this one must match, as captured bodies are compared; a text is compared as JSON if it \
+             is JSON",
+        ),
+        BODY_COMPARISON[0],
+        BODY_COMPARISON[1],
+        BODY_COMPARISON[2],
+        BODY_COMPARISON[3],
+    ],
+};
 
 /// The predicates of a `when`, and of a mock's `match`.
 pub(crate) const WHEN: Fields = Fields {
@@ -41,6 +74,11 @@ pub(crate) const WHEN: Fields = Fields {
         ),
         Field::new("pathPrefix", Shape::Text, "what the path must start with"),
         Field::new(
+            "pathRegex",
+            Shape::Text,
+            "a regular expression that the whole path must match",
+        ),
+        Field::new(
             "query",
             Shape::Map(&Shape::Scalar),
             "names of query parameters, each with a value that the request must have",
@@ -64,6 +102,11 @@ pub(crate) const WHEN: Fields = Fields {
             "bodyJsonPathEquals",
             Shape::Map(&Shape::Any),
             "JSONPaths, each with a value that one of the selected nodes must equal",
+        ),
+        Field::new(
+            "body",
+            Shape::Object(&BODY),
+            "what the request's body must be",
         ),
         Field::new(
             "traceTags",
@@ -146,6 +189,12 @@ pub(crate) const POLICY: Fields = Fields {
             "internalHttp",
             Shape::Choice(|| names(&MODES)),
             "like externalHttp, for loopback addresses, names without a dot and names below .localhost; defaults to externalHttp",
+        ),
+        Field::new(
+            "ambient",
+            HOSTS,
+            "hosts, including their subdomains, that the application calls on its own behalf; calls to them that \
+             carry no session fail no case",
         ),
     ],
 };

@@ -4,11 +4,19 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
+use super::body::BodyPredicate;
 use super::question::Question;
 use super::when::When;
+#[cfg(feature = "runner")]
+use super::when::WholeQuery;
+#[cfg(feature = "runner")]
+use crate::base::http::same_query_without;
 use crate::base::http::{Request, host_ends_with, shown};
 use crate::base::json::{self, Query};
 use crate::case::{AllHold, Difference, Nearness, Tally};
+use crate::compare::BodyRules;
+#[cfg(feature = "runner")]
+use crate::compare::{Comparison, compare_sent_bodies};
 
 impl When {
     /// Returns whether every predicate holds.
@@ -38,11 +46,15 @@ impl When {
         let Self {
             lookup,
             not_host_suffix,
+            path_regex,
             query,
+            #[cfg(feature = "runner")]
+            whole_query,
             headers,
             header_match,
             body_json_path,
             body_json_path_equals,
+            body,
             trace_tags,
             trace_tag_equals,
         } = self;
@@ -56,6 +68,11 @@ impl When {
                 Difference::new("notHostSuffix", wanted, &request.host)
             })?;
         }
+        if let Some((text, regex)) = path_regex {
+            tally.note(regex.is_match(&request.path), || {
+                Difference::new("pathRegex", text, &request.path)
+            })?;
+        }
         for (name, wanted) in query {
             let query = request.query.as_deref().unwrap_or_default();
             let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -63,6 +80,13 @@ impl When {
             tally.note(holds, || {
                 let has = request.query.as_deref().unwrap_or("no query");
                 Difference::new("query", format!("{name}={wanted}"), has)
+            })?;
+        }
+        #[cfg(feature = "runner")]
+        if let Some(WholeQuery { query, ignore }) = whole_query {
+            let has = request.query.as_deref().unwrap_or_default();
+            tally.note(same_query_without(ignore, query, has), || {
+                Difference::new("query", query, has)
             })?;
         }
         for (name, wanted) in headers {
@@ -103,6 +127,9 @@ impl When {
                 Difference::new(field, json::show(wanted), has)
             })?;
         }
+        if let Some(body) = body {
+            check_body(body, question, tally)?;
+        }
         check_tags("traceTags", trace_tags, question, tally)?;
         check_tags("traceTagEquals", trace_tag_equals, question, tally)
     }
@@ -110,6 +137,93 @@ impl When {
 
 /// Shown as what the request has if a JSONPath selects nothing in its body.
 const NO_NODE: &str = "no such node in the body";
+
+fn check_body(
+    predicate: &BodyPredicate,
+    question: &Question<'_>,
+    tally: &mut impl Tally,
+) -> ControlFlow<()> {
+    let BodyPredicate {
+        equals,
+        regex,
+        form,
+        like,
+    } = predicate;
+    let body = question.body();
+    let has = || beginning(body);
+    if let Some(wanted) = equals {
+        let holds = match wanted {
+            Value::String(text) => text.as_bytes() == body,
+            json => question
+                .body_json()
+                .is_some_and(|body| json::equals(body, json)),
+        };
+        let wanted = || match wanted {
+            Value::String(text) => beginning(text.as_bytes()),
+            json => json::show(json),
+        };
+        tally.note(holds, || Difference::new("body.equals", wanted(), has()))?;
+    }
+    if let Some(regex) = regex {
+        let holds = regex.is_match(&String::from_utf8_lossy(body));
+        tally.note(holds, || {
+            Difference::new("body.regex", regex.as_str(), has())
+        })?;
+    }
+    for (name, wanted) in form {
+        let values = || form_urlencoded::parse(body).filter(|(known, _)| known == name);
+        let holds = values().any(|(_, value)| value == *wanted);
+        tally.note(holds, || {
+            let values: Vec<String> = values().map(|(_, value)| value.into_owned()).collect();
+            let has = match values.is_empty() {
+                true => "no such field".to_owned(),
+                false => values.join(", "),
+            };
+            Difference::new(format!("body.form.{name}"), wanted, has)
+        })?;
+    }
+    match like {
+        None => ControlFlow::Continue(()),
+        Some(rules) => check_like(rules, question, tally),
+    }
+}
+
+#[cfg(feature = "runner")]
+fn check_like(
+    rules: &BodyRules,
+    question: &Question<'_>,
+    tally: &mut impl Tally,
+) -> ControlFlow<()> {
+    let Request { headers, body, .. } = question.request;
+    let mut found = Comparison::default();
+    compare_sent_bodies(None, (headers, body), rules, &mut found);
+    let first = found.mismatches.first();
+    tally.note(first.is_none(), || {
+        let place = first.map(|first| first.place.to_string());
+        Difference::new(
+            "body.like",
+            "the given body",
+            format!("another value at {}", place.unwrap_or_default()),
+        )
+    })
+}
+
+/// Without the runner, no rule with `like` is accepted.
+#[cfg(not(feature = "runner"))]
+fn check_like(_: &BodyRules, _: &Question<'_>, tally: &mut impl Tally) -> ControlFlow<()> {
+    tally.note(false, || Difference::new("body.like", "", ""))
+}
+
+/// Returns the beginning of a body, for display.
+fn beginning(body: &[u8]) -> String {
+    const MOST: usize = 200;
+    let text = String::from_utf8_lossy(body);
+    let mut shown: String = text.chars().take(MOST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
 
 fn check_tags(
     key: &str,

@@ -5,6 +5,9 @@
 
 #[cfg(feature = "embedded")]
 mod answer;
+mod body;
+#[cfg(feature = "runner")]
+mod choose;
 mod document;
 #[cfg(feature = "runner")]
 mod fields;
@@ -21,7 +24,11 @@ mod read;
 #[cfg(feature = "embedded")]
 mod resolve;
 mod secret;
+#[cfg(feature = "embedded")]
+mod state;
 mod then;
+#[cfg(feature = "runner")]
+mod turn;
 #[cfg(feature = "embedded")]
 mod unmatched;
 mod when;
@@ -39,10 +46,14 @@ pub(crate) use miss::{STRICT_MISS_STATUS, strict_miss};
 #[cfg(feature = "embedded")]
 pub(crate) use question::Question;
 #[cfg(feature = "embedded")]
-pub(crate) use resolve::{Decision, Layer, Nearest, RuleState, resolve, shown_name};
+pub(crate) use resolve::{Decision, Layer, Nearest, resolve, shown_name};
+#[cfg(feature = "embedded")]
+pub(crate) use state::RuleState;
 #[cfg(feature = "embedded")]
 pub(crate) use then::LONGEST_DELAY;
 
+#[cfg(feature = "runner")]
+pub(crate) use choose::without_turns;
 #[cfg(feature = "runner")]
 pub(crate) use fields::{POLICY, RESPONSE, WHEN};
 #[cfg(feature = "runner")]
@@ -55,7 +66,9 @@ pub(crate) use read::{CONSUMES, read_consume, read_error};
 #[cfg(feature = "runner")]
 pub(crate) use then::{LONGEST_DELAY_MS, read_latency};
 #[cfg(feature = "runner")]
-pub(crate) use when::{compile_query, compile_regex, read_header_match};
+pub(crate) use turn::Turn;
+#[cfg(feature = "runner")]
+pub(crate) use when::WholeQuery;
 
 #[cfg(test)]
 #[cfg(feature = "runner")]

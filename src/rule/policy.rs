@@ -26,6 +26,8 @@ pub struct Policy {
     pub on_miss: OnMiss,
     /// The mode for loopback addresses, names without a dot and names below `.localhost`, if given.
     pub internal_http: Option<PolicyMode>,
+    /// Hosts that the application calls on its own behalf; see [`ambient_host`](Self::ambient_host).
+    pub ambient: Vec<String>,
 }
 
 /// Whether a policy lets requests that no rule matched pass.
@@ -82,6 +84,7 @@ pub(super) const POLICY_FIELDS: &[&str] = &[
     "defaultOnMiss",
     "mock",
     "internalHttp",
+    "ambient",
 ];
 
 impl Policy {
@@ -104,6 +107,15 @@ impl Policy {
     #[must_use]
     pub fn block_host(mut self, host: impl Into<String>) -> Self {
         self.block_hosts.push(host.into());
+        self
+    }
+
+    /// Declares that calls to a host and its subdomains which carry no session are the application's own business,
+    /// such as telemetry or a licence check. They are forwarded, or under a strict policy answered with status 503,
+    /// and never make a session's verdict doubtful.
+    #[must_use]
+    pub fn ambient_host(mut self, host: impl Into<String>) -> Self {
+        self.ambient.push(host.into());
         self
     }
 
@@ -157,6 +169,9 @@ impl Policy {
         if let Some(node) = object.get("blockHosts") {
             policy.block_hosts = read_hosts(&node, problems);
         }
+        if let Some(node) = object.get("ambient") {
+            policy.ambient = read_hosts(&node, problems);
+        }
         let word = match object.get("defaultOnMiss") {
             Some(node) => node.choice(&MISS_WORDS, problems)?,
             None => OnMissWord::Passthrough,
@@ -188,8 +203,13 @@ impl Policy {
             allow_hosts,
             block_hosts,
             on_miss,
+            ambient,
         } = self;
-        for (name, hosts) in [("allowHosts", allow_hosts), ("blockHosts", block_hosts)] {
+        for (name, hosts) in [
+            ("allowHosts", allow_hosts),
+            ("blockHosts", block_hosts),
+            ("ambient", ambient),
+        ] {
             for (n, host) in hosts.iter().enumerate() {
                 check_host(host, &place.key(name).index(n), problems);
             }
@@ -207,6 +227,7 @@ impl Policy {
             block_hosts,
             on_miss,
             internal_http,
+            ambient,
         } = self;
         let mode = |mode: &PolicyMode| match mode {
             PolicyMode::Allow => "allow",
@@ -221,6 +242,9 @@ impl Policy {
         }
         if !block_hosts.is_empty() {
             value["blockHosts"] = block_hosts.clone().into();
+        }
+        if !ambient.is_empty() {
+            value["ambient"] = ambient.clone().into();
         }
         match on_miss {
             OnMiss::Passthrough => {}

@@ -1,5 +1,6 @@
 //! A request that needs an answer, with what is known about it.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use serde_json::Value;
@@ -22,7 +23,8 @@ pub(crate) struct Question<'a> {
     pub session: &'a str,
     /// The attributes of the inject span; empty if there is no such span.
     pub attributes: &'a [(String, Value)],
-    body: OnceCell<Option<Value>>,
+    body: OnceCell<Cow<'a, [u8]>>,
+    body_json: OnceCell<Option<Value>>,
 }
 
 impl<'a> Question<'a> {
@@ -41,6 +43,7 @@ impl<'a> Question<'a> {
             session,
             attributes,
             body: OnceCell::new(),
+            body_json: OnceCell::new(),
         }
     }
 
@@ -53,12 +56,15 @@ impl<'a> Question<'a> {
         }
     }
 
-    pub(super) fn body_json(&self) -> Option<&Value> {
+    /// Returns the request's body without its content codings.
+    pub(super) fn body(&self) -> &[u8] {
         self.body
-            .get_or_init(|| {
-                let body = decoded(&self.request.headers, &self.request.body).0;
-                json::parse(&body)
-            })
+            .get_or_init(|| decoded(&self.request.headers, &self.request.body).0)
+    }
+
+    pub(super) fn body_json(&self) -> Option<&Value> {
+        self.body_json
+            .get_or_init(|| json::parse(self.body()))
             .as_ref()
     }
 

@@ -71,6 +71,8 @@ impl Rule {
             consume,
             when: when?,
             then: then?,
+            #[cfg(feature = "runner")]
+            turn: None,
         })
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::document::{Consume, Rule};
+#[cfg(feature = "runner")]
+use super::choose::whose_turn;
+use super::document::Rule;
 use super::policy::Policy;
 use super::question::Question;
+use super::state::RuleState;
 use super::then::Then;
 use crate::case::{Difference, Nearness};
 
@@ -16,27 +19,6 @@ pub(crate) enum Layer {
     Case,
     /// The session's own rules.
     Session,
-}
-
-/// A rule, and how often it has been used in a session.
-#[derive(Debug, Clone)]
-pub(crate) struct RuleState {
-    /// The rule.
-    pub rule: Arc<Rule>,
-    /// How many requests it has answered or let pass.
-    pub uses: u64,
-}
-
-impl RuleState {
-    /// Creates the state of a rule that has not been used.
-    pub(crate) fn new(rule: Arc<Rule>) -> Self {
-        Self { rule, uses: 0 }
-    }
-
-    /// Returns whether it has been used as often as it may be.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.rule.consume == Consume::Once && self.uses > 0
-    }
 }
 
 /// An answer and its reason.
@@ -84,11 +66,25 @@ pub(crate) fn resolve(
     }
     let own = policy.answer(&question.request.host);
     match best {
-        Some(((priority, layer, n), state)) if priority >= 0 || own.is_none() => Decision {
-            answer: answer(&state.rule.then),
-            rule: Some((layer, n)),
-            nearest: None,
-        },
+        Some(((priority, layer, n), state)) if priority >= 0 || own.is_none() => {
+            #[cfg(feature = "runner")]
+            let (n, state) = match &state.rule.turn {
+                Some(turn) => {
+                    let rules = match layer {
+                        Layer::Case => case_rules,
+                        Layer::Session => session_rules,
+                    };
+                    let n = whose_turn(n, turn, rules, question);
+                    (n, rules.get(n).unwrap_or(state))
+                }
+                None => (n, state),
+            };
+            Decision {
+                answer: answer(&state.rule.then),
+                rule: Some((layer, n)),
+                nearest: None,
+            }
+        }
         _ => Decision {
             answer: own.unwrap_or(Answer::Forward),
             rule: None,

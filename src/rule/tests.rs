@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Layer, Policy, Question, Rule, RuleState, resolve, rules_document};
 use crate::base::http::{Direction, Headers, Request};
+use crate::compare::COMPARISON_FIELDS;
 
 fn request(line: &str) -> Request {
     let (method, url) = line.split_once(' ').unwrap();
@@ -434,6 +435,8 @@ fn an_invalid_rule_says_where_and_why() {
 #[test]
 fn editors_are_shown_the_fields_that_are_read() {
     assert_eq!(super::WHEN.names(), super::when::PREDICATES);
+    let body = [super::body::BODY_FIELDS, COMPARISON_FIELDS].concat();
+    assert_eq!(super::fields::BODY.names(), body);
     assert_eq!(super::POLICY.names(), super::policy::POLICY_FIELDS);
     assert_eq!(super::RESPONSE.names(), super::message::RESPONSE_FIELDS);
 }

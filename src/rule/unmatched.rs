@@ -18,6 +18,16 @@ impl Policy {
         self.answer(host).is_none()
     }
 
+    /// Returns what the policy does with a request to this host that no rule matched.
+    pub(crate) fn decide(&self, host: &str) -> Answer {
+        self.answer(host).unwrap_or(Answer::Forward)
+    }
+
+    /// Returns whether the policy lists this host as ambient.
+    pub(crate) fn is_ambient(&self, host: &str) -> bool {
+        self.ambient.iter().any(|entry| host_within(entry, host))
+    }
+
     /// Returns the policy's own answer to a request to this host; `None` if the policy lets it pass.
     pub(super) fn answer(&self, host: &str) -> Option<Answer> {
         let listed = |list: &[String]| list.iter().any(|entry| host_within(entry, host));

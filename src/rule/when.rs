@@ -5,7 +5,9 @@ use std::fmt;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::body::BodyPredicate;
 use super::secret::mask_secret_headers;
+use crate::base::compile::{compile_query, compile_regex, read_patterns};
 use crate::base::document::{Node, Problems};
 use crate::base::http::Direction;
 use crate::base::json::Query;
@@ -17,13 +19,27 @@ pub(crate) struct When {
     /// The predicates that a lookup in a case also has.
     pub(crate) lookup: Predicate,
     pub(super) not_host_suffix: Vec<String>,
+    /// A pattern for the whole path, with the text as it was given.
+    pub(super) path_regex: Option<(String, Regex)>,
     pub(super) query: Vec<(String, String)>,
+    /// The whole query, apart from the values of some names. On a wire, this becomes `query`.
+    #[cfg(feature = "runner")]
+    pub(crate) whole_query: Option<WholeQuery>,
     pub(super) headers: Vec<(String, Vec<String>)>,
     pub(super) header_match: Vec<(String, Regex)>,
     pub(super) body_json_path: Option<Query>,
     pub(super) body_json_path_equals: Vec<(Query, Value)>,
+    pub(super) body: Option<BodyPredicate>,
     pub(super) trace_tags: Vec<(String, Value)>,
     pub(super) trace_tag_equals: Vec<(String, Value)>,
+}
+
+/// A query that a request must have, apart from the values of some names.
+#[cfg(feature = "runner")]
+#[derive(Debug, Clone)]
+pub(crate) struct WholeQuery {
+    pub(crate) query: String,
+    pub(crate) ignore: Vec<String>,
 }
 
 impl fmt::Debug for When {
@@ -56,11 +72,13 @@ pub(super) const PREDICATES: &[&str] = &[
     "notHostSuffix",
     "path",
     "pathPrefix",
+    "pathRegex",
     "query",
     "headers",
     "headerMatch",
     "bodyJsonPath",
     "bodyJsonPathEquals",
+    "body",
     "traceTags",
     "traceTagEquals",
 ];
@@ -86,6 +104,14 @@ impl When {
         if let Some(node) = object.get("notHostSuffix") {
             when.not_host_suffix = node.strings(problems).unwrap_or_default();
         }
+        if let Some(node) = object.get("pathRegex")
+            && let Some(text) = node.string(problems)
+        {
+            // Checked as it stands, so that no unbalanced parenthesis escapes the group.
+            let checked = compile_regex(&text, &node, problems);
+            let whole = checked.and_then(|_| Regex::new(&format!("^(?:{text})$")).ok());
+            when.path_regex = whole.map(|regex| (text, regex));
+        }
         if let Some(node) = object.get("query") {
             when.query = node.string_map(problems).unwrap_or_default();
         }
@@ -93,7 +119,7 @@ impl When {
             when.headers = read_wanted_headers(&node, problems);
         }
         if let Some(node) = object.get("headerMatch") {
-            when.header_match = read_header_match(&node, problems);
+            when.header_match = read_patterns(&node, problems);
         }
         if let Some(node) = object.get("bodyJsonPath") {
             when.body_json_path = read_query(&node, problems);
@@ -107,6 +133,9 @@ impl When {
                 when.body_json_path_equals
                     .extend(query.map(|query| (query, node.value.clone())));
             }
+        }
+        if let Some(node) = object.get("body") {
+            when.body = BodyPredicate::read(&node, problems);
         }
         when.trace_tags = read_tags(object.get("traceTags"), problems);
         when.trace_tag_equals = read_tags(object.get("traceTagEquals"), problems);
@@ -125,14 +154,27 @@ impl When {
         let Self {
             lookup,
             not_host_suffix,
+            path_regex,
             query,
+            #[cfg(feature = "runner")]
+            whole_query,
             headers,
             header_match,
             body_json_path,
             body_json_path_equals,
+            body,
             trace_tags,
             trace_tag_equals,
         } = self;
+        #[cfg(feature = "runner")]
+        let query = &[
+            &query[..],
+            &whole_query
+                .iter()
+                .flat_map(WholeQuery::pairs)
+                .collect::<Vec<_>>(),
+        ]
+        .concat();
         let mut when = Map::new();
         let mut put = |key: &str, value: Value, given: bool| {
             if given {
@@ -147,6 +189,8 @@ impl When {
             not_host_suffix.clone().into(),
             !not_host_suffix.is_empty(),
         );
+        let regex = path_regex.as_ref().map(|(text, _)| text.as_str());
+        put("pathRegex", regex.into(), regex.is_some());
         let texts = query
             .iter()
             .map(|(name, value)| (name, value.as_str().into()));
@@ -172,6 +216,8 @@ impl When {
             object(equals),
             !body_json_path_equals.is_empty(),
         );
+        let body = body.as_ref().map(BodyPredicate::to_value);
+        put("body", body.clone().into(), body.is_some());
         for (key, tags) in [
             ("traceTags", trace_tags),
             ("traceTagEquals", trace_tag_equals),
@@ -183,6 +229,16 @@ impl When {
     }
 }
 
+#[cfg(feature = "runner")]
+impl WholeQuery {
+    /// Returns the names and values that count.
+    fn pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        form_urlencoded::parse(self.query.as_bytes())
+            .filter(|(name, _)| !self.ignore.iter().any(|ignored| ignored == name))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+    }
+}
+
 fn object<N: ToString>(members: impl Iterator<Item = (N, Value)>) -> Value {
     let members = members.map(|(name, value)| (name.to_string(), value));
     members.collect::<Map<_, _>>().into()
@@ -190,20 +246,6 @@ fn object<N: ToString>(members: impl Iterator<Item = (N, Value)>) -> Value {
 
 fn read_query(node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
     compile_query(&node.string(problems)?, node, problems)
-}
-
-/// Compiles a JSONPath; an invalid one is a problem at the node.
-pub(crate) fn compile_query(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Query> {
-    Query::parse(text)
-        .map_err(|message| problems.add(&node.place, message))
-        .ok()
-}
-
-/// Compiles a regular expression; an invalid one is a problem at the node.
-pub(crate) fn compile_regex(text: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
-    Regex::new(text)
-        .map_err(|error| problems.add(&node.place, bad_regex(text, &error)))
-        .ok()
 }
 
 fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Vec<String>)> {
@@ -220,31 +262,6 @@ fn read_wanted_headers(node: &Node<'_>, problems: &mut Problems) -> Vec<(String,
         headers.extend(values.map(|values| (name.to_owned(), values)));
     }
     headers
-}
-
-/// Reads an object of header names, each with a regular expression.
-pub(crate) fn read_header_match(node: &Node<'_>, problems: &mut Problems) -> Vec<(String, Regex)> {
-    let mut patterns = Vec::new();
-    for (name, value) in node
-        .map(problems)
-        .iter()
-        .flat_map(|object| object.members())
-    {
-        let Some(text) = value.scalar_text(problems) else {
-            continue;
-        };
-        let pattern = compile_regex(&text, &value, problems);
-        patterns.extend(pattern.map(|pattern| (name.to_owned(), pattern)));
-    }
-    patterns
-}
-
-/// Returns the message for a regular expression that does not compile.
-fn bad_regex(text: &str, error: &regex::Error) -> String {
-    let error = error.to_string();
-    let reason = error.lines().last().unwrap_or_default();
-    let reason = reason.trim_start_matches("error: ");
-    format!("`{text}` is not a regular expression: {reason}")
 }
 
 fn read_tags(node: Option<Node<'_>>, problems: &mut Problems) -> Vec<(String, Value)> {

@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Response};
+use crate::base::json::Query;
 use crate::case::CapturedResponse;
 use crate::compare::{
-    AnswerPlace, Comparison, Expected, Mismatch, Reached, Side, Why, compare, redact,
+    Comparison, Expected, MessagePlace, Mismatch, Reached, Side, Why, compare, redact,
 };
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
@@ -55,7 +56,7 @@ pub(super) fn judge_answer(
         .notes
         .extend(repeated.into_iter().map(Note::Repeated));
     outcome.notes.extend(undecoded.map(Note::Undecoded));
-    let wrong_status = mismatches.iter().any(|m| m.place == AnswerPlace::Status);
+    let wrong_status = mismatches.iter().any(|m| m.place == MessagePlace::Status);
     if wrong_status && let Some(note) = start_of_body(&answer, plan) {
         outcome.notes.push(note);
     }
@@ -89,14 +90,7 @@ fn run_hooks(
         headers_hook,
     } = &plan.assertions;
     if let Some(hook) = body_hook {
-        let view = |body: &[u8]| match serde_json::from_slice(body) {
-            Ok(mut view) => {
-                redact(&mut view, &rules.body.redactions);
-                view
-            }
-            Err(_) if !rules.body.redactions.is_empty() => Value::from(HIDDEN),
-            Err(_) => Value::from(String::from_utf8_lossy(body)),
-        };
+        let view = |body: &[u8]| hook_view(body, &rules.body.redactions);
         let captured = captured.and_then(|captured| captured.body.as_deref());
         let captured = captured.map_or(Value::Null, view);
         let found = hook.assert_body(&view(&answer.body), &captured, hooks)?;
@@ -120,8 +114,20 @@ fn run_hooks(
     Ok(())
 }
 
+/// Returns a body as a hook sees it: as JSON if it is JSON, else as text.
+pub(super) fn hook_view(body: &[u8], redactions: &[(Query, Value)]) -> Value {
+    match serde_json::from_slice(body) {
+        Ok(mut view) => {
+            redact(&mut view, redactions);
+            view
+        }
+        Err(_) if !redactions.is_empty() => Value::from(HIDDEN),
+        Err(_) => Value::from(String::from_utf8_lossy(body)),
+    }
+}
+
 /// Converts a hook's issue to a mismatch.
-fn objection(issue: Issue, hook: &Hook) -> Mismatch {
+pub(super) fn objection(issue: Issue, hook: &Hook) -> Mismatch {
     let Issue {
         path,
         expected,
@@ -129,7 +135,7 @@ fn objection(issue: Issue, hook: &Hook) -> Mismatch {
         reason,
     } = issue;
     Mismatch {
-        place: AnswerPlace::Written(path),
+        place: MessagePlace::Written(path),
         expected: expected.map(Side::Json),
         actual: actual.map(Side::Json),
         why: Some(Why::Hook {

@@ -1,10 +1,18 @@
-//! Checks the outbound calls in a session's stats.
+//! Judges the outbound calls of a case: how many there were, and what was sent.
 
+use std::time::Duration;
+
+use super::answer::{hook_view, objection};
 use super::mocks::Watched;
 use super::unjudged::Unjudged;
-use crate::control::{Miss, SessionStats};
-use crate::report::{CaseOutcome, ExtraCalls, Fault, Finding};
-use crate::suite::Unused;
+use crate::base::decode::decoded;
+use crate::base::http::Request;
+use crate::case::Exchange;
+use crate::compare::{CapturedRequest, Comparison, Mismatch, RequestRules, compare_requests};
+use crate::control::{AnsweredRequest, AnsweredRequests, Miss, SessionStats};
+use crate::hook::{Hook, HookContext};
+use crate::report::{CaseOutcome, ExtraCalls, Fault, Finding, Note, SentDifference};
+use crate::suite::{Severity, Unused};
 
 /// Records the calls in the outcome, and what is wrong with them.
 ///
@@ -13,7 +21,7 @@ use crate::suite::Unused;
 /// If a mock has to be used, but the runtime does not report which mocks were used.
 pub(super) fn note_calls(
     stats: SessionStats,
-    watched: &[Watched],
+    watched: &[Watched<'_>],
     outcome: &mut CaseOutcome,
 ) -> Result<(), Unjudged> {
     let SessionStats {
@@ -41,20 +49,7 @@ pub(super) fn note_calls(
         fault: Fault::Uncorrelated(call),
     }));
     let Some(uses) = rule_uses else {
-        let stated = |rule: &&Watched| {
-            let replays = rule.replays.as_ref().filter(|replays| replays.is_stated);
-            replays.and_then(|replays| replays.extra.fails(&replays.method)) == Some(true)
-        };
-        let fails = watched.iter().find(|rule| rule.unused == Unused::Fail);
-        let (rule, setting) = match (fails, watched.iter().find(stated)) {
-            (Some(rule), _) => (rule, "unused: fail"),
-            (None, Some(rule)) => (rule, "outbound.extra"),
-            (None, None) => return Ok(()),
-        };
-        return Err(Unjudged::UsesUnknown {
-            mock: rule.name.clone(),
-            setting,
-        });
+        return refuse_unknown_uses(watched);
     };
     findings.extend(watched.iter().zip(&uses).filter_map(extra));
     let unused = watched
@@ -68,17 +63,160 @@ pub(super) fn note_calls(
     Ok(())
 }
 
+/// Refuses settings that can't be judged because the runtime does not report how rules were used.
+fn refuse_unknown_uses(watched: &[Watched<'_>]) -> Result<(), Unjudged> {
+    let stated = |rule: &Watched<'_>| match rule.unused {
+        Unused::Fail => Some("unused: fail"),
+        _ => rule.replays.as_ref().and_then(|replays| replays.stated),
+    };
+    let found = watched.iter().find_map(|rule| Some((rule, stated(rule)?)));
+    let Some((rule, setting)) = found else {
+        return Ok(());
+    };
+    Err(Unjudged::UsesUnknown {
+        mock: rule.name.clone(),
+        setting,
+    })
+}
+
 /// Returns the finding about a call that was made more often than it was captured.
-fn extra((rule, uses): (&Watched, &u64)) -> Option<Finding> {
+fn extra((rule, uses): (&Watched<'_>, &u64)) -> Option<Finding> {
     let replays = rule.replays.as_ref()?;
-    // The last rule of a sequence answers the last captured call and all that follow.
+    // An exchange that several others equal answers only once they are all used.
     let more = uses.checked_sub(1).filter(|more| *more > 0)?;
     Some(Finding {
-        fails: replays.extra.fails(&replays.method)?,
+        fails: fails(replays.extra.severity(&replays.exchange.request.method))?,
         fault: Fault::Extra(ExtraCalls {
             mock: rule.name.clone(),
             captured: replays.captured,
             made: replays.captured + more,
         }),
     })
+}
+
+/// Returns whether something of this severity fails a case; `None` if it is not reported.
+fn fails(severity: Severity) -> Option<bool> {
+    match severity {
+        Severity::Fail => Some(true),
+        Severity::Warn => Some(false),
+        Severity::Ignore => None,
+    }
+}
+
+/// Returns how long to wait for calls that have not come yet, given how often each rule was used.
+pub(super) fn patience(watched: &[Watched<'_>], uses: &[u64]) -> Duration {
+    let waiting = watched
+        .iter()
+        .zip(uses)
+        .filter(|(rule, uses)| **uses == 0 && rule.unused != Unused::Ignore);
+    let settle = waiting.map(|(rule, _)| rule.settle);
+    settle.max().unwrap_or_default()
+}
+
+/// Returns whether requests are compared with captured ones.
+pub(super) fn compares(watched: &[Watched<'_>]) -> bool {
+    watched.iter().any(|rule| {
+        let replays = rule.replays.as_ref();
+        replays.is_some_and(|replays| replays.difference != Severity::Ignore)
+    })
+}
+
+/// Compares the requests that the rules have answered with the captured ones.
+///
+/// # Errors
+///
+/// If a difference has to fail the case, but the runtime does not report the requests; if a hook fails.
+pub(super) fn compare_calls(
+    answered: Option<AnsweredRequests>,
+    watched: &[Watched<'_>],
+    hooks: &HookContext<'_>,
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
+    let Some(AnsweredRequests { list, dropped, .. }) = answered else {
+        let stated = |rule: &&Watched<'_>| {
+            let replays = rule.replays.as_ref();
+            replays.and_then(|replays| replays.stated) == Some("outbound.difference")
+        };
+        if let Some(rule) = watched.iter().find(stated) {
+            return Err(Unjudged::UsesUnknown {
+                mock: rule.name.clone(),
+                setting: "outbound.difference",
+            });
+        }
+        outcome.notes.push(Note::CallsNotCompared);
+        return Ok(());
+    };
+    if dropped > 0 {
+        let fails = |rule: &Watched<'_>| {
+            let replays = rule.replays.as_ref();
+            replays.is_some_and(|replays| replays.difference == Severity::Fail)
+        };
+        outcome.findings.push(Finding {
+            fault: Fault::NotCompared(dropped),
+            fails: watched.iter().any(fails),
+        });
+    }
+    for AnsweredRequest {
+        rule,
+        call,
+        request,
+    } in list
+    {
+        let Some(rule) = watched.get(rule) else {
+            continue;
+        };
+        let Some(replays) = &rule.replays else {
+            continue;
+        };
+        let Some(fails) = fails(replays.difference) else {
+            continue;
+        };
+        let exchange = replays.exchange;
+        let captured = CapturedRequest {
+            request: &exchange.request,
+            has_body: exchange.request_body().is_some(),
+        };
+        let Comparison {
+            mut mismatches,
+            repeated,
+        } = compare_requests(captured, &request, &replays.rules);
+        if let Some(hook) = replays.body_hook {
+            let issues = judge_bodies(hook, exchange, &request, &replays.rules, hooks)?;
+            mismatches.extend(issues);
+        }
+        outcome
+            .notes
+            .extend(repeated.into_iter().map(|repeated| Note::RepeatedInCall {
+                call: request.to_string(),
+                repeated,
+            }));
+        let found = mismatches.into_iter().map(|mismatch| Finding {
+            fails,
+            fault: Fault::Sent(SentDifference {
+                call,
+                request: request.to_string(),
+                mismatch,
+            }),
+        });
+        outcome.findings.extend(found);
+    }
+    Ok(())
+}
+
+/// Lets a hook judge the body of a request.
+fn judge_bodies(
+    hook: &Hook,
+    exchange: &Exchange,
+    request: &Request,
+    rules: &RequestRules,
+    hooks: &HookContext<'_>,
+) -> Result<Vec<Mismatch>, Unjudged> {
+    let view = |request: &Request| {
+        let body = decoded(&request.headers, &request.body).0;
+        hook_view(&body, &rules.body.redactions)
+    };
+    let captured = exchange.request_body().map(|_| view(&exchange.request));
+    let issues = hook.assert_body(&view(request), &captured.unwrap_or_default(), hooks)?;
+    let issues = issues.into_iter();
+    Ok(issues.map(|issue| objection(issue, hook)).collect())
 }

@@ -1,6 +1,6 @@
 //! What the cases of a run share: the runtime, the proxy, the application.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::app::App;
 use super::unjudged::Unjudged;
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, without_credentials};
 use crate::compare::Excerpt;
-use crate::control::{Mode, Oracle};
+use crate::control::{Mode, Oracle, OutboundCall};
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
 use crate::net::{Client, ClientError, Timeouts, random_trace};
@@ -29,6 +29,8 @@ pub(super) struct Environment {
     client: Client,
     /// The ids of open sessions, which an interrupted run closes.
     open: Mutex<HashSet<String>>,
+    /// The trial of each session.
+    trials: Mutex<HashMap<String, String>>,
 }
 
 /// What a run started; dropping this stops all of it, the application first.
@@ -88,6 +90,7 @@ impl Environment {
             app,
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             open: Mutex::default(),
+            trials: Mutex::default(),
         }
     }
 
@@ -97,12 +100,25 @@ impl Environment {
     }
 
     /// Opens a session and sets its policy in one call: between two calls, it would let everything pass.
-    pub(super) fn open_session(&self, policy: &Policy) -> Result<SoftprobeSession, SoftprobeError> {
+    pub(super) fn open_session(
+        &self,
+        policy: &Policy,
+        trial: &str,
+    ) -> Result<SoftprobeSession, SoftprobeError> {
         let session = self
             .softprobe
             .start_session_with_policy(Mode::Replay, policy)?;
         self.open().insert(session.id().to_owned());
+        lock(&self.trials).insert(session.id().to_owned(), trial.to_owned());
         Ok(session)
+    }
+
+    /// Returns the calls that came after the sessions of their cases were closed, each with the name of its trial.
+    pub(super) fn late_calls(&self) -> Vec<(String, OutboundCall)> {
+        let late = self.oracle.iter().flat_map(|oracle| oracle.take_late());
+        let trials = lock(&self.trials);
+        let named = late.filter_map(|late| Some((trials.get(&late.session)?.clone(), late.call)));
+        named.collect()
     }
 
     pub(super) fn close(&self, session: SoftprobeSession) -> Result<(), SoftprobeError> {
@@ -120,7 +136,7 @@ impl Environment {
     }
 
     fn open(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
     /// Sends a session's request to the application, and returns what was sent, and the answer or why
@@ -190,4 +206,9 @@ impl Environment {
             other => other.to_string(),
         })
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

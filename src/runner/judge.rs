@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
 use super::answer::{expected, judge_answer};
-use super::calls::note_calls;
+use super::calls::{compare_calls, compares, note_calls, patience};
 use super::discover::Trial;
 use super::environment::Environment;
 use super::mocks::register;
@@ -79,7 +79,7 @@ fn judge(
     let mut captured = captured_answer(&case, base)?;
     refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
 
-    let session = environment.open_session(&plan.policy)?;
+    let session = environment.open_session(&plan.policy, &trial.name)?;
     session
         .load_case(Arc::clone(&case))
         .map_err(|error| Unjudged::Refused {
@@ -87,7 +87,9 @@ fn judge(
             error: Box::new(error),
         })?;
     let (mocks, watched) = register(&plan.mocks, &case, &hooks)?;
-    session.mock_all(mocks)?;
+    if !session.mock_in_turn(mocks)? {
+        outcome.notes.push(Note::TurnsInOrder);
+    }
 
     let request = match &plan.request.transform {
         Some(hook) => hook.change_request(&request, &hooks)?.apply(request),
@@ -99,13 +101,25 @@ fn judge(
     }
     let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
+    let is_answered = answer.is_ok();
     let judged =
         answer.and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
 
+    if is_answered && !watched.is_empty() {
+        session.wait_for_uses(&|uses| patience(&watched, uses))?;
+    }
+    let answered = match compares(&watched) {
+        true => Some(session.answered()?),
+        false => None,
+    };
     let stats = session.stats()?;
     environment.close(session)?;
     note_calls(stats, &watched, outcome)?;
-    judged
+    let compared = match answered {
+        Some(answered) => compare_calls(answered, &watched, &hooks, outcome),
+        None => Ok(()),
+    };
+    judged.and(compared)
 }
 
 /// Returns the application's captured answer, if there is one, to be compared with an answer from `base`.

@@ -2,54 +2,91 @@
 
 use std::collections::HashSet;
 use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::http::{
-    Direction, Request, Response, host_equals, same_path, same_query, split_port, with_port,
+    Direction, Request, Response, host_equals, same_path, same_query_without, split_port, with_port,
 };
 use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
-use crate::hook::{HookContext, HookError, MockContext};
-use crate::rule::{Consume, Question, When};
+use crate::compare::RequestRules;
+use crate::hook::{Hook, HookContext, HookError, MockContext};
+use crate::rule::{Consume, Question, Turn, When, WholeQuery};
 use crate::sdk::{Mock, MockResponse};
-use crate::suite::{Expect, Extra, MockAction, MockPlan, MockSource, Unused};
+use crate::suite::{Expect, Extra, MockAction, MockPlan, MockSource, Severity, Unused};
 
-/// A rule of the session, and what happens if no request uses it.
-#[derive(Debug)]
-pub(super) struct Watched {
+/// A rule of the session, and what is expected of its use.
+#[derive(Debug, Clone)]
+pub(super) struct Watched<'c> {
     pub(super) name: String,
     pub(super) unused: Unused,
-    /// The call whose exchange the rule replays; `None` if it replays none, or if a later rule answers further
-    /// calls.
-    pub(super) replays: Option<Replays>,
+    /// How long to wait after the answer for its first use.
+    pub(super) settle: Duration,
+    /// The exchange that the rule replays, if it replays one.
+    pub(super) replays: Option<Replays<'c>>,
 }
 
-/// A captured call that a rule replays, as often as it is made.
-#[derive(Debug)]
-pub(super) struct Replays {
-    /// The call's method.
-    pub(super) method: String,
-    /// How often it was captured.
+/// A captured exchange that a rule replays.
+#[derive(Debug, Clone)]
+pub(super) struct Replays<'c> {
+    pub(super) exchange: &'c Exchange,
+    /// How often an equal request was captured.
     pub(super) captured: u64,
-    /// What happens if it is made more often.
+    /// What happens if the request is made more often.
     pub(super) extra: Extra,
-    /// Whether the suite says so.
-    pub(super) is_stated: bool,
+    /// What happens if a request differs from the captured one.
+    pub(super) difference: Severity,
+    /// The setting that the suite states and that needs to know how the rule was used, if any.
+    pub(super) stated: Option<&'static str>,
+    /// How requests are compared.
+    pub(super) rules: Arc<RequestRules>,
+    /// The hook that judges the bodies of requests.
+    pub(super) body_hook: Option<&'c Hook>,
 }
 
-impl Replays {
-    fn new(plan: &MockPlan, exchange: &Exchange, captured: usize) -> Self {
-        let fallback = if plan.auto {
-            Extra::Unsafe
-        } else {
-            Extra::Warn
+/// How long a session stays open for calls that have not come yet.
+const SETTLE: Duration = Duration::from_millis(500);
+
+impl<'c> Replays<'c> {
+    fn new(
+        plan: &'c MockPlan,
+        exchange: &'c Exchange,
+        captured: usize,
+        rules: &Arc<RequestRules>,
+    ) -> Self {
+        let outbound = &plan.outbound;
+        let (difference, extra) = match plan.auto {
+            true => (Severity::Fail, Extra::Unsafe),
+            false => (Severity::Warn, Extra::Always(Severity::Warn)),
+        };
+        let method = &exchange.request.method;
+        let stated = match (outbound.extra, outbound.difference) {
+            (Some(extra), _) if extra.severity(method) == Severity::Fail => Some("outbound.extra"),
+            (_, Some(Severity::Fail)) => Some("outbound.difference"),
+            _ => None,
         };
         Self {
-            method: exchange.request.method.clone(),
+            exchange,
             captured: captured as u64,
-            extra: plan.extra.unwrap_or(fallback),
-            is_stated: plan.extra.is_some(),
+            extra: outbound.extra.unwrap_or(extra),
+            difference: outbound.difference.unwrap_or(difference),
+            stated,
+            rules: Arc::clone(rules),
+            body_hook: outbound.body.as_ref().and_then(|(_, hook)| hook.as_ref()),
         }
     }
+}
+
+/// Returns how the requests that a plan's mocks answer are compared.
+fn request_rules(plan: &MockPlan) -> Arc<RequestRules> {
+    let outbound = &plan.outbound;
+    let body = outbound.body.as_ref().map(|(rules, _)| rules.clone());
+    Arc::new(RequestRules {
+        body: body.unwrap_or_default(),
+        query_ignore: outbound.query_ignore.clone().unwrap_or_default(),
+        headers: outbound.headers.clone().unwrap_or_default(),
+    })
 }
 
 /// Why a case's mocks can't be registered.
@@ -64,17 +101,22 @@ pub(super) enum MockError {
     Hook { mock: String, error: HookError },
 }
 
-/// Returns the mocks of all plans, in order, and for each what happens if no request uses it.
+/// Returns the mocks of all plans, in order, and for each what is expected of its use.
 ///
 /// # Errors
 ///
 /// An error that names the mock whose lookup or hook failed.
-pub(super) fn register(
-    plans: &[MockPlan],
-    case: &Case,
+pub(super) fn register<'c>(
+    plans: &'c [MockPlan],
+    case: &'c Arc<Case>,
     hooks: &HookContext<'_>,
-) -> Result<(Vec<Mock>, Vec<Watched>), MockError> {
-    let mut list = List::default();
+) -> Result<(Vec<Mock>, Vec<Watched<'c>>), MockError> {
+    let mut list = List {
+        case,
+        mocks: Vec::new(),
+        watched: Vec::new(),
+        calls: 0,
+    };
     for plan in plans {
         match &plan.action {
             MockAction::Respond(MockSource::Case(expect)) => {
@@ -110,22 +152,31 @@ pub(super) fn register(
     Ok((list.mocks, list.watched))
 }
 
-#[derive(Default)]
-struct List {
+struct List<'c> {
+    case: &'c Arc<Case>,
     mocks: Vec<Mock>,
-    watched: Vec<Watched>,
+    watched: Vec<Watched<'c>>,
+    /// How many different calls have been given a number.
+    calls: usize,
 }
 
-impl List {
+impl<'c> List<'c> {
     fn add(&mut self, plan: &MockPlan, mock: Mock) {
         self.add_as(plan, plan.name.clone(), mock, None);
     }
 
-    fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock, replays: Option<Replays>) {
+    fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock, replays: Option<Replays<'c>>) {
+        let unused = plan.unused.unwrap_or_default();
+        let is_optional = matches!(
+            plan.action,
+            MockAction::Respond(MockSource::Case(Expect::Optional))
+        );
+        let settle = plan.outbound.settle.unwrap_or(SETTLE);
         self.mocks.push(mock.name(name.clone()));
         self.watched.push(Watched {
             name,
-            unused: plan.unused.unwrap_or_default(),
+            unused,
+            settle: if is_optional { Duration::ZERO } else { settle },
             replays,
         });
     }
@@ -207,26 +258,30 @@ fn answers(plan: &MockPlan, exchange: &Exchange) -> bool {
     plan.when.matches(&question)
 }
 
-/// Adds the rules that replay exchanges, numbered after those `before`. Of the rules for equal calls, all but the
+/// Adds the rules that replay exchanges, numbered after those `before`. Of the rules for one call, all but the
 /// last answer only once. The rule added later wins a tie, so the rule for the first exchange is added last.
-fn from_exchanges(
-    plan: &MockPlan,
-    found: &[Answered<'_>],
+fn from_exchanges<'c>(
+    plan: &'c MockPlan,
+    found: &[Answered<'c>],
     before: usize,
     sequence: bool,
     hooks: &HookContext<'_>,
-    list: &mut List,
+    list: &mut List<'c>,
 ) -> Result<(), MockError> {
+    let rules = request_rules(plan);
+    if !sequence {
+        for Answered { exchange, response } in found {
+            let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
+            let mock = base(plan).response(MockResponse::from(response));
+            let replays = Replays::new(plan, exchange, 1, &rules);
+            list.add_as(plan, plan.name.clone(), mock, Some(replays));
+        }
+        return Ok(());
+    }
+    let calls = by_call(found, &rules.query_ignore);
     for (n, Answered { exchange, response }) in found.iter().enumerate().rev() {
         let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
-        let response = MockResponse::from(response);
-        if !sequence {
-            let replays = Replays::new(plan, exchange, 1);
-            let mock = base(plan).response(response);
-            list.add_as(plan, plan.name.clone(), mock, Some(replays));
-            continue;
-        }
-        let mut when = narrowed(&plan.when, exchange);
+        let mut when = narrowed(&plan.when, exchange, &rules.query_ignore);
         let mut others = found
             .iter()
             .map(|found| found.exchange.request.host.as_str());
@@ -234,29 +289,63 @@ fn from_exchanges(
             let Request { scheme, host, .. } = &exchange.request;
             when.lookup.host = Some(with_port(scheme, host));
         }
-        let mut mock = with_when(plan, when).response(response);
-        let same = |other: &&Answered<'_>| same_call(exchange, other.exchange);
-        let mut replays = None;
-        if found[n + 1..].iter().any(|later| same(&later)) {
+        let mut mock = with_when(plan, when).response(MockResponse::from(response));
+        let group = || (0..found.len()).filter(|other| calls[*other] == calls[n]);
+        if group().any(|other| other > n) {
             mock = mock.once();
-        } else {
-            let captured = found.iter().filter(same).count();
-            replays = Some(Replays::new(plan, exchange, captured));
         }
-        let number = before + n + 1;
-        let name = format!("{}[{number}] {}", plan.name, exchange.request);
-        list.add_as(plan, name, mock, replays);
+        if group().nth(1).is_some() {
+            mock = mock.turn(Some(Turn {
+                call: list.calls + calls[n],
+                position: group().take_while(|other| *other < n).count(),
+                case: Arc::clone(list.case),
+                exchange: index_of(exchange, list.case),
+                rules: Arc::clone(&rules),
+            }));
+        }
+        let is_equal = |other: &usize| {
+            let (a, b) = (found[*other].exchange, exchange);
+            a.request_body() == b.request_body()
+        };
+        let captured = group().filter(is_equal).count();
+        let replays = Replays::new(plan, exchange, captured, &rules);
+        let name = format!("{}[{}] {}", plan.name, before + n + 1, exchange.request);
+        list.add_as(plan, name, mock, Some(replays));
     }
+    list.calls += found.len();
     Ok(())
 }
 
-fn same_call(a: &Exchange, b: &Exchange) -> bool {
+/// Returns a number for each exchange, the same for exchanges of one call.
+fn by_call(found: &[Answered<'_>], ignore: &[String]) -> Vec<usize> {
+    let mut firsts: Vec<usize> = Vec::new();
+    let number = |(n, found_here): (usize, &Answered<'_>)| {
+        let same = |first: &&usize| same_call(found[**first].exchange, found_here.exchange, ignore);
+        match firsts.iter().find(same) {
+            Some(first) => *first,
+            None => {
+                firsts.push(n);
+                n
+            }
+        }
+    };
+    found.iter().enumerate().map(number).collect()
+}
+
+fn index_of(exchange: &Exchange, case: &Case) -> usize {
+    let mut all = case.exchanges().iter();
+    all.position(|other| ptr::eq(other, exchange))
+        .unwrap_or(usize::MAX)
+}
+
+fn same_call(a: &Exchange, b: &Exchange, ignore: &[String]) -> bool {
     let (a, b) = (&a.request, &b.request);
     a.method.eq_ignore_ascii_case(&b.method)
+        && same_path(&a.path, &b.path)
         && host_equals(&a.host, &b.host)
         && host_equals(&b.host, &a.host)
-        && same_path(&a.path, &b.path)
-        && same_query(
+        && same_query_without(
+            ignore,
             a.query.as_deref().unwrap_or_default(),
             b.query.as_deref().unwrap_or_default(),
         )
@@ -272,12 +361,21 @@ fn is_other_port(other: &str, host: &str) -> bool {
 
 /// Returns the predicates for exactly this call; a path that ends in a bare `?` only matches a request
 /// without a query.
-fn narrowed(when: &When, exchange: &Exchange) -> When {
+fn narrowed(when: &When, exchange: &Exchange, ignore: &[String]) -> When {
     let request = &exchange.request;
     let query = request.query.as_deref().unwrap_or_default();
     let mut narrowed = when.clone();
     let lookup = &mut narrowed.lookup;
-    lookup.path = Some(format!("{}?{query}", request.path));
+    if ignore.is_empty() {
+        lookup.path = Some(format!("{}?{query}", request.path));
+    } else {
+        lookup.path = Some(request.path.clone());
+        narrowed.whole_query = Some(WholeQuery {
+            query: query.to_owned(),
+            ignore: ignore.to_vec(),
+        });
+    }
+    let lookup = &mut narrowed.lookup;
     if !request.method.is_empty() {
         lookup.method = Some(request.method.clone());
     }

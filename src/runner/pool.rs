@@ -17,10 +17,11 @@ use super::judge::{fresh_outcome, replay};
 use super::refusal::{Ended, Refusal};
 use super::signals::{Outran, until_signal};
 use super::unjudged::Unjudged;
+use crate::control::CallAnswer;
 use crate::disk::write_whole;
 use crate::report::{
-    CaseOutcome, End, Listed, Palette, Printer, RunOutcome, Skip, Style, Verdict, junit, log_lines,
-    mask, summary, warnings,
+    CaseOutcome, End, Fault, Finding, Listed, Palette, Printer, RunOutcome, Skip, Style, Verdict,
+    junit, late_call, log_lines, mask, summary, warnings,
 };
 
 /// Prints the list of trials as libtest does.
@@ -96,6 +97,7 @@ pub(super) fn run(
     }
     // Stop the application before reporting, so that its last output precedes the reports.
     drop(started);
+    board.note_late_calls();
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
     let run = RunOutcome {
@@ -299,6 +301,34 @@ impl Board {
 
     fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the calls that came after their cases had ended to those cases: a case that passed fails if nothing would
+    /// have answered the call.
+    fn note_late_calls(&self) {
+        let late = self.environment.as_ref().map(|e| e.late_calls());
+        for (trial, call) in late.into_iter().flatten() {
+            let mut outcomes = self.outcomes();
+            let mut known = outcomes.iter_mut().flatten();
+            let Some(outcome) = known.find(|outcome| outcome.trial == trial) else {
+                continue;
+            };
+            let fails = call.answer == CallAnswer::Missed;
+            let was_bad = outcome.is_bad();
+            if !fails {
+                let line = mask(late_call(&call), &self.secrets);
+                let _ = writeln!(io::stderr(), "warning: {trial}: {line}");
+            }
+            outcome.findings.push(Finding {
+                fault: Fault::Late(call),
+                fails,
+            });
+            let outcome = (fails && !was_bad).then(|| outcome.clone());
+            drop(outcomes);
+            if let Some(outcome) = outcome {
+                self.tell_failure(&outcome);
+            }
+        }
     }
 
     fn tell_failure(&self, outcome: &CaseOutcome) {

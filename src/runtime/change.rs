@@ -58,7 +58,9 @@ impl Change {
                 Self::Policy(policy, Some(document.clone()))
             }
             Action::SetAuthFixtures(document) => Self::auth_fixtures(document)?,
-            Action::Stats | Action::State | Action::Case | Action::Close(_) => return Ok(None),
+            Action::Stats | Action::Requests | Action::State | Action::Case | Action::Close(_) => {
+                return Ok(None);
+            }
         }))
     }
 

@@ -118,8 +118,9 @@ pub(super) fn inject(
             },
         ));
     };
+    let shared = Arc::new(request.clone());
     let asked = Asked {
-        request,
+        request: &shared,
         direction: question.direction.unwrap_or(Direction::Outbound),
         service: question.service.as_deref(),
         attributes: &attributes,

@@ -83,6 +83,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
             return Ok(Some(Action::Close(closing(request)?)));
         }
         ["stats"] => return allow("GET", method).map(|()| Some(Action::Stats)),
+        ["requests"] => return allow("GET", method).map(|()| Some(Action::Requests)),
         ["state"] => return allow("GET", method).map(|()| Some(Action::State)),
         ["case"] => return allow("GET", method).map(|()| Some(Action::Case)),
         _ => return Ok(None),

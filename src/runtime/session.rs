@@ -1,22 +1,22 @@
 //! One session: what it was given, what it decides, and what has happened in it.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::capture::{Capture, Captured};
 use super::change::{Change, LoadedCase, Start};
+use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Request};
 use crate::case::Difference;
 use crate::control::{
-    ControlError, Miss, Mode, NearestRule, OutboundCall, Ruling, SessionStats, UncorrelatedCall,
+    AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
+    OutboundCall, Ruling, SessionStats, UncorrelatedCall,
 };
 use crate::rule::{
     Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve, shown_name,
 };
-
-/// The most calls, and the most misses, that a session lists; the counters keep counting.
-const MOST_LISTED: usize = 1_000;
 
 /// An open session.
 pub(super) struct OpenSession {
@@ -39,12 +39,14 @@ pub(super) struct OpenSession {
     closed: bool,
     capture: Capture,
     case_id: Option<String>,
+    /// The requests that `rules` have answered, unless it captures.
+    answered: AnsweredRequests,
 }
 
 /// A request for which a proxy asks for an answer.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    pub(super) request: &'a Request,
+    pub(super) request: &'a Arc<Request>,
     pub(super) direction: Direction,
     /// The service that makes the call; if not given, that of the session's case.
     pub(super) service: Option<&'a str>,
@@ -75,6 +77,7 @@ impl OpenSession {
             closed: false,
             capture: Capture::default(),
             case_id,
+            answered: AnsweredRequests::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl OpenSession {
             Change::Case(case) => self.case = Some(case),
             Change::Rules(rules, document) => {
                 self.rules = rules.into_iter().map(RuleState::new).collect();
+                self.answered = AnsweredRequests::default();
                 self.rules_document = document;
             }
             Change::Policy(policy, document) => {
@@ -130,6 +134,15 @@ impl OpenSession {
         let mut decision = resolve(&question, &self.policy, case_rules, &self.rules);
         if request.method == "CONNECT" && decision.answer != Answer::Forward {
             decision = unanswerable(decision, case_rules, &self.rules);
+        }
+        if let Some((Layer::Session, rule)) = decision.rule
+            && self.mode != Mode::Capture
+        {
+            self.answered.add(AnsweredRequest {
+                rule,
+                call: self.stats.calls.len(),
+                request: Arc::clone(request),
+            });
         }
         let rule = decision.rule.map(|(layer, n)| {
             let state = match layer {
@@ -188,8 +201,39 @@ impl OpenSession {
             reason: reason.to_owned(),
             open_sessions: open as u64,
             distrusted,
+            ambient: false,
         });
         distrusted
+    }
+
+    /// Lists a call that is the application's own business.
+    pub(super) fn note_ambient(&mut self, request: &Request, reason: &str, open: usize) {
+        push_limited(&mut self.stats.uncorrelated, || UncorrelatedCall {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: request.target(),
+            reason: reason.to_owned(),
+            open_sessions: open as u64,
+            distrusted: false,
+            ambient: true,
+        });
+    }
+
+    /// Returns the session's policy.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Returns the requests that its rules have answered.
+    #[cfg(feature = "runner")]
+    pub(super) fn answered(&self) -> &AnsweredRequests {
+        &self.answered
+    }
+
+    /// Returns how often each of its rules has been used.
+    #[cfg(feature = "runner")]
+    pub(super) fn uses(&self) -> Vec<u64> {
+        self.rules.iter().map(|state| state.uses).collect()
     }
 
     /// Returns the case that a capture session has recorded so far.
@@ -231,6 +275,40 @@ impl OpenSession {
         stats
     }
 
+    /// Returns the requests that its rules have answered, as JSON: header values and bodies in base64, since neither
+    /// need be text.
+    pub(super) fn requests_value(&self) -> Value {
+        let requests = self.answered.list.iter().map(|answered| {
+            let AnsweredRequest {
+                rule,
+                call,
+                request,
+            } = answered;
+            let Request {
+                method,
+                scheme,
+                host,
+                path,
+                query,
+                headers,
+                body,
+            } = &**request;
+            let headers = headers.iter();
+            let headers = headers.map(|(name, value)| json!([name, encode_base64(value)]));
+            let headers: Vec<Value> = headers.collect();
+            json!({
+                "rule": rule,
+                "call": call,
+                "request": {
+                    "method": method, "scheme": scheme, "host": host, "path": path, "query": query,
+                    "headers": headers, "body": encode_base64(body),
+                },
+            })
+        });
+        let requests: Vec<Value> = requests.collect();
+        json!({"sessionId": self.id, "requests": requests, "dropped": self.answered.dropped})
+    }
+
     pub(super) fn state(&self) -> Value {
         let mut state = self.stats_value();
         let policy = self.policy_document.clone();
@@ -269,12 +347,8 @@ fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Opti
     if matches!(answer, Answer::Mock { .. } | Answer::Error(_)) {
         stats.injected_spans += 1;
     }
-    push_limited(&mut stats.calls, || OutboundCall {
-        method: request.method.clone(),
-        host: request.host.clone(),
-        path: request.target(),
-        answer: answer.into(),
-        rule,
+    push_limited(&mut stats.calls, || {
+        OutboundCall::new(request, answer, rule)
     });
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+#[cfg(feature = "runner")]
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -15,9 +17,11 @@ use crate::base::encoding::encode_base64url;
 use crate::base::http::{Direction, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
-    Action, Call, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION, SPEC_VERSION,
-    SessionStats,
+    Action, Call, ClosedSessions, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
+    SPEC_VERSION, SessionStats,
 };
+#[cfg(feature = "runner")]
+use crate::control::{AnsweredRequests, LateCall};
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
@@ -65,15 +69,18 @@ struct Numbered {
     /// Its position in the order in which sessions were started, from 1.
     number: u64,
     session: Arc<Mutex<OpenSession>>,
+    /// Notified when a rule of the session was used, and when the session is closed.
+    changed: Arc<Condvar>,
 }
 
-/// All open sessions and issued traces. The lock on it is held only to look a session up: each session has
-/// its own lock, under which rules are evaluated.
+/// All open sessions, issued traces and closed sessions. The lock on it is held only to look a session up: each
+/// session has its own lock, under which rules are evaluated. No session is locked while this lock is held.
 #[derive(Default)]
 struct Sessions {
     open: HashMap<String, Numbered>,
     started: u64,
     traces: HashMap<String, String>,
+    closed: ClosedSessions,
 }
 
 impl EmbeddedRuntime {
@@ -121,7 +128,7 @@ impl EmbeddedRuntime {
                 continue;
             }
             let capture = session.recorded();
-            session.close();
+            self.close_one(&id, &mut session);
             drop(session);
             self.forget(&id);
             ended.push(EndedSession {
@@ -145,9 +152,17 @@ impl EmbeddedRuntime {
             .collect()
     }
 
+    /// Closes a session. It is known as closed before it is, so that no call of it seems to belong to none.
+    fn close_one(&self, id: &str, session: &mut OpenSession) {
+        self.lock().closed.add(id, session.policy().clone());
+        session.close();
+    }
+
     fn forget(&self, id: &str) {
         let mut sessions = self.lock();
-        sessions.open.remove(id);
+        if let Some(listed) = sessions.open.remove(id) {
+            listed.changed.notify_all();
+        }
         self.note_open(&sessions);
     }
 
@@ -162,18 +177,17 @@ impl EmbeddedRuntime {
         id: &str,
         work: impl FnOnce(&mut OpenSession) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
-        let unknown = || ControlError::unknown_session(id);
-        let shared = self
-            .lock()
-            .open
-            .get(id)
-            .map(|listed| Arc::clone(&listed.session))
-            .ok_or_else(unknown)?;
-        let mut session = lock(&shared);
+        let listed = self.listed(id)?;
+        let mut session = lock(&listed.session);
         if !session.is_open() {
-            return Err(unknown());
+            return Err(ControlError::unknown_session(id));
         }
         work(&mut session)
+    }
+
+    fn listed(&self, id: &str) -> Result<Numbered, ControlError> {
+        let listed = self.lock().open.get(id).cloned();
+        listed.ok_or_else(|| ControlError::unknown_session(id))
     }
 
     /// Opens a session and returns its id.
@@ -194,6 +208,7 @@ impl EmbeddedRuntime {
         let listed = Numbered {
             number: sessions.started,
             session: Arc::new(Mutex::new(OpenSession::new(id.clone(), start))),
+            changed: Arc::default(),
         };
         sessions.open.insert(id.clone(), listed);
         self.metrics.started.inc();
@@ -210,7 +225,7 @@ impl EmbeddedRuntime {
     ) -> Result<T, ControlError> {
         let kept = self.with(id, |session| {
             let kept = last(session)?;
-            session.close();
+            self.close_one(id, session);
             Ok(kept)
         })?;
         self.forget(id);
@@ -259,6 +274,7 @@ impl EmbeddedRuntime {
             return Ok(json!({"sessionId": id, "sessionRevision": revision}));
         }
         match action {
+            Action::Requests => self.with(id, |session| Ok(session.requests_value())),
             Action::State => self.with(id, |session| Ok(session.state())),
             Action::Case => self.with(id, |session| session.captured()),
             Action::Close(closing) => {
@@ -284,7 +300,16 @@ impl EmbeddedRuntime {
     /// Decides how a session's call is answered.
     pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
         // Deciding and counting are one step under the session's lock: that makes `consume: once` atomic.
-        let ruling = self.with(id, |session| Ok(session.decide(asked)))?;
+        let listed = self.listed(id)?;
+        let mut session = lock(&listed.session);
+        if !session.is_open() {
+            return Err(ControlError::unknown_session(id));
+        }
+        let ruling = session.decide(asked);
+        drop(session);
+        if ruling.rule.is_some() {
+            listed.changed.notify_all();
+        }
         let answer = ruling.answer.word();
         self.metrics.calls.with_label_values(&[answer]).inc();
         Ok(ruling)
@@ -321,6 +346,10 @@ impl EmbeddedRuntime {
         let own = all.iter().filter(|(id, _)| Some(id.as_str()) == session);
         let mut listed: Vec<_> = own.collect();
         if listed.is_empty() {
+            let is_late = session.is_some_and(|id| self.lock().closed.refuse(id, request));
+            if is_late {
+                return;
+            }
             listed = all.iter().collect();
         }
         for (_, listed) in listed {
@@ -371,10 +400,10 @@ impl Runtime for EmbeddedRuntime {
             .map_err(refused_on(session, "load-case"))
     }
 
-    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError> {
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<bool, SoftprobeError> {
         let change = Change::Rules(rules.to_vec(), None);
         self.with(session, |session| Ok(session.apply(change)))
-            .map(drop)
+            .map(|_| true)
             .map_err(refused_on(session, "rules"))
     }
 
@@ -395,6 +424,33 @@ impl Runtime for EmbeddedRuntime {
     fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError> {
         self.with(session, |session| Ok(session.stats()))
             .map_err(refused_on(session, "stats"))
+    }
+
+    #[cfg(feature = "runner")]
+    fn answered(&self, session: &str) -> Result<Option<AnsweredRequests>, SoftprobeError> {
+        self.with(session, |session| Ok(Some(session.answered().clone())))
+            .map_err(refused_on(session, "requests"))
+    }
+
+    #[cfg(feature = "runner")]
+    fn wait_for_uses(
+        &self,
+        session: &str,
+        patience: &dyn Fn(&[u64]) -> Duration,
+    ) -> Result<(), SoftprobeError> {
+        let listed = self.listed(session);
+        let listed = listed.map_err(refused_on(session, "stats"))?;
+        let start = Instant::now();
+        let mut session = lock(&listed.session);
+        while !session.is_closed() {
+            let left = patience(&session.uses()).saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let waited = listed.changed.wait_timeout(session, left);
+            session = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
     }
 
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
@@ -444,7 +500,7 @@ impl Oracle for EmbeddedRuntime {
         self.lock().traces.get(trace_id).cloned()
     }
 
-    fn decide(&self, id: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
+    fn decide(&self, id: &str, request: &Arc<Request>) -> Result<Option<Ruling>, SoftprobeError> {
         let asked = Asked {
             request,
             direction: Direction::Outbound,
@@ -453,6 +509,30 @@ impl Oracle for EmbeddedRuntime {
         };
         // The only possible refusal is that the session is not open.
         Ok(self.ask(id, &asked).ok())
+    }
+
+    fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {
+        self.lock().closed.decide(session, request)
+    }
+
+    #[cfg(feature = "runner")]
+    fn take_late(&self) -> Vec<LateCall> {
+        self.lock().closed.take_late()
+    }
+
+    fn ambient_host(&self, host: &str) -> Option<bool> {
+        let all = self.all();
+        let is_listed = |listed: &Numbered| lock(&listed.session).policy().is_ambient(host);
+        let passes = |listed: &Numbered| lock(&listed.session).policy().lets_pass(host);
+        let is_ambient = all.iter().any(|(_, listed)| is_listed(listed));
+        is_ambient.then(|| all.iter().all(|(_, listed)| passes(listed)))
+    }
+
+    fn note_ambient(&self, request: &Request, reason: &str) {
+        let all = self.all();
+        for (_, listed) in &all {
+            lock(&listed.session).note_ambient(request, reason, all.len());
+        }
     }
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::secrets::{Secrets, is_secret_name};
+use super::secrets::Secrets;
 use super::text;
 use crate::base::encoding::split_mark;
+use crate::base::http::is_secret_name;
 use crate::base::json::Query;
 use crate::otlp::json::field;
 

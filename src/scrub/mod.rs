@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::base::decode::decoded;
 use crate::base::document::{Node, Problems};
 use crate::base::encoding::decode_base64;
-use crate::base::http::Headers;
+use crate::base::http::{Headers, is_secret_name};
 use crate::base::json::Query;
 use crate::otlp::json::{Any, field};
 pub(crate) use rewrite::rewrite;
@@ -259,7 +259,7 @@ impl Pass<'_> {
         match header {
             Some(header) => self.header(header, text),
             // Softprobe's own attributes name sessions and mocks, and hold no secrets.
-            None if !key.starts_with("sp.") && secrets::is_secret_name(key) => {
+            None if !key.starts_with("sp.") && is_secret_name(key) => {
                 let kinds = self.secrets.whole(text, "token");
                 self.note(&kinds);
             }
@@ -329,7 +329,7 @@ impl Pass<'_> {
     /// of the member that has this value, or what serves as one: the `name` next to a `value`, or the
     /// last step of a JSONPath.
     fn tree(&mut self, name: Option<&str>, value: &mut Value) {
-        let secret = name.is_some_and(secrets::is_secret_name);
+        let secret = name.is_some_and(is_secret_name);
         match value {
             Value::String(text) => {
                 let kinds = match name {

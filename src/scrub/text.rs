@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use regex::Regex;
 
-use super::secrets::{Secrets, is_secret_name, known};
+use super::secrets::{Secrets, known};
+use crate::base::http::is_secret_name;
 
 /// `name=value` anywhere in a text: a query, a fragment, a log line. What follows the value is kept.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {

@@ -6,19 +6,25 @@ use std::sync::Arc;
 #[cfg(feature = "embedded")]
 use std::sync::Mutex;
 use std::time::Duration;
+#[cfg(feature = "runner")]
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::base::http::{Response, without_credentials};
 use crate::case::Case;
-#[cfg(feature = "embedded")]
-use crate::control::Oracle;
+#[cfg(feature = "runner")]
+use crate::control::AnsweredRequests;
 use crate::control::{Action, Call, Closing, Mode, Runtime, SessionStats, Token};
+#[cfg(feature = "embedded")]
+use crate::control::{ClosedSessions, Oracle};
 use crate::error::{RuntimeError, SoftprobeError};
 use crate::net::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 use crate::rule::LONGEST_DELAY;
-use crate::rule::{Policy, Rule, rules_document};
+#[cfg(not(feature = "runner"))]
+use crate::rule::rules_document;
+use crate::rule::{Policy, Rule};
 
 /// A runtime reached over HTTP. Clones share their connections.
 #[derive(Debug, Clone)]
@@ -41,6 +47,13 @@ pub(super) struct Memory {
     pub(super) traces: Mutex<HashMap<String, String>>,
     /// Whether each session captures, which never changes.
     pub(super) captures: Mutex<HashMap<String, bool>>,
+    /// The policies of the sessions that were opened here.
+    pub(super) policies: Mutex<HashMap<String, Policy>>,
+    /// The sessions that were closed here.
+    pub(super) closed: Mutex<ClosedSessions>,
+    /// For each session whose rules were sent in another form, the index of the rule that each stands for.
+    #[cfg(feature = "runner")]
+    pub(super) owners: Mutex<HashMap<String, Vec<usize>>>,
 }
 
 impl HttpRuntime {
@@ -138,7 +151,7 @@ impl HttpRuntime {
         })
     }
 
-    fn on(&self, session: &str, action: Action) -> Result<Value, SoftprobeError> {
+    pub(super) fn on(&self, session: &str, action: Action) -> Result<Value, SoftprobeError> {
         self.call(&Call::on(session, action))
     }
 
@@ -170,6 +183,8 @@ impl Runtime for HttpRuntime {
         let answer = self.call(&Call::start(mode, policy))?;
         let id = answer.get("sessionId").and_then(Value::as_str);
         let id = id.ok_or_else(|| self.protocol("", "the new session has no sessionId"))?;
+        #[cfg(feature = "embedded")]
+        self.remember(id, policy.cloned().unwrap_or_default());
         Ok(id.to_owned())
     }
 
@@ -178,14 +193,23 @@ impl Runtime for HttpRuntime {
         self.on(session, Action::LoadCase(document)).map(drop)
     }
 
-    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<(), SoftprobeError> {
+    #[cfg(not(feature = "runner"))]
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<bool, SoftprobeError> {
         let document = rules_document(rules);
-        self.on(session, Action::SetRules(document)).map(drop)
+        let set = self.on(session, Action::SetRules(document));
+        set.map(|_| true)
+    }
+
+    #[cfg(feature = "runner")]
+    fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<bool, SoftprobeError> {
+        self.set_rules_in_turn(session, rules)
     }
 
     fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError> {
-        let policy = policy.to_value();
-        self.on(session, Action::SetPolicy(policy)).map(drop)
+        self.on(session, Action::SetPolicy(policy.to_value()))?;
+        #[cfg(feature = "embedded")]
+        self.remember(session, policy.clone());
+        Ok(())
     }
 
     fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError> {
@@ -197,8 +221,35 @@ impl Runtime for HttpRuntime {
     fn stats(&self, session: &str) -> Result<SessionStats, SoftprobeError> {
         let answer = self.on(session, Action::Stats)?;
         let stats = answer.get("stats").cloned().unwrap_or_default();
-        serde_json::from_value(stats)
-            .map_err(|error| self.protocol("", format!("its stats can't be read ({error})")))
+        let stats: SessionStats = serde_json::from_value(stats)
+            .map_err(|error| self.protocol("", format!("its stats can't be read ({error})")))?;
+        #[cfg(feature = "runner")]
+        let stats = self.stats_in_turn(session, stats);
+        Ok(stats)
+    }
+
+    #[cfg(feature = "runner")]
+    fn answered(&self, session: &str) -> Result<Option<AnsweredRequests>, SoftprobeError> {
+        self.answered_in_turn(session)
+    }
+
+    #[cfg(feature = "runner")]
+    fn wait_for_uses(
+        &self,
+        session: &str,
+        patience: &dyn Fn(&[u64]) -> Duration,
+    ) -> Result<(), SoftprobeError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let start = Instant::now();
+        // A runtime that reports no uses can't be waited for.
+        while let Some(uses) = self.stats(session)?.rule_uses {
+            let left = patience(&uses).saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(PAUSE));
+        }
+        Ok(())
     }
 
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
@@ -206,8 +257,10 @@ impl Runtime for HttpRuntime {
     }
 
     fn close(&self, session: &str) -> Result<(), SoftprobeError> {
-        self.on(session, Action::Close(Closing::default()))
-            .map(drop)
+        self.on(session, Action::Close(Closing::default()))?;
+        #[cfg(feature = "embedded")]
+        self.forget(session);
+        Ok(())
     }
 
     fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError> {
@@ -216,6 +269,8 @@ impl Runtime for HttpRuntime {
             ..Closing::default()
         };
         let mut answer = self.on(session, Action::Close(closing))?;
+        #[cfg(feature = "embedded")]
+        self.forget(session);
         match answer.get_mut("case").map(Value::take) {
             Some(case) => Ok(case),
             None => Err(self.protocol("", "the closed session has no case")),

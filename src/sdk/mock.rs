@@ -11,6 +11,8 @@ use crate::base::document::{Node, Place, Problems};
 use crate::base::http::{Direction, Headers, Response};
 use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
+#[cfg(feature = "runner")]
+use crate::rule::Turn;
 use crate::rule::{Consume, Rule, Then, When, mask_secret_headers};
 
 /// A mock: which outbound calls it answers, and with what.
@@ -30,6 +32,8 @@ pub struct Mock {
     when: Wanted,
     latency: Duration,
     then: MockThen,
+    #[cfg(feature = "runner")]
+    turn: Option<Turn>,
 }
 
 /// The predicates: by key, to be read when the mock is registered, or already read.
@@ -77,7 +81,16 @@ impl Mock {
             when: Wanted::Read(Box::new(when)),
             latency: Duration::ZERO,
             then: MockThen::Respond(MockResponse::new(200)),
+            #[cfg(feature = "runner")]
+            turn: None,
         }
+    }
+
+    /// Sets the mock's place among those that replay the exchanges of one call.
+    #[cfg(feature = "runner")]
+    pub(crate) fn turn(mut self, turn: Option<Turn>) -> Self {
+        self.turn = turn;
+        self
     }
 
     /// Sets the name that reports show.
@@ -174,6 +187,8 @@ impl Mock {
             when,
             latency,
             then,
+            #[cfg(feature = "runner")]
+            turn,
         } = self;
         let when = match when {
             Wanted::Read(when) => Some(*when),
@@ -197,6 +212,8 @@ impl Mock {
             consume: if once { Consume::Once } else { Consume::Many },
             when,
             then,
+            #[cfg(feature = "runner")]
+            turn,
         };
         rule.check(place, problems);
         Ok(Some(rule))

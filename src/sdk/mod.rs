@@ -7,6 +7,8 @@ mod mock;
 mod module_session;
 #[cfg(feature = "embedded")]
 mod remote_oracle;
+#[cfg(feature = "runner")]
+mod remote_rules;
 mod session;
 mod softprobe;
 

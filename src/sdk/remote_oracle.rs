@@ -8,13 +8,15 @@ use serde_json::Value;
 use super::http_runtime::HttpRuntime;
 use crate::base::http::{Direction, MISS_HEADER, Request, Response, Trace, is_hop_by_hop};
 use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
+#[cfg(feature = "runner")]
+use crate::control::LateCall;
 use crate::control::{
     Action, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
 use crate::net::random_trace;
 use crate::otlp::{decode, encode};
-use crate::rule::Answer;
+use crate::rule::{Answer, Policy};
 
 /// The number of sessions whose mode is remembered; beyond that, all of them are forgotten.
 const MOST_MODES: usize = 1_000;
@@ -32,6 +34,19 @@ impl HttpRuntime {
         }
         known.insert(session.to_owned(), captures);
         Ok(captures)
+    }
+
+    /// Remembers the policy of a session that was opened here.
+    pub(super) fn remember(&self, session: &str, policy: Policy) {
+        lock(&self.memory.policies).insert(session.to_owned(), policy);
+    }
+
+    /// Remembers that a session is closed.
+    pub(super) fn forget(&self, session: &str) {
+        let policy = lock(&self.memory.policies).remove(session);
+        lock(&self.memory.closed).add(session, policy.unwrap_or_default());
+        #[cfg(feature = "runner")]
+        lock(&self.memory.owners).remove(session);
     }
 
     fn inject(
@@ -144,7 +159,26 @@ impl Oracle for HttpRuntime {
         lock(&self.memory.traces).get(trace_id).cloned()
     }
 
-    fn decide(&self, session: &str, request: &Request) -> Result<Option<Ruling>, SoftprobeError> {
+    fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {
+        lock(&self.memory.closed).decide(session, request)
+    }
+
+    #[cfg(feature = "runner")]
+    fn take_late(&self) -> Vec<LateCall> {
+        lock(&self.memory.closed).take_late()
+    }
+
+    fn ambient_host(&self, host: &str) -> Option<bool> {
+        let policies = lock(&self.memory.policies);
+        let is_ambient = policies.values().any(|policy| policy.is_ambient(host));
+        is_ambient.then(|| policies.values().all(|policy| policy.lets_pass(host)))
+    }
+
+    fn decide(
+        &self,
+        session: &str,
+        request: &Arc<Request>,
+    ) -> Result<Option<Ruling>, SoftprobeError> {
         let answer = self.inject(Some(session), request, Vec::new())?;
         match answer.refusal().as_deref() {
             Some(UNKNOWN_SESSION) => return Ok(None),
@@ -193,12 +227,15 @@ impl Oracle for HttpRuntime {
         request: &Request,
         reason: &str,
     ) -> Result<(), SoftprobeError> {
+        if session.is_some_and(|id| lock(&self.memory.closed).refuse(id, request)) {
+            return Ok(());
+        }
         let more = vec![text_attribute(UNCORRELATED, reason)];
         self.inject(session, request, more).map(drop)
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // A poisoned lock is safe to use: every change to a map is complete before anything can panic.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

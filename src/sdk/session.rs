@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "runner")]
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +12,8 @@ use super::mock::Mock;
 use crate::base::document::{Place, Problems};
 use crate::base::with_causes;
 use crate::case::{CapturedHit, Case, Predicate};
+#[cfg(feature = "runner")]
+use crate::control::AnsweredRequests;
 use crate::control::{ControlError, Runtime, SessionStats};
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
@@ -141,6 +145,15 @@ impl SoftprobeSession {
     ///
     /// As [`mock_outbound`](Self::mock_outbound); if one mock is invalid, none is added.
     pub fn mock_all(&self, mocks: impl IntoIterator<Item = Mock>) -> Result<(), SoftprobeError> {
+        self.mock_in_turn(mocks).map(drop)
+    }
+
+    /// Adds mocks as [`mock_all`](Self::mock_all) does, and returns whether the request's body decides between those
+    /// with a turn.
+    pub(crate) fn mock_in_turn(
+        &self,
+        mocks: impl IntoIterator<Item = Mock>,
+    ) -> Result<bool, SoftprobeError> {
         let mut local = self.local();
         let mut rules = local.rules.clone();
         let mut problems = Problems::default();
@@ -160,9 +173,9 @@ impl SoftprobeSession {
         if !problems.is_empty() {
             return Err(invalid(&problems, self.url("rules")));
         }
-        self.runtime.set_rules(&self.id, &rules)?;
+        let turns = self.runtime.set_rules(&self.id, &rules)?;
         local.rules = rules;
-        Ok(())
+        Ok(turns)
     }
 
     /// Removes all mocks of the session.
@@ -211,6 +224,21 @@ impl SoftprobeSession {
     /// [`SoftprobeError::Runtime`] when the runtime refuses the call.
     pub fn stats(&self) -> Result<SessionStats, SoftprobeError> {
         self.runtime.stats(&self.id)
+    }
+
+    /// Returns the requests that the session's mocks have answered; `None` if the runtime does not report them.
+    #[cfg(feature = "runner")]
+    pub(crate) fn answered(&self) -> Result<Option<AnsweredRequests>, SoftprobeError> {
+        self.runtime.answered(&self.id)
+    }
+
+    /// Waits as long as `patience` says, given how often each mock has been used.
+    #[cfg(feature = "runner")]
+    pub(crate) fn wait_for_uses(
+        &self,
+        patience: &dyn Fn(&[u64]) -> Duration,
+    ) -> Result<(), SoftprobeError> {
+        self.runtime.wait_for_uses(&self.id, patience)
     }
 
     /// Closes the session. A later call through another handle fails with status 404.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::outbound::{self, Extra, OUTBOUND_FIELD};
+use super::outbound::{self, OUTBOUND_FIELD, OutboundPlan};
 use super::request::read_hook;
 use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape, names};
 use crate::base::http::{Direction, Response};
@@ -37,8 +37,8 @@ pub(crate) struct MockPlan {
     pub auto: bool,
     /// What happens if no call uses the mock; `None` means `warn`.
     pub unused: Option<Unused>,
-    /// What happens if calls use it more often than they were captured, if the suite says so.
-    pub extra: Option<Extra>,
+    /// What is stated about the calls that it answers.
+    pub outbound: OutboundPlan,
 }
 
 /// What a mock does with a call.
@@ -284,7 +284,7 @@ impl MockPlan {
             latency: Duration::ZERO,
             auto: true,
             unused: None,
-            extra: None,
+            outbound: OutboundPlan::default(),
         }
     }
 
@@ -318,9 +318,9 @@ impl MockPlan {
         let unused = object
             .get("unused")
             .and_then(|node| read_unused(&node, problems));
-        let extra = object
+        let outbound = object
             .get("outbound")
-            .and_then(|node| outbound::read(&node, problems));
+            .map(|node| outbound::read(&node, hooks, problems));
         let mock = Self {
             name,
             when: Arc::new(when?),
@@ -331,7 +331,7 @@ impl MockPlan {
             latency: latency.unwrap_or_default(),
             auto: false,
             unused,
-            extra,
+            outbound: outbound.unwrap_or_default(),
         };
         (problems.0.len() == before).then_some(mock)
     }

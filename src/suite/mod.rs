@@ -19,7 +19,7 @@ use serde_json::Value;
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseToName, case_names, printable};
-pub(crate) use outbound::Extra;
+pub(crate) use outbound::{Extra, OutboundPlan, Severity};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
@@ -298,9 +298,9 @@ impl Reader<'_> {
                 Some(node) => mocks::read_unused(&node, problems),
                 None => below.unused,
             },
-            extra: match outbound {
-                Some(node) => outbound::read(&node, problems),
-                None => below.extra,
+            outbound: match outbound {
+                Some(node) => outbound::read(&node, hooks, problems),
+                None => below.outbound.clone(),
             },
             mocks: match mocks {
                 Some(node) => mocks::read(&node, &below.mocks, hooks, problems)?,
@@ -410,7 +410,7 @@ struct Settings {
     mocks: Vec<MockPlan>,
     assertions: Option<AssertionPlan>,
     unused: Option<Unused>,
-    extra: Option<Extra>,
+    outbound: OutboundPlan,
 }
 
 impl Default for Settings {
@@ -421,7 +421,7 @@ impl Default for Settings {
             mocks: Vec::new(),
             assertions: Some(AssertionPlan::default()),
             unused: None,
-            extra: None,
+            outbound: OutboundPlan::default(),
         }
     }
 }
@@ -434,11 +434,11 @@ impl Settings {
             mocks,
             assertions,
             unused,
-            extra,
+            outbound,
         } = self.clone();
         let mocks = mocks.into_iter().map(|mut mock| {
             mock.unused = mock.unused.or(unused);
-            mock.extra = mock.extra.or(extra);
+            mock.outbound = mock.outbound.over(&outbound);
             mock
         });
         Arc::new(Plan {

@@ -17,6 +17,7 @@ mod envoy;
 mod files;
 mod harness;
 mod hookfiles;
+mod outbound;
 mod proxy;
 mod schema;
 mod sdk;

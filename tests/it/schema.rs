@@ -61,6 +61,7 @@ policy:
   externalAllowlist: [ a.example ]
   allowHosts: [ b.example ]
   blockHosts: [ c.example ]
+  ambient: [ d.example ]
   defaultOnMiss: mock
   mock: { status: 204, headers: { a: b } }
 assertions:
@@ -88,7 +89,13 @@ mocks:
     latencyMs: 10
     expect: all
     unused: ignore
-    outbound: { extra: fail }
+    outbound:
+      difference: warn
+      body: { mode: json-subset, ignore: [ $.a ], unordered: [ $.b ], match: { $.c: uuid }, custom: b }
+      query: { ignore: [ t ] }
+      headers: { include: { a: b }, mode: captured }
+      extra: fail
+      settleMs: 100
     match:
       direction: outbound
       service: shop
@@ -96,6 +103,8 @@ mocks:
       host: a.example
       notHostSuffix: [ x ]
       path: /a
+      pathRegex: /a.*
+      body: { regex: x, form: { a: b }, equals: { a: 1 }, like: { a: 1 }, mode: exact, ignore: [ $.a ], unordered: [ $.b ], match: { $.c: uuid } }
       query: { a: b }
       headers: { a: b, c: [ d, e ] }
       headerMatch: { a: "^b" }

@@ -344,6 +344,13 @@ impl Project {
     }
 }
 
+/// Runs a table of one [`Table::relayed`] row.
+pub(crate) fn relayed(calls: &Value, outbound: &[Value], suite: &str, answers: &Value) -> Run {
+    let mut table = Table::new();
+    table.relayed(calls, outbound, suite, answers, &[]);
+    table.run_relayed()
+}
+
 /// A table whose rows are each a case with its own suite; one run replays them all.
 pub(crate) struct Table {
     project: Project,
@@ -375,6 +382,25 @@ impl Table {
         self.answers.push(answer);
         self.wanted
             .push(words.iter().map(|word| (*word).to_owned()).collect());
+    }
+
+    /// Adds a row whose application makes these calls; `answers` are the answers they should get.
+    pub(crate) fn relayed(
+        &mut self,
+        calls: &Value,
+        outbound: &[Value],
+        suite: &str,
+        answers: &Value,
+        words: &[&str],
+    ) {
+        let call = format!("POST shop.example{}", self.path());
+        let exchanged = [
+            attribute("http.request.body", &calls.to_string()),
+            response_body(&answers.to_string()),
+        ];
+        let mut spans = vec![span(1, "inbound", &call, Some(200), &exchanged)];
+        spans.extend(outbound.iter().cloned());
+        self.row(&spans, suite, Vec::new(), words);
     }
 
     /// Returns the path of the next row's request.
@@ -532,29 +558,44 @@ pub(crate) fn without_settings(command: &mut Command) {
 
 /// Starts an application that makes calls for each request, passing on the tracestate, and answers
 /// with their results: `["200 body", …]`. The calls are `[[call, headers, body], …]` from the
-/// request's body, or these if it is empty.
+/// request's body, or these if it is empty. One that starts with `later ` is made while the request is answered, one
+/// that starts with `next ` when the next request arrives, and the result of neither is in the answer.
 pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
+    type Call = (String, String, String);
     let calls = calls.to_string().into_bytes();
+    let held: Mutex<Vec<(String, Call)>> = Mutex::default();
+    let make = move |trace: &str, (call, headers, body): &Call| {
+        let (method, url) = call.split_once(' ').unwrap();
+        let host = url.split('/').next().unwrap();
+        let head = format!(
+            "{method} http://{url} HTTP/1.1\r\nhost: {host}\r\ntracestate: {trace}\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = send(proxy, head + body);
+        format!("{} {}", answer.status, answer.text())
+    };
     Stub::start(move |request| {
-        let trace = request.header("tracestate").unwrap_or_default();
+        let trace = request.header("tracestate").unwrap_or_default().to_owned();
+        for (trace, call) in std::mem::take(&mut *held.lock().unwrap()) {
+            make(&trace, &call);
+        }
         let calls = match request.body.as_slice() {
             [] => &calls,
             own => own,
         };
-        let calls: Vec<(String, String, String)> = serde_json::from_slice(calls).unwrap();
-        let answers: Vec<String> = calls
-            .iter()
-            .map(|(call, headers, body)| {
-                let (method, url) = call.split_once(' ').unwrap();
-                let host = url.split('/').next().unwrap();
-                let head = format!(
-                    "{method} http://{url} HTTP/1.1\r\nhost: {host}\r\ntracestate: {trace}\r\n{headers}content-length: {}\r\n\r\n",
-                    body.len()
-                );
-                let answer = send(proxy, head + body);
-                format!("{} {}", answer.status, answer.text())
-            })
-            .collect();
+        let mut answers = Vec::new();
+        let calls: Vec<Call> = serde_json::from_slice(calls).unwrap();
+        for (call, headers, body) in calls {
+            let then = |call: &str| (call.to_owned(), headers.clone(), body.clone());
+            if let Some(call) = call.strip_prefix("next ") {
+                held.lock().unwrap().push((trace.clone(), then(call)));
+            } else if let Some(call) = call.strip_prefix("later ") {
+                let (call, trace) = (then(call), trace.clone());
+                std::thread::spawn(move || make(&trace, &call));
+            } else {
+                answers.push(make(&trace, &then(&call)));
+            }
+        }
         http(
             200,
             &[("content-type", "application/json")],

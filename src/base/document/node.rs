@@ -162,16 +162,6 @@ impl<'a> Node<'a> {
         );
         None
     }
-}
-
-/// What only suites hold.
-#[cfg(feature = "runner")]
-impl Node<'_> {
-    /// Makes text that reads as a number or a boolean count as one.
-    pub(crate) fn lenient(mut self) -> Self {
-        self.lenient = true;
-        self
-    }
 
     /// Returns the number if this is a finite number.
     pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
@@ -184,6 +174,16 @@ impl Node<'_> {
             Some(number) if number.is_finite() => Some(number),
             _ => self.wrong("a number", problems),
         }
+    }
+}
+
+/// What only suites hold.
+#[cfg(feature = "runner")]
+impl Node<'_> {
+    /// Makes text that reads as a number or a boolean count as one.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// Returns the flag if this is a boolean.

@@ -4,7 +4,7 @@ use super::node::{Node, Object, unknown_field};
 use super::problem::Problems;
 
 /// The kind of value that may appear at a place.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     /// Any value.
     Any,
@@ -42,7 +42,7 @@ pub(crate) struct Fields {
 }
 
 /// A field of an object.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,

@@ -20,6 +20,8 @@ pub use message::{Direction, ParseDirectionError, Request, Response};
 pub(crate) use secret::is_secret;
 #[cfg(feature = "embedded")]
 pub(crate) use secret::shown;
+#[cfg(feature = "runner")]
+pub(crate) use secret::{is_secret_name, shown_target};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::Trace;
 #[cfg(feature = "embedded")]
@@ -28,7 +30,7 @@ pub(crate) use url::{
     host_ends_with, host_equals, path_equals, same_path, split_port, split_url, without_credentials,
 };
 #[cfg(feature = "runner")]
-pub(crate) use url::{same_query, with_port};
+pub(crate) use url::{same_query_without, with_port};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";

@@ -126,6 +126,11 @@ pub(crate) fn same_path(a: &str, b: &str) -> bool {
 
 /// Returns whether two queries have the same names and values, in the same order for each name.
 pub(crate) fn same_query(a: &str, b: &str) -> bool {
+    same_query_without(&[], a, b)
+}
+
+/// Returns whether two queries are the same apart from the values of these names.
+pub(crate) fn same_query_without(names: &[String], a: &str, b: &str) -> bool {
     // As bytes, because escapes need not be text.
     let decoded = |part: &str| {
         let part = part.replace('+', " ");
@@ -136,6 +141,7 @@ pub(crate) fn same_query(a: &str, b: &str) -> bool {
         let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = parts
             .map(|part| part.split_once('=').unwrap_or((part, "")))
             .map(|(name, value)| (decoded(name), decoded(value)))
+            .filter(|(name, _)| !names.iter().any(|known| known.as_bytes() == name))
             .collect();
         pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
         pairs

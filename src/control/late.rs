@@ -1,0 +1,89 @@
+//! Calls that name a session which is closed.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::ruling::Ruling;
+use super::stats::OutboundCall;
+use crate::base::http::Request;
+use crate::rule::{Answer, Policy};
+
+/// The most closed sessions that are remembered; a call that names an older one belongs to no session.
+const MOST_CLOSED: usize = 100_000;
+/// The most late calls that are kept.
+const MOST_LATE: usize = 1_000;
+
+/// A call that names a session which was already closed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LateCall {
+    /// The session's id.
+    pub(crate) session: String,
+    /// The call, with what the session's policy did with it.
+    pub(crate) call: OutboundCall,
+}
+
+/// The closed sessions, and the calls that came too late for them.
+#[derive(Debug, Default)]
+pub(crate) struct ClosedSessions {
+    policies: HashMap<String, Policy>,
+    /// The sessions, the oldest first.
+    order: VecDeque<String>,
+    late: Vec<LateCall>,
+}
+
+impl ClosedSessions {
+    /// Remembers a session that is closed now.
+    pub(crate) fn add(&mut self, id: &str, policy: Policy) {
+        if self.policies.insert(id.to_owned(), policy).is_none() {
+            self.order.push_back(id.to_owned());
+        }
+        if self.order.len() > MOST_CLOSED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.policies.remove(&oldest);
+        }
+    }
+
+    /// Decides about a call that names this session, and keeps it as a late one; `None` if no such session was
+    /// closed here. The session's rules are gone, and its policy alone decides.
+    pub(crate) fn decide(&mut self, id: &str, request: &Request) -> Option<Ruling> {
+        let mut answer = self.policies.get(id)?.decide(&request.host);
+        if request.method == "CONNECT" && answer != Answer::Forward {
+            answer = Answer::Miss;
+        }
+        self.keep(id, request, &answer);
+        Some(Ruling {
+            answer,
+            rule: None,
+            nearest: None,
+            records: false,
+        })
+    }
+
+    /// Keeps a call that the proxy refused as a miss of this session; returns whether the session was closed here.
+    pub(crate) fn refuse(&mut self, id: &str, request: &Request) -> bool {
+        let is_known = self.policies.contains_key(id);
+        if is_known {
+            self.keep(id, request, &Answer::Miss);
+        }
+        is_known
+    }
+
+    fn keep(&mut self, id: &str, request: &Request, answer: &Answer) {
+        log::warn!(
+            "{request} came after its session {id} was closed: {}",
+            answer.word()
+        );
+        if self.late.len() < MOST_LATE {
+            self.late.push(LateCall {
+                session: id.to_owned(),
+                call: OutboundCall::new(request, answer, None),
+            });
+        }
+    }
+
+    /// Returns the calls that came too late since the last time this was called.
+    #[cfg(feature = "runner")]
+    pub(crate) fn take_late(&mut self) -> Vec<LateCall> {
+        std::mem::take(&mut self.late)
+    }
+}

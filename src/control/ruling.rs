@@ -1,0 +1,16 @@
+//! What a runtime decides about a call.
+
+use crate::rule::{Answer, Nearest};
+
+/// The decision about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ruling {
+    /// How the call is answered.
+    pub answer: Answer,
+    /// The rule that decided, if one did and the runtime names it.
+    pub rule: Option<String>,
+    /// For a miss, the rule that came closest, if the runtime names it.
+    pub nearest: Option<Nearest>,
+    /// Whether the exchange must be recorded for the session.
+    pub records: bool,
+}
