@@ -28,19 +28,48 @@ pub(crate) enum Defect {
     RenamedField,
     /// Drops the trace headers, and handles two requests at the same time.
     PropagatesNothing,
+    /// Charges one cent, whatever an order costs.
+    Charge,
+    /// Charges every order twice.
+    ChargesTwice,
+    /// Sends no confirmation.
+    NoMessage,
+    /// Sends the confirmation in the background, after the answer.
+    LateMessage,
+    /// Makes the two entries of a transfer in the other order, which is none.
+    EntriesReversed,
+    /// Debits the account that a transfer should credit, and the other way round.
+    SwappedEntries,
 }
+
+/// The names of the defects.
+const DEFECTS: [(&str, Defect); 9] = [
+    ("price", Defect::Price),
+    ("renamed-field", Defect::RenamedField),
+    ("propagates-nothing", Defect::PropagatesNothing),
+    ("charge", Defect::Charge),
+    ("charges-twice", Defect::ChargesTwice),
+    ("no-message", Defect::NoMessage),
+    ("late-message", Defect::LateMessage),
+    ("entries-reversed", Defect::EntriesReversed),
+    ("swapped-entries", Defect::SwappedEntries),
+];
 
 impl Defect {
     /// Returns the defect named by `CHECKOUT_DEFECT`, if any.
     pub(crate) fn from_environment() -> std::io::Result<Option<Self>> {
-        match std::env::var("CHECKOUT_DEFECT").as_deref() {
-            Err(_) | Ok("") => Ok(None),
-            Ok("price") => Ok(Some(Self::Price)),
-            Ok("renamed-field") => Ok(Some(Self::RenamedField)),
-            Ok("propagates-nothing") => Ok(Some(Self::PropagatesNothing)),
-            Ok(other) => Err(std::io::Error::other(format!(
-                "CHECKOUT_DEFECT: `{other}` is not one of price, renamed-field, propagates-nothing"
-            ))),
+        let Ok(name) = std::env::var("CHECKOUT_DEFECT") else {
+            return Ok(None);
+        };
+        let known = DEFECTS.iter().find(|(known, _)| *known == name);
+        match known {
+            Some((_, defect)) => Ok(Some(*defect)),
+            None if name.is_empty() => Ok(None),
+            None => {
+                let names = DEFECTS.map(|(name, _)| name).join(", ");
+                let message = format!("CHECKOUT_DEFECT: `{name}` is not one of {names}");
+                Err(std::io::Error::other(message))
+            }
         }
     }
 }
@@ -67,7 +96,7 @@ impl Checkout {
         let shop = Arc::new(Shop {
             client,
             defect: Defect::from_environment()?,
-            together: Together::default(),
+            together: Arc::default(),
         });
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -105,10 +134,11 @@ impl Drop for Checkout {
     }
 }
 
+#[derive(Clone)]
 struct Shop {
     client: ureq::Agent,
     defect: Option<Defect>,
-    together: Together,
+    together: Arc<Together>,
 }
 
 /// The parts of an answer.
@@ -160,6 +190,7 @@ async fn answer(
 }
 
 /// The headers that an OpenTelemetry instrumentation passes on.
+#[derive(Clone)]
 struct Trace(Vec<(&'static str, String)>);
 
 impl Trace {
@@ -188,6 +219,7 @@ impl Shop {
         let steps: Vec<&str> = path.split('/').skip(1).collect();
         match (method, steps.as_slice()) {
             ("POST", ["checkout"]) => self.checkout(body, trace),
+            ("POST", ["transfers"]) => self.transfer(body, trace),
             ("GET", ["parcels", id]) => self.parcel(id, trace),
             ("GET", ["labels", id]) => self.label(id, trace),
             ("GET", ["hello"]) => self.hello(trace),
@@ -220,9 +252,16 @@ impl Shop {
         let shipping = quote["cents"].as_i64().unwrap_or(0);
         let total = goods + shipping;
 
-        let charge = json!({"cents": total, "currency": "EUR", "card": card});
+        let charged = match self.defect {
+            Some(Defect::Charge) => 1,
+            _ => total,
+        };
+        let charge = json!({"cents": charged, "currency": "EUR", "card": card});
         let url = format!("{PAYMENTS}/v1/charges");
         let (status, charged) = self.call("POST", &url, Some(&charge), trace)?;
+        if self.defect == Some(Defect::ChargesTwice) {
+            self.call("POST", &url, Some(&charge), trace)?;
+        }
         if status == 402 {
             let reason = charged["error"]["code"].clone();
             return Ok(Answer::json(
@@ -241,7 +280,16 @@ impl Shop {
         let message = json!({"template": "order-placed", "cents": total});
         let url = format!("{NOTIFICATIONS}/v1/messages");
         // An order is valid even if its confirmation can't be sent.
-        let _ = self.call("POST", &url, Some(&message), trace);
+        match self.defect {
+            Some(Defect::NoMessage) => {}
+            Some(Defect::LateMessage) => {
+                let (shop, trace) = (self.clone(), trace.clone());
+                std::thread::spawn(move || {
+                    drop(shop.call("POST", &url, Some(&message), &trace));
+                });
+            }
+            _ => drop(self.call("POST", &url, Some(&message), trace)),
+        }
 
         let total_name = match self.defect {
             Some(Defect::RenamedField) => "sum",
@@ -256,6 +304,41 @@ impl Shop {
         });
         answer[total_name] = total.into();
         Ok(Answer::json(200, &answer))
+    }
+
+    /// Moves money between two accounts, with an entry for each.
+    fn transfer(&self, body: &[u8], trace: &Trace) -> Result<Answer, Upstream> {
+        let Ok(transfer) = serde_json::from_slice::<Value>(body) else {
+            return Ok(Answer::json(400, &json!({"error": "not JSON"})));
+        };
+        let cents = transfer["cents"].as_i64().unwrap_or(0);
+        let cents = match self.defect {
+            Some(Defect::SwappedEntries) => -cents,
+            _ => cents,
+        };
+        let enter = |account: &Value, cents: i64| {
+            let entry = json!({"account": account, "cents": cents});
+            let entered = self.call(
+                "POST",
+                &format!("{PAYMENTS}/v1/entries"),
+                Some(&entry),
+                trace,
+            );
+            entered.map(|(_, entry)| entry["id"].clone())
+        };
+        let debit = || enter(&transfer["from"], -cents);
+        let credit = || enter(&transfer["to"], cents);
+        let (debit, credit) = match self.defect {
+            Some(Defect::EntriesReversed) => {
+                let credit = credit();
+                (debit(), credit)
+            }
+            _ => (debit(), credit()),
+        };
+        Ok(Answer::json(
+            200,
+            &json!({"debit": debit?, "credit": credit?}),
+        ))
     }
 
     /// Asks for a parcel's state until it is delivered, at most five times.

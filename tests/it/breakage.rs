@@ -68,7 +68,7 @@ fn exactly(run: &Run, failed: &[&str], words: &[&str]) {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(found, failed, "{}", run.all());
-    assert_eq!(results.len(), 9, "{}", run.all());
+    assert_eq!(results.len(), 10, "{}", run.all());
     for word in words {
         assert!(
             run.all().contains(word),
@@ -82,7 +82,7 @@ fn exactly(run: &Run, failed: &[&str], words: &[&str]) {
 fn the_unchanged_sample_passes() {
     let run = run(&sample("", "", ""), &[], &[]);
     run.passes();
-    exactly(&run, &[], &["9 passed"]);
+    exactly(&run, &[], &["10 passed"]);
 }
 
 #[test]
@@ -211,6 +211,74 @@ fn a_missing_answer_in_a_sequence_fails_that_case() {
             "upstream[3] GET shipping.example/v1/parcels/42 (unused: fail)",
         ],
     );
+}
+
+const ORDERS: [&str; 3] = [
+    "checkout::free-shipping",
+    "checkout::happy",
+    "checkout::masked-card",
+];
+
+fn with_defect(defect: &str) -> Run {
+    run(&sample("", "", ""), &[], &[("CHECKOUT_DEFECT", defect)])
+}
+
+#[test]
+fn a_wrong_charge_fails_every_order_though_its_answer_is_right() {
+    let words = [
+        "1 difference in what was sent",
+        "POST payments.example/v1/charges",
+        "$.cents\n      expected  3040\n      actual    1",
+    ];
+    exactly(&with_defect("charge"), &ORDERS, &words);
+}
+
+#[test]
+fn a_second_charge_fails_every_order() {
+    let words = [
+        "1 outbound call made too often",
+        "mock `payment` answered twice, captured once",
+    ];
+    exactly(&with_defect("charges-twice"), &ORDERS, &words);
+}
+
+#[test]
+fn a_confirmation_that_is_left_out_fails_every_order() {
+    let words = ["1 mock was never used", "notification (unused: fail)"];
+    exactly(&with_defect("no-message"), &ORDERS, &words);
+}
+
+#[test]
+fn a_confirmation_after_the_answer_is_waited_for() {
+    exactly(&with_defect("late-message"), &[], &[]);
+    // Without the wait, it may come too late for its order, but it never concerns another case.
+    let file = "suites/checkout.suite.yaml";
+    let project = sample("", "", "");
+    let text = std::fs::read_to_string(project.path().join(file)).unwrap();
+    project.write(
+        file,
+        text.replace("extra: fail", "extra: fail, settleMs: 0"),
+    );
+    let run = run(&project, &[], &[("CHECKOUT_DEFECT", "late-message")]);
+    let results = run.results();
+    let others = results
+        .iter()
+        .filter(|(name, _)| !ORDERS.contains(&name.as_str()));
+    for (name, result) in others {
+        assert_eq!(result, "ok", "{name}: {}", run.all());
+    }
+}
+
+#[test]
+fn entries_that_are_swapped_fail_their_transfer() {
+    let words = [
+        "2 differences in what was sent",
+        "$.cents\n      expected  -1250\n      actual    1250",
+        "$.cents\n      expected  1250\n      actual    -1250",
+    ];
+    exactly(&with_defect("swapped-entries"), &["auto::transfer"], &words);
+    // In the other order, each still gets its own answer.
+    exactly(&with_defect("entries-reversed"), &[], &[]);
 }
 
 #[test]
