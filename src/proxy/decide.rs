@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
-use crate::base::http::{Headers, Request, Response};
+use crate::base::http::{Direction, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
 use crate::net::{Unread, plain};
-use crate::rule::{Answer, STRICT_MISS_STATUS, strict_miss};
+use crate::rule::{Answer, Policy, Question, RuleState, STRICT_MISS_STATUS, resolve, strict_miss};
 
 /// What the proxy does with calls while no session is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -29,6 +29,8 @@ pub enum Idle {
 pub(super) struct Core {
     pub(super) oracle: Arc<dyn Oracle>,
     pub(super) idle: Idle,
+    /// The rules that answer calls while no session is open.
+    pub(super) idle_rules: Vec<RuleState>,
     pub(super) forwarder: Forwarder,
 }
 
@@ -172,10 +174,7 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
             log::warn!("{request} belongs to no session: {reason}");
             oracle.note_uncorrelated(request, &reason)?
         }
-        None if core.idle == Idle::Refuse => {
-            return Ok(Act::at_once(idle(request)).into());
-        }
-        None => true,
+        None => return Ok(decide_idle(core, request).into()),
     };
     let act = match passes {
         true => Act::Forward,
@@ -207,6 +206,17 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
         Answer::Miss => Act::at_once(strict_miss(request, &session)),
     };
     Handling { act, records }
+}
+
+/// Decides about a call while no session is open.
+fn decide_idle(core: &Core, request: &Request) -> Act {
+    let question = Question::new(request, Direction::Outbound, "", None, &[]);
+    let decision = resolve(&question, &Policy::default(), &[], &core.idle_rules);
+    match (decision.answer, core.idle) {
+        (Answer::Mock { response, latency }, _) => Act::Respond(response, latency),
+        (_, Idle::Refuse) => Act::at_once(idle(request)),
+        (_, Idle::Forward) => Act::Forward,
+    }
 }
 
 /// Returns the answer to a call while no session is open.

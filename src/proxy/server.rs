@@ -16,6 +16,9 @@ use crate::error::SoftprobeError;
 use crate::net::Server;
 #[cfg(feature = "runner")]
 use crate::net::connection;
+#[cfg(feature = "runner")]
+use crate::rule::Rule;
+use crate::rule::RuleState;
 use crate::sdk::Softprobe;
 
 /// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
@@ -103,6 +106,7 @@ pub struct ProxyBuilder {
     oracle: Arc<dyn Oracle>,
     address: String,
     idle: Idle,
+    idle_rules: Vec<RuleState>,
 }
 
 impl ProxyBuilder {
@@ -112,6 +116,7 @@ impl ProxyBuilder {
             oracle,
             address: "127.0.0.1:0".to_owned(),
             idle: Idle::default(),
+            idle_rules: Vec::new(),
         }
     }
 
@@ -125,6 +130,13 @@ impl ProxyBuilder {
     /// Sets what happens to calls while no session is open. The default is [`Idle::Refuse`].
     pub fn idle(mut self, idle: Idle) -> Self {
         self.idle = idle;
+        self
+    }
+
+    /// Sets rules that answer calls while no session is open, whatever happens to the others.
+    #[cfg(feature = "runner")]
+    pub(crate) fn idle_rules(mut self, rules: Vec<Arc<Rule>>) -> Self {
+        self.idle_rules = rules.into_iter().map(RuleState::new).collect();
         self
     }
 
@@ -144,12 +156,18 @@ impl ProxyBuilder {
 
     /// Returns what serves connections, without a listener.
     pub(crate) fn connections(self) -> Connections {
-        let Self { oracle, idle, .. } = self;
+        let Self {
+            oracle,
+            address: _,
+            idle,
+            idle_rules,
+        } = self;
         let forwarder = Forwarder::new();
         Connections {
             core: Arc::new(Core {
                 oracle,
                 idle,
+                idle_rules,
                 forwarder,
             }),
         }

@@ -144,7 +144,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
     pub(crate) junit: Option<String>,
     /// Run one case at a time, for an application that does not pass on trace headers
-    #[arg(long, env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
+    #[arg(long, visible_alias = "serial", env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
     pub(crate) one_at_a_time: bool,
     /// Forward the application's calls while no case runs, instead of answering 599
     #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::shared::SharedMocks;
 use crate::disk::{Found, Glob, files, relative};
 use crate::suite::{CaseToName, Entry, Plan, Suite, case_names, printable};
 
@@ -24,6 +25,10 @@ pub(crate) struct Trial {
     pub(crate) env: Arc<BTreeMap<String, String>>,
     /// Why the trial is ignored, if it is.
     pub(crate) ignored: Option<String>,
+    /// Whether no other case may run at the same time.
+    pub(crate) serial: bool,
+    /// The exchanges of other cases that answer this one too.
+    pub(crate) shared: Arc<SharedMocks>,
 }
 
 /// Returns a trial for every case of a suite, in the order of its entries.
@@ -175,6 +180,8 @@ impl<'s> TrialMaker<'s> {
             plan: Arc::clone(&entry.plan),
             env: Arc::clone(&self.suite.env),
             ignored,
+            serial: self.suite.serial,
+            shared: Arc::default(),
         }
     }
 }

@@ -86,7 +86,7 @@ fn judge(
             file: file(),
             error: Box::new(error),
         })?;
-    let (mocks, watched) = register(&plan.mocks, &case, &hooks)?;
+    let (mocks, watched) = register(&plan.mocks, &trial.shared, &case, &hooks)?;
     if !session.mock_in_turn(mocks)? {
         outcome.notes.push(Note::TurnsInOrder);
     }

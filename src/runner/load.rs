@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use super::select::trials;
+use super::share::shared_faults;
 use super::sources::{Sources, context};
 use crate::disk::{files, looked_in, relative};
 use crate::foreign::{HookFiles, check_name};
@@ -171,7 +172,11 @@ fn finish(
         return Err(faults);
     }
     suite.file = file;
-    Ok(suite)
+    let faults = shared_faults(&suite, root);
+    match faults.is_empty() {
+        true => Ok(suite),
+        false => Err(faults),
+    }
 }
 
 /// Returns messages for the case paths and globs that match nothing, for a suite that has other faults.

@@ -5,6 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::narrow::narrowed;
+use super::shared::SharedMocks;
 use crate::base::http::{
     Direction, Request, Response, host_equals, same_path, same_query_without, split_port, with_port,
 };
@@ -12,7 +14,7 @@ use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
 use crate::compare::RequestRules;
 use crate::hook::{Hook, HookContext, HookError, MockContext};
-use crate::rule::{Consume, Question, Turn, When, WholeQuery};
+use crate::rule::{Consume, Question, Turn, When};
 use crate::sdk::{Mock, MockResponse};
 use crate::suite::{Expect, Extra, MockAction, MockPlan, MockSource, Severity, Unused};
 
@@ -108,15 +110,27 @@ pub(super) enum MockError {
 /// An error that names the mock whose lookup or hook failed.
 pub(super) fn register<'c>(
     plans: &'c [MockPlan],
+    shared: &'c SharedMocks,
     case: &'c Arc<Case>,
     hooks: &HookContext<'_>,
 ) -> Result<(Vec<Mock>, Vec<Watched<'c>>), MockError> {
     let mut list = List {
         case,
+        shared,
         mocks: Vec::new(),
         watched: Vec::new(),
         calls: 0,
     };
+    // They come first, so that everything else wins a tie.
+    for (name, mock) in &shared.mocks {
+        list.mocks.push(mock.clone().name(name));
+        list.watched.push(Watched {
+            name: name.clone(),
+            unused: Unused::Ignore,
+            settle: Duration::ZERO,
+            replays: None,
+        });
+    }
     for plan in plans {
         match &plan.action {
             MockAction::Respond(MockSource::Case(expect)) => {
@@ -154,6 +168,7 @@ pub(super) fn register<'c>(
 
 struct List<'c> {
     case: &'c Arc<Case>,
+    shared: &'c SharedMocks,
     mocks: Vec<Mock>,
     watched: Vec<Watched<'c>>,
     /// How many different calls have been given a number.
@@ -308,9 +323,16 @@ fn from_exchanges<'c>(
             a.request_body() == b.request_body()
         };
         let captured = group().filter(is_equal).count();
-        let replays = Replays::new(plan, exchange, captured, &rules);
+        let mut replays = Replays::new(plan, exchange, captured, &rules);
+        let is_shared = list.shared.contains(exchange);
+        if is_shared {
+            replays.extra = Extra::Always(Severity::Ignore);
+        }
         let name = format!("{}[{}] {}", plan.name, before + n + 1, exchange.request);
         list.add_as(plan, name, mock, Some(replays));
+        if let (true, Some(watched)) = (is_shared, list.watched.last_mut()) {
+            watched.unused = Unused::Ignore;
+        }
     }
     list.calls += found.len();
     Ok(())
@@ -357,32 +379,6 @@ fn is_other_port(other: &str, host: &str) -> bool {
     let (name, port) = split_port(host);
     let (other_name, other_port) = split_port(other);
     port.is_none() && other_port.is_some() && host_equals(name, other_name)
-}
-
-/// Returns the predicates for exactly this call; a path that ends in a bare `?` only matches a request
-/// without a query.
-fn narrowed(when: &When, exchange: &Exchange, ignore: &[String]) -> When {
-    let request = &exchange.request;
-    let query = request.query.as_deref().unwrap_or_default();
-    let mut narrowed = when.clone();
-    let lookup = &mut narrowed.lookup;
-    if ignore.is_empty() {
-        lookup.path = Some(format!("{}?{query}", request.path));
-    } else {
-        lookup.path = Some(request.path.clone());
-        narrowed.whole_query = Some(WholeQuery {
-            query: query.to_owned(),
-            ignore: ignore.to_vec(),
-        });
-    }
-    let lookup = &mut narrowed.lookup;
-    if !request.method.is_empty() {
-        lookup.method = Some(request.method.clone());
-    }
-    if !request.host.is_empty() {
-        lookup.host = Some(request.host.clone());
-    }
-    narrowed
 }
 
 fn changed(

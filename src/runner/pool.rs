@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic};
@@ -59,6 +59,8 @@ struct Board {
     printer: Option<Mutex<Printer<Stdout>>>,
     /// Whether one case runs at a time.
     one_by_one: bool,
+    /// Held for writing by a case that runs beside no other.
+    alone: RwLock<()>,
     /// The reader of cases ahead of their trials, if there is one.
     ahead: Option<ReadAhead>,
     interrupted: AtomicBool,
@@ -212,6 +214,7 @@ impl Board {
             outcomes: Mutex::new(trials.iter().map(|_| None).collect()),
             printer: printer.map(Mutex::new),
             one_by_one: threads == 1,
+            alone: RwLock::default(),
             // A single case leaves nothing to read ahead; cargo-nextest runs each case in its own process.
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
@@ -266,6 +269,11 @@ impl Board {
     /// Replays a case. A panic in the runner becomes an outcome too, because otherwise no report would
     /// list the case.
     fn replay(&self, trial: &Trial, environment: &Environment) -> CaseOutcome {
+        let (_alone, _beside);
+        match trial.serial {
+            true => _alone = self.alone.write().unwrap_or_else(PoisonError::into_inner),
+            false => _beside = self.alone.read().unwrap_or_else(PoisonError::into_inner),
+        }
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             replay(trial, self.ahead.as_ref(), environment, &self.rerun)
         }));

@@ -1,5 +1,6 @@
 //! The runner as a test target configures it: what to replay, and against what.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
@@ -13,6 +14,7 @@ use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
+use super::share::share;
 use super::sources::Sources;
 use super::{load, pool};
 use crate::base::http::without_credentials;
@@ -23,7 +25,7 @@ use crate::foreign::HookFiles;
 use crate::hook::Hooks;
 use crate::proxy::{Idle, Proxy};
 use crate::report::RunOutcome;
-use crate::rule::Policy;
+use crate::rule::{Policy, Rule};
 use crate::runtime::EmbeddedRuntime;
 use crate::sdk::Softprobe;
 use crate::suite::is_base_url;
@@ -189,7 +191,7 @@ impl Replay {
         let threads = args.threads()?;
         let root = project_root();
         let loaded = load::load(&self.sources(&args), &root)?;
-        let trials = select(&loaded.suites, &args, &root)?;
+        let mut trials = select(&loaded.suites, &args, &root)?;
         if args.flags.list {
             return pool::list(&args, &trials).map(|()| Ended::Passed(RunOutcome::default()));
         }
@@ -199,7 +201,8 @@ impl Replay {
         if !runs {
             return pool::run(&args, threads, trials, None);
         }
-        let started = self.start(&args, loaded.hooks)?;
+        share(&loaded.suites, &mut trials, &root)?;
+        let started = self.start(&args, loaded.hooks, &trials)?;
         if !started.has_proxy() && args.runtime_url.is_none() && started.has_app() {
             refuse_without_proxy(&trials)?;
         }
@@ -222,7 +225,12 @@ impl Replay {
     }
 
     /// Starts what the cases need: the runtime, the proxy, the application.
-    fn start(mut self, args: &Args, hooks: HookFiles) -> Result<Started, Refusal> {
+    fn start(
+        mut self,
+        args: &Args,
+        hooks: HookFiles,
+        trials: &[Trial],
+    ) -> Result<Started, Refusal> {
         let flags = &args.flags;
         let softprobe = connect(args)?;
         let app_url = flags.app_url.clone().or_else(|| self.app_url.take());
@@ -238,8 +246,8 @@ impl Replay {
         };
         let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
         let proxy = listen.map(|address| {
-            let proxy = Proxy::builder(&softprobe);
-            proxy.listen(address).idle(idle).start()
+            let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
+            proxy.idle_rules(shared_rules(trials)).start()
         });
         let mut started = Started::new(
             proxy.transpose().map_err(|error| with_causes(&error))?,
@@ -303,6 +311,14 @@ fn connect(args: &Args) -> Result<Softprobe, Refusal> {
         lines: vec![with_causes(&error)],
     })?;
     Ok(Softprobe::with_runtime(Arc::new(runtime)))
+}
+
+/// Returns the rules of all exchanges that the trials' suites share.
+fn shared_rules(trials: &[Trial]) -> Vec<Arc<Rule>> {
+    let mut known = HashSet::new();
+    let shared = trials.iter().map(|trial| &trial.shared);
+    let shared = shared.filter(|shared| known.insert(Arc::as_ptr(shared)));
+    shared.flat_map(|shared| shared.rules()).collect()
 }
 
 /// Refuses mocks and policies that no call can reach: a case with them could pass and prove nothing.

@@ -5,7 +5,7 @@ use super::assertions::ASSERTIONS;
 use super::mocks::{MOCKS, UNUSED};
 use super::outbound::OUTBOUND_FIELD;
 use super::request::REQUEST;
-use crate::base::document::{Field, Fields, Shape};
+use crate::base::document::{Field, Fields, Shape, names};
 use crate::rule::POLICY;
 
 const REQUEST_FIELD: Field = Field::new(
@@ -75,6 +75,9 @@ pub(super) const ENTRY: Fields = Fields {
     ],
 };
 
+/// The values of `concurrency`, each with whether the cases run one at a time.
+pub(super) const CONCURRENCY: [(&str, bool); 1] = [("serial", true)];
+
 /// The fields of a suite.
 pub(super) const SUITE: Fields = Fields {
     title: "suite",
@@ -93,6 +96,12 @@ pub(super) const SUITE: Fields = Fields {
                 Shape::List(&Shape::Either(&[Shape::Text, Shape::Object(&ENTRY)])),
             ]),
             "a glob, an entry, or a list of globs and entries",
+        ),
+        Field::new(
+            "concurrency",
+            Shape::Choice(|| names(&CONCURRENCY)),
+            "serial runs the suite's cases one at a time and beside no other, for an application that passes no trace \
+             headers on",
         ),
         Field::new(
             "env",

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::outbound::{self, OUTBOUND_FIELD, OutboundPlan};
 use super::request::read_hook;
+use super::shared::{self, SHARED, Shared, read_match};
 use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape, names};
-use crate::base::http::{Direction, Response};
+use crate::base::http::Response;
 use crate::case::Predicate;
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{
@@ -201,6 +202,7 @@ const AUTO: Fields = Fields {
             Shape::List(&Shape::Object(&MOCK)),
             "further mocks; they take precedence over what `auto` replays",
         ),
+        SHARED,
     ],
 };
 
@@ -214,6 +216,13 @@ pub(super) const MOCKS: Shape = Shape::Either(&[
 
 pub(super) fn read_unused(node: &Node<'_>, problems: &mut Problems) -> Option<Unused> {
     node.choice(&UNUSED_WORDS, problems)
+}
+
+/// Reads the field `shared` of `mocks`, if it has one.
+pub(super) fn read_shared(node: &Node<'_>, problems: &mut Problems) -> Option<Arc<[Shared]>> {
+    let member = node.value.get("shared")?;
+    let node = Node::at(member, node.place.key("shared"));
+    Some(shared::read(&node, problems))
 }
 
 /// Reads `mocks` on top of those in `below`: an entry replaces the one with the same name, and the
@@ -335,15 +344,6 @@ impl MockPlan {
         };
         (problems.0.len() == before).then_some(mock)
     }
-}
-
-fn read_match(node: Option<Node<'_>>, problems: &mut Problems) -> Option<When> {
-    let mut when = match node {
-        Some(node) => When::read(&node, problems)?,
-        None => When::default(),
-    };
-    when.lookup.direction.get_or_insert(Direction::Outbound);
-    Some(when)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod names;
 mod outbound;
 mod request;
 mod schema;
+mod shared;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,13 @@ pub(crate) use outbound::{Extra, OutboundPlan, Severity};
 pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
+pub(crate) use shared::{Shared, SharedSource};
 pub(crate) use yaml::parse as parse_yaml;
 
 use crate::base::document::{Node, Object, Place, Problems};
 use crate::hook::Hooks;
 use crate::rule::Policy;
-use fields::{ENTRY, SETTINGS, SUITE};
+use fields::{CONCURRENCY, ENTRY, SETTINGS, SUITE};
 
 /// A suite that has been read; its case files have not been located yet.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub(crate) struct Suite {
     pub(crate) text: Arc<str>,
     /// The elements of `cases` (globs, paths and objects), in order.
     pub entries: Vec<Entry>,
+    /// Whether no other case may run beside one of this suite.
+    pub serial: bool,
 }
 
 /// One element of `cases`: a glob, a path or an object.
@@ -72,6 +76,8 @@ pub(crate) struct Plan {
     pub request: RequestPlan,
     /// The mocks that answer outbound calls.
     pub mocks: Vec<MockPlan>,
+    /// Which exchanges of other cases answer too.
+    pub shared: Arc<[Shared]>,
     /// What is asserted about the answer.
     pub assertions: AssertionPlan,
     /// What happens to outbound calls that no mock answers.
@@ -162,6 +168,8 @@ impl Draft {
         } = self;
         let reader = Reader { context, hooks };
         let (name, entries) = reader.suite(&value, &mut problems);
+        let serial = Node::root(&value).value.get("concurrency");
+        let serial = serial.is_some_and(|word| word == "serial");
         let faults = in_file(&shown, yaml::describe(&text, &problems));
         let suite = Suite {
             name: name.unwrap_or_default(),
@@ -169,6 +177,7 @@ impl Draft {
             env: Arc::new(env),
             text,
             entries,
+            serial,
         };
         (suite, faults)
     }
@@ -232,6 +241,9 @@ impl Reader<'_> {
         });
         if let Some(version) = suite.get("version") {
             version.integer(1, 1, problems);
+        }
+        if let Some(concurrency) = suite.get("concurrency") {
+            concurrency.choice(&CONCURRENCY, problems);
         }
         if let Some(hooks) = suite.get("hooks").filter(|node| !node.value.is_null()) {
             hooks.strings(problems);
@@ -302,6 +314,11 @@ impl Reader<'_> {
                 Some(node) => outbound::read(&node, hooks, problems),
                 None => below.outbound.clone(),
             },
+            shared: match &mocks {
+                Some(node) => mocks::read_shared(node, problems),
+                None => None,
+            }
+            .unwrap_or_else(|| Arc::clone(&below.shared)),
             mocks: match mocks {
                 Some(node) => mocks::read(&node, &below.mocks, hooks, problems)?,
                 None => below.mocks.clone(),
@@ -408,6 +425,7 @@ struct Settings {
     request: Option<RequestPlan>,
     policy: Option<Policy>,
     mocks: Vec<MockPlan>,
+    shared: Arc<[Shared]>,
     assertions: Option<AssertionPlan>,
     unused: Option<Unused>,
     outbound: OutboundPlan,
@@ -419,6 +437,7 @@ impl Default for Settings {
             request: Some(RequestPlan::default()),
             policy: Some(Policy::default()),
             mocks: Vec::new(),
+            shared: Arc::default(),
             assertions: Some(AssertionPlan::default()),
             unused: None,
             outbound: OutboundPlan::default(),
@@ -432,6 +451,7 @@ impl Settings {
             request,
             policy,
             mocks,
+            shared,
             assertions,
             unused,
             outbound,
@@ -444,6 +464,7 @@ impl Settings {
         Arc::new(Plan {
             request: request.unwrap_or_default(),
             mocks: mocks.collect(),
+            shared,
             assertions: assertions.unwrap_or_default(),
             policy: policy.unwrap_or_default(),
         })

@@ -521,3 +521,110 @@ fn an_exporter_fails_no_case() {
             .all(|call| call.ambient)
     }));
 }
+
+/// Returns the spans of a case whose application makes these calls and gets these answers.
+fn calling(name: &str, calls: &Value, answers: &Value, captured: &[Value]) -> String {
+    let exchanged = [
+        attribute("http.request.body", &calls.to_string()),
+        response_body(&answers.to_string()),
+    ];
+    let inbound = format!("POST shop.example/{name}");
+    let mut spans = vec![span(1, "inbound", &inbound, Some(200), &exchanged)];
+    spans.extend(captured.iter().cloned());
+    document(&spans).to_string()
+}
+
+#[test]
+fn shared_exchanges_answer_every_case_that_has_none_of_its_own() {
+    let token = |id: u64, answer: &str| exchange(id, "POST auth.example/token", &[], "", answer);
+    let calls = json!([
+        ["POST auth.example/token", "", ""],
+        ["GET flags.example/", "", ""]
+    ]);
+    let flags = exchange(3, "GET flags.example/", &[], "", "flags");
+    let project = Project::new();
+    let own = json!(["200 own", "200 flags"]);
+    let first = json!(["200 first", "200 flags"]);
+    // The first case by path is the one whose token the others get; it fetches none itself, and need not.
+    project.write(
+        "a.case.json",
+        calling("a", &json!([]), &json!([]), &[token(2, "first")]),
+    );
+    project.write(
+        "b.case.json",
+        calling("b", &calls, &own, &[token(2, "own")]),
+    );
+    project.write("c.case.json", calling("c", &calls, &first, &[]));
+    project.write("d.case.json", calling("d", &calls, &first, &[]));
+    project.write("flags.json", document(&[flags]).to_string());
+    let suite = |shared: &str| {
+        let mocks = format!("mocks: {{ auto: true, shared: {shared} }}");
+        format!("name: s\ncases: \"*.case.json\"\nunused: fail\n{STRICT}\n{mocks}\n")
+    };
+    let shared = "[ { path: /token }, { from: flags.json } ]";
+    project.write("s.suite.yaml", suite(shared));
+    let calls = [("SOFTPROBE_TEST_CALLS", "[]")];
+    let run = project.run_with(&[], &calls);
+    run.passes();
+    assert_eq!(run.results().len(), 4);
+    // They also answer a case that is replayed alone.
+    project.run_with(&["--exact", "s::d"], &calls).passes();
+    // Without them, the token and the flags are missing.
+    project.write("s.suite.yaml", suite("[]"));
+    project
+        .run_with(&["--exact", "s::d"], &calls)
+        .fails(&["2 outbound calls missed"]);
+    // What fits nothing is told, and a file that is none is an error of the suite.
+    project.write("s.suite.yaml", suite("[ { path: /nothing } ]"));
+    let run = project.run_with(&["--exact", "s::a"], &calls);
+    let told = "s.suite.yaml:5:32: mocks.shared[0]: no exchange of any case fits";
+    assert!(run.stderr.contains(told), "{}", run.all());
+    project.write("s.suite.yaml", suite("[ { from: none.json } ]"));
+    project
+        .run_with(&[], &calls)
+        .fails(&["s.suite.yaml:5:32: mocks.shared[0]: `none.json` does not exist"]);
+}
+
+#[test]
+fn shared_exchanges_answer_while_no_case_runs() {
+    let project = Project::new();
+    let started = exchange(2, "GET flags.example/", &[], "", "flags");
+    project.write("flags.json", document(&[started]).to_string());
+    let answers = json!(["200 flags", "599"]);
+    project.write("a.case.json", calling("a", &json!([]), &answers, &[]));
+    project.write(
+        "s.suite.yaml",
+        "name: s\ncases: a.case.json\nmocks: { auto: true, shared: [ { from: flags.json } ] }\n",
+    );
+    // The application makes its calls when it starts, and answers with what they got.
+    let calls = json!(["GET flags.example/", "GET other.example/"]);
+    project
+        .run_with(&[], &[("SOFTPROBE_TEST_STARTUP", &calls.to_string())])
+        .passes();
+}
+
+#[test]
+fn a_serial_suite_runs_beside_no_other_case() {
+    let project = Project::new();
+    let captured = [exchange(2, "GET up.example/x", &[], "", "mock")];
+    // The relay passes on a session that is unknown, so that only the rule of the only open session helps.
+    let unknown = "traceparent: 00-ffffffffffffffffffffffffffffffff-b7ad6b7169203331-01\r\n";
+    let calls = json!([["untraced GET up.example/x", unknown, ""]]);
+    let names: Vec<String> = (0..8).map(|n| format!("c{n}")).collect();
+    for name in &names {
+        let case = calling(name, &calls, &json!(["200 mock"]), &captured);
+        project.write(&format!("{name}.case.json"), case);
+    }
+    let suite = format!("name: s\ncases: \"*.case.json\"\nmocks: auto\n{STRICT}\n");
+    project.write("s.suite.yaml", format!("{suite}concurrency: serial\n"));
+    let env = [("SOFTPROBE_TEST_CALLS", "[]")];
+    project.run_with(&["--test-threads", "8"], &env).passes();
+    project.write("s.suite.yaml", format!("{suite}concurrency: parallel\n"));
+    project
+        .run_with(&[], &env)
+        .fails(&["concurrency: `parallel` is not one of serial"]);
+    project.write("s.suite.yaml", suite);
+    project
+        .run_with(&["--test-threads", "8", "--serial"], &env)
+        .passes();
+}

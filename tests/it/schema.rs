@@ -116,6 +116,12 @@ mocks:
   - { response: { body: aGk=, bodyEncoding: base64 }, source: inline }
   - { error: { status: 503, body: down } }
 "#,
+    r#"
+name: shared
+cases: a.json
+concurrency: serial
+mocks: { auto: true, rules: [ { name: all, match: { host: a.example } } ], shared: [ { path: /token }, { from: shared.json } ] }
+"#,
 ];
 
 #[test]
@@ -181,6 +187,7 @@ fn the_schema_and_the_reader_know_the_same_fields() {
         "b.case.json",
         "c.json",
         "a.json",
+        "shared.json",
         "cases/checkout/x.case.json",
     ] {
         project.write(name, document(std::slice::from_ref(&inbound)).to_string());

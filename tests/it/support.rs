@@ -559,16 +559,22 @@ pub(crate) fn without_settings(command: &mut Command) {
 /// Starts an application that makes calls for each request, passing on the tracestate, and answers
 /// with their results: `["200 body", …]`. The calls are `[[call, headers, body], …]` from the
 /// request's body, or these if it is empty. One that starts with `later ` is made while the request is answered, one
-/// that starts with `next ` when the next request arrives, and the result of neither is in the answer.
+/// that starts with `next ` when the next request arrives, and the result of neither is in the answer. One that starts
+/// with `untraced ` carries no tracestate.
 pub(crate) fn relay(proxy: SocketAddr, calls: &Value) -> Stub {
     type Call = (String, String, String);
     let calls = calls.to_string().into_bytes();
     let held: Mutex<Vec<(String, Call)>> = Mutex::default();
     let make = move |trace: &str, (call, headers, body): &Call| {
+        let traced = format!("tracestate: {trace}\r\n");
+        let (call, traced) = match call.strip_prefix("untraced ") {
+            Some(call) => (call, ""),
+            None => (call.as_str(), traced.as_str()),
+        };
         let (method, url) = call.split_once(' ').unwrap();
         let host = url.split('/').next().unwrap();
         let head = format!(
-            "{method} http://{url} HTTP/1.1\r\nhost: {host}\r\ntracestate: {trace}\r\n{headers}content-length: {}\r\n\r\n",
+            "{method} http://{url} HTTP/1.1\r\nhost: {host}\r\n{traced}{headers}content-length: {}\r\n\r\n",
             body.len()
         );
         let answer = send(proxy, head + body);
@@ -634,6 +640,24 @@ fn runner_process() {
         replay = replay.app(move |proxy| {
             let relay = relay(proxy.address(), &serde_json::from_str(&calls)?);
             Ok(App::new(relay.url(), relay))
+        });
+    }
+    if let Ok(calls) = std::env::var("SOFTPROBE_TEST_STARTUP") {
+        replay = replay.app(move |proxy| {
+            let calls: Vec<String> = serde_json::from_str(&calls)?;
+            let answers = calls.iter().map(|call| {
+                let (method, url) = call.split_once(' ').unwrap();
+                let call = format!("{method} http://{url} HTTP/1.1\r\nhost: x\r\n\r\n");
+                let answer = send(proxy.address(), call);
+                let text = if answer.status == 200 {
+                    answer.text()
+                } else {
+                    String::new()
+                };
+                format!("{} {text}", answer.status).trim().to_owned()
+            });
+            let stub = Stub::json(200, &json!(answers.collect::<Vec<_>>()));
+            Ok(App::new(stub.url(), stub))
         });
     }
     let code = replay.run(args);
