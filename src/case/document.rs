@@ -1,5 +1,7 @@
 //! Reads a case document: its fields and its spans, with warnings about what is unusually large.
 
+#[cfg(feature = "embedded")]
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use super::source::Source;
 use crate::base::document::Way;
 use crate::base::encoding::split_mark;
 use crate::base::http::Direction;
+#[cfg(feature = "embedded")]
+use crate::base::json;
 use crate::base::json::{Json, Tree};
 use crate::otlp::json::field;
 
@@ -105,6 +109,26 @@ impl Case {
     /// Returns the embedded rules as written in the file; the runtime reads them when the case is loaded.
     pub fn rules(&self) -> &[Value] {
         &self.rules
+    }
+
+    /// Returns the embedded rules with numbers that keep their digits.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn exact_rules(&self) -> Cow<'_, [Value]> {
+        let exact = match self.rules.as_slice() {
+            [] => None,
+            _ => json::parse_inexact(self.source.text()),
+        };
+        match exact.and_then(|mut exact| exact.get_mut("rules").map(Value::take)) {
+            Some(Value::Array(rules)) => rules.into(),
+            _ => self.rules.as_slice().into(),
+        }
+    }
+
+    /// Returns the document with numbers that keep their digits.
+    #[cfg(feature = "runner")]
+    pub(crate) fn exact_document(&self) -> Value {
+        let exact = json::parse_inexact(self.source.text());
+        exact.unwrap_or_else(|| self.document().clone())
     }
 
     /// Returns the names and values of the `fixtures` that are `{name, value}` objects, in order.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::output::{Exit, Failed, Output, invalid};
 use crate::base::encoding::split_mark;
+use crate::base::json;
 use crate::case::Case;
 use crate::disk::write_whole;
 use crate::disk::{self, Found};
@@ -91,7 +92,7 @@ pub(super) fn read_rules(path: &Path) -> Result<Value, Failed> {
 /// YAML.
 pub(super) fn parse_rules(text: &str) -> Result<Value, String> {
     if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"));
+        return json::parse(text).map_err(|error| format!("not JSON: {error}"));
     }
     parse_yaml(text).map_err(|faults| faults.join("; "))
 }

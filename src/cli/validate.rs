@@ -115,7 +115,7 @@ fn case_faults(path: &Path) -> Findings {
             return found;
         }
     };
-    found.errors.extend(embedded_faults(case.rules()));
+    found.errors.extend(embedded_faults(&case.exact_rules()));
     match case.inbound() {
         Err(ambiguous) => found.errors.push(ambiguous.to_string()),
         Ok(None) => found

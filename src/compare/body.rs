@@ -35,11 +35,11 @@ pub(super) fn compare(
     found: &mut Comparison,
 ) {
     let mode = rules.mode.unwrap_or_default();
-    let stated: Option<Cow<'_, [u8]>> = match &rules.expected {
-        Some(Value::String(text)) => Some(text.as_bytes().into()),
-        Some(json) => Some(json.to_string().into_bytes().into()),
-        None => None,
-    };
+    let stated = rules.expected.as_ref();
+    let stated = stated.map(|stated| match json::as_text(stated) {
+        Some(text) => Cow::from(text.as_bytes()),
+        None => json::show(stated).into_bytes().into(),
+    });
     let expected = stated.or_else(|| captured.map(|captured| captured.bytes.into()));
     let expected = expected.filter(|_| mode != BodyMode::Ignore);
     if rules.matches.is_empty() && expected.as_deref() == Some(actual.bytes) {
@@ -95,7 +95,7 @@ fn is_text(captured: Option<Body<'_>>, actual: Body<'_>, rules: &BodyRules) -> b
         || rules
             .expected
             .as_ref()
-            .is_some_and(|expected| !expected.is_string())
+            .is_some_and(|expected| json::as_text(expected).is_none())
         || !rules.matches.is_empty()
         || !rules.ignore.is_empty()
         || !rules.redactions.is_empty()

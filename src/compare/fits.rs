@@ -25,7 +25,7 @@ static TIMESTAMP: LazyLock<Option<Regex>> = LazyLock::new(|| {
 impl Matcher {
     /// Returns whether a value matches.
     pub(crate) fn fits(&self, value: &Value) -> bool {
-        let text = || value.as_str().filter(|_| json::kind(value) == "string");
+        let text = || json::as_text(value);
         let found = |pattern: &Option<Regex>| {
             let pattern = pattern.as_ref();
             text().is_some_and(|text| pattern.is_some_and(|pattern| pattern.is_match(text)))

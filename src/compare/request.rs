@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
 use super::assertions::HeaderRules;
 use super::body::{self, Body};
 use super::form;
@@ -14,6 +12,7 @@ use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
 use super::rules::{BodyMode, BodyRules};
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Request, is_secret_name};
+use crate::base::json;
 
 /// What is compared of the requests that the application sends.
 #[derive(Debug, Clone, Default)]
@@ -85,10 +84,8 @@ pub(crate) fn compare_sent_bodies(
     };
     if let Some(form) = as_form(actual.0, &actual_body) {
         // A stated text has no headers of its own.
-        let stated = match &rules.expected {
-            Some(Value::String(text)) => as_form(actual.0, text.as_bytes()),
-            _ => None,
-        };
+        let stated = rules.expected.as_ref().and_then(json::as_text);
+        let stated = stated.and_then(|text| as_form(actual.0, text.as_bytes()));
         let was = captured.zip(captured_body.as_deref());
         let was = was.and_then(|((headers, _), body)| as_form(headers, body));
         if was.is_some() || captured.is_none() {

@@ -137,7 +137,7 @@ fn visit(
         _ => {
             let (a, b) = (expected.clone(), actual.clone());
             let mut mismatch = Mismatch::new(place(at_actual), Side::Json(a), Side::Json(b));
-            if let (Some(a), Some(b)) = (expected.as_str(), actual.as_str()) {
+            if let (Some(a), Some(b)) = (json::as_text(expected), json::as_text(actual)) {
                 if same_but_white_space(a, b) {
                     mismatch.why = Some(Why::WhiteSpace);
                 } else {

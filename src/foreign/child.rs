@@ -160,7 +160,7 @@ impl Child {
         let (sender, receiver) = mpsc::channel();
         lock(&self.shared.waiting).insert(id.clone(), sender);
         let sent = match (&*lock(&self.input), &*lock(&self.shared.ended)) {
-            (Some(input), None) => input.send(format!("{message}\n")).is_ok(),
+            (Some(input), None) => input.send(json::show(&message) + "\n").is_ok(),
             _ => false,
         };
         let answer = match sent {
@@ -232,12 +232,18 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
     }
 }
 
+/// Returns a reply with numbers that keep their digits.
+fn exact(reply: Value, line: &[u8]) -> Value {
+    let exact = std::str::from_utf8(line).ok().and_then(json::parse_inexact);
+    exact.unwrap_or(reply)
+}
+
 /// Reads the child's replies until its output ends.
 fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &Receiver<()>) {
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-        match serde_json::from_slice::<Value>(&line) {
+        match serde_json::from_slice(&line).map(|reply| exact(reply, &line)) {
             Ok(reply) if reply["ready"] == true => {
                 let _ = ready.send(reply);
             }
@@ -312,3 +318,4 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change leaves the value consistent, so a poisoned lock can still be used.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
+use crate::base::json;

@@ -8,8 +8,26 @@ import { pathToFileURL } from "node:url";
 const replies = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
+// An integer that no number holds exactly is a BigInt here. In JSON text it is marked, since JSON knows no BigInt.
+const mark = "\uF8FFbigint:";
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+const isLarge = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+
+function parse(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  const marked = text.replace(tokens, (token) => (isLarge(token) ? `"${mark}${token}"` : token));
+  const unmark = (_, value) =>
+    typeof value === "string" && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value;
+  return JSON.parse(marked, unmark);
+}
+
+function stringify(value) {
+  const text = JSON.stringify(value, (_, member) => (typeof member === "bigint" ? mark + member : member));
+  return text.replaceAll(new RegExp(`"${mark}(-?\\d+)"`, "g"), "$1");
+}
+
 // Something else may have written to it without ending its line.
-const reply = (message) => replies("\n" + JSON.stringify(message) + "\n");
+const reply = (message) => replies("\n" + stringify(message) + "\n");
 
 function describe(error, file) {
   if (!(error instanceof Error)) return String(error);
@@ -64,7 +82,7 @@ reply({ ready: true, files, ...(failed.length > 0 && { error: failed.join("; ") 
 const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
 lines.on("line", (line) => {
   if (!line.trim()) return;
-  const message = JSON.parse(line);
+  const message = parse(line);
   if (message.ping) reply({ id: message.id, result: null });
   else answer(message);
 });

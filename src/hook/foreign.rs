@@ -103,7 +103,7 @@ fn payload<const N: usize>(context: &HookContext<'_>, subjects: [(&str, Value); 
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     let fixtures: Map<String, Value> = case.fixtures().iter().cloned().collect();
-    payload.insert("case".to_owned(), case.document().clone());
+    payload.insert("case".to_owned(), case.exact_document());
     payload.insert(
         "caseFile".to_owned(),
         case_file.display().to_string().into(),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::base::document::did_you_mean;
 use crate::base::http::{Headers, Request};
+use crate::base::json;
 
 type RequestFn =
     dyn Fn(&Request, &HookContext<'_>) -> Result<RequestChange, HookFailure> + Send + Sync;
@@ -105,7 +106,9 @@ impl Hook {
         context: &HookContext<'_>,
     ) -> Result<Vec<Issue>, HookError> {
         self.run(HookKind::AssertBody, || match &self.function {
-            Function::AssertBody(function) => function(actual, captured, context),
+            Function::AssertBody(function) => {
+                function(&json::unmarked(actual), &json::unmarked(captured), context)
+            }
             Function::Foreign(function) => {
                 foreign::assert_body(function.as_ref(), actual, captured, context)
             }

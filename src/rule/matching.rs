@@ -152,15 +152,16 @@ fn check_body(
     let body = question.body();
     let has = || beginning(body);
     if let Some(wanted) = equals {
-        let holds = match wanted {
-            Value::String(text) => text.as_bytes() == body,
-            json => question
+        let text = json::as_text(wanted);
+        let holds = match text {
+            Some(text) => text.as_bytes() == body,
+            None => question
                 .body_json()
-                .is_some_and(|body| json::equals(body, json)),
+                .is_some_and(|body| json::equals(body, wanted)),
         };
-        let wanted = || match wanted {
-            Value::String(text) => beginning(text.as_bytes()),
-            json => json::show(json),
+        let wanted = || match text {
+            Some(text) => beginning(text.as_bytes()),
+            None => json::show(wanted),
         };
         tally.note(holds, || Difference::new("body.equals", wanted(), has()))?;
     }
@@ -251,12 +252,13 @@ fn check_tags(
 /// Returns whether an attribute equals a tag by its value or, if one of them is a string and the other is
 /// not, by its text.
 fn tag_equals(wanted: &Value, has: &Value) -> bool {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => json::show(other),
+    let text = |value: &Value| match json::as_text(value) {
+        Some(text) => text.to_owned(),
+        None => json::show(value),
     };
     json::equals(wanted, has)
-        || (wanted.is_string() != has.is_string() && text(wanted) == text(has))
+        || (json::as_text(wanted).is_some() != json::as_text(has).is_some()
+            && text(wanted) == text(has))
 }
 
 fn header_text(request: &Request, name: &str) -> String {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::base::document::{Node, Object, Place, Problems};
 use crate::base::encoding::{decode_strict_base64, encode_base64};
 use crate::base::http::{Headers, Response};
+use crate::base::json;
 
 /// The fields of a response.
 pub(super) const RESPONSE_FIELDS: &[&str] = &["status", "headers", "body", "bodyEncoding"];
@@ -52,14 +53,14 @@ pub(crate) fn read_body(
 /// Returns the bytes of a body: a string as it is, `null` as nothing, any other value as JSON, with a
 /// content type added to the headers if they have none.
 pub(crate) fn body_bytes(value: &Value, headers: &mut Headers) -> Vec<u8> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::String(text) => text.clone().into_bytes(),
-        json => {
+    match (value, json::as_text(value)) {
+        (Value::Null, _) => Vec::new(),
+        (_, Some(text)) => text.as_bytes().to_vec(),
+        (value, None) => {
             if !headers.contains("content-type") {
                 headers.push("content-type", "application/json");
             }
-            json.to_string().into_bytes()
+            json::show(value).into_bytes()
         }
     }
 }

@@ -64,7 +64,10 @@ impl<'a> Question<'a> {
 
     pub(super) fn body_json(&self) -> Option<&Value> {
         self.body_json
-            .get_or_init(|| json::parse(self.body()))
+            .get_or_init(|| {
+                let text = std::str::from_utf8(self.body()).ok()?;
+                json::parse(text).ok()
+            })
             .as_ref()
     }
 

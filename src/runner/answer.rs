@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Response};
-use crate::base::json::Query;
+use crate::base::json::{self, Query};
 use crate::case::CapturedResponse;
 use crate::compare::{
     Comparison, Expected, MessagePlace, Mismatch, Reached, Side, Why, compare, redact,
@@ -116,10 +116,10 @@ fn run_hooks(
 
 /// Returns a body as a hook sees it: as JSON if it is JSON, else as text.
 pub(super) fn hook_view(body: &[u8], redactions: &[(Query, Value)]) -> Value {
-    match serde_json::from_slice(body) {
-        Ok(mut view) => {
-            redact(&mut view, redactions);
-            view
+    match json::read(body) {
+        Ok(mut document) => {
+            redact(&mut document.value, redactions);
+            document.value
         }
         Err(_) if !redactions.is_empty() => Value::from(HIDDEN),
         Err(_) => Value::from(String::from_utf8_lossy(body)),

@@ -66,7 +66,8 @@ impl Change {
 
     /// Returns the change that loads a case.
     pub(super) fn case(case: &Case) -> Result<Self, ControlError> {
-        let rules = Rule::read_list(case.rules(), &Place::root().key("rules")).map_err(invalid)?;
+        let rules =
+            Rule::read_list(&case.exact_rules(), &Place::root().key("rules")).map_err(invalid)?;
         let rules = rules.into_iter().map(Arc::new);
         Ok(Self::Case(LoadedCase {
             id: case.id().to_owned(),

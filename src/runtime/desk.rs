@@ -14,6 +14,7 @@ use super::otlp::{inject, traces};
 use super::routes::{Operation, Refused, route};
 use super::state::EmbeddedRuntime;
 use crate::base::http::{Headers, Request, Response};
+use crate::base::json;
 use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
 use crate::net::{HyperRequest, Unreadable, delay, gunzip, read_request};
 
@@ -218,7 +219,7 @@ fn refusal(refused: &Refused) -> Response {
 fn json(status: u16, body: &Value) -> Response {
     Response {
         status,
-        ..text("application/json", body.to_string())
+        ..text("application/json", json::show(body))
     }
 }
 

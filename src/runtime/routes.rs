@@ -1,10 +1,13 @@
 //! Finds the call of the HTTP API that a request makes.
 
+use std::fmt;
+
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::base::document::{Node, Problems};
 use crate::base::http::Request;
+use crate::base::json;
 use crate::control::{Action, Call, Closing, ControlError};
 
 /// The operation that a request asks for.
@@ -57,7 +60,7 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
             "GET" => Ok(Operation::Control(Call::Sessions)),
             _ => {
                 allow("GET, POST", method)?;
-                let body = json(&request.body)?;
+                let body = exact_json(&request.body)?;
                 Ok(Operation::Control(Call::Start { body }))
             }
         },
@@ -74,7 +77,13 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
 /// Returns the action on a session; `None` if there is no such route.
 fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Action>, Refused> {
     let take: fn(Value) -> Action = match rest {
-        ["load-case"] => Action::LoadCase,
+        ["load-case"] => {
+            allow("POST", method)?;
+            // A case keeps bodies as text, and its numbers are OTLP's.
+            return Ok(Some(Action::LoadCase(read_json(&request.body, |text| {
+                serde_json::from_str(text)
+            })?)));
+        }
         ["rules"] => Action::SetRules,
         ["policy"] => Action::SetPolicy,
         ["fixtures", "auth"] => Action::SetAuthFixtures,
@@ -89,7 +98,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
         _ => return Ok(None),
     };
     allow("POST", method)?;
-    Ok(Some(take(json(&request.body)?)))
+    Ok(Some(take(exact_json(&request.body)?)))
 }
 
 /// Reads the options of a close call. Unknown parameters are refused, because a misspelt `out` would
@@ -97,7 +106,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
 fn closing(request: &Request) -> Result<Closing, ControlError> {
     if !is_blank(&request.body) {
         let mut problems = Problems::default();
-        Node::root(&json(&request.body)?).object(&[], &mut problems);
+        Node::root(&exact_json(&request.body)?).object(&[], &mut problems);
         if !problems.is_empty() {
             return Err(ControlError::invalid(problems.to_string()));
         }
@@ -140,10 +149,19 @@ fn is_blank(body: &[u8]) -> bool {
     body.iter().all(u8::is_ascii_whitespace)
 }
 
-fn json(body: &[u8]) -> Result<Value, ControlError> {
+fn exact_json(body: &[u8]) -> Result<Value, ControlError> {
+    read_json(body, json::parse)
+}
+
+fn read_json(
+    body: &[u8],
+    parse: impl Fn(&str) -> Result<Value, serde_json::Error>,
+) -> Result<Value, ControlError> {
     if is_blank(body) {
         return Err(ControlError::invalid("the request needs a JSON body"));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| ControlError::invalid(format!("the body is not JSON: {error}")))
+    let why =
+        |why: &dyn fmt::Display| ControlError::invalid(format!("the body is not JSON: {why}"));
+    let text = std::str::from_utf8(body).map_err(|_| why(&"it is not UTF-8"))?;
+    parse(text).map_err(|error| why(&error))
 }

@@ -314,7 +314,11 @@ impl OpenSession {
         let policy = self.policy_document.clone();
         state["policy"] = policy.unwrap_or_else(|| self.policy.to_value());
         state["rules"] = match &self.rules_document {
-            Some(document) => document["rules"].clone(),
+            Some(document) => match document.get("rules") {
+                Some(rules) => rules.clone(),
+                // A document may be a single rule.
+                None => json!([document]),
+            },
             None => self
                 .rules
                 .iter()

@@ -12,6 +12,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::base::http::{Response, without_credentials};
+use crate::base::json;
 use crate::case::Case;
 #[cfg(feature = "runner")]
 use crate::control::AnsweredRequests;
@@ -140,7 +141,7 @@ impl HttpRuntime {
         let route = call.route();
         let content = route
             .body
-            .map(|body| ("application/json", body.to_string().into_bytes()));
+            .map(|body| ("application/json", json::show(body).into_bytes()));
         let (answer, url) = self.exchange(route.method, &route.path, content, &self.client)?;
         if !(200..300).contains(&answer.status) {
             return Err(RuntimeError::read(answer.status, &answer.body, url).into());

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::base::document::{Node, Place, Problems};
 use crate::base::http::{Direction, Headers, Response};
+use crate::base::json;
 use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
 #[cfg(feature = "runner")]
@@ -270,7 +271,7 @@ impl MockResponse {
                         .headers
                         .push("content-type", "application/json");
                 }
-                self.response.body = value.to_string().into_bytes();
+                self.response.body = json::show(&value).into_bytes();
             }
             Some(Err(error)) => {
                 return Err(SoftprobeError::Serialize {

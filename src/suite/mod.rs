@@ -28,6 +28,7 @@ pub(crate) use shared::{Shared, SharedSource};
 pub(crate) use yaml::parse as parse_yaml;
 
 use crate::base::document::{Node, Object, Place, Problems};
+use crate::base::json;
 use crate::hook::Hooks;
 use crate::rule::Policy;
 use fields::{CONCURRENCY, ENTRY, SETTINGS, SUITE};
@@ -402,6 +403,9 @@ fn read_path(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 
 /// Reads `skip` and returns the reason; `true` has a default reason, and `false` skips nothing.
 fn read_skip(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    if json::number_text(node.value).is_some() {
+        return node.wrong("true, false or a reason", problems);
+    }
     match node.value {
         Value::Bool(true) => Some("skipped by the suite".to_owned()),
         Value::Bool(false) | Value::Null => None,

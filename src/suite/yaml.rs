@@ -3,12 +3,14 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize as _, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess,
+    SeqAccess, Visitor,
 };
 use serde_json::{Map, Number, Value};
 
 use crate::base::document::{Place, Problem, Problems, Step};
 use crate::base::encoding::split_mark;
+use crate::base::json;
 
 /// The maximum size of a suite file, in bytes.
 const LARGEST_FILE: usize = 1024 * 1024;
@@ -26,11 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
         )]);
     }
     let (_, text) = split_mark(text);
-    let mut parsed: serde_yaml::Value =
-        serde_yaml::from_str(text).map_err(|error| vec![describe_error(&error)])?;
-    parsed
-        .apply_merge()
-        .map_err(|error| vec![describe_error(&error)])?;
+    let parsed = parse_yaml(text).map_err(|error| vec![describe_error(&error)])?;
     let mut problems = Problems::default();
     let value = to_json(&parsed, &Place::root(), &mut problems);
     if problems.is_empty() {
@@ -38,6 +36,16 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
     } else {
         Err(describe(text, &problems))
     }
+}
+
+fn parse_yaml(text: &str) -> Result<serde_yaml::Value, serde_yaml::Error> {
+    let parser = || serde_yaml::Deserializer::from_str(text);
+    let mut parsed = Read.deserialize(parser())?;
+    if has_numbers(&parsed) {
+        parsed = Keep(&parsed).deserialize(parser())?;
+    }
+    parsed.apply_merge()?;
+    Ok(parsed)
 }
 
 /// Returns the problems of a text as `line:column: place: message`, in the order of the text.
@@ -86,20 +94,13 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
     match value {
         serde_yaml::Value::Null => Value::Null,
         serde_yaml::Value::Bool(flag) => Value::Bool(*flag),
-        serde_yaml::Value::Number(number) => {
-            let integer = number
-                .as_i64()
-                .map(Number::from)
-                .or_else(|| number.as_u64().map(Number::from));
-            let number = integer.or_else(|| Number::from_f64(number.as_f64()?));
-            number.map_or_else(
-                || {
-                    problems.add(place, "infinity and NaN are not supported");
-                    Value::Null
-                },
-                Value::Number,
-            )
-        }
+        serde_yaml::Value::Number(number) => json_number(number).map_or_else(
+            || {
+                problems.add(place, "infinity and NaN are not supported");
+                Value::Null
+            },
+            Value::Number,
+        ),
         serde_yaml::Value::String(text) => Value::String(text.clone()),
         serde_yaml::Value::Sequence(values) => values
             .iter()
@@ -128,6 +129,173 @@ fn to_json(value: &serde_yaml::Value, place: &Place, problems: &mut Problems) ->
             Value::Null
         }
     }
+}
+
+/// Returns a finite number, perhaps rounded.
+fn json_number(number: &serde_yaml::Number) -> Option<Number> {
+    let integer = number.as_i64().map(Number::from);
+    let integer = integer.or_else(|| number.as_u64().map(Number::from));
+    integer.or_else(|| Number::from_f64(number.as_f64()?))
+}
+
+fn has_numbers(value: &serde_yaml::Value) -> bool {
+    match value {
+        serde_yaml::Value::Number(_) => true,
+        serde_yaml::Value::Sequence(values) => values.iter().any(has_numbers),
+        serde_yaml::Value::Mapping(mapping) => mapping.values().any(has_numbers),
+        _ => false,
+    }
+}
+
+/// Reads a value as the parser's own type does, which refuses integers beyond 64 bits. They are rounded here.
+struct Read;
+
+impl<'de> DeserializeSeed<'de> for Read {
+    type Value = serde_yaml::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Read {
+    type Value = serde_yaml::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(number.into())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "`Keep` has the digits")]
+    fn visit_i128<E>(self, number: i128) -> Result<Self::Value, E> {
+        Ok((number as f64).into())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "`Keep` has the digits")]
+    fn visit_u128<E>(self, number: u128) -> Result<Self::Value, E> {
+        Ok((number as f64).into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(serde_yaml::Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(serde_yaml::Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = elements.next_element_seed(Self)? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut mapping = serde_yaml::Mapping::new();
+        while let Some(key) = members.next_key_seed(Self)? {
+            if mapping.contains_key(&key) {
+                let name = key.as_str().map(str::to_owned);
+                let name = name.map_or_else(|| format!("{key:?}"), |name| format!("{name:?}"));
+                return Err(A::Error::custom(format!("duplicate entry with key {name}")));
+            }
+            mapping.insert(key, members.next_value_seed(Self)?);
+        }
+        Ok(mapping.into())
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Self::Value, A::Error> {
+        let (tag, _) = tagged.variant::<String>()?;
+        let tag = tag.trim_start_matches('!');
+        Err(A::Error::custom(format!("the tag !{tag} is not supported")))
+    }
+}
+
+/// Reads the text again beside the value that was read from it, and keeps the numbers as they are written: the
+/// parser's own numbers are rounded to doubles, and have lost their spelling.
+struct Keep<'v>(&'v serde_yaml::Value);
+
+impl<'de> DeserializeSeed<'de> for Keep<'_> {
+    type Value = serde_yaml::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        match self.0 {
+            serde_yaml::Value::Number(number) => {
+                let written = String::deserialize(deserializer)?;
+                Ok(as_written(number, &written).unwrap_or_else(|| self.0.clone()))
+            }
+            serde_yaml::Value::Sequence(_) => deserializer.deserialize_seq(self),
+            serde_yaml::Value::Mapping(_) => deserializer.deserialize_map(self),
+            other => {
+                IgnoredAny::deserialize(deserializer)?;
+                Ok(other.clone())
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Keep<'_> {
+    type Value = serde_yaml::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what was read before")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        for value in self.0.as_sequence().into_iter().flatten() {
+            kept.extend(elements.next_element_seed(Keep(value))?);
+        }
+        Ok(kept.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut kept = serde_yaml::Mapping::new();
+        for (key, value) in self.0.as_mapping().into_iter().flatten() {
+            if members.next_key::<IgnoredAny>()?.is_some() {
+                kept.insert(key.clone(), members.next_value_seed(Keep(value))?);
+            }
+        }
+        Ok(kept.into())
+    }
+}
+
+/// Returns a number that keeps its digits and its spelling; `None` if it has both anyway, or is not finite.
+fn as_written(number: &serde_yaml::Number, written: &str) -> Option<serde_yaml::Value> {
+    let rounded = json_number(number)?.to_string();
+    if rounded == written {
+        return None;
+    }
+    let digits = match json::is_number(written) {
+        true => written,
+        false => &rounded,
+    };
+    let kept = json::exact(digits, written);
+    Some(kept.as_str().unwrap_or_default().into())
 }
 
 /// Parses the text again, walks to the place and fails there on purpose: the parser gives positions
@@ -296,6 +464,19 @@ mod tests {
         assert_eq!(position(&mocks.index(1)), (5, 5));
         // A missing value is reported at the place that should contain it.
         assert_eq!(position(&mocks.index(0).key("gone")), (3, 5));
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_their_spelling() {
+        let text = "- 1236546565217899832645\n- 0.12345678901234567891\n- 1.10\n- 0x10\n- +5\n- 7\n- &a 2.50\n- *a\n- {b: -1.0}\n- \"1.10\"\n";
+        let value = parse(text).unwrap();
+        assert_eq!(
+            json::show(&value),
+            "[1236546565217899832645,0.12345678901234567891,1.10,16,5,7,2.50,2.50,{\"b\":-1.0},\"1.10\"]"
+        );
+        let written = |n: usize| json::number_as_written(&value[n]).unwrap().into_owned();
+        assert_eq!([written(2), written(3), written(4)], ["1.10", "0x10", "+5"]);
+        assert!(parse("a: .inf").unwrap_err()[0].contains("infinity"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::command::{Output, run_in, softprobe};
 use crate::support::{Project, Stub, attribute, document, http, response_body, span};
 
 /// Returns whether a program is installed; if not, prints that its test is skipped.
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok();
     if !there {
         skipped(&format!(

@@ -17,6 +17,7 @@ mod envoy;
 mod files;
 mod harness;
 mod hookfiles;
+mod numbers;
 mod outbound;
 mod proxy;
 mod schema;

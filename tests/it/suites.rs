@@ -30,6 +30,9 @@ pub(crate) fn hooks() -> Hooks {
             let body = format!("{captured}/{}/{from}", mock.mock_name);
             Ok(ResponseChange::new().status(203).body(body))
         })
+        .assert_body("t.seen", |actual, _, _| {
+            Ok(vec![crate::numbers::seen(actual)])
+        })
         .assert_body("t.body", |actual, captured, _| {
             let issue = Issue::new("$.n", "too small")
                 .expected(2)

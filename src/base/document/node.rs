@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::place::Place;
 use super::problem::Problems;
+use crate::base::json;
 
 /// A value at its place. A reading function that returns `None` has added the reason to `problems`.
 #[derive(Debug, Clone)]
@@ -74,9 +75,9 @@ impl<'a> Node<'a> {
 
     /// Returns the text if this is a string.
     pub(crate) fn string(&self, problems: &mut Problems) -> Option<String> {
-        match self.value {
-            Value::String(text) => Some(text.clone()),
-            _ => self.wrong("a string", problems),
+        match json::as_text(self.value) {
+            Some(text) => Some(text.to_owned()),
+            None => self.wrong("a string", problems),
         }
     }
 
@@ -99,11 +100,13 @@ impl<'a> Node<'a> {
         )
     }
 
-    /// Returns the text of a string, a number or a boolean.
+    /// Returns the text of a string, a number as it was written, or a boolean.
     pub(crate) fn scalar_text(&self, problems: &mut Problems) -> Option<String> {
+        if let Some(number) = json::number_as_written(self.value) {
+            return Some(number.into_owned());
+        }
         match self.value {
             Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
             Value::Bool(flag) => Some(flag.to_string()),
             _ => self.wrong("a string", problems),
         }
@@ -113,6 +116,9 @@ impl<'a> Node<'a> {
     pub(crate) fn integer(&self, min: i64, max: i64, problems: &mut Problems) -> Option<i64> {
         let number = match self.value {
             Value::Number(number) => number.as_i64(),
+            value if json::as_text(value).is_none() => {
+                json::number_text(value).and_then(|digits| digits.parse().ok())
+            }
             Value::String(text) if self.lenient => text.trim().parse().ok(),
             _ => None,
         };
@@ -137,10 +143,10 @@ impl<'a> Node<'a> {
         problems: &mut Problems,
     ) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let Value::String(text) = self.value else {
+        let Some(text) = json::as_text(self.value) else {
             return self.wrong(&format!("one of {}", names.join(", ")), problems);
         };
-        let found = choices.iter().find(|(name, _)| name == text);
+        let found = choices.iter().find(|(name, _)| *name == text);
         if found.is_none() {
             problems.add(
                 &self.place,
@@ -167,6 +173,9 @@ impl<'a> Node<'a> {
     pub(crate) fn number(&self, problems: &mut Problems) -> Option<f64> {
         let number = match self.value {
             Value::Number(number) => number.as_f64(),
+            value if json::as_text(value).is_none() => {
+                json::number_text(value).and_then(|digits| digits.parse().ok())
+            }
             Value::String(text) if self.lenient => text.trim().parse().ok(),
             _ => None,
         };
@@ -264,10 +273,13 @@ pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl Iterator<Item = &'c 
 }
 
 fn describe(value: &Value) -> String {
+    if let Some(number) = json::number_as_written(value) {
+        return number.into_owned();
+    }
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(flag) => format!("{flag}"),
-        Value::Number(number) => format!("{number}"),
+        Value::Number(number) => number.to_string(),
         Value::String(text) if text.chars().count() <= 40 => format!("the string `{text}`"),
         Value::String(_) => "a string".to_owned(),
         Value::Array(_) => "a list".to_owned(),

@@ -1,13 +1,17 @@
 //! JSON compared by value, with exact numbers, and JSONPath expressions that are safe to evaluate.
 
+mod exact;
 #[cfg(feature = "embedded")]
 mod number;
 mod query;
 mod tree;
 
+pub(crate) use exact::{as_text, number_as_written, number_text, show};
 #[cfg(feature = "runner")]
-pub(crate) use number::{Document, is_integer, kind, number_text, read, scalar_equals};
+pub(crate) use exact::{exact, unmarked};
+#[cfg(feature = "runner")]
+pub(crate) use number::{Document, is_integer, is_number, kind, read, scalar_equals};
 #[cfg(feature = "embedded")]
-pub(crate) use number::{equals, parse, show};
+pub(crate) use number::{equals, parse, parse_inexact};
 pub(crate) use query::Query;
 pub(crate) use tree::{Json, Tree};

@@ -4,23 +4,23 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
+use super::exact::{EXACT, SURROGATE, number_text};
 #[cfg(feature = "runner")]
 use super::tree::{Json, Tree};
 #[cfg(feature = "runner")]
 use crate::base::document::Way;
 
-/// The prefix of a string that holds the digits of a number. A number that neither an integer nor a
-/// double represents exactly is kept as such a string, so that two large ids that differ only in a late
-/// digit never compare equal.
-const EXACT: &str = "\u{F8FF}number:";
+/// Parses JSON text, keeping every number exact.
+pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(&readable(text))
+}
 
-/// What stands, in front of four hex digits and a `;`, for an escape of half a surrogate pair, which is JSON but
-/// no text.
-const SURROGATE: &str = "\u{F8FF}surrogate:";
-
-/// Parses JSON text, keeping every number exact; returns `None` if it is not JSON.
-pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_str(&readable(std::str::from_utf8(bytes).ok()?)).ok()
+/// Returns the value of JSON text as [`parse`] does, or `None` if every number of the text is exact anyway.
+pub(crate) fn parse_inexact(text: &str) -> Option<Value> {
+    match readable(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => serde_json::from_str(&text).ok(),
+    }
 }
 
 /// A JSON text that was read.
@@ -134,6 +134,26 @@ fn survives(literal: &str) -> bool {
     }
 }
 
+/// Returns whether a text is a number in JSON.
+#[cfg(feature = "runner")]
+pub(crate) fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let exponent = exponent.map(|exponent| exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(digits)
+}
+
 fn is_json_number(literal: &str) -> bool {
     let digits = literal.strip_prefix('-').unwrap_or(literal);
     let leading_zero =
@@ -181,15 +201,6 @@ impl Decimal {
     }
 }
 
-/// Returns the digits of a number, in whichever form it is kept; `None` for any other value.
-pub(crate) fn number_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => text.strip_prefix(EXACT).map(str::to_owned),
-        _ => None,
-    }
-}
-
 /// Returns whether a value is a number without a fraction, however it is written.
 #[cfg(feature = "runner")]
 pub(crate) fn is_integer(value: &Value) -> bool {
@@ -226,35 +237,6 @@ pub(crate) fn equals(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Returns the value as JSON text, with exact numbers as plain digits, and escapes of half a surrogate pair as
-/// they were written.
-pub(crate) fn show(value: &Value) -> String {
-    let mut text = value.to_string();
-    if text.contains(SURROGATE) {
-        let mut parts = text.split(SURROGATE);
-        let first = parts.next().unwrap_or_default().to_owned();
-        let rest = parts.map(|part| match part.split_once(';') {
-            Some((unit, after)) => format!("\\u{unit}{after}"),
-            None => part.to_owned(),
-        });
-        text = first + &rest.collect::<String>();
-    }
-    if !text.contains(EXACT) {
-        return text;
-    }
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    let marker = format!("\"{EXACT}");
-    while let Some(start) = rest.find(&marker) {
-        out.push_str(&rest[..start]);
-        rest = &rest[start + marker.len()..];
-        let end = rest.find('"').unwrap_or(rest.len());
-        out.push_str(&rest[..end]);
-        rest = rest.get(end + 1..).unwrap_or_default();
-    }
-    out + rest
-}
-
 /// Returns the JSON name of a value's type.
 #[cfg(feature = "runner")]
 pub(crate) fn kind(value: &Value) -> &'static str {
@@ -270,11 +252,12 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exact::show;
     use super::*;
     use serde_json::json;
 
     fn same(a: &str, b: &str) -> bool {
-        let (a, b) = (parse(a.as_bytes()).unwrap(), parse(b.as_bytes()).unwrap());
+        let (a, b) = (parse(a).unwrap(), parse(b).unwrap());
         equals(&a, &b)
     }
 
@@ -285,6 +268,19 @@ mod tests {
         assert!(same("0", "-0.0"));
         assert!(!same("1", "2"));
         assert!(!same("1", "\"1\""));
+    }
+
+    #[test]
+    #[cfg(feature = "runner")]
+    fn numbers_in_json_have_one_form() {
+        for text in ["0", "-1.50", "1e400", "12E+3", "0.1e-7"] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in [
+            "", "-", "01", "+1", ".5", "1.", "1e", "0x10", "1_0", "1e+", "--1",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
     }
 
     #[test]
@@ -304,7 +300,7 @@ mod tests {
 
     #[test]
     fn exact_numbers_are_shown_in_full_and_stay_numbers() {
-        let value = parse(b"{\"a\": [123456789012345678901234567890, \"x\"]}").unwrap();
+        let value = parse("{\"a\": [123456789012345678901234567890, \"x\"]}").unwrap();
         assert_eq!(
             show(&value),
             "{\"a\":[123456789012345678901234567890,\"x\"]}"
@@ -319,10 +315,10 @@ mod tests {
         assert!(!same(r#""\ud800""#, r#""\ud801""#));
         assert!(!same(r#""\\ud800""#, r#""\ud800""#));
         assert!(same(r#""\ud83d\ude00""#, "\"\u{1F600}\""));
-        let value = parse(br#"{"a\udc00": "\ud800\ud800\ud83d\ude00"}"#).unwrap();
+        let value = parse(r#"{"a\udc00": "\ud800\ud800\ud83d\ude00"}"#).unwrap();
         assert_eq!(show(&value), "{\"a\\udc00\":\"\\ud800\\ud800\u{1F600}\"}");
         for broken in [r#""\ud8""#, r#""\u"#, r#""\ud80g""#, r#""\"#] {
-            assert!(parse(broken.as_bytes()).is_none(), "{broken}");
+            assert!(parse(broken).is_err(), "{broken}");
         }
     }
 
@@ -340,9 +336,10 @@ mod tests {
             "-",
             "1.2.3.4.5.6.7.8.9.0.1",
         ] {
-            assert!(parse(text.as_bytes()).is_none(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse(&[0xff]).is_none());
+        #[cfg(feature = "runner")]
+        assert_eq!(read(&[0xff]).unwrap_err(), "it is not UTF-8");
         #[cfg(feature = "runner")]
         for (text, why) in [
             ("{", "EOF while parsing an object at line 1 column 1"),
@@ -354,8 +351,8 @@ mod tests {
             assert_eq!(read(text.as_bytes()).unwrap_err(), why);
         }
         assert_eq!(
-            parse(b"\"a\\\"12345678901234567890123\""),
-            Some(json!("a\"12345678901234567890123"))
+            parse("\"a\\\"12345678901234567890123\"").unwrap(),
+            json!("a\"12345678901234567890123")
         );
     }
 }
