@@ -10,8 +10,9 @@ use ureq::Agent;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector as _, NextTimeout, RustlsConnector, TcpConnector};
 
+use super::early::Sockets;
 use crate::base::http::{Headers, Response};
 
 /// The largest body of an answer that is read, in bytes.
@@ -115,7 +116,9 @@ impl Client {
         Self {
             agent: Agent::with_parts(
                 config.build(),
-                DefaultConnector::default(),
+                ().chain(Sockets)
+                    .chain(TcpConnector::default())
+                    .chain(RustlsConnector::default()),
                 Addresses::default(),
             ),
         }

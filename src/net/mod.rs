@@ -6,10 +6,13 @@ mod address;
 mod client;
 #[cfg(feature = "embedded")]
 mod convert;
+mod early;
 #[cfg(feature = "embedded")]
 mod read;
 #[cfg(feature = "embedded")]
 mod server;
+#[cfg(feature = "embedded")]
+mod targets;
 #[cfg(feature = "embedded")]
 mod trace;
 #[cfg(feature = "embedded")]

@@ -17,10 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::convert::{HyperRequest, HyperResponse};
+use super::targets::Readable;
 use super::watched::{Unread, Watch, Watched};
 
 /// How long a client may take to send its headers, and then again its body.
 pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+
+/// The most headers of a request.
+const MOST_HEADERS: usize = 256;
 
 /// The error when a server can't listen on its address.
 #[derive(Debug)]
@@ -216,7 +220,7 @@ pub(crate) async fn connection<S, H, F>(
         })
     };
     let stream = Watched {
-        stream,
+        stream: Readable::new(stream),
         unread: Arc::clone(&unread),
         watch: Arc::clone(&watch),
         noting: None,
@@ -225,6 +229,7 @@ pub(crate) async fn connection<S, H, F>(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(SLOWEST_CLIENT)
+            .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );

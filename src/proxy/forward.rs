@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -20,6 +20,8 @@ const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
 
 pub(super) struct Forwarder {
     plain: Client<HttpConnector, Full<Bytes>>,
+    /// Opens a connection for each request.
+    fresh: Client<HttpConnector, Full<Bytes>>,
     tls: BlockingClient,
 }
 
@@ -35,7 +37,10 @@ impl Forwarder {
         connector.set_connect_timeout(Some(Duration::from_secs(10)));
         connector.set_nodelay(true);
         Self {
-            plain: Client::builder(TokioExecutor::new()).build(connector),
+            plain: Client::builder(TokioExecutor::new()).build(connector.clone()),
+            fresh: Client::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build(connector),
             tls: BlockingClient::new(Timeouts::Whole(SLOWEST_UPSTREAM)),
         }
     }
@@ -53,7 +58,7 @@ impl Forwarder {
             return self.forward_tls(request, &shown).await.map(to_hyper);
         }
         let request = request.map(|body| Full::new(Bytes::from(body)));
-        match tokio::time::timeout(SLOWEST_UPSTREAM, self.plain.request(request)).await {
+        match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request)).await {
             Ok(Ok(response)) => {
                 let (mut parts, body) = response.into_parts();
                 let mut kept = headers_of(&parts.headers);
@@ -72,6 +77,22 @@ impl Forwarder {
                 &format!("{shown} failed: {}", with_causes(&error)),
             )),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
+        }
+    }
+
+    /// Sends a request on. An idempotent one is sent again on another connection if the connection ends without an
+    /// answer (RFC 9110, 9.2.2): upstreams close connections that are kept for reuse without a word.
+    async fn exchange(
+        &self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error> {
+        const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
+        let again = IDEMPOTENT
+            .contains(&request.method().as_str())
+            .then(|| request.clone());
+        match (self.plain.request(request).await, again) {
+            (Err(error), Some(again)) if !error.is_connect() => self.fresh.request(again).await,
+            (sent, _) => sent,
         }
     }
 

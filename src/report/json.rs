@@ -19,6 +19,7 @@ pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
         "failed": run.count(&[Verdict::Failed, Verdict::Errored]),
         "ignored": run.count(&[Verdict::Skipped]),
         "tookMs": millis(run.took),
+        "brokeOff": run.broke_off,
         "cases": run.cases.iter().map(case_value).collect::<Vec<_>>(),
     });
     mask_all(&mut value, secrets);

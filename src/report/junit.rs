@@ -34,6 +34,10 @@ pub(crate) fn junit(
         suite.add_test_cases(cases.into_iter().map(|case| test_case(case, secrets)));
         report.add_test_suite(suite);
     }
+    if run.broke_off && report.errors == 0 {
+        // Without one, a report of the cases that had ended would look green.
+        report.errors = 1;
+    }
     report.to_string()
 }
 

@@ -180,6 +180,8 @@ pub(crate) struct RunOutcome {
     pub(crate) cases: Vec<CaseOutcome>,
     /// How long the run took.
     pub(crate) took: Duration,
+    /// Whether it ended before all of its cases had.
+    pub(crate) broke_off: bool,
 }
 
 impl RunOutcome {

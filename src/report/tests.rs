@@ -254,6 +254,7 @@ fn run() -> RunOutcome {
             skipped("behind", Skip::AnotherFailed),
         ],
         took: Duration::from_millis(345),
+        broke_off: false,
     }
 }
 

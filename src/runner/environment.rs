@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::app::App;
 use super::unjudged::Unjudged;
-use crate::base::http::{Headers, Request, Response, SESSION_HEADER, without_credentials};
+use crate::base::http::{
+    Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
+};
 use crate::compare::Excerpt;
 use crate::control::{Mode, Oracle, OutboundCall};
 use crate::error::SoftprobeError;
@@ -195,7 +197,9 @@ impl Environment {
         url: &str,
         timeout: Duration,
     ) -> Result<Response, String> {
-        let mut builder = ureq::http::Request::builder().method(method).uri(url);
+        let mut builder = ureq::http::Request::builder()
+            .method(method)
+            .uri(&*escaped_target(url));
         for (name, value) in headers.iter() {
             builder = builder.header(name, value);
         }

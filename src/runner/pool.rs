@@ -1,5 +1,6 @@
 //! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -63,6 +64,8 @@ struct Board {
     alone: RwLock<()>,
     /// The reader of cases ahead of their trials, if there is one.
     ahead: Option<ReadAhead>,
+    /// The names of the trials that are running or ended.
+    begun: Mutex<HashSet<String>>,
     interrupted: AtomicBool,
     failed: AtomicBool,
     broken: AtomicBool,
@@ -83,12 +86,13 @@ pub(super) fn run(
     started: Option<Started>,
 ) -> Result<Ended, Refusal> {
     shuffle(args, &mut trials);
+    let trials: Vec<Arc<Trial>> = trials.into_iter().map(Arc::new).collect();
     let threads = threads.min(trials.len()).max(1);
     let board = Arc::new(Board::new(args, threads, &trials, started.as_ref()));
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
     let start = Instant::now();
     let outran = if begun {
-        run_all(args, threads, trials, &board)
+        run_all(args, threads, &trials, &board)
     } else {
         Outran::Gone
     };
@@ -102,9 +106,12 @@ pub(super) fn run(
     board.note_late_calls();
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
+    let cases = outcomes.into_iter().zip(&trials);
+    let cases = cases.map(|(outcome, trial)| outcome.unwrap_or_else(|| board.cut_off(trial)));
     let run = RunOutcome {
-        cases: outcomes.into_iter().flatten().collect(),
+        cases: cases.collect(),
         took: start.elapsed(),
+        broke_off: !matches!(outran, Outran::Done) || board.broken.load(Ordering::SeqCst),
     };
     report(args, &run, &outran, &board)?;
     if lost > 0 && matches!(outran, Outran::Done) {
@@ -129,9 +136,10 @@ pub(super) fn run(
     })
 }
 
-fn run_all(args: &Args, threads: usize, trials: Vec<Trial>, board: &Arc<Board>) -> Outran {
+fn run_all(args: &Args, threads: usize, trials: &[Arc<Trial>], board: &Arc<Board>) -> Outran {
     let mimics: Vec<Mimic> = trials
-        .into_iter()
+        .iter()
+        .cloned()
         .enumerate()
         .map(|(n, trial)| {
             let skip = args.leaves_out(trial.ignored.is_some());
@@ -190,7 +198,7 @@ fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal>
 }
 
 impl Board {
-    fn new(args: &Args, threads: usize, trials: &[Trial], started: Option<&Started>) -> Self {
+    fn new(args: &Args, threads: usize, trials: &[Arc<Trial>], started: Option<&Started>) -> Self {
         let style = match (args.flags.format, args.quiet) {
             (Some(Format::Junit), _) => None,
             (Some(Format::Json), _) => Some(Style::Json),
@@ -218,6 +226,7 @@ impl Board {
             // A single case leaves nothing to read ahead; cargo-nextest runs each case in its own process.
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
+            begun: Mutex::default(),
             interrupted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -235,7 +244,10 @@ impl Board {
             self.print(|printer| printer.begin(&trial.name));
         }
         let mut outcome = match (skip.or_else(|| self.stopped()), &self.environment) {
-            (None, Some(environment)) => self.replay(trial, environment),
+            (None, Some(environment)) => {
+                self.begun().insert(trial.name.clone());
+                self.replay(trial, environment)
+            }
             (skip, _) => CaseOutcome {
                 end: End::Skipped(skip.unwrap_or(Skip::Interrupted)),
                 ..fresh_outcome(trial, &self.rerun)
@@ -307,6 +319,22 @@ impl Board {
         printed.is_ok()
     }
 
+    /// Returns the outcome of a case that has none because the run broke off.
+    fn cut_off(&self, trial: &Trial) -> CaseOutcome {
+        let end = match self.begun().contains(&trial.name) {
+            true => End::Errored(Arc::new(Unjudged::CutOff)),
+            false => End::Skipped(Skip::Interrupted),
+        };
+        CaseOutcome {
+            end,
+            ..fresh_outcome(trial, &self.rerun)
+        }
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -357,7 +385,7 @@ impl Board {
 }
 
 /// Starts reading the cases of the trials that will run, ahead of those trials.
-fn read_ahead(args: &Args, trials: &[Trial]) -> ReadAhead {
+fn read_ahead(args: &Args, trials: &[Arc<Trial>]) -> ReadAhead {
     let run = trials
         .iter()
         .filter(|trial| !args.leaves_out(trial.ignored.is_some()));

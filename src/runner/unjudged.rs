@@ -66,6 +66,8 @@ pub(super) enum Unjudged {
         "mock `{mock}` has `{setting}`, but this runtime does not report how often mocks were used"
     )]
     UsesUnknown { mock: String, setting: &'static str },
+    #[error("the run broke off while this case ran")]
+    CutOff,
     #[error("the runner panicked, which is a bug in softprobe; the panic message is above")]
     Panicked,
 }

@@ -426,9 +426,21 @@ fn an_interrupt_closes_sessions_and_exits_with_its_code() {
 fn signalled(signal: &str, code: i32) {
     let runtime = EmbeddedRuntime::new();
     let server = ControlServer::start(&runtime).unwrap();
-    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json");
+    let project = Project::with_answer(200, "{}", "name: s\ncases: \"*.case.json\"");
+    let case = std::fs::read(project.path().join("a.case.json")).unwrap();
+    project.write("b.case.json", case);
     let (app, is_asked, release) = held();
-    let args = ["--app-url", &app.url(), "--runtime-url", &server.url()];
+    let (app_url, url) = (app.url(), server.url());
+    let args = [
+        "--app-url",
+        &app_url,
+        "--runtime-url",
+        &url,
+        "--test-threads",
+        "1",
+        "--junit",
+        "j.xml",
+    ];
     let mut child = project.command(&args, &[]).spawn().unwrap();
     is_asked.recv_timeout(LIMIT).unwrap();
     let pid = child.id().to_string();
@@ -452,6 +464,15 @@ fn signalled(signal: &str, code: i32) {
         runtime.open_sessions().is_empty(),
         "a session is still open"
     );
+    // The report has both cases: the one that ran, and the one that did not.
+    let junit = std::fs::read_to_string(project.path().join("j.xml")).unwrap();
+    for part in [
+        "tests=\"2\" failures=\"0\" errors=\"1\"",
+        "the run broke off while this case ran",
+        "not run: interrupted",
+    ] {
+        assert!(junit.contains(part), "{part}: {junit}");
+    }
     release.send(()).unwrap();
 }
 

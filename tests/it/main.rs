@@ -20,6 +20,7 @@ mod hookfiles;
 mod numbers;
 mod outbound;
 mod proxy;
+mod rights;
 mod schema;
 mod sdk;
 mod server;

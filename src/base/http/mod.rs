@@ -26,11 +26,11 @@ pub(crate) use secret::{is_secret_name, shown_target};
 pub(crate) use trace::Trace;
 #[cfg(feature = "embedded")]
 pub(crate) use url::without_default_port;
+#[cfg(feature = "runner")]
+pub(crate) use url::{escaped_target, same_query_without, with_port};
 pub(crate) use url::{
     host_ends_with, host_equals, path_equals, same_path, split_port, split_url, without_credentials,
 };
-#[cfg(feature = "runner")]
-pub(crate) use url::{same_query_without, with_port};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";

@@ -118,6 +118,19 @@ pub(crate) fn path_equals(wanted: &str, path: &str, query: Option<&str>) -> bool
     }
 }
 
+/// Returns a URL with the characters escaped that no URL may have as they are, though clients send them.
+#[cfg(feature = "runner")]
+pub(crate) fn escaped_target(url: &str) -> std::borrow::Cow<'_, str> {
+    const RAW: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'^')
+        .add(b'`');
+    percent_encoding::utf8_percent_encode(url, RAW).into()
+}
+
 /// Returns whether two paths without queries are equivalent.
 pub(crate) fn same_path(a: &str, b: &str) -> bool {
     let may_differ = |path: &str| path.contains('%') || path.contains("/.");
@@ -167,6 +180,11 @@ fn normal_path(path: &str) -> Vec<u8> {
             Some(_) => {
                 out.extend(bytes[at..at + 3].to_ascii_uppercase());
                 at += 3;
+            }
+            // Clients send these as they are, though a URL must escape them.
+            None if b"\"<>\\^`{|} ".contains(&bytes[at]) || !bytes[at].is_ascii_graphic() => {
+                out.extend(format!("%{:02X}", bytes[at]).into_bytes());
+                at += 1;
             }
             None => {
                 out.push(bytes[at]);
@@ -260,6 +278,9 @@ mod tests {
             ("/A", "/a", false),
             ("/a%2", "/a%2", true),
             ("/%zz", "/%ZZ", false),
+            ("/a<b>", "/a%3Cb%3e", true),
+            ("/a b", "/a%20b", true),
+            ("/tür", "/t%C3%BCr", true),
         ] {
             assert_eq!(same_path(a, b), wanted, "{a} {b}");
         }
