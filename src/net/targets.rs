@@ -47,8 +47,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Readable<S> {
             ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
             let read = &buffer.filled()[before..];
             if !this.requests.take(read, &mut this.ready) {
-                // What was read is in the buffer already.
-                this.ready.clear();
                 return Poll::Ready(Ok(()));
             }
             buffer.set_filled(before);
@@ -117,6 +115,21 @@ enum At {
     Unknown,
 }
 
+/// Returns whether a line of a head, of which this is the beginning, may say how the request is framed, or ends the
+/// head.
+fn is_framing(line: &[u8]) -> bool {
+    let names = ["content-length", "transfer-encoding", "upgrade"];
+    let begins = |name: &str| {
+        let count = name.len().min(line.len());
+        line[..count].eq_ignore_ascii_case(&name.as_bytes()[..count])
+    };
+    match line.first() {
+        Some(b'\r' | b'\n') => true,
+        Some(b'c' | b'C' | b't' | b'T' | b'u' | b'U') => names.into_iter().any(begins),
+        _ => false,
+    }
+}
+
 /// Follows a stream of requests.
 #[derive(Debug, Default)]
 struct Requests {
@@ -129,33 +142,49 @@ struct Requests {
 }
 
 impl Requests {
-    /// Follows the bytes, adds them to `out` with the characters of targets escaped, and returns whether any was.
+    /// Follows the bytes. If there are characters to escape, adds all bytes to `out` with these escaped, and returns
+    /// `true`.
     fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
+        let (mut at, mut copied) = (0, 0);
         let mut changed = false;
-        let mut rest = bytes;
-        while let Some((byte, after)) = rest.split_first() {
+        while let Some(byte) = bytes.get(at) {
+            let rest = &bytes[at..];
             match self.at {
-                At::Unknown => {
-                    out.extend_from_slice(rest);
-                    break;
-                }
+                At::Unknown => break,
                 At::Body(left) | At::Chunk(left) => {
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                    out.extend_from_slice(&rest[..count]);
-                    rest = &rest[count..];
                     self.skip(left, count as u64);
+                    at += count;
                     continue;
                 }
-                At::Target if b"\"<>^`".contains(byte) => {
-                    out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-                    changed = true;
-                }
-                _ => {
-                    out.push(*byte);
+                // Most lines of a head say nothing about how the request is framed.
+                At::Header if self.line.is_empty() && !is_framing(rest) => {
+                    if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                        at += end + 1;
+                        continue;
+                    }
                     self.step(*byte);
                 }
+                At::Target => match rest.iter().position(|byte| b"\"<>^` \n".contains(byte)) {
+                    None => break,
+                    Some(0) if [b' ', b'\n'].contains(byte) => self.step(*byte),
+                    Some(0) => {
+                        out.extend_from_slice(&bytes[copied..at]);
+                        out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+                        copied = at + 1;
+                        changed = true;
+                    }
+                    Some(plain) => {
+                        at += plain;
+                        continue;
+                    }
+                },
+                _ => self.step(*byte),
             }
-            rest = after;
+            at += 1;
+        }
+        if changed {
+            out.extend_from_slice(&bytes[copied..]);
         }
         changed
     }
@@ -246,7 +275,9 @@ mod tests {
         let mut requests = Requests::default();
         let mut out = Vec::new();
         for bytes in stream.as_bytes().chunks(piece) {
-            requests.take(bytes, &mut out);
+            if !requests.take(bytes, &mut out) {
+                out.extend_from_slice(bytes);
+            }
         }
         String::from_utf8(out).unwrap()
     }

@@ -103,6 +103,12 @@ fn fails(severity: Severity) -> Option<bool> {
     }
 }
 
+/// Returns whether there may be calls to wait for after the answer.
+pub(super) fn waits(watched: &[Watched<'_>]) -> bool {
+    let waits = |rule: &Watched<'_>| rule.unused != Unused::Ignore && !rule.settle.is_zero();
+    watched.iter().any(waits)
+}
+
 /// Returns how long to wait for calls that have not come yet, given how often each rule was used.
 pub(super) fn patience(watched: &[Watched<'_>], uses: &[u64]) -> Duration {
     let waiting = watched

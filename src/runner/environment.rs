@@ -1,6 +1,6 @@
 //! What the cases of a run share: the runtime, the proxy, the application.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,10 +29,16 @@ pub(super) struct Environment {
     /// The application's base URL.
     app: Option<String>,
     client: Client,
-    /// The ids of open sessions, which an interrupted run closes.
-    open: Mutex<HashSet<String>>,
-    /// The trial of each session.
-    trials: Mutex<HashMap<String, String>>,
+    /// The sessions by their ids.
+    sessions: Mutex<HashMap<String, CaseSession>>,
+}
+
+/// The session of a case.
+#[derive(Debug)]
+struct CaseSession {
+    trial: String,
+    /// Whether it is open, so that an interrupted run closes it.
+    is_open: bool,
 }
 
 /// What a run started; dropping this stops all of it, the application first.
@@ -91,8 +97,7 @@ impl Environment {
             oracle,
             app,
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
-            open: Mutex::default(),
-            trials: Mutex::default(),
+            sessions: Mutex::default(),
         }
     }
 
@@ -110,35 +115,52 @@ impl Environment {
         let session = self
             .softprobe
             .start_session_with_policy(Mode::Replay, policy)?;
-        self.open().insert(session.id().to_owned());
-        lock(&self.trials).insert(session.id().to_owned(), trial.to_owned());
+        let of = CaseSession {
+            trial: trial.to_owned(),
+            is_open: true,
+        };
+        self.sessions().insert(session.id().to_owned(), of);
         Ok(session)
     }
 
     /// Returns the calls that came after the sessions of their cases were closed, each with the name of its trial.
     pub(super) fn late_calls(&self) -> Vec<(String, OutboundCall)> {
         let late = self.oracle.iter().flat_map(|oracle| oracle.take_late());
-        let trials = lock(&self.trials);
-        let named = late.filter_map(|late| Some((trials.get(&late.session)?.clone(), late.call)));
+        let sessions = self.sessions();
+        let named = late.filter_map(|late| {
+            let session = sessions.get(&late.session)?;
+            Some((session.trial.clone(), late.call))
+        });
         named.collect()
     }
 
     pub(super) fn close(&self, session: SoftprobeSession) -> Result<(), SoftprobeError> {
-        self.open().remove(session.id());
+        if let Some(known) = self.sessions().get_mut(session.id()) {
+            known.is_open = false;
+        }
         session.close()
     }
 
     /// Closes the sessions that an interrupted run left open.
     pub(super) fn close_all(&self) {
-        let open: Vec<String> = self.open().drain().collect();
+        let open: Vec<String> = {
+            let mut sessions = self.sessions();
+            let open = sessions.iter_mut().filter(|(_, session)| session.is_open);
+            open.map(|(id, session)| {
+                session.is_open = false;
+                id.clone()
+            })
+            .collect()
+        };
         for id in open {
             // A session whose case ended by itself is already closed.
             let _ = self.softprobe.attach(&id).close();
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashSet<String>> {
-        lock(&self.open)
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, CaseSession>> {
+        // A poisoned lock is safe to use: every change under it is complete before anything can panic.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a session's request to the application, and returns what was sent, and the answer or why
@@ -210,9 +232,4 @@ impl Environment {
             other => other.to_string(),
         })
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

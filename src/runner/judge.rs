@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
 use super::answer::{expected, judge_answer};
-use super::calls::{compare_calls, compares, note_calls, patience};
+use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
 use super::mocks::register;
@@ -105,7 +105,7 @@ fn judge(
     let judged =
         answer.and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
 
-    if is_answered && !watched.is_empty() {
+    if is_answered && waits(&watched) {
         session.wait_for_uses(&|uses| patience(&watched, uses))?;
     }
     let answered = match compares(&watched) {

@@ -340,6 +340,9 @@ fn from_exchanges<'c>(
 
 /// Returns a number for each exchange, the same for exchanges of one call.
 fn by_call(found: &[Answered<'_>], ignore: &[String]) -> Vec<usize> {
+    if found.len() == 1 {
+        return vec![0];
+    }
     let mut firsts: Vec<usize> = Vec::new();
     let number = |(n, found_here): (usize, &Answered<'_>)| {
         let same = |first: &&usize| same_call(found[**first].exchange, found_here.exchange, ignore);

@@ -1,6 +1,5 @@
 //! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
-use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -64,8 +63,8 @@ struct Board {
     alone: RwLock<()>,
     /// The reader of cases ahead of their trials, if there is one.
     ahead: Option<ReadAhead>,
-    /// The names of the trials that are running or ended.
-    begun: Mutex<HashSet<String>>,
+    /// Whether each trial has begun, by its number.
+    begun: Vec<AtomicBool>,
     interrupted: AtomicBool,
     failed: AtomicBool,
     broken: AtomicBool,
@@ -106,8 +105,9 @@ pub(super) fn run(
     board.note_late_calls();
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
-    let cases = outcomes.into_iter().zip(&trials);
-    let cases = cases.map(|(outcome, trial)| outcome.unwrap_or_else(|| board.cut_off(trial)));
+    let cases = outcomes.into_iter().zip(&trials).enumerate();
+    let cases =
+        cases.map(|(n, (outcome, trial))| outcome.unwrap_or_else(|| board.cut_off(n, trial)));
     let run = RunOutcome {
         cases: cases.collect(),
         took: start.elapsed(),
@@ -226,7 +226,7 @@ impl Board {
             // A single case leaves nothing to read ahead; cargo-nextest runs each case in its own process.
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
-            begun: Mutex::default(),
+            begun: trials.iter().map(|_| AtomicBool::new(false)).collect(),
             interrupted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -245,7 +245,7 @@ impl Board {
         }
         let mut outcome = match (skip.or_else(|| self.stopped()), &self.environment) {
             (None, Some(environment)) => {
-                self.begun().insert(trial.name.clone());
+                self.begun[n].store(true, Ordering::SeqCst);
                 self.replay(trial, environment)
             }
             (skip, _) => CaseOutcome {
@@ -320,8 +320,8 @@ impl Board {
     }
 
     /// Returns the outcome of a case that has none because the run broke off.
-    fn cut_off(&self, trial: &Trial) -> CaseOutcome {
-        let end = match self.begun().contains(&trial.name) {
+    fn cut_off(&self, n: usize, trial: &Trial) -> CaseOutcome {
+        let end = match self.begun[n].load(Ordering::SeqCst) {
             true => End::Errored(Arc::new(Unjudged::CutOff)),
             false => End::Skipped(Skip::Interrupted),
         };
@@ -329,10 +329,6 @@ impl Board {
             end,
             ..fresh_outcome(trial, &self.rerun)
         }
-    }
-
-    fn begun(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {

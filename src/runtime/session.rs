@@ -23,6 +23,8 @@ pub(super) struct OpenSession {
     id: String,
     /// When it was last used.
     pub(super) used: Instant,
+    /// Whether somebody waits for its rules to be used.
+    pub(super) is_awaited: bool,
     mode: Mode,
     revision: u64,
     policy: Policy,
@@ -65,6 +67,7 @@ impl OpenSession {
         Self {
             id,
             used: Instant::now(),
+            is_awaited: false,
             mode,
             revision: 0,
             policy,

@@ -159,11 +159,17 @@ impl EmbeddedRuntime {
     }
 
     fn forget(&self, id: &str) {
-        let mut sessions = self.lock();
-        if let Some(listed) = sessions.open.remove(id) {
+        let removed = {
+            let mut sessions = self.lock();
+            let removed = sessions.open.remove(id);
+            self.note_open(&sessions);
+            removed
+        };
+        if let Some(listed) = removed
+            && lock(&listed.session).is_awaited
+        {
             listed.changed.notify_all();
         }
-        self.note_open(&sessions);
     }
 
     fn note_open(&self, sessions: &Sessions) {
@@ -306,10 +312,10 @@ impl EmbeddedRuntime {
             return Err(ControlError::unknown_session(id));
         }
         let ruling = session.decide(asked);
-        drop(session);
-        if ruling.rule.is_some() {
+        if session.is_awaited {
             listed.changed.notify_all();
         }
+        drop(session);
         let answer = ruling.answer.word();
         self.metrics.calls.with_label_values(&[answer]).inc();
         Ok(ruling)
@@ -447,6 +453,7 @@ impl Runtime for EmbeddedRuntime {
             if left.is_zero() {
                 break;
             }
+            session.is_awaited = true;
             let waited = listed.changed.wait_timeout(session, left);
             session = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

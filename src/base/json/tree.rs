@@ -28,28 +28,35 @@ impl<'a> Tree<'a> {
         serde_json::from_str(text)
     }
 
+    fn has_parts(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Object(_))
+    }
+
     /// Calls `found` with the place of each member whose name another member of its object has too.
     pub(crate) fn repeated(&self, way: &Way<'_>, found: &mut impl FnMut(&Way<'_>)) {
         match self {
             Self::List(elements) => {
                 for (n, element) in elements.iter().enumerate() {
-                    element.repeated(&way.index(n), found);
+                    if element.has_parts() {
+                        element.repeated(&way.index(n), found);
+                    }
                 }
             }
             Self::Object(members) => {
                 // For the few members of most objects a search is faster than a set.
                 const FEW: usize = 16;
-                let mut known = HashSet::new();
+                let mut known = (members.len() > FEW).then(HashSet::new);
                 for (n, (name, member)) in members.iter().enumerate() {
-                    let way = way.key(name);
-                    let repeated = match members.len() <= FEW {
-                        true => members[..n].iter().any(|(earlier, _)| earlier == name),
-                        false => !known.insert(name),
+                    let repeated = match &mut known {
+                        None => members[..n].iter().any(|(earlier, _)| earlier == name),
+                        Some(known) => !known.insert(name),
                     };
                     if repeated {
-                        found(&way);
+                        found(&way.key(name));
                     }
-                    member.repeated(&way, found);
+                    if member.has_parts() {
+                        member.repeated(&way.key(name), found);
+                    }
                 }
             }
             _ => {}
