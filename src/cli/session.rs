@@ -317,7 +317,7 @@ fn lacks(case: &Case) -> Vec<String> {
     if case.outbound().next().is_none() {
         lacks.push(
             "no outbound call was captured; check that the application's HTTP_PROXY names the proxy, and that \
-             its HTTP client uses HTTP_PROXY"
+             its HTTP client uses HTTP_PROXY; calls that name a session which is closed are in the log of the server"
                 .to_owned(),
         );
     }

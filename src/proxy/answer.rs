@@ -3,10 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
-use super::observe::{Observed, traced};
-use super::target;
+use super::observe::{Observed, is_first_hop, traced};
+use super::target::{self, Form};
+use crate::base::http::Request;
 use crate::net::{
     HyperRequest, HyperResponse, LARGEST_BODY, answer_to, delay, plain, read_request, to_hyper,
 };
@@ -41,10 +43,16 @@ pub(super) async fn answer(
     if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {
         request.headers.set("proxy-authorization", credentials);
     }
-    let request = Arc::new(request);
+    let client = Client::of(&request, form);
+    client.adapt(respond(core, Arc::new(request), form).await)
+}
+
+/// Decides about a call and carries the decision out.
+async fn respond(core: Arc<Core>, request: Arc<Request>, form: Form) -> HyperResponse {
     let Handling { act, records } = decide(&core, &request).await;
     match (act, records) {
         (Act::Respond(response, latency), records) => {
+            let response = acceptable(&request, response);
             // A captured exchange starts when its request arrives, not when its delay is over.
             let asked = Arc::clone(&request);
             let recording = records.map(|session| (session, Observed::new(request, form)));
@@ -57,15 +65,20 @@ pub(super) async fn answer(
             }
         }
         (Act::Forward, None) => {
+            let inbound = is_first_hop(&request, form);
             let request = traced(request, form);
-            let answer = core.forwarder.forward(&request).await;
+            let answer = core.forwarder.forward(&request, inbound).await;
             answer.unwrap_or_else(to_hyper)
         }
         (Act::Forward, Some(session)) => {
             let asked = Arc::clone(&request);
             let observed = Observed::new(request, form);
             // The proxy's own errors are not answers from the upstream, and are not recorded.
-            match core.forwarder.forward_whole(&observed.request).await {
+            match core
+                .forwarder
+                .forward_whole(&observed.request, observed.is_inbound())
+                .await
+            {
                 Ok(response) => answer_to(
                     &asked,
                     observed.record(core, session, response.into()).await,

@@ -45,12 +45,18 @@ impl Forwarder {
         }
     }
 
-    /// Sends a request on and returns the upstream's answer, whose body may still be arriving.
+    /// Sends a request on and returns the upstream's answer, whose body may still be arriving. An inbound one, to the
+    /// application, gets a connection of its own: some applications carry the context of one request into the next on
+    /// the same connection.
     ///
     /// # Errors
     ///
     /// An answer that says what went wrong: 400, 502 or 504.
-    pub(super) async fn forward(&self, request: &Request) -> Result<HyperResponse, Response> {
+    pub(super) async fn forward(
+        &self,
+        request: &Request,
+        inbound: bool,
+    ) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
         let request = upstream_request(request)
             .map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
@@ -58,7 +64,7 @@ impl Forwarder {
             return self.forward_tls(request, &shown).await.map(to_hyper);
         }
         let request = request.map(|body| Full::new(Bytes::from(body)));
-        match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request)).await {
+        match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request, inbound)).await {
             Ok(Ok(response)) => {
                 let (mut parts, body) = response.into_parts();
                 let mut kept = headers_of(&parts.headers);
@@ -85,7 +91,11 @@ impl Forwarder {
     async fn exchange(
         &self,
         request: hyper::Request<Full<Bytes>>,
+        inbound: bool,
     ) -> Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error> {
+        if inbound {
+            return self.fresh.request(request).await;
+        }
         const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
         let again = IDEMPOTENT
             .contains(&request.method().as_str())
@@ -101,8 +111,12 @@ impl Forwarder {
     /// # Errors
     ///
     /// As for [`forward`](Self::forward), and also if the body is cut short, too slow or too large.
-    pub(super) async fn forward_whole(&self, request: &Request) -> Result<Response, Response> {
-        let (parts, body) = self.forward(request).await?.into_parts();
+    pub(super) async fn forward_whole(
+        &self,
+        request: &Request,
+        inbound: bool,
+    ) -> Result<Response, Response> {
+        let (parts, body) = self.forward(request, inbound).await?.into_parts();
         let read = tokio::time::timeout(SLOWEST_UPSTREAM, read_whole(body)).await;
         let body = read.unwrap_or_else(|_| Err("its body took too long to arrive".to_owned()));
         let body =

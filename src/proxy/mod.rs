@@ -1,6 +1,7 @@
 //! The proxy between an application and its dependencies: it finds the session that a call belongs to, asks
 //! the runtime, and answers or forwards the call.
 
+mod adapt;
 mod ambient;
 mod answer;
 mod connect;

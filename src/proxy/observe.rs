@@ -44,6 +44,11 @@ impl Observed {
         }
     }
 
+    /// Returns whether it is a call to the application.
+    pub(super) fn is_inbound(&self) -> bool {
+        self.direction == Direction::Inbound
+    }
+
     /// Records the exchange in the session and returns the response. If recording fails, the application gets
     /// an error instead: a capture that lacks a call would be a case that can't be replayed.
     pub(super) async fn record(
@@ -86,7 +91,7 @@ impl Observed {
 
 /// Returns whether a request is a first hop: a call to the application in the reverse form, with the session named
 /// in a header. Later hops carry the session in `tracestate`; the application's own calls are not changed.
-fn is_first_hop(request: &Request, form: Form) -> bool {
+pub(super) fn is_first_hop(request: &Request, form: Form) -> bool {
     form == Form::Reverse && request.headers.contains(SESSION_HEADER)
 }
 

@@ -53,6 +53,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         notes,
         request,
         calls,
+        any_call_seen: _,
         rerun: _,
         took,
     } = outcome;

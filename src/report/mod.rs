@@ -15,7 +15,7 @@ pub(crate) use outcome::{
     Skip, Verdict,
 };
 pub(crate) use text::Palette;
-pub(crate) use words::{HIDDEN, late_call, mask, summary, warnings};
+pub(crate) use words::{HIDDEN, NOTHING_SEEN, late_call, mask, summary, warnings};
 pub(crate) use words::{side, why};
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub(crate) struct CaseOutcome {
     pub(crate) request: Option<SentRequest>,
     /// The outbound calls, with what answered each.
     pub(crate) calls: Vec<OutboundCall>,
+    /// Whether a call of any case of the run has been seen so far.
+    pub(crate) any_call_seen: bool,
     /// The command that runs a case again, without the case's name.
     pub(crate) rerun: Arc<str>,
     /// How long the case took.

@@ -22,6 +22,7 @@ fn case(trial: &str) -> CaseOutcome {
         notes: Vec::new(),
         request: None,
         calls: Vec::new(),
+        any_call_seen: false,
         rerun: "softprobe suite run s.yaml --exact --filter".into(),
         took: Duration::from_millis(12),
     }

@@ -55,6 +55,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         notes,
         request,
         calls,
+        any_call_seen,
         rerun: _,
         took: _,
     } = outcome;
@@ -117,7 +118,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
             let verdict = if fails { " (unused: fail)" } else { "" };
             page.line(1, &format!("{name}{verdict}"));
         }
-        if calls.is_empty() && uncorrelated.is_empty() {
+        if !any_call_seen {
             page.line(1, words::NO_CALL);
         }
     }

@@ -16,6 +16,10 @@ pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that
      the HTTP client uses that variable (Node's built-in clients do with NODE_USE_ENV_PROXY=1), or run \
      `softprobe doctor`";
 
+/// The warning at the end of a run under a strict policy in which no outbound call arrived.
+pub(crate) const NOTHING_SEEN: &str = "no outbound call reached the proxy in this run; if the application makes any, they went past it, and the \
+     strict policy did not hold them: run `softprobe doctor`";
+
 /// Shown instead of a body in which redacted places must not be printed but can't be found.
 pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
 
@@ -391,7 +395,7 @@ pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
             format!("{shown} belongs to no session: {}", uncorrelated.reason)
         })
         .collect();
-    if !unused.is_empty() && outcome.calls.is_empty() && uncorrelated.is_empty() {
+    if !unused.is_empty() && !outcome.any_call_seen {
         lines.push(NO_CALL.to_owned());
     }
     lines.extend(uncorrelated);

@@ -41,6 +41,9 @@ struct CaseSession {
     is_open: bool,
 }
 
+/// How long the calls that are still in progress at the end of a run may take.
+const LAST_CALLS: Duration = Duration::from_millis(200);
+
 /// What a run started; dropping this stops all of it, the application first.
 #[derive(Debug)]
 pub(super) struct Started {
@@ -81,7 +84,10 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         drop(self.app.take());
-        drop(self.proxy.take());
+        if let Some(proxy) = self.proxy.take() {
+            // Idle connections are ended in order, so that the pool of a running application notices.
+            proxy.stop(LAST_CALLS);
+        }
         drop(std::mem::take(&mut self.hooks));
     }
 }
@@ -99,6 +105,11 @@ impl Environment {
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             sessions: Mutex::default(),
         }
+    }
+
+    /// Returns whether the proxy is in this process.
+    pub(super) fn has_proxy(&self) -> bool {
+        self.oracle.is_some()
     }
 
     pub(super) fn app_url<'p>(&'p self, plan: &'p Plan) -> Result<&'p str, Unjudged> {

@@ -30,6 +30,7 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
         notes: Vec::new(),
         request: None,
         calls: Vec::new(),
+        any_call_seen: false,
         rerun: Arc::clone(rerun),
         took: Duration::ZERO,
     }

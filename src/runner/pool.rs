@@ -17,11 +17,11 @@ use super::judge::{fresh_outcome, replay};
 use super::refusal::{Ended, Refusal};
 use super::signals::{Outran, until_signal};
 use super::unjudged::Unjudged;
-use crate::control::CallAnswer;
+use crate::control::{CallAnswer, PolicyMode};
 use crate::disk::write_whole;
 use crate::report::{
-    CaseOutcome, End, Fault, Finding, Listed, Palette, Printer, RunOutcome, Skip, Style, Verdict,
-    junit, late_call, log_lines, mask, summary, warnings,
+    CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, RunOutcome, Skip,
+    Style, Verdict, junit, late_call, log_lines, mask, summary, warnings,
 };
 
 /// Prints the list of trials as libtest does.
@@ -65,6 +65,10 @@ struct Board {
     ahead: Option<ReadAhead>,
     /// Whether each trial has begun, by its number.
     begun: Vec<AtomicBool>,
+    /// Whether an outbound call of any case has been seen.
+    any_call_seen: AtomicBool,
+    /// Whether there was a case under a strict policy of which no call was seen.
+    any_unseen: AtomicBool,
     interrupted: AtomicBool,
     failed: AtomicBool,
     broken: AtomicBool,
@@ -103,6 +107,7 @@ pub(super) fn run(
     // Stop the application before reporting, so that its last output precedes the reports.
     drop(started);
     board.note_late_calls();
+    board.warn_of_nothing_seen();
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
     let cases = outcomes.into_iter().zip(&trials).enumerate();
@@ -227,6 +232,8 @@ impl Board {
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
             begun: trials.iter().map(|_| AtomicBool::new(false)).collect(),
+            any_call_seen: AtomicBool::new(false),
+            any_unseen: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -253,6 +260,15 @@ impl Board {
                 ..fresh_outcome(trial, &self.rerun)
             },
         };
+        let seen = !outcome.calls.is_empty() || outcome.uncorrelated().next().is_some();
+        if seen {
+            self.any_call_seen.store(true, Ordering::SeqCst);
+        }
+        outcome.any_call_seen = self.any_call_seen.load(Ordering::SeqCst);
+        let judged = matches!(outcome.end, End::Judged);
+        if judged && !seen && trial.plan.policy.external_http == PolicyMode::Strict {
+            self.any_unseen.store(true, Ordering::SeqCst);
+        }
         self.print(|printer| match self.one_by_one {
             true => printer.result(&outcome),
             false => printer.whole(&outcome),
@@ -333,6 +349,18 @@ impl Board {
 
     fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Warns if a strict policy held nothing: a run that is green though its calls go past the proxy proves less than
+    /// it seems to.
+    fn warn_of_nothing_seen(&self) {
+        let unused = |outcome: &CaseOutcome| outcome.unused().next().is_some();
+        let told = self.outcomes().iter().flatten().any(unused);
+        let seen = self.any_call_seen.load(Ordering::SeqCst);
+        let proxied = self.environment.as_ref().is_some_and(|e| e.has_proxy());
+        if proxied && self.any_unseen.load(Ordering::SeqCst) && !seen && !told {
+            let _ = writeln!(io::stderr(), "warning: {NOTHING_SEEN}");
+        }
     }
 
     /// Adds the calls that came after their cases had ended to those cases: a case that passed fails if nothing would

@@ -420,8 +420,12 @@ impl Table {
 
     /// Replays all rows against an application that makes the calls listed in the request's body.
     pub(crate) fn run_relayed(&self) -> Run {
+        self.run_relayed_with(&[])
+    }
+
+    pub(crate) fn run_relayed_with(&self, args: &[&str]) -> Run {
         self.project
-            .run_with(&[], &[("SOFTPROBE_TEST_CALLS", "[]")])
+            .run_with(args, &[("SOFTPROBE_TEST_CALLS", "[]")])
     }
 
     /// Replays all rows and checks each result.
