@@ -203,7 +203,7 @@ mod sdk;
 #[cfg(feature = "runner")]
 mod suite;
 
-pub use base::http::{Headers, Request, Response};
+pub use base::http::{Failure, Headers, Request, Response};
 pub use case::{Case, Direction, Mode, Predicate};
 pub use control::Policy;
 pub use error::{RuntimeError, SoftprobeError};

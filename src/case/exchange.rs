@@ -11,7 +11,8 @@ use super::fault::Faults;
 use super::source::Source;
 use crate::base::document::Way;
 use crate::base::http::{
-    Direction, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target, split_url,
+    Direction, Failure, Headers, Request, Response, SESSION_HEADER, is_hop_by_hop, split_target,
+    split_url,
 };
 use crate::base::json::Json;
 #[cfg(feature = "embedded")]
@@ -46,6 +47,8 @@ pub struct Exchange {
     span_type: SpanType,
     request_body_is_bytes: bool,
     response: Result<CapturedResponse, MissingStatus>,
+    /// `error.type`, if the exchange got no response.
+    error: Option<String>,
 }
 
 /// A span, by its place in a document that it shares with others.
@@ -274,6 +277,17 @@ impl Exchange {
         })
     }
 
+    /// Returns how the exchange failed, if it got no response and a client behind a proxy can see how: a reset, or no
+    /// answer in time. For any other `error.type`, the response is the 502 of a proxy.
+    pub fn failure(&self) -> Option<Failure> {
+        let kind = self.error.as_deref()?.to_ascii_lowercase();
+        match () {
+            () if kind.contains("reset") => Some(Failure::Reset),
+            () if kind.contains("timeout") || kind.contains("timed_out") => Some(Failure::Timeout),
+            () => None,
+        }
+    }
+
     /// Returns the captured response; `None` if no part of one was captured.
     ///
     /// # Errors
@@ -281,6 +295,7 @@ impl Exchange {
     /// As [`Exchange::response`], when other parts of a response were captured.
     pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
         match &self.response {
+            Ok(_) if self.error.is_some() => Ok(None),
             Ok(response) => Ok(Some(response)),
             Err(missing) if !missing.damaged => Ok(None),
             Err(_) => self.response().map(Some),
@@ -295,7 +310,7 @@ impl Exchange {
             method: self.request.method.clone(),
             host: self.request.host.clone(),
             path: self.request.target(),
-            status: self.response.as_ref().ok().map(|r| r.status),
+            status: self.captured_response().ok().flatten().map(|r| r.status),
         }
     }
 
@@ -317,6 +332,9 @@ impl Exchange {
             },
         };
         let (request_body, request_body_is_bytes) = words.body("http.request.body", way, faults);
+        let error = words.text("error.type").filter(|_| {
+            !words.has_prefix("http.response.") && words.text("http.status_code").is_none()
+        });
         Self {
             trace_id: id(field(raw, "traceId"), 16).unwrap_or_default(),
             span_id: id(field(raw, "spanId"), 8).unwrap_or_default(),
@@ -346,9 +364,24 @@ impl Exchange {
                 None => SpanType::None,
             },
             request_body_is_bytes,
-            response: response_of(words, way, faults),
+            response: match &error {
+                Some(kind) => Ok(failed(kind)),
+                None => response_of(words, way, faults),
+            },
+            error,
             span,
         }
+    }
+}
+
+/// Returns the answer of a proxy to a call that failed like this.
+fn failed(kind: &str) -> CapturedResponse {
+    let text = format!("softprobe: the captured call got no answer: {kind}\n");
+    CapturedResponse {
+        status: 502,
+        headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
+        body: Some(text.into_bytes()),
+        body_is_bytes: false,
     }
 }
 
@@ -382,7 +415,7 @@ impl Exchange {
         let request = self
             .request_body()
             .map(|body| (&self.request.headers, body));
-        let response = self.response.as_ref().ok();
+        let response = self.captured_response().ok().flatten();
         let response =
             response.filter(|response| response.status != 304 && self.request.method != "HEAD");
         let response =

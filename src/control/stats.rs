@@ -100,6 +100,8 @@ pub enum CallAnswer {
     Mock,
     /// A mock's error response.
     Error,
+    /// None: a mock broke the exchange.
+    Fault,
     /// Its own target: the call was forwarded.
     Forwarded,
     /// Nothing: it was a strict miss.
@@ -111,11 +113,12 @@ pub enum CallAnswer {
 }
 
 impl CallAnswer {
-    /// Returns `mock`, `error`, `forwarded`, `missed` or `unknown`.
+    /// Returns `mock`, `error`, `fault`, `forwarded`, `missed` or `unknown`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mock => "mock",
             Self::Error => "error",
+            Self::Fault => "fault",
             Self::Forwarded => "forwarded",
             Self::Missed => "missed",
             Self::Unknown => "unknown",
@@ -135,6 +138,7 @@ impl From<&Answer> for CallAnswer {
         match answer {
             Answer::Mock { .. } => Self::Mock,
             Answer::Error(_) => Self::Error,
+            Answer::Fault(..) => Self::Fault,
             Answer::Forward => Self::Forwarded,
             Answer::Miss => Self::Missed,
         }

@@ -1,13 +1,15 @@
 //! Conversions between hyper's types and ours.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
 use super::client::headers_of;
-use crate::base::http::{Headers, Request, Response, without_default_port};
+use crate::base::http::{Failure, Headers, Request, Response, without_default_port};
 
 pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) type HyperRequest = hyper::Request<Incoming>;
@@ -66,6 +68,61 @@ pub(crate) fn answer_to(request: &Request, response: impl Into<Arc<Response>>) -
     let response: Arc<Response> = response.into();
     let keeps_length = request.method == "HEAD" && response.body.is_empty();
     convert(response, keeps_length)
+}
+
+/// Returns what makes the server break the exchange; the response is the one whose body breaks off, if that is how.
+pub(crate) fn breaking(failure: Failure, response: Arc<Response>) -> HyperResponse {
+    let mut out = to_hyper(Arc::clone(&response));
+    if failure == Failure::Truncated {
+        *out.body_mut() = BreaksOff::new(response).boxed();
+    }
+    out.extensions_mut().insert(failure);
+    out
+}
+
+/// A body that breaks off in the middle.
+struct BreaksOff {
+    length: u64,
+    start: Option<Bytes>,
+    is_flushed: bool,
+}
+
+impl BreaksOff {
+    fn new(response: Arc<Response>) -> Self {
+        let whole = Bytes::from_owner(SharedBody(response));
+        // A body that has nothing to cut off promises one byte more.
+        Self {
+            length: whole.len().max(1) as u64,
+            start: Some(whole.slice(..whole.len() / 2)),
+            is_flushed: false,
+        }
+    }
+}
+
+impl hyper::body::Body for BreaksOff {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.start.take() {
+            Some(start) if !start.is_empty() => return Poll::Ready(Some(Ok(Frame::data(start)))),
+            _ => {}
+        }
+        if !self.is_flushed {
+            // Hyper sends what it has when there is nothing more for now, but not at an error.
+            self.is_flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err("the mock breaks off here".into())))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
 }
 
 fn convert(response: Arc<Response>, keeps_length: bool) -> HyperResponse {

@@ -8,6 +8,8 @@ mod client;
 mod convert;
 mod early;
 #[cfg(feature = "embedded")]
+mod peer;
+#[cfg(feature = "embedded")]
 mod read;
 #[cfg(feature = "embedded")]
 mod server;
@@ -25,8 +27,11 @@ pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
-    Body, HyperRequest, HyperResponse, answer_to, append_headers, describe, plain, to_hyper,
+    Body, HyperRequest, HyperResponse, answer_to, append_headers, breaking, describe, plain,
+    to_hyper,
 };
+#[cfg(feature = "runner")]
+pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
 pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};
 #[cfg(feature = "embedded")]

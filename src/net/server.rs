@@ -1,6 +1,5 @@
 //! A small HTTP server on hyper, shared by the control API and the proxy.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,11 +16,28 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::convert::{HyperRequest, HyperResponse};
+use super::peer::Peer;
 use super::targets::Readable;
 use super::watched::{Unread, Watch, Watched};
+use crate::base::http::Failure;
 
 /// How long a client may take to send its headers, and then again its body.
 pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+
+/// How long a client is kept waiting by an answer that never comes, unless it gives up before.
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
+
+/// An exchange that breaks without an answer, because a mock says so.
+#[derive(Debug)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mock breaks the exchange")
+    }
+}
+
+impl std::error::Error for Broken {}
 
 /// The most headers of a request.
 const MOST_HEADERS: usize = 256;
@@ -198,7 +214,7 @@ pub(crate) async fn connection<S, H, F>(
     unread: Unread,
     stop: Option<CancellationToken>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
 {
@@ -209,13 +225,25 @@ pub(crate) async fn connection<S, H, F>(
             let is_connect = request.method() == hyper::Method::CONNECT;
             let (answer, watch) = (handle(request), Arc::clone(&watch));
             async move {
-                let answer = answer.await;
+                let mut answer = answer.await;
+                match answer.extensions_mut().remove::<Failure>() {
+                    None | Some(Failure::Truncated) => {}
+                    Some(Failure::Reset) => {
+                        watch.resets.store(true, Ordering::SeqCst);
+                        return Err(Broken);
+                    }
+                    Some(Failure::Empty) => return Err(Broken),
+                    Some(Failure::Timeout) => {
+                        tokio::time::sleep(LONGEST_SILENCE).await;
+                        return Err(Broken);
+                    }
+                }
                 watch.due.fetch_add(1, Ordering::SeqCst);
                 if is_connect && answer.status().is_success() {
                     // What follows belongs to the tunnel, which is watched by itself.
                     watch.noted.store(true, Ordering::SeqCst);
                 }
-                Ok::<_, Infallible>(answer)
+                Ok(answer)
             }
         })
     };

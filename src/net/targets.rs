@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::peer::Peer;
+
 /// The longest line that says how a request is framed, in bytes.
 const LONGEST_LINE: usize = 256;
 
@@ -30,6 +32,12 @@ impl<S> Readable<S> {
             ready: Vec::new(),
             passed: 0,
         }
+    }
+}
+
+impl<S: Peer> Peer for Readable<S> {
+    fn reset(&self) {
+        self.stream.reset();
     }
 }
 

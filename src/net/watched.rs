@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::peer::Peer;
+
 /// Called with the reason when a request can't be parsed. The client is answered once the future is done.
 pub(crate) type Unread = Arc<dyn Fn(&str) -> Noting + Send + Sync>;
 
@@ -24,17 +26,27 @@ pub(super) struct Watch {
     pub(super) due: AtomicUsize,
     /// Whether a request that can't be parsed has been noted, or none can come any more.
     pub(super) noted: AtomicBool,
+    /// Whether the connection ends with a reset.
+    pub(super) resets: AtomicBool,
 }
 
 /// A stream that holds an answer back that is not the service's own until the request is noted.
-pub(super) struct Watched<S> {
+pub(super) struct Watched<S: Peer> {
     pub(super) stream: S,
     pub(super) unread: Unread,
     pub(super) watch: Arc<Watch>,
     pub(super) noting: Option<Noting>,
 }
 
-impl<S> Watched<S> {
+impl<S: Peer> Drop for Watched<S> {
+    fn drop(&mut self) {
+        if self.watch.resets.load(Ordering::SeqCst) {
+            self.stream.reset();
+        }
+    }
+}
+
+impl<S: Peer> Watched<S> {
     /// Notes a request whose refusal is about to be written; ready once that is done.
     fn note(&mut self, context: &mut Context<'_>, answer: &[u8]) -> Poll<()> {
         if self.noting.is_none() {
@@ -74,7 +86,7 @@ fn refusal(answer: &[u8]) -> Option<&str> {
         .then(|| &head["HTTP/1.1 ".len()..][..3])
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Peer + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -84,7 +96,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Peer + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

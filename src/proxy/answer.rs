@@ -10,7 +10,8 @@ use super::observe::{Observed, is_first_hop, traced};
 use super::target::{self, Form};
 use crate::base::http::Request;
 use crate::net::{
-    HyperRequest, HyperResponse, LARGEST_BODY, answer_to, delay, plain, read_request, to_hyper,
+    HyperRequest, HyperResponse, LARGEST_BODY, answer_to, breaking, delay, plain, read_request,
+    to_hyper,
 };
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
@@ -64,6 +65,7 @@ async fn respond(core: Arc<Core>, request: Arc<Request>, form: Form) -> HyperRes
                 }
             }
         }
+        (Act::Break(failure, response), _) => breaking(failure, response),
         (Act::Forward, None) => {
             let inbound = is_first_hop(&request, form);
             let request = traced(request, form);

@@ -119,7 +119,7 @@ async fn tunnel(
             copy_bidirectional(&mut stream, &mut upstream).await?;
         }
         // No answer can be put into a connection whose keys only the client and the upstream have.
-        Act::Respond(..) => log::warn!(
+        Act::Respond(..) | Act::Break(..) => log::warn!(
             "CONNECT {authority}: TLS can't be answered from a capture; closing the connection"
         ),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
-use crate::base::http::{Direction, Headers, Request, Response};
+use crate::base::http::{Direction, Failure, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
@@ -109,6 +109,8 @@ pub(super) struct Handling {
 pub(super) enum Act {
     /// Answers it, after a delay.
     Respond(Arc<Response>, Duration),
+    /// Breaks the exchange.
+    Break(Failure, Arc<Response>),
     /// Sends it on.
     Forward,
 }
@@ -202,6 +204,7 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
     let act = match answer {
         Answer::Mock { response, latency } => Act::Respond(response, latency),
         Answer::Error(response) => Act::at_once(response),
+        Answer::Fault(failure, response) => Act::Break(failure, response),
         Answer::Forward => Act::Forward,
         Answer::Miss => Act::at_once(strict_miss(request, &session)),
     };

@@ -15,7 +15,7 @@ use crate::control::Oracle;
 use crate::error::SoftprobeError;
 use crate::net::Server;
 #[cfg(feature = "runner")]
-use crate::net::connection;
+use crate::net::{Peer, connection};
 #[cfg(feature = "runner")]
 use crate::rule::Rule;
 use crate::rule::RuleState;
@@ -185,7 +185,7 @@ impl Connections {
     #[cfg(feature = "runner")]
     pub(crate) async fn serve<S>(&self, stream: S)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
     {
         let core = Arc::clone(&self.core);
         let unread = note_unread(&core);

@@ -10,7 +10,7 @@ use super::message::{RESPONSE_FIELDS, read_response};
 use super::then::{Then, read_latency};
 use super::when::When;
 use crate::base::document::{Node, Place, Problems};
-use crate::base::http::Response;
+use crate::base::http::{Failure, Response};
 
 impl Rule {
     /// Reads `{"version": 1, "rules": […]}`.
@@ -109,13 +109,14 @@ pub(crate) fn read_consume(node: &Node<'_>, problems: &mut Problems) -> Option<C
 enum ActionWord {
     Mock,
     Error,
+    Fault,
     Passthrough,
     CaptureOnly,
 }
 
 /// Reads a `then`.
 fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
-    let object = node.object(&["action", "response", "error"], problems)?;
+    let object = node.object(&["action", "response", "error", "fault"], problems)?;
     let action_node = object.require("action", problems)?;
     if action_node.value == "replay" {
         problems.add(
@@ -129,14 +130,24 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         &[
             ("mock", ActionWord::Mock),
             ("error", ActionWord::Error),
+            ("fault", ActionWord::Fault),
             ("passthrough", ActionWord::Passthrough),
             ("capture_only", ActionWord::CaptureOnly),
         ],
         problems,
     )?;
-    for (name, owner) in [("response", ActionWord::Mock), ("error", ActionWord::Error)] {
+    let failure = match object.get("fault") {
+        Some(node) if action == ActionWord::Fault => Some(node.choice(&Failure::NAMES, problems)?),
+        _ => None,
+    };
+    let fits = |name: &str| match name {
+        "response" => action == ActionWord::Mock || failure == Some(Failure::Truncated),
+        "error" => action == ActionWord::Error,
+        _ => action == ActionWord::Fault,
+    };
+    for name in ["response", "error", "fault"] {
         if let Some(stray) = object.get(name)
-            && action != owner
+            && !fits(name)
         {
             problems.add(
                 &stray.place,
@@ -161,6 +172,20 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         ActionWord::Error => {
             let node = object.require("error", problems)?;
             read_error(&node, problems).map(|error| Then::Error(Arc::new(error)))
+        }
+        ActionWord::Fault => {
+            object.require("fault", problems)?;
+            let failure = failure?;
+            let response = match failure {
+                Failure::Truncated => {
+                    let response = object.require("response", problems)?;
+                    let response = response.object(RESPONSE_FIELDS, problems)?;
+                    read_response(&response, 200, problems)?
+                }
+                _ => Response::default(),
+            };
+            let response = Arc::new(response);
+            Some(Then::Fault { failure, response })
         }
         ActionWord::Passthrough => Some(Then::Passthrough),
         ActionWord::CaptureOnly => Some(Then::CaptureOnly),

@@ -131,6 +131,7 @@ fn answer(then: &Then) -> Answer {
             latency: *latency,
         },
         Then::Error(response) => Answer::Error(Arc::clone(response)),
+        Then::Fault { failure, response } => Answer::Fault(*failure, Arc::clone(response)),
         Then::Passthrough | Then::CaptureOnly => Answer::Forward,
     }
 }

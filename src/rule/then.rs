@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::message::{check_response, response_value};
 use crate::base::document::{Node, Place, Problems};
-use crate::base::http::Response;
+use crate::base::http::{Failure, Response};
 
 /// The longest time by which a rule may delay its answer.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(600);
@@ -24,6 +24,13 @@ pub(crate) enum Then {
     },
     /// Answers with an error response.
     Error(Arc<Response>),
+    /// Breaks the exchange.
+    Fault {
+        /// How it breaks.
+        failure: Failure,
+        /// The response whose body breaks off, if that is how.
+        response: Arc<Response>,
+    },
     /// Forwards the request.
     Passthrough,
     /// Forwards the request, as `Passthrough` does; the response is meant only for the capture.
@@ -45,6 +52,13 @@ impl Then {
             Self::Error(response) => {
                 json!({"action": "error", "error": response_value(response)})
             }
+            Self::Fault { failure, response } => {
+                let mut fault = json!({"action": "fault", "fault": failure.name()});
+                if *failure == Failure::Truncated {
+                    fault["response"] = response_value(response);
+                }
+                fault
+            }
             Self::Passthrough => json!({"action": "passthrough"}),
             Self::CaptureOnly => json!({"action": "capture_only"}),
         }
@@ -63,6 +77,11 @@ impl Then {
                 }
             }
             Self::Error(response) => check_response(response, &place.key("error"), problems),
+            Self::Fault { response, failure } => {
+                if *failure == Failure::Truncated {
+                    check_response(response, &place.key("response"), problems);
+                }
+            }
             Self::Passthrough | Self::CaptureOnly => {}
         }
     }

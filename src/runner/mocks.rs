@@ -159,6 +159,10 @@ pub(super) fn register<'c>(
                 let response = MockResponse::from(response.clone());
                 list.add(plan, base(plan).error(response));
             }
+            MockAction::Fault(failure, response) => {
+                let response = MockResponse::from(response.clone()).failure(*failure);
+                list.add(plan, base(plan).response(response));
+            }
             MockAction::Passthrough => list.add(plan, base(plan).passthrough()),
             MockAction::CaptureOnly => list.add(plan, base(plan).capture_only()),
         }
@@ -287,7 +291,8 @@ fn from_exchanges<'c>(
     if !sequence {
         for Answered { exchange, response } in found {
             let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
-            let mock = base(plan).response(MockResponse::from(response));
+            let response = MockResponse::from(response).failure(exchange.failure());
+            let mock = base(plan).response(response);
             let replays = Replays::new(plan, exchange, 1, &rules);
             list.add_as(plan, plan.name.clone(), mock, Some(replays));
         }
@@ -304,7 +309,8 @@ fn from_exchanges<'c>(
             let Request { scheme, host, .. } = &exchange.request;
             when.lookup.host = Some(with_port(scheme, host));
         }
-        let mut mock = with_when(plan, when).response(MockResponse::from(response));
+        let response = MockResponse::from(response).failure(exchange.failure());
+        let mut mock = with_when(plan, when).response(response);
         let group = || (0..found.len()).filter(|other| calls[*other] == calls[n]);
         if group().any(|other| other > n) {
             mock = mock.once();

@@ -48,7 +48,8 @@ impl SharedMocks {
             return;
         }
         let when = exact(&When::default(), exchange);
-        let mock = Mock::read(when).response(MockResponse::from(response));
+        let mock =
+            Mock::read(when).response(MockResponse::from(response).failure(exchange.failure()));
         let name = format!("shared[{}] {}", self.mocks.len() + 1, exchange.request);
         self.mocks.push((name, mock));
     }

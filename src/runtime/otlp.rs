@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::session::Asked;
 use super::state::EmbeddedRuntime;
-use crate::base::http::{Direction, Headers, Response};
+use crate::base::http::{Direction, FAILURE_HEADER, Failure, Headers, Response};
 use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
@@ -134,6 +134,18 @@ pub(super) fn inject(
         },
         Answer::Forward => Injected::at_once(no_match()),
         Answer::Error(response) => Injected::at_once(as_error(question, response, wanted)?),
+        Answer::Fault(failure, response) => {
+            // A proxy that does not know the header gets an error, or the whole answer.
+            let mut told = match failure {
+                Failure::Truncated => as_mock(question, &response, wanted)?,
+                _ => Response {
+                    status: 502,
+                    ..Response::default()
+                },
+            };
+            told.headers.push(FAILURE_HEADER, failure.name());
+            Injected::at_once(told)
+        }
         Answer::Miss => {
             let miss = strict_miss(request, session).into();
             Injected::at_once(as_error(question, miss, wanted)?)

@@ -351,7 +351,10 @@ fn fixture_names(fixtures: &Value) -> Value {
 
 /// Lists a call, and counts it if it was answered with a mock or an error.
 fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Option<String>) {
-    if matches!(answer, Answer::Mock { .. } | Answer::Error(_)) {
+    if matches!(
+        answer,
+        Answer::Mock { .. } | Answer::Error(_) | Answer::Fault(..)
+    ) {
         stats.injected_spans += 1;
     }
     push_limited(&mut stats.calls, || {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::base::document::{Node, Place, Problems};
-use crate::base::http::{Direction, Headers, Response};
+use crate::base::http::{Direction, Failure, Headers, Response};
 use crate::base::json;
 use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
@@ -196,9 +196,15 @@ impl Mock {
             Wanted::Keys(keys) => When::read(&Node::at(&keys.into(), place.key("when")), problems),
         };
         let then = match then {
-            MockThen::Respond(response) => Then::Mock {
-                response: Arc::new(response.finish()?),
-                latency,
+            MockThen::Respond(response) => match (response.failure, response.finish()?) {
+                (Some(failure), response) => Then::Fault {
+                    failure,
+                    response: Arc::new(response),
+                },
+                (None, response) => Then::Mock {
+                    response: Arc::new(response),
+                    latency,
+                },
             },
             MockThen::Error(response) => Then::Error(Arc::new(response.finish()?)),
             MockThen::Passthrough => Then::Passthrough,
@@ -226,6 +232,7 @@ impl Mock {
 pub struct MockResponse {
     response: Response,
     json: Option<Result<Value, Arc<serde_json::Error>>>,
+    failure: Option<Failure>,
 }
 
 impl MockResponse {
@@ -262,6 +269,13 @@ impl MockResponse {
         self
     }
 
+    /// Breaks the exchange instead of answering it; only [`Failure::Truncated`] sends part of the response.
+    #[must_use]
+    pub fn failure(mut self, failure: impl Into<Option<Failure>>) -> Self {
+        self.failure = failure.into();
+        self
+    }
+
     fn finish(mut self) -> Result<Response, SoftprobeError> {
         match self.json {
             None => {}
@@ -289,6 +303,7 @@ impl From<Response> for MockResponse {
         Self {
             response,
             json: None,
+            failure: None,
         }
     }
 }
@@ -307,7 +322,7 @@ impl From<CapturedResponse> for MockResponse {
 
 impl From<&CapturedHit> for MockResponse {
     fn from(hit: &CapturedHit) -> Self {
-        Self::from(&hit.response)
+        Self::from(&hit.response).failure(hit.exchange.failure())
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::http_runtime::HttpRuntime;
-use crate::base::http::{Direction, MISS_HEADER, Request, Response, Trace, is_hop_by_hop};
+use crate::base::http::{
+    Direction, FAILURE_HEADER, Failure, MISS_HEADER, Request, Response, Trace, is_hop_by_hop,
+};
 use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 #[cfg(feature = "runner")]
 use crate::control::LateCall;
@@ -187,7 +189,19 @@ impl Oracle for HttpRuntime {
             None => {}
         }
         let missed = answer.response.headers.contains(MISS_HEADER);
+        let failure = answer.response.headers.text(FAILURE_HEADER);
+        let failure = failure.and_then(|name| {
+            let mut known = Failure::NAMES.into_iter();
+            known
+                .find(|(known, _)| *known == name)
+                .map(|(_, failure)| failure)
+        });
         let answer = match answer.response.status {
+            200 if failure.is_some() => Answer::Fault(
+                Failure::Truncated,
+                Arc::new(self.read_mock(&answer.response.body)?),
+            ),
+            _ if let Some(failure) = failure => Answer::Fault(failure, Arc::default()),
             200 => Answer::Mock {
                 response: Arc::new(self.read_mock(&answer.response.body)?),
                 latency: Duration::ZERO,

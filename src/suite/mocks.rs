@@ -9,7 +9,7 @@ use super::outbound::{self, OUTBOUND_FIELD, OutboundPlan};
 use super::request::read_hook;
 use super::shared::{self, SHARED, Shared, read_match};
 use crate::base::document::{Field, Fields, Node, Object, Place, Problems, Shape, names};
-use crate::base::http::Response;
+use crate::base::http::{Failure, Response};
 use crate::case::Predicate;
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{
@@ -49,6 +49,8 @@ pub(crate) enum MockAction {
     Respond(MockSource),
     /// Answers it with an error.
     Error(Response),
+    /// Breaks the exchange; the response is the one whose body breaks off, if that is how.
+    Fault(Failure, Response),
     /// Forwards it.
     Passthrough,
     /// Forwards it, as `Passthrough` does.
@@ -96,9 +98,10 @@ const UNUSED_WORDS: [(&str, Unused); 3] = [
     ("ignore", Unused::Ignore),
 ];
 
-const ACTIONS: [(&str, Option<Word>); 4] = [
+const ACTIONS: [(&str, Option<Word>); 5] = [
     ("mock", None),
     ("error", Some(Word::Error)),
+    ("fault", Some(Word::Fault)),
     ("passthrough", Some(Word::Passthrough)),
     ("capture_only", Some(Word::CaptureOnly)),
 ];
@@ -152,10 +155,16 @@ const MOCK: Fields = Fields {
             "an error response; its status defaults to 500",
         ),
         Field::new(
+            "fault",
+            Shape::Choice(|| names(&Failure::NAMES)),
+            "how the exchange breaks: the connection is reset (reset), or ends without an answer (empty), there is no \
+             answer (timeout), or the body of `response` breaks off (truncated)",
+        ),
+        Field::new(
             "action",
             Shape::Choice(|| names(&ACTIONS)),
             "what the mock does with a call: answers it (mock, the default), answers it with `error` \
-             (error), or forwards it (passthrough, capture_only)",
+             (error), breaks it (fault), or forwards it (passthrough, capture_only)",
         ),
         Field::new(
             "hook",
@@ -351,12 +360,14 @@ enum Word {
     Case,
     Inline,
     Error,
+    Fault,
     Passthrough,
     CaptureOnly,
 }
 
 fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockAction> {
     let (response, error) = (object.get("response"), object.get("error"));
+    let fault = object.get("fault");
     let action = match object.get("action") {
         Some(node) => node.choice(&ACTIONS, problems)?,
         None => None,
@@ -368,6 +379,7 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     let word = match (action, &source) {
         (Some(action), _) => action,
         (None, _) if error.is_some() => Word::Error,
+        (None, _) if fault.is_some() => Word::Fault,
         (None, Some((word, _))) => *word,
         (None, None) if response.is_some() => Word::Inline,
         (None, None) => Word::Case,
@@ -377,13 +389,18 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
     {
         problems.add(&place, "`source` can't be used with this action");
     }
+    let failure = match &fault {
+        Some(node) if word == Word::Fault => Some(node.choice(&Failure::NAMES, problems)?),
+        _ => None,
+    };
     refuse(
         response.as_ref(),
         "response",
-        word == Word::Inline,
+        word == Word::Inline || failure == Some(Failure::Truncated),
         problems,
     );
     refuse(error.as_ref(), "error", word == Word::Error, problems);
+    refuse(fault.as_ref(), "fault", word == Word::Fault, problems);
     let answers = matches!(word, Word::Case | Word::Inline);
     for name in ["hook", "latencyMs"] {
         refuse(object.get(name).as_ref(), name, answers, problems);
@@ -405,6 +422,18 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
         }
         Word::Error => {
             MockAction::Error(read_error(&object.require("error", problems)?, problems)?)
+        }
+        Word::Fault => {
+            object.require("fault", problems)?;
+            let failure = failure?;
+            let response = match failure {
+                Failure::Truncated => {
+                    let node = object.require("response", problems)?;
+                    read_response(&node.fields(&RESPONSE, problems)?, 200, problems)?
+                }
+                _ => Response::default(),
+            };
+            MockAction::Fault(failure, response)
         }
         Word::Passthrough => MockAction::Passthrough,
         Word::CaptureOnly => MockAction::CaptureOnly,

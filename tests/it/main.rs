@@ -14,6 +14,7 @@ mod commands;
 mod contract;
 mod docs;
 mod envoy;
+mod faults;
 mod files;
 mod harness;
 mod hookfiles;

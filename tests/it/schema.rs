@@ -115,6 +115,7 @@ mocks:
   - { response: { status: 500, body: { a: 1 }, headers: { set-cookie: [ a, b ] } } }
   - { response: { body: aGk=, bodyEncoding: base64 }, source: inline }
   - { error: { status: 503, body: down } }
+  - { fault: reset }
 "#,
     r#"
 name: shared

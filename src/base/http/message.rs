@@ -121,6 +121,37 @@ impl Response {
     }
 }
 
+/// How an exchange breaks instead of ending with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The connection is reset.
+    Reset,
+    /// The connection ends without an answer.
+    Empty,
+    /// There is no answer until the client gives up.
+    Timeout,
+    /// The answer's body breaks off.
+    Truncated,
+}
+
+impl Failure {
+    /// All failures with their names.
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
+        ("reset", Self::Reset),
+        ("empty", Self::Empty),
+        ("timeout", Self::Timeout),
+        ("truncated", Self::Truncated),
+    ];
+
+    /// Returns `reset`, `empty`, `timeout` or `truncated`.
+    pub fn name(self) -> &'static str {
+        let mut names = Self::NAMES.into_iter();
+        let found = names.find(|(_, failure)| *failure == self);
+        found.map_or("reset", |(name, _)| name)
+    }
+}
+
 /// Joins a path and a query into a request target.
 pub(crate) fn join_target(path: &str, query: Option<&str>) -> String {
     match query {

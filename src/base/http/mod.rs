@@ -16,7 +16,7 @@ pub(crate) use hosts::{host_is_internal, host_within};
 #[cfg(feature = "runner")]
 pub(crate) use message::join_target;
 pub(crate) use message::split_target;
-pub use message::{Direction, ParseDirectionError, Request, Response};
+pub use message::{Direction, Failure, ParseDirectionError, Request, Response};
 pub(crate) use secret::is_secret;
 #[cfg(feature = "embedded")]
 pub(crate) use secret::shown;
@@ -34,6 +34,10 @@ pub(crate) use url::{
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";
+
+/// The response header with which a runtime tells our proxy how an exchange breaks.
+#[cfg(feature = "embedded")]
+pub(crate) const FAILURE_HEADER: &str = "x-softprobe-failure";
 
 /// The response header that marks a strict miss.
 #[cfg(feature = "embedded")]
