@@ -295,11 +295,16 @@ impl Exchange {
     /// As [`Exchange::response`], when other parts of a response were captured.
     pub fn captured_response(&self) -> Result<Option<&CapturedResponse>, NoResponse> {
         match &self.response {
-            Ok(_) if self.error.is_some() => Ok(None),
-            Ok(response) => Ok(Some(response)),
+            Ok(_) => Ok(self.own_response()),
             Err(missing) if !missing.damaged => Ok(None),
             Err(_) => self.response().map(Some),
         }
+    }
+
+    /// Returns the response that the call got, if it got one that can be read.
+    fn own_response(&self) -> Option<&CapturedResponse> {
+        let response = self.response.as_ref().ok();
+        response.filter(|_| self.error.is_none())
     }
 
     /// Returns a summary of the span.
@@ -310,7 +315,7 @@ impl Exchange {
             method: self.request.method.clone(),
             host: self.request.host.clone(),
             path: self.request.target(),
-            status: self.captured_response().ok().flatten().map(|r| r.status),
+            status: self.own_response().map(|response| response.status),
         }
     }
 
@@ -415,7 +420,7 @@ impl Exchange {
         let request = self
             .request_body()
             .map(|body| (&self.request.headers, body));
-        let response = self.captured_response().ok().flatten();
+        let response = self.own_response();
         let response =
             response.filter(|response| response.status != 304 && self.request.method != "HEAD");
         let response =

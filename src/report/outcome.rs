@@ -143,6 +143,8 @@ pub(crate) enum Note {
         /// The member.
         repeated: Repeated,
     },
+    /// The body of the exchange that this mock replays was not captured, so it sends none.
+    MockWithoutBody(String),
     /// The runtime does not report the requests of calls, so they were not compared.
     CallsNotCompared,
     /// The runtime can't choose among several exchanges of one call by the request's body.

@@ -95,6 +95,7 @@ fn mismatched() -> CaseOutcome {
             call("/items/1", "mock", Some("stock")),
             call("/items/2", "forwarded", None),
         ],
+        any_call_seen: true,
         ..case("mismatched")
     }
 }
@@ -139,6 +140,7 @@ fn missed() -> CaseOutcome {
             in_expected: false,
         })],
         calls: vec![call("/items/9", "missed", None)],
+        any_call_seen: true,
         ..case("missed")
     }
 }
@@ -158,6 +160,7 @@ fn uncorrelated() -> CaseOutcome {
     };
     CaseOutcome {
         findings: vec![lost(true), lost(false)],
+        any_call_seen: true,
         ..case("uncorrelated")
     }
 }
@@ -203,6 +206,7 @@ fn changed() -> CaseOutcome {
             },
             Note::CallsNotCompared,
             Note::TurnsInOrder,
+            Note::MockWithoutBody("auto[2] GET up.example/x?token=s3cret".to_owned()),
         ],
         calls: vec![
             call(
@@ -212,6 +216,7 @@ fn changed() -> CaseOutcome {
             ),
             call("/charge", "mock", Some("pay")),
         ],
+        any_call_seen: true,
         ..case("changed")
     }
 }

@@ -304,6 +304,10 @@ pub(super) fn note(note: &Note) -> String {
             shown_target(call),
             which(*in_expected)
         ),
+        Note::MockWithoutBody(mock) => format!(
+            "mock `{}` has an empty body, because the body of its exchange was not captured",
+            shown_target(mock)
+        ),
         Note::CallsNotCompared => {
             "this runtime does not report the requests of outbound calls, so they were not \
                                    compared with the capture"

@@ -440,3 +440,110 @@ fn editors_are_shown_the_fields_that_are_read() {
     assert_eq!(super::POLICY.names(), super::policy::POLICY_FIELDS);
     assert_eq!(super::RESPONSE.names(), super::message::RESPONSE_FIELDS);
 }
+
+#[test]
+fn names_and_values_of_headers_are_those_that_http_can_send() {
+    for name in ["accept", "X-1", "a!#$%&'*+-.^_`|~b"] {
+        assert!(super::is_header_name(name), "{name}");
+    }
+    for name in ["", "a b", "a:", "ä", "a\n", "(a)", "a\u{7f}"] {
+        assert!(!super::is_header_name(name), "{name}");
+    }
+    assert!(super::is_header_value(b"a, \xff"));
+    for value in [&b"a\r"[..], b"\na", b"a\0"] {
+        assert!(!super::is_header_value(value), "{value:?}");
+    }
+}
+
+#[test]
+fn a_body_predicate_needs_all_that_it_gives() {
+    let body = |when: Value| mock("m", json!({"body": when}));
+    for (when, matches) in [
+        (json!({"equals": {"k": {"n": 1}}}), true),
+        (json!({"equals": {"k": {"n": 2}}}), false),
+        (json!({"equals": "{\"k\":{\"n\":1.0}}"}), true),
+        (json!({"equals": "{\"k\":{\"n\":1}}"}), false),
+        (json!({"regex": "n.:1"}), true),
+        (json!({"regex": "^n"}), false),
+        (json!({"regex": "n.:1", "equals": "x"}), false),
+        (json!({"like": {"k": {}}}), true),
+        (json!({"like": {"k": {"n": 2}}}), false),
+        (json!({"like": {"k": {"n": 2}}, "ignore": ["$.k.n"]}), true),
+        (
+            json!({"like": {"k": {"n": 2}}, "match": {"$.k.n": {"type": "number"}}}),
+            true,
+        ),
+        (json!({"like": {"k": {}}, "mode": "exact"}), false),
+        (json!({"like": "{\"k\": {}}"}), true),
+        (json!({"form": {"k": "v"}}), false),
+    ] {
+        let rules = rules(&json!([body(when.clone())]));
+        let found = ruling(
+            "POST up.example/x",
+            &[],
+            &rules,
+            &json!({"externalHttp": "strict"}),
+        );
+        assert_eq!(found == "m", matches, "{when}: {found}");
+    }
+    for (when, wanted) in [
+        (json!({}), "`equals`, `regex`, `form` or `like`"),
+        (json!({"mode": "exact"}), "`mode` needs `like`"),
+        (json!({"equls": 1}), "did you mean equals?"),
+        (json!({"regex": "("}), "not a regular expression"),
+    ] {
+        let document =
+            json!({"rules": [{"when": {"body": when}, "then": {"action": "passthrough"}}]});
+        let problems = Rule::read_document(&document).unwrap_err().to_string();
+        assert!(problems.contains(wanted), "{problems}");
+    }
+}
+
+#[test]
+fn a_form_predicate_reads_the_body_as_a_form() {
+    let form = Request {
+        body: b"to=a+b&amount=1&amount=2".to_vec(),
+        ..request("POST up.example/x")
+    };
+    for (fields, matches) in [
+        (json!({"to": "a b"}), true),
+        (json!({"amount": 2, "to": "a b"}), true),
+        (json!({"amount": 3}), false),
+    ] {
+        let rules = rules(&json!([mock("m", json!({"body": {"form": fields}}))]));
+        let question = Question::new(&form, Direction::Outbound, "s", None, &[]);
+        let decision = resolve(&question, &Policy::strict(), &[], &rules);
+        assert_eq!(decision.rule.is_some(), matches, "{fields}");
+    }
+}
+
+#[test]
+fn a_path_pattern_is_for_the_whole_path() {
+    for (pattern, matches) in [
+        ("/items/[0-9]+", true),
+        ("/items", false),
+        ("items/.*", false),
+        ("/items/1|/x", true),
+    ] {
+        let rules = rules(&json!([mock("m", json!({"pathRegex": pattern}))]));
+        let found = ruling(
+            "GET up.example/items/1?q=2",
+            &[],
+            &rules,
+            &json!({"externalHttp": "strict"}),
+        );
+        assert_eq!(found == "m", matches, "{pattern}: {found}");
+    }
+    // What is sent to a runtime elsewhere is what was given.
+    let sent = rules(&json!([mock(
+        "m",
+        json!({"pathRegex": "/a|/b", "body": {"like": {"a": 1}, "ignore": ["$.b"]}})
+    )]));
+    let document = rules_document(&[Arc::clone(&sent[0].rule)]);
+    assert_eq!(document["rules"][0]["when"]["pathRegex"], "/a|/b");
+    assert_eq!(
+        document["rules"][0]["when"]["body"],
+        json!({"like": {"a": 1}, "ignore": ["$.b"]})
+    );
+    Rule::read_document(&document).unwrap();
+}

@@ -113,10 +113,11 @@ pub(super) fn register<'c>(
     shared: &'c SharedMocks,
     case: &'c Arc<Case>,
     hooks: &HookContext<'_>,
-) -> Result<(Vec<Mock>, Vec<Watched<'c>>), MockError> {
+) -> Result<Registered<'c>, MockError> {
     let mut list = List {
         case,
         shared,
+        bodiless: Vec::new(),
         mocks: Vec::new(),
         watched: Vec::new(),
         calls: 0,
@@ -167,12 +168,26 @@ pub(super) fn register<'c>(
             MockAction::CaptureOnly => list.add(plan, base(plan).capture_only()),
         }
     }
-    Ok((list.mocks, list.watched))
+    Ok(Registered {
+        mocks: list.mocks,
+        watched: list.watched,
+        bodiless: list.bodiless,
+    })
+}
+
+/// The mocks of a session.
+pub(super) struct Registered<'c> {
+    pub(super) mocks: Vec<Mock>,
+    /// What is expected of the use of each.
+    pub(super) watched: Vec<Watched<'c>>,
+    /// The names of those whose body was not captured, so that they send none.
+    pub(super) bodiless: Vec<String>,
 }
 
 struct List<'c> {
     case: &'c Arc<Case>,
     shared: &'c SharedMocks,
+    bodiless: Vec<String>,
     mocks: Vec<Mock>,
     watched: Vec<Watched<'c>>,
     /// How many different calls have been given a number.
@@ -186,6 +201,12 @@ impl<'c> List<'c> {
 
     fn add_as(&mut self, plan: &MockPlan, name: String, mock: Mock, replays: Option<Replays<'c>>) {
         let unused = plan.unused.unwrap_or_default();
+        if let Some(exchange) = replays.as_ref().map(|replays| replays.exchange)
+            && lacks_body(exchange)
+            && plan.hook.is_none()
+        {
+            self.bodiless.push(name.clone());
+        }
         let is_optional = matches!(
             plan.action,
             MockAction::Respond(MockSource::Case(Expect::Optional))
@@ -199,6 +220,16 @@ impl<'c> List<'c> {
             replays,
         });
     }
+}
+
+/// Returns whether an exchange has a response of a kind that has a body, but none was captured.
+fn lacks_body(exchange: &Exchange) -> bool {
+    let response = exchange.captured_response().ok().flatten();
+    response.is_some_and(|response| {
+        response.body.is_none()
+            && ![204, 304].contains(&response.status)
+            && !exchange.request.method.eq_ignore_ascii_case("HEAD")
+    })
 }
 
 /// Returns a plan's mock without its response.
