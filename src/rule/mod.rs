@@ -21,6 +21,7 @@ mod policy;
 mod question;
 #[cfg(feature = "embedded")]
 mod read;
+mod redaction;
 #[cfg(feature = "embedded")]
 mod resolve;
 mod secret;
@@ -35,6 +36,8 @@ mod when;
 
 pub(crate) use document::{Consume, Rule, rules_document};
 pub use policy::{OnMiss, Policy, PolicyError, PolicyMode};
+#[cfg(feature = "embedded")]
+pub(crate) use redaction::Redaction;
 pub(crate) use secret::mask_secret_headers;
 pub(crate) use then::Then;
 pub(crate) use when::When;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::document::{Consume, Rule};
 use super::message::{RESPONSE_FIELDS, read_response};
+use super::redaction::Redaction;
 use super::then::{Then, read_latency};
 use super::when::When;
 use crate::base::document::{Node, Place, Problems};
@@ -116,7 +117,10 @@ enum ActionWord {
 
 /// Reads a `then`.
 fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
-    let object = node.object(&["action", "response", "error", "fault"], problems)?;
+    let object = node.object(
+        &["action", "response", "error", "fault", "captureOnly"],
+        problems,
+    )?;
     let action_node = object.require("action", problems)?;
     if action_node.value == "replay" {
         problems.add(
@@ -143,9 +147,10 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
     let fits = |name: &str| match name {
         "response" => action == ActionWord::Mock || failure == Some(Failure::Truncated),
         "error" => action == ActionWord::Error,
+        "captureOnly" => action == ActionWord::CaptureOnly,
         _ => action == ActionWord::Fault,
     };
-    for name in ["response", "error", "fault"] {
+    for name in ["response", "error", "fault", "captureOnly"] {
         if let Some(stray) = object.get(name)
             && !fits(name)
         {
@@ -188,7 +193,13 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
             Some(Then::Fault { failure, response })
         }
         ActionWord::Passthrough => Some(Then::Passthrough),
-        ActionWord::CaptureOnly => Some(Then::CaptureOnly),
+        ActionWord::CaptureOnly => {
+            let redaction = match object.get("captureOnly") {
+                Some(node) => Redaction::read(&node, problems)?,
+                None => Redaction::default(),
+            };
+            Some(Then::CaptureOnly(Arc::new(redaction)))
+        }
     }
 }
 

@@ -132,6 +132,6 @@ fn answer(then: &Then) -> Answer {
         },
         Then::Error(response) => Answer::Error(Arc::clone(response)),
         Then::Fault { failure, response } => Answer::Fault(*failure, Arc::clone(response)),
-        Then::Passthrough | Then::CaptureOnly => Answer::Forward,
+        Then::Passthrough | Then::CaptureOnly(_) => Answer::Forward,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::message::{check_response, response_value};
+use super::redaction::Redaction;
 use crate::base::document::{Node, Place, Problems};
 use crate::base::http::{Failure, Response};
 
@@ -13,7 +14,7 @@ use crate::base::http::{Failure, Response};
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
 /// What a rule does with a request that it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Then {
     /// Answers with a response, after a delay.
     Mock {
@@ -33,8 +34,9 @@ pub(crate) enum Then {
     },
     /// Forwards the request.
     Passthrough,
-    /// Forwards the request, as `Passthrough` does; the response is meant only for the capture.
-    CaptureOnly,
+    /// Forwards the request, as `Passthrough` does; the response is meant only for the capture, which lacks what is
+    /// named here.
+    CaptureOnly(Arc<Redaction>),
 }
 
 impl Then {
@@ -60,7 +62,13 @@ impl Then {
                 fault
             }
             Self::Passthrough => json!({"action": "passthrough"}),
-            Self::CaptureOnly => json!({"action": "capture_only"}),
+            Self::CaptureOnly(redaction) => {
+                let mut then = json!({"action": "capture_only"});
+                if !redaction.is_empty() {
+                    then["captureOnly"] = redaction.to_value();
+                }
+                then
+            }
         }
     }
 
@@ -82,7 +90,7 @@ impl Then {
                     check_response(response, &place.key("response"), problems);
                 }
             }
-            Self::Passthrough | Self::CaptureOnly => {}
+            Self::Passthrough | Self::CaptureOnly(_) => {}
         }
     }
 }

@@ -9,6 +9,7 @@ mod desk;
 mod metrics;
 mod options;
 mod otlp;
+mod redact;
 mod routes;
 mod server;
 mod session;

@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 
 use super::capture::{Capture, Captured};
 use super::change::{Change, LoadedCase, Start};
+use super::redact::redact;
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Request};
-use crate::case::Difference;
+use crate::case::{Difference, ScopedSpan, document_of, read_spans};
 use crate::control::{
     AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
     OutboundCall, Ruling, SessionStats, UncorrelatedCall,
 };
 use crate::rule::{
-    Answer, Decision, Layer, Nearest, Policy, Question, RuleState, resolve, shown_name,
+    Answer, Decision, Layer, Nearest, Policy, Question, RuleState, Then, resolve, shown_name,
 };
 
 /// An open session.
@@ -168,11 +169,44 @@ impl OpenSession {
     }
 
     /// Counts a recorded exchange; a capture session also keeps it.
-    pub(super) fn extract(&mut self, span: Captured) -> Result<(), ControlError> {
+    pub(super) fn extract(&mut self, mut span: Captured) -> Result<(), ControlError> {
         if self.mode == Mode::Capture {
+            self.redact(&mut span.span)?;
             self.capture.add(&self.id, span)?;
         }
         self.stats.extracted_spans += 1;
+        Ok(())
+    }
+
+    /// Leaves out of a span what the rule for its exchange names.
+    fn redact(&self, span: &mut Value) -> Result<(), ControlError> {
+        let case_rules = match &self.case {
+            Some(case) => case.rules.as_slice(),
+            None => &[],
+        };
+        let redacts = |state: &RuleState| match &state.rule.then {
+            Then::CaptureOnly(redaction) => !redaction.is_empty(),
+            _ => false,
+        };
+        if !case_rules.iter().chain(&self.rules).any(redacts) {
+            return Ok(());
+        }
+        let spans = read_spans(document_of(span.clone()));
+        let spans = spans.map_err(|error| ControlError::invalid(error.to_string()))?;
+        let Some(ScopedSpan { exchange, .. }) = spans.first() else {
+            return Ok(());
+        };
+        let direction = exchange.direction.unwrap_or(Direction::Outbound);
+        let service = exchange.service.as_deref();
+        let question = Question::new(&exchange.request, direction, &self.id, service, &[]);
+        let rule = resolve(&question, &self.policy, case_rules, &self.rules).rule;
+        let state = rule.and_then(|(layer, n)| match layer {
+            Layer::Case => case_rules.get(n),
+            Layer::Session => self.rules.get(n),
+        });
+        if let Some(Then::CaptureOnly(redaction)) = state.map(|state| &state.rule.then) {
+            redact(span, exchange, redaction);
+        }
         Ok(())
     }
 

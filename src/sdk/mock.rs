@@ -208,7 +208,7 @@ impl Mock {
             },
             MockThen::Error(response) => Then::Error(Arc::new(response.finish()?)),
             MockThen::Passthrough => Then::Passthrough,
-            MockThen::CaptureOnly => Then::CaptureOnly,
+            MockThen::CaptureOnly => Then::CaptureOnly(Arc::default()),
         };
         let Some(when) = when else {
             return Ok(None);

@@ -288,3 +288,67 @@ fn names_become_values_and_other_text_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn a_capture_lacks_what_its_rule_names() {
+    let upstream = Stub::start(|_| {
+        let headers = [("content-type", "application/json"), ("x-trace", "t-1")];
+        crate::support::http(200, &headers, "{\"token\":\"s3cret\",\"id\":7}")
+    });
+    let host = upstream.url().replace("http://", "");
+    let served = crate::command::Served::start(&[]);
+    let start = |mode: &str| {
+        let body = json!({"mode": mode}).to_string();
+        let answer = crate::server::call(served.address(), "POST /v1/sessions", "", &body).json();
+        answer["sessionId"].as_str().unwrap().to_owned()
+    };
+    let id = start("capture");
+    let on = |step: &str, body: &str| {
+        crate::server::call(
+            served.address(),
+            &format!("POST /v1/sessions/{id}/{step}"),
+            "",
+            body,
+        )
+    };
+    let rules = json!({"rules": [{
+        "when": {"path": "/secret"},
+        "then": {"action": "capture_only", "captureOnly": {
+            "redactHeaders": ["X-Trace", "x-key"], "redactJsonPaths": ["$.token", "$.pass"],
+        }},
+    }]});
+    assert_eq!(on("rules", &rules.to_string()).status, 200);
+    for path in ["/secret", "/plain"] {
+        let body = "{\"pass\":\"s3cret\"}";
+        let head = format!(
+            "POST http://{host}{path} HTTP/1.1\r\nhost: {host}\r\nx-softprobe-session-id: {id}\r\nx-key: s3cret\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = crate::support::send(served.proxy(), head + body);
+        // The application gets the whole answer.
+        assert_eq!(answer.text(), "{\"token\":\"s3cret\",\"id\":7}");
+    }
+    let case = crate::server::call(
+        served.address(),
+        &format!("GET /v1/sessions/{id}/case"),
+        "",
+        "",
+    )
+    .text();
+    assert_eq!(case.matches("s3cret").count(), 3, "{case}");
+    assert_eq!(case.matches("[redacted]").count(), 4, "{case}");
+    assert!(
+        case.contains("{\\\"token\\\":\\\"[redacted]\\\",\\\"id\\\":7}"),
+        "{case}"
+    );
+    let wrong = json!({"rules": [{"then": {"action": "mock", "response": {}, "captureOnly": {}}}]});
+    let refused = on("rules", &wrong.to_string());
+    assert!(
+        refused
+            .text()
+            .contains("`captureOnly` can't be used with this action"),
+        "{}",
+        refused.text()
+    );
+    on("close", "{}");
+}

@@ -52,7 +52,7 @@ impl Query {
     }
 
     /// Returns the selected values with their JSON pointers.
-    #[cfg(feature = "runner")]
+    #[cfg(feature = "embedded")]
     pub(crate) fn locate<'v>(&self, value: &'v Value) -> Vec<(String, &'v Value)> {
         self.path
             .query_located(value)
