@@ -23,6 +23,9 @@ pub(crate) struct Rule {
     pub when: When,
     /// What it does with them.
     pub then: Then,
+    /// The rule as it was given, if fixtures have to be put into it. Until then, its other fields only stand for them.
+    #[cfg(feature = "embedded")]
+    pub template: Option<Arc<Value>>,
     /// Its place among the rules that replay the exchanges of one call.
     #[cfg(feature = "runner")]
     pub turn: Option<Turn>,
@@ -47,9 +50,15 @@ impl Rule {
             consume,
             when,
             then,
+            #[cfg(feature = "embedded")]
+            template,
             #[cfg(feature = "runner")]
                 turn: _,
         } = self;
+        #[cfg(feature = "embedded")]
+        if let Some(template) = template {
+            return Value::clone(template);
+        }
         let mut rule = json!({
             "priority": priority,
             "consume": consume.name(),

@@ -27,6 +27,8 @@ mod resolve;
 mod secret;
 #[cfg(feature = "embedded")]
 mod state;
+#[cfg(feature = "embedded")]
+mod template;
 mod then;
 #[cfg(feature = "runner")]
 mod turn;
@@ -66,6 +68,8 @@ pub(crate) use message::{
 };
 #[cfg(feature = "runner")]
 pub(crate) use read::{CONSUMES, read_consume, read_error};
+#[cfg(feature = "runner")]
+pub(crate) use template::{checkable, filled};
 #[cfg(feature = "runner")]
 pub(crate) use then::{LONGEST_DELAY_MS, read_latency};
 #[cfg(feature = "runner")]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::document::{Consume, Rule};
 use super::message::{RESPONSE_FIELDS, read_response};
 use super::redaction::Redaction;
+use super::template::checkable;
 use super::then::{Then, read_latency};
 use super::when::When;
 use crate::base::document::{Node, Place, Problems};
@@ -43,10 +44,30 @@ impl Rule {
 
     /// Reads one rule.
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if node.value.get("expand") == Some(&Value::Bool(true)) {
+            let checkable = checkable(node.value);
+            let rule = Self::read_filled(&Node::at(&checkable, node.place.clone()), problems)?;
+            return Some(Self {
+                template: Some(Arc::new(node.value.clone())),
+                ..rule
+            });
+        }
+        Self::read_filled(node, problems)
+    }
+
+    /// Reads a rule in which every fixture is in its place.
+    pub(super) fn read_filled(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(
-            &["name", "id", "priority", "consume", "when", "then"],
+            &[
+                "name", "id", "priority", "consume", "expand", "when", "then",
+            ],
             problems,
         )?;
+        if let Some(node) = object.get("expand")
+            && !node.value.is_boolean()
+        {
+            return node.wrong("true or false", problems);
+        }
         let name = object.get("name").or_else(|| object.get("id"));
         let name = match name {
             Some(node) => Some(node.string(problems)?),
@@ -72,6 +93,7 @@ impl Rule {
             consume,
             when: when?,
             then: then?,
+            template: None,
             #[cfg(feature = "runner")]
             turn: None,
         })

@@ -9,7 +9,7 @@ use super::answer::{expected, judge_answer};
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
-use super::mocks::{Registered, register};
+use super::mocks::{Registered, filled, register};
 use super::unjudged::Unjudged;
 use crate::base::decode::decodable;
 use crate::base::http::{Request, split_url};
@@ -87,11 +87,12 @@ fn judge(
             file: file(),
             error: Box::new(error),
         })?;
+    let plans = filled(&plan.mocks, &case)?;
     let Registered {
         mocks,
         watched,
         bodiless,
-    } = register(&plan.mocks, &trial.shared, &case, &hooks)?;
+    } = register(&plans, &trial.shared, &case, &hooks)?;
     outcome
         .notes
         .extend(bodiless.into_iter().map(Note::MockWithoutBody));

@@ -1,5 +1,6 @@
 //! Turns a plan's mocks into those of a session: lookups, hooks, sequences.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ptr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::narrow::narrowed;
 use super::shared::SharedMocks;
+use crate::base::document::Problems;
 use crate::base::http::{
     Direction, Request, Response, host_equals, same_path, same_query_without, split_port, with_port,
 };
@@ -99,8 +101,38 @@ pub(super) enum MockError {
         mock: String,
         error: Box<CaseLookupError>,
     },
+    #[error("mock `{mock}`: {problems}")]
+    Fixture { mock: String, problems: Problems },
     #[error("mock `{mock}`: {}", with_causes(.error))]
     Hook { mock: String, error: HookError },
+}
+
+/// Returns the plans with the case's fixtures in their places.
+///
+/// # Errors
+///
+/// An error that names the mock, and the fixture that the case does not have.
+pub(super) fn filled<'p>(
+    plans: &'p [MockPlan],
+    case: &Case,
+) -> Result<Cow<'p, [MockPlan]>, MockError> {
+    if plans.iter().all(|plan| plan.template.is_none()) {
+        return Ok(plans.into());
+    }
+    let fixture = |name: &str| {
+        let mut fixtures = case.fixtures().iter();
+        fixtures
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    };
+    let plans = plans.iter().map(|plan| {
+        let filled = plan.filled(&fixture);
+        filled.map_err(|problems| MockError::Fixture {
+            mock: plan.name.clone(),
+            problems,
+        })
+    });
+    plans.collect()
 }
 
 /// Returns the mocks of all plans, in order, and for each what is expected of its use.

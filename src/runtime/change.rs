@@ -27,6 +27,7 @@ pub(super) struct LoadedCase {
     pub(super) traces: usize,
     pub(super) service: Option<String>,
     pub(super) rules: Vec<RuleState>,
+    pub(super) fixtures: Vec<(String, Value)>,
 }
 
 /// The settings that a session is started with.
@@ -74,6 +75,7 @@ impl Change {
             traces: case.trace_count(),
             service: case.service().map(str::to_owned),
             rules: rules.map(RuleState::new).collect(),
+            fixtures: case.fixtures().to_vec(),
         }))
     }
 
@@ -143,6 +145,6 @@ fn check_auth_fixtures(document: &Value) -> Result<(), ControlError> {
     problems.into_result(Some(())).map_err(invalid)
 }
 
-fn invalid(fault: impl fmt::Display) -> ControlError {
+pub(super) fn invalid(fault: impl fmt::Display) -> ControlError {
     ControlError::invalid(fault.to_string())
 }

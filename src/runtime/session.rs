@@ -6,8 +6,9 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Value, json};
 
 use super::capture::{Capture, Captured};
-use super::change::{Change, LoadedCase, Start};
+use super::change::{Change, LoadedCase, Start, invalid};
 use super::redact::redact;
+use crate::base::document::Place;
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Request};
 use crate::case::{Difference, ScopedSpan, document_of, read_spans};
@@ -16,7 +17,7 @@ use crate::control::{
     OutboundCall, Ruling, SessionStats, UncorrelatedCall,
 };
 use crate::rule::{
-    Answer, Decision, Layer, Nearest, Policy, Question, RuleState, Then, resolve, shown_name,
+    Answer, Decision, Layer, Nearest, Policy, Question, Rule, RuleState, Then, resolve, shown_name,
 };
 
 /// An open session.
@@ -86,11 +87,23 @@ impl OpenSession {
     }
 
     /// Makes a change and returns the new revision.
-    pub(super) fn apply(&mut self, change: Change) -> u64 {
+    ///
+    /// # Errors
+    ///
+    /// 400 if a rule needs a fixture that the session does not have.
+    pub(super) fn apply(&mut self, change: Change) -> Result<u64, ControlError> {
         match change {
-            Change::Case(case) => self.case = Some(case),
+            Change::Case(mut case) => {
+                let fixture = |name: &str| fixture(&self.auth_fixtures, &case.fixtures, name);
+                let rules = case.rules.iter().map(|state| &state.rule);
+                case.rules = expanded(rules, &fixture)?;
+                self.case = Some(case);
+            }
             Change::Rules(rules, document) => {
-                self.rules = rules.into_iter().map(RuleState::new).collect();
+                let own = self.case.as_ref().map(|case| case.fixtures.as_slice());
+                let own = own.unwrap_or_default();
+                let fixture = |name: &str| fixture(&self.auth_fixtures, own, name);
+                self.rules = expanded(rules.iter(), &fixture)?;
                 self.answered = AnsweredRequests::default();
                 self.rules_document = document;
             }
@@ -101,7 +114,7 @@ impl OpenSession {
             Change::AuthFixtures(fixtures) => self.auth_fixtures = fixtures,
         }
         self.revision += 1;
-        self.revision
+        Ok(self.revision)
     }
 
     /// Marks the session as used just now and returns whether it is open.
@@ -369,6 +382,29 @@ impl OpenSession {
         };
         state
     }
+}
+
+/// Returns the rules with fixtures in their places.
+fn expanded<'r>(
+    rules: impl Iterator<Item = &'r Arc<Rule>>,
+    fixture: &dyn Fn(&str) -> Option<Value>,
+) -> Result<Vec<RuleState>, ControlError> {
+    let place = Place::root().key("rules");
+    let rules = rules.enumerate().map(|(n, rule)| {
+        let rule = rule.expanded(&place.index(n), fixture).map_err(invalid)?;
+        Ok(RuleState::new(rule))
+    });
+    rules.collect()
+}
+
+/// Returns the fixture with this name: the session's own, else the case's.
+fn fixture(session: &Value, case: &[(String, Value)], name: &str) -> Option<Value> {
+    let named = session["fixtures"].as_array();
+    let named = named.and_then(|list| list.iter().find(|fixture| fixture["name"] == name));
+    let own = named.map(|fixture| &fixture["value"]);
+    let own = own.or_else(|| session["metadata"].get(name));
+    let own = own.or_else(|| Some(&case.iter().find(|(known, _)| known == name)?.1));
+    own.cloned()
 }
 
 /// Returns which auth fixtures there are, without their values, which are secret.

@@ -276,7 +276,7 @@ impl EmbeddedRuntime {
     fn act(&self, id: &str, action: &Action) -> Result<Value, ControlError> {
         // Documents are read before a lock is taken: a large one must not hold up a proxy.
         if let Some(change) = Change::read(action)? {
-            let revision = self.with(id, |session| Ok(session.apply(change)))?;
+            let revision = self.with(id, |session| session.apply(change))?;
             return Ok(json!({"sessionId": id, "sessionRevision": revision}));
         }
         match action {
@@ -401,28 +401,28 @@ impl Runtime for EmbeddedRuntime {
 
     fn load_case(&self, session: &str, case: &Arc<Case>) -> Result<(), SoftprobeError> {
         Change::case(case)
-            .and_then(|change| self.with(session, |session| Ok(session.apply(change))))
+            .and_then(|change| self.with(session, |session| session.apply(change)))
             .map(drop)
             .map_err(refused_on(session, "load-case"))
     }
 
     fn set_rules(&self, session: &str, rules: &[Arc<Rule>]) -> Result<bool, SoftprobeError> {
         let change = Change::Rules(rules.to_vec(), None);
-        self.with(session, |session| Ok(session.apply(change)))
+        self.with(session, |session| session.apply(change))
             .map(|_| true)
             .map_err(refused_on(session, "rules"))
     }
 
     fn set_policy(&self, session: &str, policy: &Policy) -> Result<(), SoftprobeError> {
         let change = Change::Policy(policy.clone(), None);
-        self.with(session, |session| Ok(session.apply(change)))
+        self.with(session, |session| session.apply(change))
             .map(drop)
             .map_err(refused_on(session, "policy"))
     }
 
     fn set_auth_fixtures(&self, session: &str, fixtures: &Value) -> Result<(), SoftprobeError> {
         Change::auth_fixtures(fixtures)
-            .and_then(|change| self.with(session, |session| Ok(session.apply(change))))
+            .and_then(|change| self.with(session, |session| session.apply(change)))
             .map(drop)
             .map_err(refused_on(session, "fixtures/auth"))
     }

@@ -219,6 +219,8 @@ impl Mock {
             consume: if once { Consume::Once } else { Consume::Many },
             when,
             then,
+            #[cfg(feature = "embedded")]
+            template: None,
             #[cfg(feature = "runner")]
             turn,
         };

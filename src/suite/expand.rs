@@ -4,38 +4,65 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::mocks::is_template;
 use crate::base::document::{Place, Problems};
 
 /// The variables, by name.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// Expands the variables in every string in `value`; keys are not expanded.
+/// Expands the variables in every string in `value`; keys are not expanded, nor are fixtures in a mock with `expand`.
 pub(super) fn expand(
     value: &mut Value,
     place: &Place,
     variables: &Variables,
     problems: &mut Problems,
 ) {
+    let fixtures = Fixtures::Variables;
+    expand_in(value, place, variables, fixtures, problems);
+}
+
+/// What `${fixtures.name}` is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fixtures {
+    /// A variable, whose name is wrong.
+    Variables,
+    /// Text that is left for later.
+    Left,
+}
+
+fn expand_in(
+    value: &mut Value,
+    place: &Place,
+    variables: &Variables,
+    fixtures: Fixtures,
+    problems: &mut Problems,
+) {
+    let fixtures = match is_template(value) {
+        true => Fixtures::Left,
+        false => fixtures,
+    };
     match value {
-        Value::String(text) if text.contains("${") => match expand_text(text, variables) {
-            Ok(expanded) => *text = expanded,
-            Err(message) => problems.add(place, message),
-        },
+        Value::String(text) if text.contains("${") => {
+            match expand_text(text, variables, fixtures) {
+                Ok(expanded) => *text = expanded,
+                Err(message) => problems.add(place, message),
+            }
+        }
         Value::Array(elements) => {
             for (n, element) in elements.iter_mut().enumerate() {
-                expand(element, &place.index(n), variables, problems);
+                expand_in(element, &place.index(n), variables, fixtures, problems);
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                expand(member, &place.key(key), variables, problems);
+                expand_in(member, &place.key(key), variables, fixtures, problems);
             }
         }
         _ => {}
     }
 }
 
-fn expand_text(text: &str, variables: &Variables) -> Result<String, String> {
+fn expand_text(text: &str, variables: &Variables, fixtures: Fixtures) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -50,7 +77,11 @@ fn expand_text(text: &str, variables: &Variables) -> Result<String, String> {
         let inside = &rest[start + 2..];
         let end = closing(inside)
             .ok_or("`${` is never closed; write `$${` for a literal one".to_owned())?;
-        out.push_str(&value_of(&inside[..end], variables)?);
+        let expression = &inside[..end];
+        match fixtures == Fixtures::Left && expression.starts_with("fixtures.") {
+            true => out.push_str(&rest[start..start + 2 + end + 1]),
+            false => out.push_str(&value_of(expression, variables)?),
+        }
         rest = &inside[end + 1..];
     }
     out.push_str(rest);
@@ -93,7 +124,7 @@ fn value_of(expression: &str, variables: &Variables) -> Result<String, String> {
     match (variables.get(name), default) {
         (Some(value), None) => Ok(value.clone()),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
-        (_, Some(default)) => expand_text(default, variables),
+        (_, Some(default)) => expand_text(default, variables, Fixtures::Variables),
         (None, None) => Err(format!(
             "the variable `{name}` is not set; set it or give a default: `${{{name}:-…}}`"
         )),
@@ -110,7 +141,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        expand_text(text, &variables)
+        expand_text(text, &variables, Fixtures::Variables)
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::base::http::{Failure, Response};
 use crate::case::Predicate;
 use crate::hook::{Hook, HookKind, Hooks};
 use crate::rule::{
-    CONSUMES, Consume, LONGEST_DELAY_MS, RESPONSE, WHEN, When, read_consume, read_error,
-    read_latency, read_response,
+    CONSUMES, Consume, LONGEST_DELAY_MS, RESPONSE, WHEN, When, checkable, filled, read_consume,
+    read_error, read_latency, read_response,
 };
 
 /// One entry of `mocks`.
@@ -40,6 +40,8 @@ pub(crate) struct MockPlan {
     pub unused: Option<Unused>,
     /// What is stated about the calls that it answers.
     pub outbound: OutboundPlan,
+    /// The mock as it is written, if fixtures have to be put into it. Until then, its other fields only stand for them.
+    pub template: Option<Arc<Value>>,
 }
 
 /// What a mock does with a call.
@@ -192,6 +194,11 @@ const MOCK: Fields = Fields {
             "how many captured exchanges the mock replays: exactly one (one, the default), at most one \
              (optional), at least one (all), or any number (any)",
         ),
+        Field::new(
+            "expand",
+            Shape::Flag,
+            "whether ${fixtures.name} in `match` and in the response stands for the case's fixture of that name",
+        ),
         OUTBOUND_FIELD,
         UNUSED,
     ],
@@ -303,10 +310,59 @@ impl MockPlan {
             auto: true,
             unused: None,
             outbound: OutboundPlan::default(),
+            template: None,
         }
     }
 
+    /// Returns the mock with fixtures in their places.
+    ///
+    /// # Errors
+    ///
+    /// The place of each fixture that is not known, and what is wrong with the mock that results.
+    pub(crate) fn filled(&self, fixture: &dyn Fn(&str) -> Option<Value>) -> Result<Self, Problems> {
+        let Some(template) = &self.template else {
+            return Ok(self.clone());
+        };
+        let mut problems = Problems::default();
+        let value = filled(template, &Place::root(), fixture, &mut problems);
+        let node = Node::root(&value).lenient();
+        let mock = Self::read_filled(&node, &self.name, &Hooks::new(), &mut problems);
+        // What other settings state about it has been merged already.
+        let mock = mock.map(|mock| Self {
+            unused: self.unused,
+            outbound: self.outbound.clone(),
+            ..mock
+        });
+        problems.into_result(mock)
+    }
+
     fn read(
+        node: &Node<'_>,
+        fallback: &str,
+        hooks: &Hooks,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        if !is_template(node.value) {
+            return Self::read_filled(node, fallback, hooks, problems);
+        }
+        let checkable = checkable(node.value);
+        let shown = Node::at(&checkable, node.place.clone()).lenient();
+        let mock = Self::read_filled(&shown, fallback, hooks, problems)?;
+        let looks_up = matches!(mock.action, MockAction::Respond(MockSource::Case(_)));
+        if looks_up || mock.hook.is_some() {
+            problems.add(
+                &node.place.key("expand"),
+                "`expand` is for mocks with their own `response`, `error` or `fault`, and without a hook",
+            );
+            return None;
+        }
+        Some(Self {
+            template: Some(Arc::new(node.value.clone())),
+            ..mock
+        })
+    }
+
+    fn read_filled(
         node: &Node<'_>,
         fallback: &str,
         hooks: &Hooks,
@@ -333,6 +389,9 @@ impl MockPlan {
         let latency = object
             .get("latencyMs")
             .and_then(|node| read_latency(&node, problems));
+        if let Some(expand) = object.get("expand") {
+            expand.boolean(problems);
+        }
         let unused = object
             .get("unused")
             .and_then(|node| read_unused(&node, problems));
@@ -350,6 +409,7 @@ impl MockPlan {
             auto: false,
             unused,
             outbound: outbound.unwrap_or_default(),
+            template: None,
         };
         (problems.0.len() == before).then_some(mock)
     }
@@ -438,6 +498,15 @@ fn read_action(object: &Object<'_>, problems: &mut Problems) -> Option<MockActio
         Word::Passthrough => MockAction::Passthrough,
         Word::CaptureOnly => MockAction::CaptureOnly,
     })
+}
+
+/// Returns whether fixtures have to be put into a mock.
+pub(super) fn is_template(mock: &Value) -> bool {
+    match mock.get("expand") {
+        Some(Value::Bool(expand)) => *expand,
+        Some(Value::String(text)) => text == "true",
+        _ => false,
+    }
 }
 
 /// Adds a problem if the field is given but would have no effect.

@@ -115,7 +115,7 @@ mocks:
   - { response: { status: 500, body: { a: 1 }, headers: { set-cookie: [ a, b ] } } }
   - { response: { body: aGk=, bodyEncoding: base64 }, source: inline }
   - { error: { status: 503, body: down } }
-  - { fault: reset }
+  - { fault: reset, expand: false }
 "#,
     r#"
 name: shared

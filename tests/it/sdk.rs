@@ -352,3 +352,108 @@ fn a_capture_lacks_what_its_rule_names() {
     );
     on("close", "{}");
 }
+
+#[test]
+fn a_rule_may_have_fixtures_of_its_session_in_it() {
+    let served = crate::command::Served::start(&["--refuse-idle"]);
+    let call = |line: &str, body: &str| crate::server::call(served.address(), line, "", body);
+    let start = json!({"mode": "replay", "policy": {"externalHttp": "strict"}}).to_string();
+    let id = call("POST /v1/sessions", &start).json()["sessionId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let on = |step: &str, body: &serde_json::Value| {
+        call(&format!("POST /v1/sessions/{id}/{step}"), &body.to_string())
+    };
+    let rule = |expand: bool| {
+        json!({"rules": [{
+            "expand": expand,
+            "when": {"headerMatch": {"authorization": "^Bearer ${fixtures.token}$"}},
+            "then": {"action": "mock", "response": {
+                "headers": {"x-user": "${fixtures.user}"},
+                "body": {"for": "${fixtures.user}", "limits": ["${fixtures.limit}"]},
+            }},
+        }]})
+    };
+    // A fixture that is not known is an error when the rule is set.
+    let refused = on("rules", &rule(true));
+    assert_eq!(refused.status, 400);
+    let text = refused.text();
+    assert!(
+        text.contains(
+            "rules[0].when.headerMatch.authorization: the session has no fixture `token`"
+        ),
+        "{text}"
+    );
+    let fixtures = json!({"fixtures": [
+        {"name": "token", "value": "abc"}, {"name": "user", "value": "ada"}, {"name": "limit", "value": 7},
+    ]});
+    assert_eq!(on("fixtures/auth", &fixtures).status, 200);
+    assert_eq!(on("rules", &rule(true)).status, 200);
+    let get = |token: &str| {
+        let head = format!(
+            "GET http://a.example/ HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        crate::support::send(served.proxy(), head)
+    };
+    let answer = get("abc");
+    assert_eq!(answer.json(), json!({"for": "ada", "limits": ["7"]}));
+    assert_eq!(answer.header("x-user"), ["ada"]);
+    assert_eq!(get("other").status, 599);
+    // Without `expand`, every text is literal, and this one is no regular expression.
+    let refused = on("rules", &rule(false));
+    assert!(
+        refused.text().contains("is not a regular expression"),
+        "{}",
+        refused.text()
+    );
+    let odd = json!({"rules": [{"expand": "yes", "then": {"action": "passthrough"}}]});
+    assert!(
+        on("rules", &odd)
+            .text()
+            .contains("rules[0].expand: expected true or false")
+    );
+    on("close", &json!({}));
+}
+
+#[test]
+fn a_suites_mock_may_have_fixtures_of_its_case_in_it() {
+    let call = json!([["GET up.example/x", "x-token: abc\r\n", ""]]);
+    let exchanged = |answers: &serde_json::Value| {
+        [
+            attribute("http.request.body", &call.to_string()),
+            crate::support::response_body(&answers.to_string()),
+        ]
+    };
+    let project = |mock: &str, answers: serde_json::Value| {
+        let project = Project::new();
+        let inbound = span(
+            1,
+            "inbound",
+            "POST shop.example/a",
+            Some(200),
+            &exchanged(&answers),
+        );
+        let mut case = document(&[inbound]);
+        case["fixtures"] =
+            json!([{"name": "token", "value": "abc"}, {"name": "user", "value": {"id": 7}}]);
+        project.write("a.case.json", case.to_string());
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: a.case.json\npolicy: {{ externalHttp: strict }}\nunused: fail\nenv: {{ HOST: up.example }}\nmocks:\n  - {mock}\n"),
+        );
+        project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", "[]")])
+    };
+    let matched = "match: { host: \"${HOST}\", headers: { x-token: \"${fixtures.token}\" } }";
+    let mock =
+        format!("{{ expand: true, {matched}, response: {{ body: \"for ${{fixtures.user}}\" }} }}");
+    project(&mock, json!(["200 for {\"id\":7}"])).passes();
+    let unknown = mock.replace("fixtures.user", "fixtures.gone");
+    project(&unknown, json!([]))
+        .fails(&["mock `mock-1`: response.body: the session has no fixture `gone`"]);
+    // Elsewhere, it is a variable with an odd name; and a captured response can't have fixtures in it.
+    let literal = mock.replace("expand: true, ", "");
+    project(&literal, json!([])).fails(&["`${fixtures.token}` is not `${NAME}`"]);
+    project("{ expand: true, match: { host: a } }", json!([]))
+        .fails(&["mocks[0].expand: `expand` is for mocks with their own"]);
+}
