@@ -45,6 +45,19 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     #[cfg(feature = "runner")]
     fn answered(&self, session: &str) -> Result<Option<AnsweredRequests>, SoftprobeError>;
 
+    /// Closes the session and returns what has happened in it, with the requests that its rules have answered if the
+    /// runtime reports them. In this process that is one step: no call falls between the two.
+    #[cfg(feature = "runner")]
+    fn finish(
+        &self,
+        session: &str,
+    ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
+        let answered = self.answered(session)?;
+        let stats = self.stats(session)?;
+        self.close(session)?;
+        Ok((stats, answered))
+    }
+
     /// Waits as long as `patience` says, given how often each of the session's rules has been used; it is asked
     /// again whenever that changes, and its answer counts from the start of the wait.
     #[cfg(feature = "runner")]

@@ -10,7 +10,7 @@ use crate::base::http::{
     Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
 };
 use crate::compare::Excerpt;
-use crate::control::{Mode, Oracle, OutboundCall};
+use crate::control::{AnsweredRequests, Mode, Oracle, OutboundCall, SessionStats};
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
 use crate::net::{Client, ClientError, Timeouts, random_trace};
@@ -145,11 +145,15 @@ impl Environment {
         named.collect()
     }
 
-    pub(super) fn close(&self, session: SoftprobeSession) -> Result<(), SoftprobeError> {
+    /// Closes a session, and returns what has happened in it.
+    pub(super) fn finish(
+        &self,
+        session: SoftprobeSession,
+    ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
         if let Some(known) = self.sessions().get_mut(session.id()) {
             known.is_open = false;
         }
-        session.close()
+        session.finish()
     }
 
     /// Closes the sessions that an interrupted run left open.

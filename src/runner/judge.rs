@@ -117,16 +117,11 @@ fn judge(
     if is_answered && waits(&watched) {
         session.wait_for_uses(&|uses| patience(&watched, uses))?;
     }
-    let answered = match compares(&watched) {
-        true => Some(session.answered()?),
-        false => None,
-    };
-    let stats = session.stats()?;
-    environment.close(session)?;
+    let (stats, answered) = environment.finish(session)?;
     note_calls(stats, &watched, outcome)?;
-    let compared = match answered {
-        Some(answered) => compare_calls(answered, &watched, &hooks, outcome),
-        None => Ok(()),
+    let compared = match compares(&watched) {
+        true => compare_calls(answered, &watched, &hooks, outcome),
+        false => Ok(()),
     };
     judged.and(compared)
 }

@@ -439,6 +439,17 @@ impl Runtime for EmbeddedRuntime {
     }
 
     #[cfg(feature = "runner")]
+    fn finish(
+        &self,
+        session: &str,
+    ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
+        self.shut(session, |session| {
+            Ok((session.stats(), Some(session.answered().clone())))
+        })
+        .map_err(refused_on(session, "close"))
+    }
+
+    #[cfg(feature = "runner")]
     fn wait_for_uses(
         &self,
         session: &str,

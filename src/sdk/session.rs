@@ -226,10 +226,16 @@ impl SoftprobeSession {
         self.runtime.stats(&self.id)
     }
 
-    /// Returns the requests that the session's mocks have answered; `None` if the runtime does not report them.
+    /// Closes the session and returns what has happened in it, with the requests that its mocks have answered if the
+    /// runtime reports them.
     #[cfg(feature = "runner")]
-    pub(crate) fn answered(&self) -> Result<Option<AnsweredRequests>, SoftprobeError> {
-        self.runtime.answered(&self.id)
+    pub(crate) fn finish(
+        mut self,
+    ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
+        let finished = self.runtime.finish(&self.id)?;
+        self.closes_on_drop = false;
+        log::debug!("session {}: closed", self.id);
+        Ok(finished)
     }
 
     /// Waits as long as `patience` says, given how often each mock has been used.
