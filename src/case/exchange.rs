@@ -283,7 +283,12 @@ impl Exchange {
         let kind = self.error.as_deref()?.to_ascii_lowercase();
         match () {
             () if kind.contains("reset") => Some(Failure::Reset),
-            () if kind.contains("timeout") || kind.contains("timed_out") => Some(Failure::Timeout),
+            () if ["timeout", "timed_out", "timedout"]
+                .iter()
+                .any(|word| kind.contains(word)) =>
+            {
+                Some(Failure::Timeout)
+            }
             () => None,
         }
     }

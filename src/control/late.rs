@@ -9,7 +9,7 @@ use crate::rule::{Answer, Policy};
 
 /// The most closed sessions that are remembered; a call that names an older one belongs to no session.
 const MOST_CLOSED: usize = 100_000;
-/// The most late calls that are kept.
+/// The most late calls that are kept; twice as many if they are misses.
 const MOST_LATE: usize = 1_000;
 
 /// A call that names a session which was already closed.
@@ -73,7 +73,12 @@ impl ClosedSessions {
             "{request} came after its session {id} was closed: {}",
             answer.word()
         );
-        if self.late.len() < MOST_LATE {
+        // Calls that passed must not crowd out those that fail their cases.
+        let most = match answer {
+            Answer::Miss => 2 * MOST_LATE,
+            _ => MOST_LATE,
+        };
+        if self.late.len() < most {
             self.late.push(LateCall {
                 session: id.to_owned(),
                 call: OutboundCall::new(request, answer, None),

@@ -51,6 +51,11 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns whether a rule of the session is about a call.
+    fn expects(&self, _session: &str, _request: &Request) -> bool {
+        false
+    }
+
     /// Lists a call that is no concern of any session.
     fn note_ambient(&self, _request: &Request, _reason: &str) {}
 

@@ -96,12 +96,46 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// Returns how much could be read now, without reading it; 0 at the end of the connection.
-fn peek(stream: &TcpStream) -> std::io::Result<usize> {
+/// Returns whether a read or a write only took longer than the socket lets it.
+fn is_pause(error: &std::io::Error) -> bool {
+    [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
+}
+
+/// Reads what is there without taking it; 0 bytes at the end of the connection.
+fn peek(stream: &TcpStream, buffer: &mut [u8]) -> std::io::Result<usize> {
     stream.set_nonblocking(true)?;
-    let peeked = stream.peek(&mut [0]);
+    let peeked = stream.peek(buffer);
     stream.set_nonblocking(false)?;
     peeked
+}
+
+/// How long a server may stop reading a request that it has already accepted, before its answer counts.
+const LONGEST_STOP: Duration = Duration::from_secs(2);
+
+/// Returns whether the server has answered and does not want the rest of the request. An interim answer is none. A
+/// server that accepts a request may answer while it reads, so it has to have stopped reading for a while; so has one
+/// whose answer can't be told yet.
+fn is_refused(stream: &TcpStream, is_open: bool, stopped: Duration) -> bool {
+    let mut start = [0; 4096];
+    let Ok(count @ 1..) = peek(stream, &mut start) else {
+        return false;
+    };
+    let mut rest = &start[..count];
+    loop {
+        match rest.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2)) {
+            Some(b'1') => {
+                let Some(end) = rest.windows(4).position(|end| end == b"\r\n\r\n") else {
+                    return false;
+                };
+                rest = &rest[end + 4..];
+            }
+            Some(b'3'..=b'5') => return true,
+            // The rest of a request can't be sent any more.
+            Some(_) if !is_open => return true,
+            Some(_) => return stopped >= LONGEST_STOP,
+            None => return false,
+        }
+    }
 }
 
 impl Transport for Socket {
@@ -112,17 +146,21 @@ impl Transport for Socket {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         check(&timeout)?;
         let start = Instant::now();
+        let mut waited = start;
         let mut rest = self.buffers.output().get(..amount).unwrap_or_default();
         while !rest.is_empty() && !self.is_answered {
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(std::io::Error::from(ErrorKind::WriteZero).into()),
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    rest = &rest[written..];
+                    waited = Instant::now();
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A server that has answered may also have closed its side.
-                Err(_) if peek(&self.stream).is_ok_and(|n| n > 0) => self.is_answered = true,
-                Err(error)
-                    if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) =>
-                {
+                Err(error) if is_refused(&self.stream, is_pause(&error), waited.elapsed()) => {
+                    self.is_answered = true;
+                }
+                Err(error) if is_pause(&error) => {
                     if limit(&timeout).is_some_and(|limit| start.elapsed() >= limit) {
                         return Err(Error::Timeout(timeout.reason));
                     }
@@ -147,9 +185,7 @@ impl Transport for Socket {
                     return Ok(read > 0);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error)
-                    if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) =>
-                {
+                Err(error) if is_pause(&error) => {
                     return Err(Error::Timeout(timeout.reason));
                 }
                 Err(error) => return Err(error.into()),
@@ -160,6 +196,7 @@ impl Transport for Socket {
     /// Only an unused connection that is still open, with nothing to read, can be used again.
     fn is_open(&mut self) -> bool {
         !self.is_answered
-            && peek(&self.stream).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            && peek(&self.stream, &mut [0])
+                .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }

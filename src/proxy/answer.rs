@@ -8,7 +8,7 @@ use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
 use super::observe::{Observed, is_first_hop, traced};
 use super::target::{self, Form};
-use crate::base::http::Request;
+use crate::base::http::{Failure, Request};
 use crate::net::{
     HyperRequest, HyperResponse, LARGEST_BODY, answer_to, breaking, delay, plain, read_request,
     to_hyper,
@@ -65,7 +65,14 @@ async fn respond(core: Arc<Core>, request: Arc<Request>, form: Form) -> HyperRes
                 }
             }
         }
-        (Act::Break(failure, response), _) => breaking(failure, response),
+        (Act::Break(failure, response), _) => {
+            let has_body = request.method != "HEAD" && ![204, 304].contains(&response.status);
+            match failure {
+                // There is no body to break off.
+                Failure::Truncated if !has_body => breaking(Failure::Reset, response),
+                failure => breaking(failure, response),
+            }
+        }
         (Act::Forward, None) => {
             let inbound = is_first_hop(&request, form);
             let request = traced(request, form);

@@ -29,10 +29,16 @@ pub(super) fn correlate(
     if let Some(session) = named(headers, oracle) {
         return Ok(Correlation::Session(session));
     }
-    if let Some(ambient) = Ambient::of(request, oracle) {
-        return Ok(Correlation::Ambient(ambient));
+    let ambient = Ambient::of(request, oracle);
+    let open = oracle.open_sessions()?;
+    if let Some(ambient) = ambient {
+        // What the only open case has captured is its own, whatever else it looks like.
+        return Ok(match open.as_slice() {
+            [only] if oracle.expects(only, request) => Correlation::Session(only.clone()),
+            _ => Correlation::Ambient(ambient),
+        });
     }
-    Ok(match oracle.open_sessions()?.as_slice() {
+    Ok(match open.as_slice() {
         [] => Correlation::Idle,
         [only] => Correlation::Session(only.clone()),
         several => Correlation::None(format!(

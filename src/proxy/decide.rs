@@ -29,7 +29,7 @@ pub enum Idle {
 pub(super) struct Core {
     pub(super) oracle: Arc<dyn Oracle>,
     pub(super) idle: Idle,
-    /// The rules that answer calls while no session is open.
+    /// The rules that answer calls of no session that is open.
     pub(super) idle_rules: Vec<RuleState>,
     pub(super) forwarder: Forwarder,
 }
@@ -156,7 +156,11 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
     let misfit = match correlate::correlate(request, oracle)? {
         Correlation::Session(session) => {
             let ruling = match oracle.decide(&session, request)? {
-                None => oracle.decide_late(&session, request),
+                // What is shared answers late calls too.
+                None => match shared_answer(core, request) {
+                    Some(act) => return Ok(act.into()),
+                    None => oracle.decide_late(&session, request),
+                },
                 ruling => ruling,
             };
             match ruling {
@@ -165,6 +169,9 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
             }
         }
         Correlation::Ambient(ambient) => {
+            if let Some(act) = shared_answer(core, request) {
+                return Ok(act.into());
+            }
             let answer = note_ambient(oracle, request, ambient);
             return Ok(answer.map_or(Act::Forward, Act::at_once).into());
         }
@@ -211,14 +218,23 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
     Handling { act, records }
 }
 
-/// Decides about a call while no session is open.
-fn decide_idle(core: &Core, request: &Request) -> Act {
+/// Returns the answer of the exchanges that are shared by all cases, if one is for this call.
+fn shared_answer(core: &Core, request: &Request) -> Option<Act> {
     let question = Question::new(request, Direction::Outbound, "", None, &[]);
     let decision = resolve(&question, &Policy::default(), &[], &core.idle_rules);
-    match (decision.answer, core.idle) {
-        (Answer::Mock { response, latency }, _) => Act::Respond(response, latency),
-        (_, Idle::Refuse) => Act::at_once(idle(request)),
-        (_, Idle::Forward) => Act::Forward,
+    match decision.answer {
+        Answer::Mock { response, latency } => Some(Act::Respond(response, latency)),
+        Answer::Fault(failure, response) => Some(Act::Break(failure, response)),
+        _ => None,
+    }
+}
+
+/// Decides about a call while no session is open.
+fn decide_idle(core: &Core, request: &Request) -> Act {
+    match (shared_answer(core, request), core.idle) {
+        (Some(act), _) => act,
+        (None, Idle::Refuse) => Act::at_once(idle(request)),
+        (None, Idle::Forward) => Act::Forward,
     }
 }
 

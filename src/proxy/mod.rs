@@ -12,6 +12,8 @@ mod observe;
 mod server;
 mod target;
 
+#[cfg(feature = "runner")]
+pub(crate) use adapt::unreversed;
 pub use decide::Idle;
 #[cfg(feature = "runner")]
 pub(crate) use server::Connections;

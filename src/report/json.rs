@@ -78,9 +78,11 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         }),
         "notCompared": outcome.not_compared().unwrap_or_default(),
         "extra": list(outcome.extra(), |(calls, fails)| {
-            json!({"name": calls.mock, "made": calls.made, "captured": calls.captured, "fails": fails})
+            json!({"name": shown_target(&calls.mock), "made": calls.made, "captured": calls.captured, "fails": fails})
         }),
-        "unused": list(outcome.unused(), |(name, fails)| json!({"name": name, "fails": fails})),
+        "unused": list(outcome.unused(), |(name, fails)| {
+            json!({"name": shown_target(name), "fails": fails})
+        }),
         "warnings": list(notes.iter(), |note| words::note(note).into()),
     });
     match end {
@@ -132,7 +134,7 @@ fn miss_value(miss: &Miss) -> Value {
         count,
         nearest,
     } = miss;
-    let nearest = nearest.as_ref().map(ToString::to_string);
+    let nearest = nearest.as_ref().map(words::nearest);
     let path = shown_target(path);
     json!({"method": method, "host": host, "path": path, "count": count, "nearest": nearest})
 }

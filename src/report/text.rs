@@ -116,7 +116,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         page.heading("unused mocks");
         for (name, fails) in unused {
             let verdict = if fails { " (unused: fail)" } else { "" };
-            page.line(1, &format!("{name}{verdict}"));
+            page.line(1, &format!("{}{verdict}", shown_target(name)));
         }
         if !any_call_seen {
             page.line(1, words::NO_CALL);
@@ -240,7 +240,7 @@ impl Page {
         let call = paint(self.palette.bad, &words::call(method, host, path));
         self.line(1, &format!("{call}{times}"));
         match nearest {
-            Some(nearest) => self.line(2, &nearest.to_string()),
+            Some(nearest) => self.line(2, &words::nearest(nearest)),
             None => self.line(2, "there are no rules at all; add a mock for this call"),
         }
     }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::base::decode::Undecoded;
 use crate::base::encoding::shell_word;
-use crate::base::http::{Headers, shown, shown_target};
+use crate::base::http::{Headers, is_secret_name, shown, shown_target};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
-use crate::control::{CallAnswer, OutboundCall, UncorrelatedCall};
+use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
 use crate::report::outcome::{CaseOutcome, End, ExtraCalls, Fault, Note, SentDifference, Skip};
 
 /// The advice to show if there are mocks but no outbound call arrived.
@@ -319,6 +319,25 @@ pub(super) fn note(note: &Note) -> String {
                 .to_owned()
         }
     }
+}
+
+/// Returns the rule that came closest to a call, with secrets masked.
+pub(super) fn nearest(nearest: &NearestRule) -> String {
+    let NearestRule {
+        rule,
+        field,
+        wanted,
+        has,
+    } = nearest;
+    let name = field.rsplit('.').next().unwrap_or_default();
+    let masked = |text: &str| match field.as_str() {
+        // Whole queries and single parameters.
+        "query" => shown_target(&format!("?{text}"))[1..].to_owned(),
+        field if field.contains('.') && is_secret_name(name) => "[masked]".to_owned(),
+        _ => shown_target(text).into_owned(),
+    };
+    let (rule, wanted, has) = (shown_target(rule), masked(wanted), masked(has));
+    format!("nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`")
 }
 
 /// Returns a call for display, with the secrets in its query masked.

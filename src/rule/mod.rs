@@ -58,7 +58,7 @@ pub(crate) use state::RuleState;
 pub(crate) use then::LONGEST_DELAY;
 
 #[cfg(feature = "runner")]
-pub(crate) use choose::without_turns;
+pub(crate) use choose::{tells_bodies, without_turns};
 #[cfg(feature = "runner")]
 pub(crate) use fields::{POLICY, RESPONSE, WHEN};
 #[cfg(feature = "runner")]

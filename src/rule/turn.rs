@@ -5,7 +5,18 @@ use std::sync::Arc;
 use super::body::BodyPredicate;
 use super::question::Question;
 use crate::case::{Case, Exchange};
-use crate::compare::{Comparison, RequestRules, compare_sent_bodies};
+use crate::compare::{BodyMode, BodyRules, Comparison, RequestRules, compare_sent_bodies};
+
+/// How well the body of a request fits a captured one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// Not at all.
+    None,
+    /// As the rules for bodies say, but it has more than was captured.
+    Like,
+    /// It is equal.
+    Equal,
+}
 
 /// The place of a rule among those that replay the exchanges of one call. All of them match the same requests;
 /// the request's body decides which one answers.
@@ -28,12 +39,26 @@ impl Turn {
         self.case.exchanges().get(self.exchange)
     }
 
-    /// Returns whether the body of a request equals the captured one; a body that was not captured equals none.
-    pub(super) fn fits(&self, question: &Question<'_>) -> bool {
-        let Some(exchange) = self.captured() else {
-            return false;
+    /// Returns how well the body of a request fits the captured one; a body that was not captured fits none.
+    pub(super) fn fit(&self, question: &Question<'_>) -> Fit {
+        let rules = &self.rules.body;
+        let is_subset = matches!(rules.mode, None | Some(BodyMode::JsonSubset));
+        if !self.has_like(question, rules) {
+            return Fit::None;
+        }
+        let exactly = BodyRules {
+            mode: Some(BodyMode::Exact),
+            ..rules.clone()
         };
-        let Some(body) = exchange.request_body() else {
+        match !is_subset || self.has_like(question, &exactly) {
+            true => Fit::Equal,
+            false => Fit::Like,
+        }
+    }
+
+    fn has_like(&self, question: &Question<'_>, rules: &BodyRules) -> bool {
+        let captured = self.captured();
+        let Some((exchange, body)) = captured.and_then(|x| Some((x, x.request_body()?))) else {
             return false;
         };
         let mut found = Comparison::default();
@@ -41,7 +66,7 @@ impl Turn {
         compare_sent_bodies(
             Some((&exchange.request.headers, body)),
             (&request.headers, &request.body),
-            &self.rules.body,
+            rules,
             &mut found,
         );
         found.mismatches.is_empty()

@@ -12,6 +12,8 @@ use crate::base::document::{Node, Problems};
 use crate::base::http::Direction;
 use crate::base::json::Query;
 use crate::case::Predicate;
+#[cfg(feature = "runner")]
+use crate::compare::BodyRules;
 
 /// The predicates of a rule. All that are given must hold; if none is given, every request matches.
 #[derive(Clone, Default)]
@@ -109,8 +111,15 @@ impl When {
         {
             // Checked as it stands, so that no unbalanced parenthesis escapes the group.
             let checked = compile_regex(&text, &node, problems);
-            let whole = checked.and_then(|_| Regex::new(&format!("^(?:{text})$")).ok());
-            when.path_regex = whole.map(|regex| (text, regex));
+            let whole = checked.map(|_| Regex::new(&format!("^(?:{text})$")));
+            match whole {
+                Some(Ok(regex)) => when.path_regex = Some((text, regex)),
+                Some(Err(_)) => problems.add(
+                    &node.place,
+                    format!("`{text}` can't be matched with a whole path; leave out the comment at its end"),
+                ),
+                None => {}
+            }
         }
         if let Some(node) = object.get("query") {
             when.query = node.string_map(problems).unwrap_or_default();
@@ -140,6 +149,20 @@ impl When {
         when.trace_tags = read_tags(object.get("traceTags"), problems);
         when.trace_tag_equals = read_tags(object.get("traceTagEquals"), problems);
         (problems.0.len() == before).then_some(when)
+    }
+
+    /// Returns whether a predicate is about the request's body.
+    #[cfg(feature = "runner")]
+    pub(crate) fn is_about_the_body(&self) -> bool {
+        self.body.is_some()
+            || self.body_json_path.is_some()
+            || !self.body_json_path_equals.is_empty()
+    }
+
+    /// Requires a body like this one.
+    #[cfg(feature = "runner")]
+    pub(crate) fn require_body_like(&mut self, text: &str) {
+        self.body = Some(BodyPredicate::like(text, &BodyRules::default()));
     }
 
     /// Returns the predicates for the log, with secrets masked.

@@ -11,6 +11,7 @@ use crate::compare::{
     Comparison, Expected, MessagePlace, Mismatch, Reached, Side, Why, compare, redact,
 };
 use crate::hook::{Hook, HookContext, HookError, Issue};
+use crate::proxy::unreversed;
 use crate::report::{CaseOutcome, Fault, HIDDEN, Note};
 use crate::suite::{AssertionPlan, Plan};
 
@@ -47,6 +48,13 @@ pub(super) fn judge_answer(
     let (body, undecoded) = decoded(&answer.headers, &answer.body);
     if let std::borrow::Cow::Owned(body) = body {
         answer.body = body;
+    }
+    // An application that calls in the reverse form may pass on a redirect that the proxy turned into it.
+    for name in ["location", "content-location"] {
+        let own = answer.headers.text(name).and_then(|url| unreversed(&url));
+        if let Some(own) = own {
+            answer.headers.set(name, own);
+        }
     }
     let Comparison {
         mismatches,

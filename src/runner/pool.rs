@@ -368,6 +368,7 @@ impl Board {
     fn note_late_calls(&self) {
         let late = self.environment.as_ref().map(|e| e.late_calls());
         for (trial, call) in late.into_iter().flatten() {
+            self.any_call_seen.store(true, Ordering::SeqCst);
             let mut outcomes = self.outcomes();
             let mut known = outcomes.iter_mut().flatten();
             let Some(outcome) = known.find(|outcome| outcome.trial == trial) else {

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::discover::{self, Trial};
-use super::narrow::exact;
 use super::refusal::Refusal;
-use super::shared::{SharedMocks, fits};
+use super::shared::{SharedMocks, alike, fits};
 use crate::base::with_causes;
 use crate::case::Case;
 use crate::disk::{files, relative};
@@ -51,15 +50,15 @@ fn find(list: &[Shared], suite: &Suite, root: &Path) -> Result<SharedMocks, Stri
                 let case = read(file, suite, root)
                     .map_err(|why| format!("{}: {why}", at(suite, entry)))?;
                 for exchange in case.outbound() {
-                    shared.from_files.push(exact(&When::default(), exchange));
-                    shared.add(exchange, &mut known);
+                    shared.from_files.push(alike(&When::default(), exchange));
+                    shared.add(&When::default(), exchange, &mut known);
                 }
             }
             SharedSource::Cases(when) => {
                 let before = shared.mocks.len();
                 let fitting = cases.iter().flat_map(|case| case.outbound());
                 for exchange in fitting.filter(|exchange| fits(when, exchange)) {
-                    shared.add(exchange, &mut known);
+                    shared.add(when, exchange, &mut known);
                 }
                 if shared.mocks.len() == before {
                     let at = at(suite, entry);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::narrow::exact;
 use crate::base::document::{Place, Problems};
-use crate::base::http::Direction;
+use crate::base::http::{Direction, Request};
 use crate::case::Exchange;
 use crate::rule::{Question, Rule, When};
 use crate::sdk::{Mock, MockResponse};
@@ -39,20 +39,46 @@ impl SharedMocks {
         rules.map(Arc::new).collect()
     }
 
-    /// Adds an exchange, unless its call is already known.
-    pub(super) fn add(&mut self, exchange: &Exchange, known: &mut HashSet<String>) {
+    /// Adds an exchange that these predicates found, unless an equal one is already known.
+    pub(super) fn add(&mut self, found_by: &When, exchange: &Exchange, known: &mut HashSet<Call>) {
         let Ok(response) = exchange.response() else {
             return;
         };
-        if !known.insert(exchange.request.to_string()) {
+        let Request {
+            method,
+            host,
+            path,
+            query,
+            ..
+        } = &exchange.request;
+        let body = exchange.request_body().map(<[u8]>::to_vec);
+        let target = (method.clone(), host.clone(), path.clone(), query.clone());
+        if !known.insert((target, body)) {
             return;
         }
-        let when = exact(&When::default(), exchange);
-        let mock =
-            Mock::read(when).response(MockResponse::from(response).failure(exchange.failure()));
+        let when = alike(found_by, exchange);
+        let response = MockResponse::from(response).failure(exchange.failure());
+        let mock = Mock::read(when).response(response);
         let name = format!("shared[{}] {}", self.mocks.len() + 1, exchange.request);
         self.mocks.push((name, mock));
     }
+}
+
+/// A call with its body, if that was captured.
+pub(super) type Call = ((String, String, String, Option<String>), Option<Vec<u8>>);
+
+/// Returns the predicates for this call with a body like the captured one, unless they say what the body must be:
+/// what is shared answers no other call to the same place.
+pub(super) fn alike(when: &When, exchange: &Exchange) -> When {
+    let mut alike = exact(when, exchange);
+    let body = exchange.request_body().filter(|body| !body.is_empty());
+    let text = body.and_then(|body| std::str::from_utf8(body).ok());
+    if let Some(text) = text
+        && !alike.is_about_the_body()
+    {
+        alike.require_body_like(text);
+    }
+    alike
 }
 
 /// Returns whether these predicates match a captured call.

@@ -226,12 +226,16 @@ impl OpenSession {
     /// Returns whether an uncorrelated call is no concern of this session: its policy lets it pass, and no rule
     /// is about it.
     pub(super) fn is_indifferent_to(&self, request: &Request) -> bool {
+        self.policy.lets_pass(&request.host) && !self.has_rule_for(request)
+    }
+
+    /// Returns whether a rule may be about this call.
+    pub(super) fn has_rule_for(&self, request: &Request) -> bool {
         let service = self.case.as_ref().and_then(|case| case.service.as_deref());
         let question = Question::new(request, Direction::Outbound, &self.id, service, &[]);
         let case_rules = self.case.iter().flat_map(|case| &case.rules);
         let mut rules = case_rules.chain(&self.rules);
-        self.policy.lets_pass(&request.host)
-            && !rules.any(|state| state.rule.when.may_match(&question))
+        rules.any(|state| state.rule.when.may_match(&question))
     }
 
     /// Lists a call that belongs to no session, and returns whether this session's verdict can't be trusted

@@ -546,6 +546,11 @@ impl Oracle for EmbeddedRuntime {
         is_ambient.then(|| all.iter().all(|(_, listed)| passes(listed)))
     }
 
+    fn expects(&self, session: &str, request: &Request) -> bool {
+        let expects = self.with(session, |session| Ok(session.has_rule_for(request)));
+        expects.unwrap_or(false)
+    }
+
     fn note_ambient(&self, request: &Request, reason: &str) {
         let all = self.all();
         for (_, listed) in &all {

@@ -10,7 +10,7 @@ use crate::base::encoding::decode_base64;
 use crate::base::http::{Headers, Request};
 use crate::control::{Action, AnsweredRequest, AnsweredRequests, SessionStats};
 use crate::error::SoftprobeError;
-use crate::rule::{Rule, rules_document, without_turns};
+use crate::rule::{Rule, rules_document, tells_bodies, without_turns};
 
 impl HttpRuntime {
     /// Replaces the session's rules by ones that the runtime knows. One that does not know the predicate `body`
@@ -26,20 +26,21 @@ impl HttpRuntime {
         };
         let (owners, by_body): (Vec<usize>, Vec<Arc<Rule>>) =
             without_turns(rules).into_iter().unzip();
-        let needed = by_body.len() > rules.len();
-        let taken = match set(if needed { &by_body } else { rules }) {
-            Err(error) if needed && error.status() == Some(400) => {
+        let mut changed = by_body.len() > rules.len();
+        match set(if changed { &by_body } else { rules }) {
+            Err(error) if changed && error.status() == Some(400) => {
                 set(rules)?;
-                false
+                changed = false;
             }
-            set => set.map(|()| true)?,
-        };
+            set => set?,
+        }
         let mut known = lock(&self.memory.owners);
-        match (needed, taken) {
-            (true, true) => known.insert(session.to_owned(), owners),
-            _ => known.remove(session),
+        match changed {
+            true => known.insert(session.to_owned(), owners),
+            false => known.remove(session),
         };
-        Ok(taken)
+        let has_turns = rules.iter().any(|rule| rule.turn.is_some());
+        Ok(!has_turns || (changed && tells_bodies(rules)))
     }
 
     /// Returns the stats with the uses of the rules as they were given.

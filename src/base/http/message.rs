@@ -6,6 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::headers::Headers;
+use super::secret::shown_target;
 use super::url::split_url;
 
 /// The direction in which a message crosses the boundary of the application under test.
@@ -93,9 +94,11 @@ impl Request {
     }
 }
 
+/// Writes a request like `GET shop.example/orders?page=2`; secrets in its query are masked.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.method, self.host, self.target())
+        let target = self.target();
+        write!(f, "{} {}{}", self.method, self.host, shown_target(&target))
     }
 }
 

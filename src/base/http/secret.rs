@@ -11,9 +11,8 @@ pub(crate) fn is_secret(name: &str) -> bool {
         "set-cookie",
         "x-api-key",
     ];
-    SECRET
-        .iter()
-        .any(|secret| name.eq_ignore_ascii_case(secret))
+    let mut secrets = SECRET.iter();
+    secrets.any(|secret| name.eq_ignore_ascii_case(secret)) || is_secret_name(name)
 }
 
 /// Returns a header's value for display: a secret masked, any other value as text.
@@ -25,7 +24,6 @@ pub(crate) fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     }
 }
 
-#[cfg(feature = "runner")]
 /// Returns whether a member, a form field or a query parameter with this name holds a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name: String = name
@@ -78,7 +76,6 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 }
 
 /// Returns a path with its query for display: the values of names that hold secrets are masked.
-#[cfg(feature = "runner")]
 pub(crate) fn shown_target(target: &str) -> Cow<'_, str> {
     let Some((path, query)) = target.split_once('?') else {
         return target.into();
