@@ -1,7 +1,7 @@
 //! What the application sends: compared with the capture, counted, waited for, and told apart by its bodies.
 
 use serde_json::{Value, json};
-use softprobe::{EmbeddedRuntime, Mode, Policy, Proxy, Softprobe};
+use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe};
 
 use crate::support::{
     Project, Run, Stub, Table, attribute, document, http, relayed, response_body, span,
@@ -284,6 +284,30 @@ fn calls_that_differ_in_their_bodies_get_their_own_answers() {
 }
 
 #[test]
+fn an_equal_body_is_preferred_to_one_with_less() {
+    // As a subset, the first captured body fits both requests.
+    let captured = [
+        charge(2, "{\"k\":1}", "one"),
+        charge(3, "{\"k\":1,\"m\":2}", "both"),
+    ];
+    let (less, more) = ("{\"k\":1}", "{\"m\":2,\"k\":1}");
+    let mut table = Table::new();
+    let mut row = |sent: &[&str], answers: &[&str], words: &[&str]| {
+        let calls: Vec<Value> = sent.iter().map(|sent| call(sent)).collect();
+        let suite = format!("{STRICT}\nmocks: auto");
+        table.relayed(&json!(calls), &captured, &suite, &json!(answers), words);
+    };
+    row(&[more, less], &["200 both", "200 one"], &[]);
+    row(&[less, more], &["200 one", "200 both"], &[]);
+    row(
+        &[more, more],
+        &["200 both", "200 both"],
+        &["answered twice, captured once"],
+    );
+    table.check_relayed();
+}
+
+#[test]
 fn a_remote_runtime_compares_and_chooses_too() {
     let served = crate::command::Served::start(&["--refuse-idle"]);
     let captured = [charge(2, "{\"k\":1}", "one"), charge(3, "{\"k\":2}", "two")];
@@ -522,6 +546,50 @@ fn an_exporter_fails_no_case() {
     }));
 }
 
+#[test]
+fn a_mock_of_the_only_open_case_answers_what_is_ambient_otherwise() {
+    let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+    let proxy = Proxy::start(&softprobe).unwrap();
+    let session = softprobe.start_session(Mode::Replay).unwrap();
+    let metadata = "GET http://169.254.169.254/latest/meta-data/ HTTP/1.1\r\nhost: x\r\n\r\n";
+    assert_eq!(crate::support::send(proxy.address(), metadata).status, 404);
+    let when = Predicate::outbound().host("169.254.169.254");
+    let mock = Mock::new(when).response(MockResponse::new(200).body("i-1"));
+    session.mock_outbound(mock).unwrap();
+    let answer = crate::support::send(proxy.address(), metadata);
+    assert_eq!((answer.status, answer.text().as_str()), (200, "i-1"));
+    assert_eq!(session.stats().unwrap().uncorrelated.len(), 1);
+}
+
+#[test]
+fn secrets_in_a_query_are_in_no_report() {
+    let pay = |x: u8| format!("GET pay.example/a?token=tok-5b1c&x={x}");
+    let project = Project::new();
+    let captured = exchange(2, &pay(1), &[], "", "a");
+    let calls = json!([[pay(2), "", ""]]);
+    let case = calling("a", &calls, &json!(["200 a"]), &[captured]);
+    project.write("a.case.json", case);
+    let suite = format!("name: s\ncases: a.case.json\n{STRICT}\nmocks: auto\nunused: fail\n");
+    project.write("s.suite.yaml", suite);
+    let calls = [("SOFTPROBE_TEST_CALLS", "[]")];
+    let run = project.run_with(&["--junit", "out.xml"], &calls);
+    run.fails(&["1 outbound call missed", "unused mocks"]);
+    let junit = std::fs::read_to_string(project.path().join("out.xml")).unwrap();
+    for report in [run.all(), junit] {
+        // The body that the application got belongs to the captured request, and is shown.
+        let told = |line: &&str| {
+            let starts = ["GET pay.example", "nearest rule", "auto[1]"];
+            starts.iter().any(|start| line.trim().starts_with(start))
+        };
+        let lines: Vec<_> = report.lines().filter(told).collect();
+        assert!(lines.len() >= 3, "{report}");
+        assert!(
+            !lines.iter().any(|line| line.contains("tok-5b1c")),
+            "{report}"
+        );
+    }
+}
+
 /// Returns the spans of a case whose application makes these calls and gets these answers.
 fn calling(name: &str, calls: &Value, answers: &Value, captured: &[Value]) -> String {
     let exchanged = [
@@ -583,6 +651,30 @@ fn shared_exchanges_answer_every_case_that_has_none_of_its_own() {
     project
         .run_with(&[], &calls)
         .fails(&["s.suite.yaml:5:32: mocks.shared[0]: `none.json` does not exist"]);
+}
+
+#[test]
+fn shared_exchanges_answer_only_bodies_like_theirs() {
+    let project = Project::new();
+    let shared = [charge(2, "{\"k\":1}", "one"), charge(3, "{\"k\":2}", "two")];
+    project.write("shared.json", document(&shared).to_string());
+    let calls = json!([call("{\"k\":2}"), call("{\"k\":1}")]);
+    let answers = json!(["200 two", "200 one"]);
+    project.write("a.case.json", calling("a", &calls, &answers, &[]));
+    let calls = json!([call("{\"k\":3}")]);
+    project.write(
+        "b.case.json",
+        calling("b", &calls, &json!(["200 one"]), &[]),
+    );
+    let mocks = "mocks: { auto: true, shared: [ { from: shared.json } ] }";
+    project.write(
+        "s.suite.yaml",
+        format!("name: s\ncases: \"*.case.json\"\n{STRICT}\n{mocks}\n"),
+    );
+    let run = project.run_with(&[], &[("SOFTPROBE_TEST_CALLS", "[]")]);
+    run.fails(&["1 outbound call missed"]);
+    let results = run.results();
+    assert_eq!((&*results["s::a"], &*results["s::b"]), ("ok", "FAILED"));
 }
 
 #[test]

@@ -68,6 +68,34 @@ fn an_answer_before_the_end_of_the_request_counts() {
 }
 
 #[test]
+fn an_interim_answer_does_not_count() {
+    let size = 8 * 1024 * 1024;
+    // It sends an interim answer before it reads the body, all of which it wants.
+    let app = server(move |mut stream| {
+        if !read_head(&mut stream) {
+            return;
+        }
+        let interim = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n";
+        stream.write_all(interim.as_bytes()).unwrap();
+        let mut body = (&stream).take(size);
+        let read = std::io::copy(&mut body, &mut std::io::sink()).unwrap_or_default();
+        let answer = http(200, &[], read.to_string());
+        let _ = stream.write_all(&answer);
+    });
+    let project = Project::new();
+    let exchanged = [
+        attribute("http.request.body", &"a".repeat(size as usize)),
+        response_body(&size.to_string()),
+    ];
+    let inbound = span(1, "inbound", "POST shop.example/a", Some(200), &exchanged);
+    project.write("a.case.json", document(&[inbound]).to_string());
+    project.write("s.suite.yaml", "name: s\ncases: a.case.json\n");
+    project
+        .run(&["--app-url", &format!("http://{app}")])
+        .passes();
+}
+
+#[test]
 fn an_idempotent_call_is_repeated_when_its_connection_was_just_closed() {
     let requests = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&requests);
