@@ -219,62 +219,64 @@ impl CaseOutcome {
         self.calls = Vec::new();
     }
 
+    /// Returns what `pick` takes from the findings, each with whether it fails the case.
+    fn found<'a, T>(
+        &'a self,
+        pick: impl Fn(&'a Fault) -> Option<T> + 'a,
+    ) -> impl Iterator<Item = (T, bool)> + 'a
+    where
+        T: 'a,
+    {
+        let findings = self.findings.iter();
+        findings.filter_map(move |finding| Some((pick(&finding.fault)?, finding.fails)))
+    }
+
     pub(crate) fn mismatches(&self) -> impl Iterator<Item = &Mismatch> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Mismatch(mismatch) => Some(mismatch),
-                _ => None,
-            })
+        let found = self.found(|fault| match fault {
+            Fault::Mismatch(mismatch) => Some(mismatch),
+            _ => None,
+        });
+        found.map(|(mismatch, _)| mismatch)
     }
 
     pub(crate) fn misses(&self) -> impl Iterator<Item = &Miss> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Missed(miss) => Some(miss),
-                _ => None,
-            })
+        let found = self.found(|fault| match fault {
+            Fault::Missed(miss) => Some(miss),
+            _ => None,
+        });
+        found.map(|(miss, _)| miss)
     }
 
     /// Returns the calls that belong to no session, each with whether it fails the case.
     pub(crate) fn uncorrelated(&self) -> impl Iterator<Item = (&UncorrelatedCall, bool)> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Uncorrelated(call) => Some((call, finding.fails)),
-                _ => None,
-            })
+        self.found(|fault| match fault {
+            Fault::Uncorrelated(call) => Some(call),
+            _ => None,
+        })
     }
 
     /// Returns the calls that were made more often than captured, each with whether that fails the case.
     pub(crate) fn extra(&self) -> impl Iterator<Item = (&ExtraCalls, bool)> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Extra(calls) => Some((calls, finding.fails)),
-                _ => None,
-            })
+        self.found(|fault| match fault {
+            Fault::Extra(calls) => Some(calls),
+            _ => None,
+        })
     }
 
     /// Returns the differences of what was sent, each with whether it fails the case.
     pub(crate) fn sent(&self) -> impl Iterator<Item = (&SentDifference, bool)> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Sent(difference) => Some((difference, finding.fails)),
-                _ => None,
-            })
+        self.found(|fault| match fault {
+            Fault::Sent(difference) => Some(difference),
+            _ => None,
+        })
     }
 
     /// Returns the calls that came after the case had ended, each with whether it fails the case.
     pub(crate) fn late(&self) -> impl Iterator<Item = (&OutboundCall, bool)> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Late(call) => Some((call, finding.fails)),
-                _ => None,
-            })
+        self.found(|fault| match fault {
+            Fault::Late(call) => Some(call),
+            _ => None,
+        })
     }
 
     /// Returns how many calls were not compared for want of room.
@@ -288,11 +290,9 @@ impl CaseOutcome {
 
     /// Returns the mocks that no request used, each with whether that fails the case.
     pub(crate) fn unused(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.findings
-            .iter()
-            .filter_map(|finding| match &finding.fault {
-                Fault::Unused(mock) => Some((mock.as_str(), finding.fails)),
-                _ => None,
-            })
+        self.found(|fault| match fault {
+            Fault::Unused(mock) => Some(mock.as_str()),
+            _ => None,
+        })
     }
 }

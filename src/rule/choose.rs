@@ -16,29 +16,20 @@ pub(super) fn whose_turn(
     rules: &[RuleState],
     question: &Question<'_>,
 ) -> usize {
-    let mut group: Vec<(usize, &RuleState, &Turn)> = rules
-        .iter()
-        .enumerate()
-        .filter_map(|(n, state)| Some((n, state, state.rule.turn.as_ref()?)))
-        .filter(|(.., other)| other.call == turn.call)
-        .collect();
-    group.sort_unstable_by_key(|(.., turn)| turn.position);
-    // With `consume: once` for all of them, none answers twice.
-    let again = group
-        .iter()
-        .any(|(_, state, _)| state.rule.consume == Consume::Many);
-    let is_fresh = |state: &RuleState| state.uses == 0;
+    let group = exchanges_of(turn.call, rules.iter().map(|state| &*state.rule));
+    let again = answers_again(&group);
+    let is_fresh = |n: usize| rules[n].uses == 0;
     let (mut fresh, mut used) = ((Fit::None, None), (Fit::None, None));
-    for (n, state, turn) in &group {
-        if !(is_fresh(state) || again) {
+    for (n, _, turn) in &group {
+        if !(is_fresh(*n) || again) {
             continue;
         }
         let fit = turn.fit(question);
-        if is_fresh(state) && fit > fresh.0 {
+        if is_fresh(*n) && fit > fresh.0 {
             fresh = (fit, Some(*n));
         }
         // Of those that are used, the last one stays.
-        if !is_fresh(state) && fit > Fit::None && fit >= used.0 {
+        if !is_fresh(*n) && fit > Fit::None && fit >= used.0 {
             used = (fit, Some(*n));
         }
         if fresh.0 == Fit::Equal {
@@ -50,9 +41,26 @@ pub(super) fn whose_turn(
         true => used.1,
         false => fresh.1,
     };
-    let next = || group.iter().find(|(_, state, _)| is_fresh(state));
-    let next = || next().map(|(n, ..)| *n);
+    let next = || group.iter().map(|(n, ..)| *n).find(|n| is_fresh(*n));
     by_body.or_else(next).unwrap_or(matching)
+}
+
+/// Returns the rules that replay the exchanges of a call, with their indexes, in captured order.
+fn exchanges_of<'r>(
+    call: usize,
+    rules: impl Iterator<Item = &'r Rule>,
+) -> Vec<(usize, &'r Rule, &'r Turn)> {
+    let turns = rules.enumerate();
+    let turns = turns.filter_map(|(n, rule)| Some((n, rule, rule.turn.as_ref()?)));
+    let mut group: Vec<_> = turns.filter(|(.., turn)| turn.call == call).collect();
+    group.sort_unstable_by_key(|(.., turn)| turn.position);
+    group
+}
+
+/// Returns whether an exchange of a call answers more than once; with `consume: once` for all, none does.
+fn answers_again(group: &[(usize, &Rule, &Turn)]) -> bool {
+    let mut rules = group.iter().map(|(_, rule, _)| rule);
+    rules.any(|rule| rule.consume == Consume::Many)
 }
 
 /// Returns whether the bodies of all exchanges of calls that have several can be told in a predicate.
@@ -71,24 +79,16 @@ pub(crate) fn without_turns(rules: &[Arc<Rule>]) -> Vec<(usize, Arc<Rule>)> {
         let Some(turn) = rule.turn.as_ref().filter(|turn| turn.position == 0) else {
             continue;
         };
-        let mut group: Vec<(usize, &Arc<Rule>, &Turn)> = rules
-            .iter()
-            .enumerate()
-            .filter_map(|(n, rule)| Some((n, rule, rule.turn.as_ref()?)))
-            .filter(|(.., other)| other.call == turn.call)
-            .collect();
-        group.sort_unstable_by_key(|(.., turn)| std::cmp::Reverse(turn.position));
-        let again = group
-            .iter()
-            .any(|(_, rule, _)| rule.consume == Consume::Many);
+        let group = exchanges_of(turn.call, rules.iter().map(|rule| &**rule));
+        let again = answers_again(&group);
         for consume in [Consume::Many, Consume::Once] {
             if consume == Consume::Many && !again {
                 continue;
             }
             // Of equal ones, the first that is not spent answers, and then the last one stays.
             let ordered: Vec<_> = match consume {
-                Consume::Once => group.iter().collect(),
-                Consume::Many => group.iter().rev().collect(),
+                Consume::Once => group.iter().rev().collect(),
+                Consume::Many => group.iter().collect(),
             };
             for (n, rule, turn) in ordered {
                 let Some(body) = turn.predicate() else {

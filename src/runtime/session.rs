@@ -248,28 +248,34 @@ impl OpenSession {
         harmless: bool,
     ) -> bool {
         let distrusted = !harmless && self.policy.distrusts_uncorrelated(&request.host);
-        push_limited(&mut self.stats.uncorrelated, || UncorrelatedCall {
-            method: request.method.clone(),
-            host: request.host.clone(),
-            path: request.target(),
-            reason: reason.to_owned(),
-            open_sessions: open as u64,
-            distrusted,
-            ambient: false,
-        });
+        self.list_uncorrelated(request, reason, open, |call| call.distrusted = distrusted);
         distrusted
     }
 
     /// Lists a call that is the application's own business.
     pub(super) fn note_ambient(&mut self, request: &Request, reason: &str, open: usize) {
-        push_limited(&mut self.stats.uncorrelated, || UncorrelatedCall {
-            method: request.method.clone(),
-            host: request.host.clone(),
-            path: request.target(),
-            reason: reason.to_owned(),
-            open_sessions: open as u64,
-            distrusted: false,
-            ambient: true,
+        self.list_uncorrelated(request, reason, open, |call| call.ambient = true);
+    }
+
+    fn list_uncorrelated(
+        &mut self,
+        request: &Request,
+        reason: &str,
+        open: usize,
+        judge: impl FnOnce(&mut UncorrelatedCall),
+    ) {
+        push_limited(&mut self.stats.uncorrelated, || {
+            let mut call = UncorrelatedCall {
+                method: request.method.clone(),
+                host: request.host.clone(),
+                path: request.target(),
+                reason: reason.to_owned(),
+                open_sessions: open as u64,
+                distrusted: false,
+                ambient: false,
+            };
+            judge(&mut call);
+            call
         });
     }
 
