@@ -61,6 +61,9 @@ pub(super) fn compare(
         _ => None,
     };
     let why = match (expected_json, actual_json) {
+        (Some(Ok(expected)), Some(Ok(actual))) if expected.is_deep || actual.is_deep => {
+            return json::with_room(|| compare_json(expected, actual, rules, mode, found));
+        }
         (Some(Ok(expected)), Some(Ok(actual))) => {
             return compare_json(expected, actual, rules, mode, found);
         }

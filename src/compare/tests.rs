@@ -632,3 +632,44 @@ fn a_comparison_of_nothing_is_detected_beforehand() {
         assert_eq!(anything(None, yaml), wanted, "{yaml}");
     }
 }
+
+#[test]
+fn a_body_is_compared_up_to_a_thousand_levels() {
+    let nested = |levels: usize, core: &str| {
+        let open = "{\"a\":[".repeat(levels / 2);
+        format!("{open}{core}{}", "]}".repeat(levels / 2))
+    };
+    let json: &[(&str, &str)] = &[("content-type", "application/json")];
+    let check_levels = |levels: usize, yaml: &str, wanted: &[String]| {
+        let (captured, actual) = (nested(levels, "1"), nested(levels, "2"));
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let captured = (200, json, captured.as_bytes());
+        check(captured, yaml, captured, &[]);
+        check(captured, yaml, (200, json, actual.as_bytes()), &wanted);
+    };
+    for levels in [126, 128, 1000] {
+        let place = format!("${}", ".a[0]".repeat(levels / 2));
+        check_levels(levels, "{}", &[format!("{place}: 1 / 2")]);
+    }
+    check_levels(1000, "body: { ignore: [\"$.a[0].a\"] }", &[]);
+    // One more is text, which says why it is none.
+    let deep = nested(1002, "1");
+    let yaml = "body: { mode: json-subset }";
+    let plan = assertions(yaml);
+    let answer = |body: &str| Response {
+        status: 200,
+        headers: json.iter().copied().collect(),
+        body: body.into(),
+    };
+    let (plain, deep) = (answer("{}"), answer(&deep));
+    let expected = Expected {
+        status: 200,
+        headers: &plain.headers,
+        body: Some(plain.body.as_slice().into()),
+        reached: Reached::default(),
+    };
+    let found = compare(Some(&expected), &deep, &plan.rules);
+    let reason = found.mismatches[0].why.as_ref().map(why);
+    let wanted = "the expected body is JSON, but the actual one is not: it is nested more than 1000 levels deep";
+    assert_eq!(reason.as_deref(), Some(wanted));
+}

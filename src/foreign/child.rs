@@ -232,10 +232,10 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
     }
 }
 
-/// Returns a reply with numbers that keep their digits.
-fn exact(reply: Value, line: &[u8]) -> Value {
-    let exact = std::str::from_utf8(line).ok().and_then(json::parse_inexact);
-    exact.unwrap_or(reply)
+/// Reads a reply, with numbers that keep their digits.
+fn reply(line: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    json::parse(text).map_err(|error| error.to_string())
 }
 
 /// Reads the child's replies until its output ends.
@@ -243,7 +243,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-        match serde_json::from_slice(&line).map(|reply| exact(reply, &line)) {
+        match reply(&line) {
             Ok(reply) if reply["ready"] == true => {
                 let _ = ready.send(reply);
             }

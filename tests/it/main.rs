@@ -18,6 +18,7 @@ mod faults;
 mod files;
 mod harness;
 mod hookfiles;
+mod java;
 mod numbers;
 mod outbound;
 mod proxy;

@@ -1,11 +1,14 @@
 //! JSON compared by value, with exact numbers, and JSONPath expressions that are safe to evaluate.
 
+mod deep;
 mod exact;
 #[cfg(feature = "embedded")]
 mod number;
 mod query;
 mod tree;
 
+#[cfg(feature = "runner")]
+pub(crate) use deep::with_room;
 pub(crate) use exact::{as_text, number_as_written, number_text, show};
 #[cfg(feature = "runner")]
 pub(crate) use exact::{exact, unmarked};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
+use super::deep::{from_text, told};
 use super::exact::{EXACT, SURROGATE, number_text};
 #[cfg(feature = "runner")]
 use super::tree::{Json, Tree};
@@ -12,14 +13,14 @@ use crate::base::document::Way;
 
 /// Parses JSON text, keeping every number exact.
 pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(&readable(text))
+    from_text(&readable(text))
 }
 
 /// Returns the value of JSON text as [`parse`] does, or `None` if every number of the text is exact anyway.
 pub(crate) fn parse_inexact(text: &str) -> Option<Value> {
     match readable(text) {
         Cow::Borrowed(_) => None,
-        Cow::Owned(text) => serde_json::from_str(&text).ok(),
+        Cow::Owned(text) => from_text(&text).ok(),
     }
 }
 
@@ -31,6 +32,8 @@ pub(crate) struct Document {
     pub(crate) value: Value,
     /// The JSON pointers of members that have the name of an earlier one.
     pub(crate) repeated: Vec<String>,
+    /// Whether it has to be walked in [`with_room`](super::with_room).
+    pub(crate) is_deep: bool,
 }
 
 /// Parses JSON text as [`parse`] does.
@@ -42,18 +45,13 @@ pub(crate) struct Document {
 pub(crate) fn read(bytes: &[u8]) -> Result<Document, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let text = readable(text);
-    let tree = Tree::parse(&text).map_err(|error| {
-        let error = error.to_string();
-        match error.strip_prefix("recursion limit exceeded") {
-            Some(place) => format!("it is nested more than 127 levels deep{place}"),
-            None => error,
-        }
-    })?;
+    let (tree, is_deep): (Tree<'_>, bool) = told(&text).map_err(|error| error.to_string())?;
     let mut repeated = Vec::new();
     tree.repeated(&Way::ROOT, &mut |way| repeated.push(way.pointer()));
     Ok(Document {
         value: Json::copied(&tree),
         repeated,
+        is_deep,
     })
 }
 
@@ -345,8 +343,9 @@ mod tests {
             ("{", "EOF while parsing an object at line 1 column 1"),
             (
                 &"[".repeat(200),
-                "it is nested more than 127 levels deep at line 1 column 128",
+                "EOF while parsing a list at line 1 column 200",
             ),
+            (&"[".repeat(1200), "it is nested more than 1000 levels deep"),
         ] {
             assert_eq!(read(text.as_bytes()).unwrap_err(), why);
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
+use super::deep::from_text;
 use crate::base::document::Way;
 
 /// A JSON value that copies nothing that it can borrow from its text. Members keep their order; if a name
@@ -25,7 +26,7 @@ pub(crate) enum Tree<'a> {
 impl<'a> Tree<'a> {
     /// Parses a text.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        from_text(text)
     }
 
     fn has_parts(&self) -> bool {
