@@ -7,7 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Project, Stub, free_port, http};
+use serde_json::{Value, json};
+
+use crate::command::run_in;
+use crate::hookfiles::is_there;
+use crate::support::{Project, Stub, document, free_port, http, span};
 
 /// A command and the output that the page shows for it.
 #[derive(Debug)]
@@ -202,4 +206,60 @@ fn the_command_page_shows_real_output() {
 #[test]
 fn the_hooks_page_shows_real_output() {
     page_is_true("docs/hooks.md", &["bash", "python3", "node"]);
+}
+
+#[test]
+fn the_suites_page_shows_every_field_in_a_suite_that_is_valid() {
+    let page = std::fs::read_to_string(root().join("docs/suites.md")).unwrap();
+    let project = Project::new();
+    steps(&page, &project);
+    let hooks =
+        "def sign(**_): pass\ndef fresh(**_): pass\ndef headers(**_): pass\ndef body(**_): pass\n";
+    project.write("hooks/every.py", hooks);
+    let outbound = |n: u64, name: &str| span(n, "outbound", name, Some(200), &[]);
+    let mut case = document(&[
+        span(1, "inbound", "POST shop.example/orders", Some(200), &[]),
+        outbound(2, "POST pay.example/charge"),
+        outbound(3, "POST auth.example/token"),
+    ]);
+    case["fixtures"] = json!([{"name": "key", "value": "k"}]);
+    for name in ["order", "refund", "startup"] {
+        let path = format!("cases/every/{name}.case.json");
+        project.write(&path, case.to_string());
+    }
+    if is_there("python3") {
+        let file = "suites/every.suite.yaml";
+        let run = run_in(project.path(), &["suite", "validate", file]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let yaml = std::fs::read_to_string(project.path().join("suites/every.suite.yaml")).unwrap();
+    let schema = run_in(project.path(), &["suite", "schema"]).stdout;
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let mut names = Vec::new();
+    property_names(&schema, &mut names);
+    assert!(names.len() > 100, "{names:?}");
+    for name in names {
+        let shows = |start: char| yaml.contains(&format!("{start}{name}:"));
+        assert!(shows(' ') || shows('\n'), "{name} is not shown");
+    }
+}
+
+/// Collects the names of the fields that a JSON Schema describes.
+fn property_names(schema: &Value, names: &mut Vec<String>) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Object(properties)) = members.get("properties") {
+                names.extend(properties.keys().cloned());
+            }
+            for member in members.values() {
+                property_names(member, names);
+            }
+        }
+        Value::Array(elements) => {
+            for element in elements {
+                property_names(element, names);
+            }
+        }
+        _ => {}
+    }
 }
