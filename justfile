@@ -8,6 +8,10 @@ default:
 test *ARGS:
     cargo test --no-fail-fast {{ARGS}}
 
+# Run all tests COUNT times, alone and beside three busy loops, and show what failed
+flaky COUNT="30":
+    tests/flaky {{COUNT}}
+
 # Replay the sample suites, or the cases whose name contains NAME
 replay *NAME:
     cargo test --test replay -- {{NAME}}

@@ -235,7 +235,8 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
 /// Reads a reply, with numbers that keep their digits.
 fn reply(line: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    json::parse(text).map_err(|error| error.to_string())
+    let reply = json::from_text(text).map_err(|error| error.to_string())?;
+    Ok(json::parse_inexact(text).unwrap_or(reply))
 }
 
 /// Reads the child's replies until its output ends.

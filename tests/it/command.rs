@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::{Watch, output, watch};
+
 /// Returns the binary as a command with these arguments, without the settings that the tests
 /// inherited from their environment.
 pub(crate) fn softprobe(args: &[&str]) -> Command {
@@ -29,7 +31,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
+        let output = output(command);
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -77,6 +79,7 @@ pub(crate) fn run(args: &[&str]) -> Output {
 pub(crate) struct Served {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    _watch: Watch,
     /// The JSON document that it printed on startup, with the addresses it listens at.
     pub(crate) said: Value,
 }
@@ -99,6 +102,7 @@ impl Served {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let watch = watch(&child);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         // The document ends with a brace in the first column.
@@ -112,6 +116,7 @@ impl Served {
         Self {
             said: serde_json::from_str(&text).unwrap(),
             stdout,
+            _watch: watch,
             child,
         }
     }

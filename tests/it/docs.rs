@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::command::run_in;
 use crate::hookfiles::is_there;
-use crate::support::{Project, Stub, document, free_port, http, span};
+use crate::support::{Project, Stub, document, free_port, http, output, span};
 
 /// A command and the output that the page shows for it.
 #[derive(Debug)]
@@ -162,15 +162,13 @@ fn page_is_true(name: &str, programs: &[&str]) {
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
     crate::support::without_settings(&mut bash);
-    let output = bash
-        .args(["-c", &script])
+    bash.args(["-c", &script])
         .current_dir(project.path())
         .env("PATH", path)
         .env("NO_PROXY", "*")
         .env_remove("CARGO_MANIFEST_DIR")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .stdin(Stdio::null());
+    let output = output(&mut bash);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let outputs: Vec<&str> = text.split(&format!("{MARK}\n")).skip(1).collect();
     assert_eq!(outputs.len(), steps.len(), "{text}");

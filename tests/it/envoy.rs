@@ -16,7 +16,9 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::command::{Served, run_in, softprobe};
-use crate::support::{Answer, Project, Received, Stub, document, http, response_body, send, span};
+use crate::support::{
+    Answer, Project, Received, Stub, document, http, response_body, send, span, watch,
+};
 
 fn text(key: &str, value: &str) -> KeyValue {
     of(key, AnyKind::StringValue(value.to_owned()))
@@ -707,6 +709,7 @@ fn a_case_in_either_dialect_is_exported_and_a_refusal_is_reported() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let _watch = watch(&child);
     child
         .stdout
         .take()

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 use softprobe::{ControlServer, EmbeddedRuntime};
 
-use crate::support::{LIMIT, Project, Run, Stub, attribute, document, http, response_body, span};
+use crate::support::{
+    LIMIT, Project, Run, Stub, attribute, document, http, response_body, span, watch,
+};
 
 /// A project with the cases `one`, `two` and `bad`, of which the last fails, and `off`, which is
 /// ignored.
@@ -442,6 +444,7 @@ fn signalled(signal: &str, code: i32) {
         "j.xml",
     ];
     let mut child = project.command(&args, &[]).spawn().unwrap();
+    let _watch = watch(&child);
     is_asked.recv_timeout(LIMIT).unwrap();
     let pid = child.id().to_string();
     assert!(
@@ -497,6 +500,7 @@ fn a_proxy_can_listen_at_a_given_address() {
     });
     let args = ["--app-url", &app.url(), "--proxy-listen", "127.0.0.1:0"];
     let mut child = project.command(&args, &[]).spawn().unwrap();
+    let _watch = watch(&child);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines.find_map(|line| {
         let line = line.unwrap();

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::command::{Output, Served, address, softprobe};
-use crate::support::{Answer, LIMIT, Stub, attribute, document, http, read_answer, send, span};
+use crate::support::{
+    Answer, LIMIT, Stub, attribute, document, http, read_answer, send, span, watch,
+};
 
 pub(crate) fn call(server: SocketAddr, line: &str, headers: &str, body: &str) -> Answer {
     let head = format!(
@@ -517,6 +519,7 @@ fn serve_says_where_it_listens_and_warns_about_exposed_addresses() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let _watch = watch(&child);
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();

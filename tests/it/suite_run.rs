@@ -224,6 +224,7 @@ fn an_interrupted_run_closes_its_sessions() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let _watch = crate::support::watch(&child);
     is_asked.recv_timeout(crate::support::LIMIT).unwrap();
     let pid = child.id().to_string();
     assert!(
@@ -284,6 +285,7 @@ fn a_run_that_cannot_print_its_results_fails() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        let _watch = crate::support::watch(&child);
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
@@ -297,6 +299,7 @@ fn a_run_that_cannot_print_its_results_fails() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    let _watch = crate::support::watch(&child);
     drop(child.stdout.take());
     assert!(child.wait().unwrap().code().is_some_and(|code| code != 0));
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -470,9 +470,40 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
+/// Ends a process with the limit of a test's waits, unless it is dropped before: whoever waits for the process then sees
+/// that it was killed, instead of waiting for ever.
+#[derive(Debug)]
+pub(crate) struct Watch(
+    #[expect(dead_code, reason = "it tells by being dropped")] mpsc::Sender<()>,
+);
+
+/// Ends a process with the limit of a test's waits, unless the returned watch is dropped before.
+#[must_use]
+pub(crate) fn watch(child: &Child) -> Watch {
+    let (watch, dropped) = mpsc::channel::<()>();
+    let pid = child.id().to_string();
+    std::thread::spawn(move || {
+        if dropped.recv_timeout(2 * LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    Watch(watch)
+}
+
+/// Runs a command to its end, which it has to reach within the limit of a test's waits.
+pub(crate) fn output(command: &mut Command) -> Output {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _watch = watch(&child);
+    child.wait_with_output().unwrap()
+}
+
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
+        let output = output(command);
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let (_, stdout) = stdout
             .split_once(MARK)

@@ -12,13 +12,13 @@ pub(crate) const DEEPEST: usize = 1000;
 /// # Errors
 ///
 /// Why it is not JSON, or that it is nested more than [`DEEPEST`] levels deep.
-pub(super) fn from_text<'t, T: Deserialize<'t> + Send>(text: &'t str) -> Result<T, Error> {
+pub(crate) fn from_text<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Error> {
     told(text).map(|(value, _)| value)
 }
 
 /// Parses a text as [`from_text`] does, and returns whether it is nested so deeply that a function with large frames
 /// needs [`with_room`] to walk it.
-pub(super) fn told<'t, T: Deserialize<'t> + Send>(text: &'t str) -> Result<(T, bool), Error> {
+pub(super) fn told<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, bool), Error> {
     match serde_json::from_str(text) {
         Err(error) if error.to_string().starts_with("recursion limit exceeded") => {
             if depth(text) > DEEPEST {
@@ -37,21 +37,12 @@ pub(super) fn told<'t, T: Deserialize<'t> + Send>(text: &'t str) -> Result<(T, b
     }
 }
 
-/// Calls a function that recurses as deeply as JSON may be nested, on a thread with a stack that is large enough.
-pub(crate) fn with_room<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+/// Calls a function that recurses as deeply as JSON may be nested, on a stack that is large enough.
+pub(crate) fn with_room<R>(run: impl FnOnce() -> R) -> R {
     /// What a thousand levels take in a build without optimisation, many times over; it is address space, of
     /// which only what is used becomes memory.
     const STACK: usize = 64 * 1024 * 1024;
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, run)
-            .expect("a thread starts");
-        match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+    stacker::grow(STACK, run)
 }
 
 /// Returns how deeply the lists and objects of a text are nested.

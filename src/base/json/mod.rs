@@ -8,7 +8,7 @@ mod query;
 mod tree;
 
 #[cfg(feature = "runner")]
-pub(crate) use deep::with_room;
+pub(crate) use deep::{from_text, with_room};
 pub(crate) use exact::{as_text, number_as_written, number_text, show};
 #[cfg(feature = "runner")]
 pub(crate) use exact::{exact, unmarked};

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use super::deep::{from_text, told};
+use super::deep::from_text;
+#[cfg(feature = "runner")]
+use super::deep::told;
 use super::exact::{EXACT, SURROGATE, number_text};
 #[cfg(feature = "runner")]
 use super::tree::{Json, Tree};
