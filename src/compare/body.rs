@@ -11,7 +11,7 @@ use super::rules::{BodyMode, BodyRules};
 use super::text;
 use super::tree::{self, Sides};
 use crate::base::http::Headers;
-use crate::base::json::{self, Document, Query};
+use crate::base::json::{self, Document, Query, TooCostly};
 
 /// Returns whether the body would be compared under these rules; `captured` says whether there
 /// is a captured body.
@@ -120,9 +120,19 @@ fn looks_like_json(body: &[u8], headers: Option<&Headers>) -> bool {
 }
 
 /// Replaces the values in a JSON body that must not be printed.
-pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) {
+///
+/// # Errors
+///
+/// If a path can't be evaluated; the body is then replaced as a whole.
+pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) -> Result<(), TooCostly> {
     for (query, replacement) in redactions {
-        let pointers: Vec<String> = query.locate(body).into_iter().map(|(p, _)| p).collect();
+        let pointers = match query.locate(body) {
+            Ok(located) => located.into_iter().map(|(p, _)| p).collect::<Vec<_>>(),
+            Err(why) => {
+                *body = Value::Null;
+                return Err(why);
+            }
+        };
         for pointer in pointers {
             // A place inside a value that was already replaced is gone, and so is its secret.
             if let Some(place) = body.pointer_mut(&pointer) {
@@ -130,6 +140,7 @@ pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) {
             }
         }
     }
+    Ok(())
 }
 
 fn compare_json(
@@ -139,18 +150,35 @@ fn compare_json(
     mode: BodyMode,
     found: &mut Comparison,
 ) {
+    if let Err(why) = compare_values(expected, actual, rules, mode, found) {
+        found.mismatches.push(Mismatch {
+            expected: None,
+            actual: None,
+            ..Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
+                .because(Why::TooCostly(why))
+        });
+    }
+}
+
+fn compare_values(
+    expected: Document,
+    actual: Document,
+    rules: &BodyRules,
+    mode: BodyMode,
+    found: &mut Comparison,
+) -> Result<(), TooCostly> {
     let (expected_repeated, actual_repeated) = (expected.repeated, actual.repeated);
     let (mut expected, mut actual) = (expected.value, actual.value);
-    redact(&mut expected, &rules.redactions);
-    redact(&mut actual, &rules.redactions);
+    redact(&mut expected, &rules.redactions)?;
+    redact(&mut actual, &rules.redactions)?;
     let matches = || rules.matches.iter().map(|(query, _)| query);
     let sides = Sides {
         exact: mode == BodyMode::Exact,
-        removed_expected: pointers(rules.ignore.iter(), &expected),
-        removed_actual: pointers(rules.ignore.iter(), &actual),
-        matched_expected: pointers(matches(), &expected),
-        matched_actual: pointers(matches(), &actual),
-        unordered: pointers(rules.unordered.iter(), &expected),
+        removed_expected: pointers(rules.ignore.iter(), &expected)?,
+        removed_actual: pointers(rules.ignore.iter(), &actual)?,
+        matched_expected: pointers(matches(), &expected)?,
+        matched_actual: pointers(matches(), &actual)?,
+        unordered: pointers(rules.unordered.iter(), &expected)?,
     };
     tree::compare(&expected, &actual, &sides, &mut found.mismatches);
     let bodies = [
@@ -181,6 +209,7 @@ fn compare_json(
             }
         }
     }
+    Ok(())
 }
 
 /// Returns whether a pointer leads to one of these places or into one.
@@ -190,11 +219,16 @@ fn is_within(pointer: &str, places: &HashSet<String>) -> bool {
     !places.is_empty() && ends.any(|end| places.contains(&pointer[..end]))
 }
 
-fn pointers<'q>(queries: impl Iterator<Item = &'q Query>, body: &Value) -> HashSet<String> {
-    queries
-        .flat_map(|query| query.locate(body))
-        .map(|(pointer, _)| pointer)
-        .collect()
+fn pointers<'q>(
+    queries: impl Iterator<Item = &'q Query>,
+    body: &Value,
+) -> Result<HashSet<String>, TooCostly> {
+    let mut pointers = HashSet::new();
+    for query in queries {
+        let located = query.locate(body)?;
+        pointers.extend(located.into_iter().map(|(pointer, _)| pointer));
+    }
+    Ok(pointers)
 }
 
 fn check_matches(
@@ -214,7 +248,16 @@ fn check_matches(
             mismatches.push(Mismatch::new(written, wanted, shown).because(Why::NoJson));
             continue;
         };
-        let selected = query.locate(body);
+        let selected = match query.locate(body) {
+            Ok(selected) => selected,
+            Err(why) => {
+                mismatches.push(Mismatch {
+                    actual: None,
+                    ..Mismatch::new(written, wanted, Side::Hidden).because(Why::TooCostly(why))
+                });
+                continue;
+            }
+        };
         if selected.is_empty() {
             mismatches.push(Mismatch::missing(written, wanted).because(Why::SelectsNothing));
             continue;
@@ -225,9 +268,10 @@ fn check_matches(
             continue;
         }
         let mut shown = body.clone();
-        redact(&mut shown, &rules.redactions);
+        // What can't be redacted is hidden as a whole.
+        let hidden = redact(&mut shown, &rules.redactions).is_err();
         for pointer in misfits {
-            let actual = shown.pointer(&pointer).cloned();
+            let actual = shown.pointer(&pointer).filter(|_| !hidden).cloned();
             mismatches.push(Mismatch::new(
                 tree::place_of_pointer(&pointer, body),
                 wanted.clone(),

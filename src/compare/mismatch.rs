@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::assertions::StatusRule;
 use super::rules::Matcher;
 use crate::base::document::Step;
+use crate::base::json::TooCostly;
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -195,6 +196,8 @@ pub(crate) enum Why {
     NoJson,
     /// A path selects nothing in the actual body.
     SelectsNothing,
+    /// A path visits too many nodes of a body.
+    TooCostly(TooCostly),
     /// The differing parts are masked.
     Masked,
     /// The two differ only in white space or line ends.

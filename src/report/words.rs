@@ -258,6 +258,7 @@ pub(crate) fn why(why: &Why) -> String {
             which(*in_expected)
         ),
         Why::NoJson => "the actual body is not JSON".to_owned(),
+        Why::TooCostly(why) => why.to_string(),
         Why::SelectsNothing => "the path selects nothing in the actual body".to_owned(),
         Why::Masked => "what differs is masked".to_owned(),
         Why::WhiteSpace => "they differ only in white space or line ends".to_owned(),

@@ -16,7 +16,7 @@ use crate::base::json::{self, Query};
 use crate::case::{AllHold, Difference, Nearness, Tally};
 use crate::compare::BodyRules;
 #[cfg(feature = "runner")]
-use crate::compare::{Comparison, compare_sent_bodies};
+use crate::compare::{Comparison, Why, compare_sent_bodies};
 
 impl When {
     /// Returns whether every predicate holds.
@@ -32,7 +32,7 @@ impl When {
             trace_tag_equals: Vec::new(),
             ..self.clone()
         };
-        untraced.matches(question)
+        untraced.matches(question) || question.take_failure().is_some()
     }
 
     /// Returns how many predicates hold, and the first that does not.
@@ -105,9 +105,10 @@ impl When {
                 has: header_text(request, name),
             })?;
         }
-        let selected = |query: &Query| match question.body_json() {
-            Some(body) => query.select(body),
-            None => Vec::new(),
+        let selected = |query: &Query| {
+            let selected = question.body_json().map(|body| query.select(body));
+            let selected = selected.transpose().map_err(|why| question.fail(why));
+            selected.ok().flatten().unwrap_or_default()
         };
         if let Some(query) = body_json_path {
             tally.note(!selected(query).is_empty(), || {
@@ -199,6 +200,9 @@ fn check_like(
     let mut found = Comparison::default();
     compare_sent_bodies(None, (headers, body), rules, &mut found);
     let first = found.mismatches.first();
+    if let Some(Why::TooCostly(why)) = first.and_then(|first| first.why.clone()) {
+        question.fail(why);
+    }
     tally.note(first.is_none(), || {
         let place = first.map(|first| first.place.to_string());
         Difference::new(

@@ -1,13 +1,13 @@
 //! A request that needs an answer, with what is known about it.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use serde_json::Value;
 
 use crate::base::decode::decoded;
 use crate::base::http::{Direction, Request};
-use crate::base::json;
+use crate::base::json::{self, TooCostly};
 use crate::case::Subject;
 
 /// A request that needs an answer, with what is known about it.
@@ -25,6 +25,7 @@ pub(crate) struct Question<'a> {
     pub attributes: &'a [(String, Value)],
     body: OnceCell<Cow<'a, [u8]>>,
     body_json: OnceCell<Option<Value>>,
+    failure: RefCell<Option<TooCostly>>,
 }
 
 impl<'a> Question<'a> {
@@ -44,7 +45,18 @@ impl<'a> Question<'a> {
             attributes,
             body: OnceCell::new(),
             body_json: OnceCell::new(),
+            failure: RefCell::new(None),
         }
+    }
+
+    /// Notes that a predicate can't be decided about this request.
+    pub(super) fn fail(&self, why: TooCostly) {
+        self.failure.replace(Some(why));
+    }
+
+    /// Returns why a predicate could not be decided since the last time this was asked, if there was one.
+    pub(super) fn take_failure(&self) -> Option<TooCostly> {
+        self.failure.take()
     }
 
     /// Returns the question as the subject of a predicate.

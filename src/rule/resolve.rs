@@ -10,6 +10,8 @@ use super::policy::Policy;
 use super::question::Question;
 use super::state::RuleState;
 use super::then::Then;
+use crate::base::http::{Headers, Response};
+use crate::base::json::TooCostly;
 use crate::case::{Difference, Nearness};
 
 /// Where a rule comes from, lowest layer first; on equal priority, the higher layer wins.
@@ -41,6 +43,38 @@ pub(crate) struct Nearest {
     pub difference: Difference,
 }
 
+impl Nearest {
+    fn undecided(rule: String, why: &TooCostly) -> Self {
+        let wanted = format!("`{}` to be decided", why.path());
+        let difference = Difference::new("body", wanted, why.to_string());
+        Self { rule, difference }
+    }
+}
+
+impl Policy {
+    /// Returns the decision about a request of which it can't be known whether a rule matches: it is a miss if one
+    /// that nothing matches would be, and otherwise an error answer that names the rule.
+    fn undecided(&self, host: &str, rule: Nearest) -> Decision {
+        let answer = match self.answer(host) {
+            Some(Answer::Miss) => Answer::Miss,
+            _ => Answer::Error(Arc::new(Response {
+                status: 500,
+                headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
+                body: format!(
+                    "softprobe: rule `{}` can't be decided: {}\n",
+                    rule.rule, rule.difference.has
+                )
+                .into_bytes(),
+            })),
+        };
+        Decision {
+            answer,
+            rule: None,
+            nearest: Some(rule),
+        }
+    }
+}
+
 /// Decides what answers a request. Of the rules that match, the one with the highest priority wins; on a
 /// tie, the higher layer wins, then the later entry. The policy's own answer counts as a rule of priority 0
 /// in the lowest layer.
@@ -52,17 +86,28 @@ pub(crate) fn resolve(
 ) -> Decision {
     let layers = [(Layer::Case, case_rules), (Layer::Session, session_rules)];
     let mut best: Option<((i64, Layer, usize), &RuleState)> = None;
+    let mut failed: Option<((i64, Layer, usize), Nearest)> = None;
     for (layer, rules) in layers {
         for (n, state) in rules.iter().enumerate() {
             let key = (state.rule.priority, layer, n);
             // The cheap checks come first, because most rules are for other calls.
-            if best.is_none_or(|(best, _)| key > best)
-                && !state.is_spent()
-                && state.rule.when.matches(question)
-            {
-                best = Some((key, state));
+            if best.is_none_or(|(best, _)| key > best) && !state.is_spent() {
+                if state.rule.when.matches(question) {
+                    best = Some((key, state));
+                } else if let Some(why) = question.take_failure()
+                    && failed.as_ref().is_none_or(|(failed, _)| key > *failed)
+                {
+                    let rule = shown_name(&state.rule, layer, n);
+                    failed = Some((key, Nearest::undecided(rule, &why)));
+                }
             }
         }
+    }
+    // A rule that might have answered, if only that could be known.
+    if let Some((key, failed)) = failed
+        && best.is_none_or(|(best, _)| key > best)
+    {
+        return policy.undecided(&question.request.host, failed);
     }
     let own = policy.answer(&question.request.host);
     match best {

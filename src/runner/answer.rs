@@ -125,10 +125,10 @@ fn run_hooks(
 /// Returns a body as a hook sees it: as JSON if it is JSON, else as text.
 pub(super) fn hook_view(body: &[u8], redactions: &[(Query, Value)]) -> Value {
     match json::read(body) {
-        Ok(mut document) => {
-            redact(&mut document.value, redactions);
-            document.value
-        }
+        Ok(mut document) => match redact(&mut document.value, redactions) {
+            Ok(()) => document.value,
+            Err(_) => Value::from(HIDDEN),
+        },
         Err(_) if !redactions.is_empty() => Value::from(HIDDEN),
         Err(_) => Value::from(String::from_utf8_lossy(body)),
     }

@@ -58,14 +58,16 @@ pub(super) fn redact(span: &mut Value, exchange: &Exchange, redaction: &Redactio
 fn redacted_body(headers: &Headers, body: &[u8], redaction: &Redaction) -> Option<String> {
     let body = decoded(headers, body).0;
     let mut value = json::parse(std::str::from_utf8(&body).ok()?).ok()?;
-    let located = |value: &Value| -> Vec<String> {
-        let paths = redaction.paths.iter();
-        paths
-            .flat_map(|path| path.locate(value))
-            .map(|(pointer, _)| pointer)
-            .collect()
-    };
-    let pointers = located(&value);
+    let mut pointers = Vec::new();
+    for path in &redaction.paths {
+        match path.locate(&value) {
+            Ok(located) => pointers.extend(located.into_iter().map(|(pointer, _)| pointer)),
+            Err(why) => {
+                log::warn!("captureOnly: {why}; the whole body is left out");
+                return Some(REDACTED.to_owned());
+            }
+        }
+    }
     for pointer in &pointers {
         // A place inside one that was already replaced is gone.
         if let Some(place) = value.pointer_mut(pointer) {

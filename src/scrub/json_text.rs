@@ -27,8 +27,14 @@ pub(super) fn scrub(
     if !(tree.is_object() || tree.is_array()) {
         return None;
     }
-    let selected = paths.iter().flat_map(|query| query.locate(&tree));
-    let selected = selected.map(|(pointer, _)| pointer).collect();
+    let mut selected = HashSet::new();
+    for query in paths {
+        match query.locate(&tree) {
+            Ok(located) => selected.extend(located.into_iter().map(|(pointer, _)| pointer)),
+            // What a rule can't decide about is not left readable.
+            Err(_) => drop(selected.insert(String::new())),
+        }
+    }
     let mut walk = Walk {
         cursor: Cursor::new(json),
         tree: &tree,

@@ -17,4 +17,6 @@ pub(crate) use number::{Document, is_integer, is_number, kind, read, scalar_equa
 #[cfg(feature = "embedded")]
 pub(crate) use number::{equals, parse, parse_inexact};
 pub(crate) use query::Query;
+#[cfg(feature = "embedded")]
+pub(crate) use query::TooCostly;
 pub(crate) use tree::{Json, Tree};

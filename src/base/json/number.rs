@@ -1,6 +1,7 @@
 //! JSON compared by value, with exact numbers.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
@@ -201,6 +202,30 @@ impl Decimal {
     }
 }
 
+/// Returns how two numbers compare by value; `None` if one is not a number.
+pub(super) fn order(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (Decimal::of(a)?, Decimal::of(b)?);
+    let sign = |number: &Decimal| match (number.digits.is_empty(), number.negative) {
+        (true, _) => 0,
+        (false, true) => -1,
+        (false, false) => 1,
+    };
+    // The place of the first digit decides, and then the digits, which have no zeros at their ends.
+    let size = |number: &Decimal| {
+        let length = i64::try_from(number.digits.len()).unwrap_or(i64::MAX);
+        number.exponent.saturating_add(length)
+    };
+    let by_size = || {
+        let sizes = size(&a).cmp(&size(&b));
+        sizes.then_with(|| a.digits.cmp(&b.digits))
+    };
+    Some(match (sign(&a), sign(&b)) {
+        (-1, -1) => by_size().reverse(),
+        (1, 1) => by_size(),
+        (a, b) => a.cmp(&b),
+    })
+}
+
 /// Returns whether a value is a number without a fraction, however it is written.
 #[cfg(feature = "runner")]
 pub(crate) fn is_integer(value: &Value) -> bool {
@@ -259,6 +284,36 @@ mod tests {
     fn same(a: &str, b: &str) -> bool {
         let (a, b) = (parse(a).unwrap(), parse(b).unwrap());
         equals(&a, &b)
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value() {
+        let ascending = [
+            "-1e400",
+            "-12.5",
+            "-12",
+            "-1.2e-3",
+            "0",
+            "1e-400",
+            "0.12",
+            "0.123",
+            "1",
+            "9",
+            "10",
+            "11.0001",
+            "99",
+            "100",
+            "12345678901234567890123",
+            "12345678901234567890124",
+            "1e400",
+        ];
+        for (n, a) in ascending.iter().enumerate() {
+            for (m, b) in ascending.iter().enumerate() {
+                assert_eq!(order(a, b), Some(n.cmp(&m)), "{a} {b}");
+            }
+        }
+        assert_eq!(order("1.0", "1"), Some(Ordering::Equal));
+        assert_eq!(order("-0", "0"), Some(Ordering::Equal));
     }
 
     #[test]
