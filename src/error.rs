@@ -66,6 +66,15 @@ pub enum SoftprobeError {
         /// The serializer's error.
         source: serde_json::Error,
     },
+    /// A server or a proxy would listen where other machines reach it, and nothing keeps them out.
+    #[error("{address} can be reached from other machines: {way_out}")]
+    #[non_exhaustive]
+    Exposed {
+        /// The address, host and port.
+        address: String,
+        /// What to do.
+        way_out: &'static str,
+    },
     /// A server or a proxy can't listen on the address that it was given.
     #[error("can't listen on {address}")]
     #[non_exhaustive]

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::document::Case;
 use super::exchange::{CapturedResponse, Exchange, SpanSummary};
-use crate::base::http::{Direction, Request, host_ends_with, host_equals, path_equals, same_path};
+use crate::base::http::{Direction, Host, Request, path_equals, same_path};
 
 /// A description of the exchanges to select. All fields that are given must match; an empty predicate
 /// matches every exchange.
@@ -130,12 +130,12 @@ impl Predicate {
             tally.note(wanted == has, || Difference::new("service", wanted, has))?;
         }
         if let Some(wanted) = host {
-            tally.note(host_equals(wanted, &request.host), || {
+            tally.note(Host::of(request).is(wanted), || {
                 Difference::new("host", wanted, &request.host)
             })?;
         }
         if let Some(wanted) = host_suffix {
-            tally.note(host_ends_with(wanted, &request.host), || {
+            tally.note(Host::of(request).ends_with(wanted), || {
                 Difference::new("hostSuffix", wanted, &request.host)
             })?;
         }

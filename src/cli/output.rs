@@ -236,7 +236,9 @@ impl From<SoftprobeError> for Failed {
             SoftprobeError::Case(_) | SoftprobeError::CaseLoad(_) => {
                 (Exit::InvalidInput, "invalid_input".to_owned())
             }
-            SoftprobeError::Listen { .. } => (Exit::Failure, "listen_failed".to_owned()),
+            SoftprobeError::Listen { .. } | SoftprobeError::Exposed { .. } => {
+                (Exit::Failure, "listen_failed".to_owned())
+            }
             SoftprobeError::Protocol { .. } => (Exit::Failure, "not_a_runtime".to_owned()),
             _ => (Exit::Failure, "failure".to_owned()),
         };

@@ -1,7 +1,5 @@
 //! `serve` and `proxy`: serve the runtime and the proxy until a signal.
 
-use std::io::Write as _;
-use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +14,7 @@ use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
 use crate::net::address;
 use crate::proxy::{Idle, Proxy, ProxyBuilder};
-use crate::runner::signal_code;
+use crate::runner::{CallerFlags, signal_code};
 use crate::runtime::{ControlServer, EmbeddedRuntime, keep_captures};
 use crate::sdk::Softprobe;
 
@@ -38,6 +36,8 @@ pub(super) struct Serve {
     proxy: Option<String>,
     #[command(flatten)]
     idle: IdleFlag,
+    #[command(flatten)]
+    callers: CallerFlags,
     /// Folder below which `close?out=` may write captures; without it, no files are written
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
@@ -62,6 +62,8 @@ pub(super) struct ProxyAlone {
     listen: String,
     #[command(flatten)]
     idle: IdleFlag,
+    #[command(flatten)]
+    callers: CallerFlags,
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,20 +87,20 @@ impl Serve {
     pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         let signals = signals()?;
         let token = self.token.unwrap_or_default();
-        if token.trim().is_empty() && !is_loopback(&self.listen) {
-            warn(&format!(
-                "{} can be reached from other machines without a token; set SOFTPROBE_API_TOKEN to require one",
-                self.listen
-            ));
-        }
-        if let Some(address) = &self.proxy {
-            warn_of_open_proxy(address);
-        }
         let runtime = EmbeddedRuntime::with_most_sessions(self.max_sessions);
         let mut server = ControlServer::builder(&runtime)
             .listen(self.listen)
             .api_token(&token)
             .largest_body(self.max_body);
+        for name in &self.callers.allow_host {
+            server = server.allow_host(name);
+        }
+        for origin in &self.callers.allow_origin {
+            server = server.allow_origin(origin);
+        }
+        if self.callers.allow_unauthenticated {
+            server = server.allow_unauthenticated();
+        }
         let captures = self.captures;
         if let Some(folder) = &captures {
             std::fs::create_dir_all(folder)
@@ -112,6 +114,7 @@ impl Serve {
         let idle = self.idle.idle();
         let proxy = self.proxy.map(|address| {
             let proxy = Proxy::builder(&Softprobe::embedded(&runtime));
+            let proxy = self.callers.proxy(proxy);
             proxy.listen(address).idle(idle).start()
         });
         let proxy = proxy.transpose()?;
@@ -147,8 +150,7 @@ impl ProxyAlone {
         let signals = signals()?;
         let runtime = global.runtime()?;
         runtime.check()?;
-        warn_of_open_proxy(&self.listen);
-        let proxy = ProxyBuilder::new(runtime.oracle());
+        let proxy = self.callers.proxy(ProxyBuilder::new(runtime.oracle()));
         let proxy = proxy.listen(self.listen).idle(self.idle.idle()).start()?;
         let address = runtime.address();
         Output::fine(format!(
@@ -189,23 +191,4 @@ fn signals() -> Result<Stopping, Failed> {
 fn wait(mut stopping: Stopping) {
     let _ = stopping.signals.forever().next();
     stopping.asked.store(true, Ordering::SeqCst);
-}
-
-fn warn(message: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {message}");
-}
-
-fn warn_of_open_proxy(address: &str) {
-    if !is_loopback(address) {
-        warn(&format!(
-            "{address} can be reached from other machines, and the proxy forwards requests for any client; \
-             --refuse-idle prevents that while no session is open"
-        ));
-    }
-}
-
-/// Returns whether an address can be reached from this machine only.
-fn is_loopback(address: &str) -> bool {
-    let addresses = address.to_socket_addrs();
-    addresses.is_ok_and(|mut addresses| addresses.all(|a| a.ip().is_loopback()))
 }

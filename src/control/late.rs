@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::ruling::Ruling;
 use super::stats::OutboundCall;
-use crate::base::http::Request;
+use crate::base::http::{Host, Request};
 use crate::rule::{Answer, Policy};
 
 /// The most closed sessions that are remembered; a call that names an older one belongs to no session.
@@ -46,7 +46,7 @@ impl ClosedSessions {
     /// Decides about a call that names this session, and keeps it as a late one; `None` if no such session was
     /// closed here. The session's rules are gone, and its policy alone decides.
     pub(crate) fn decide(&mut self, id: &str, request: &Request) -> Option<Ruling> {
-        let mut answer = self.policies.get(id)?.decide(&request.host);
+        let mut answer = self.policies.get(id)?.decide(&Host::of(request));
         if request.method == "CONNECT" && answer != Answer::Forward {
             answer = Answer::Miss;
         }

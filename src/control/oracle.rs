@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(feature = "runner")]
 use super::late::LateCall;
 use super::ruling::Ruling;
-use crate::base::http::Request;
+use crate::base::http::{Host, Request};
 use crate::case::Recording;
 use crate::error::SoftprobeError;
 
@@ -15,6 +15,11 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Returns whether its methods may wait for a network, so that they must not be called on a server's own
     /// threads.
     fn blocks(&self) -> bool;
+
+    /// Returns the URL of a runtime elsewhere.
+    fn url(&self) -> Option<String> {
+        None
+    }
 
     /// Returns the ids of the open sessions, in the order they were started.
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError>;
@@ -47,7 +52,7 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
 
     /// Returns whether a policy of an open session lists this host as ambient and, if so, whether every one of them
     /// lets such a call pass.
-    fn ambient_host(&self, _host: &str) -> Option<bool> {
+    fn ambient_host(&self, _host: &Host<'_>) -> Option<bool> {
         None
     }
 

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
 use super::client::headers_of;
-use crate::base::http::{Failure, Headers, Request, Response, without_default_port};
+use crate::base::http::{Failure, Headers, Host, Request, Response, without_default_port};
 
 pub(crate) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) type HyperRequest = hyper::Request<Incoming>;
@@ -33,6 +33,7 @@ pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Re
             .map(|host| host.into_owned())
             .unwrap_or_default(),
     };
+    let host = Host::read(&host).authority(&host);
     Request {
         method: parts.method.as_str().to_owned(),
         host: without_default_port(&scheme, &host).to_owned(),

@@ -3,10 +3,14 @@
 
 #[cfg(feature = "runner")]
 mod address;
+#[cfg(feature = "embedded")]
+mod callers;
 mod client;
 #[cfg(feature = "embedded")]
 mod convert;
 mod early;
+#[cfg(feature = "embedded")]
+mod listening;
 #[cfg(feature = "embedded")]
 mod peer;
 #[cfg(feature = "embedded")]
@@ -23,6 +27,8 @@ mod watched;
 #[cfg(feature = "runner")]
 pub(crate) use address::address;
 #[cfg(feature = "embedded")]
+pub(crate) use callers::{Callers, is_loopback};
+#[cfg(feature = "embedded")]
 pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
@@ -30,10 +36,12 @@ pub(crate) use convert::{
     Body, HyperRequest, HyperResponse, answer_to, append_headers, breaking, describe, plain,
     to_hyper,
 };
+#[cfg(feature = "embedded")]
+pub(crate) use listening::{leads_to_authority, own_address};
 #[cfg(feature = "runner")]
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
-pub(crate) use read::{LARGEST_BODY, Unreadable, gunzip, read_request};
+pub(crate) use read::{Intake, LARGEST_BODY, Unreadable, gunzip};
 #[cfg(feature = "embedded")]
 pub(crate) use server::{ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]

@@ -10,19 +10,20 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::convert::{HyperRequest, HyperResponse};
+use super::listening::Listening;
 use super::peer::Peer;
 use super::targets::Readable;
 use super::watched::{Unread, Watch, Watched};
 use crate::base::http::Failure;
 
-/// How long a client may take to send its headers, and then again its body.
-pub(super) const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+/// How long a client may take to send its headers.
+const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
 
 /// How long a client is kept waiting by an answer that never comes, unless it gives up before.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
@@ -41,6 +42,8 @@ impl std::error::Error for Broken {}
 
 /// The most headers of a request.
 const MOST_HEADERS: usize = 256;
+/// The largest head of a request, in bytes.
+pub(super) const LARGEST_HEAD: usize = 64 * 1024;
 
 /// The error when a server can't listen on its address.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub(crate) struct ListenError {
 /// A listening server with its own threads; dropping it stops it.
 pub(crate) struct Server {
     address: SocketAddr,
+    _listening: Listening,
     threads: Option<tokio::runtime::Runtime>,
     /// Tells the listener and the connections to stop.
     stop: CancellationToken,
@@ -122,6 +126,7 @@ impl Server {
         }
         Ok(Self {
             address: bound,
+            _listening: Listening::at(bound),
             threads: Some(threads),
             stop,
             tasks,
@@ -234,7 +239,8 @@ pub(crate) async fn connection<S, H, F>(
                     }
                     Some(Failure::Empty) => return Err(Broken),
                     Some(Failure::Timeout) => {
-                        tokio::time::sleep(LONGEST_SILENCE).await;
+                        watch.silent.notify_one();
+                        std::future::pending::<()>().await;
                         return Err(Broken);
                     }
                 }
@@ -253,29 +259,44 @@ pub(crate) async fn connection<S, H, F>(
         watch: Arc::clone(&watch),
         noting: None,
     };
-    let mut serving = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST_CLIENT)
-            .max_headers(MOST_HEADERS)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
+    let mut serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_CLIENT)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LARGEST_HEAD)
+        // A client may say that it sends no more, and wait for its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let stop = stop.unwrap_or_default();
     // hyper-util's graceful shutdown takes no connection that `CONNECT` can upgrade.
-    let served = match stop {
-        None => serving.await,
-        Some(stop) => tokio::select! {
-            served = serving.as_mut() => served,
-            () = stop.cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = stop.cancelled() => {
+            std::pin::Pin::new(&mut serving).graceful_shutdown();
+            serving.await
+        }
+        () = watch.silent.notified() => {
+            if let Some(parts) = serving.into_parts() {
+                until_gone(parts.io.into_inner(), &stop).await;
             }
-        },
+            return;
+        }
     };
     if let Err(error) = served {
         log::debug!("connection ended: {error}");
         if error.is_parse() && !watch.noted.load(Ordering::SeqCst) {
             unread(&error.to_string()).await;
         }
+    }
+}
+
+/// Waits until a client that gets no answer gives up.
+async fn until_gone(mut stream: impl AsyncRead + Unpin, stop: &CancellationToken) {
+    let mut ignored = [0_u8; 1024];
+    let gone = async { while stream.read(&mut ignored).await.is_ok_and(|count| count > 0) {} };
+    tokio::select! {
+        _ = tokio::time::timeout(LONGEST_SILENCE, gone) => {}
+        () = stop.cancelled() => {}
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Watch {
     pub(super) noted: AtomicBool,
     /// Whether the connection ends with a reset.
     pub(super) resets: AtomicBool,
+    /// Notified if a request gets no answer.
+    pub(super) silent: tokio::sync::Notify,
 }
 
 /// A stream that holds an answer back that is not the service's own until the request is noted.

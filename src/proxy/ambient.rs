@@ -1,6 +1,6 @@
 //! Calls that are the application's own business: telemetry, a cloud's metadata, hosts that a policy names.
 
-use crate::base::http::{Headers, Request, Response, split_port};
+use crate::base::http::{Headers, Host, Request, Response};
 use crate::control::Oracle;
 use crate::net::plain;
 
@@ -23,14 +23,15 @@ const GRPC_PORT: &str = "4317";
 impl Ambient {
     /// Returns what the call is about; `None` if it may belong to a case.
     pub(super) fn of(request: &Request, oracle: &dyn Oracle) -> Option<Self> {
-        if let Some(passes) = oracle.ambient_host(&request.host) {
+        let host = Host::of(request);
+        if let Some(passes) = oracle.ambient_host(&host) {
             return Some(Self::Listed(passes));
         }
-        if is_metadata(&request.host) {
+        if is_metadata(&host) {
             return Some(Self::Metadata);
         }
         if request.method == "CONNECT" {
-            let is_grpc = split_port(&request.host).1 == Some(GRPC_PORT);
+            let is_grpc = host.port() == Some(GRPC_PORT);
             return is_grpc.then_some(Self::TelemetryTunnel);
         }
         is_telemetry(request).then_some(Self::Telemetry)
@@ -58,16 +59,14 @@ impl Ambient {
 }
 
 /// Returns whether a host is the metadata service of a cloud.
-fn is_metadata(host: &str) -> bool {
+fn is_metadata(host: &Host<'_>) -> bool {
     const HOSTS: [&str; 4] = [
         "169.254.169.254",
         "169.254.170.2",
         "100.100.100.200",
         "metadata.google.internal",
     ];
-    let name = split_port(host).0;
-    let name = name.strip_suffix('.').unwrap_or(name);
-    HOSTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    HOSTS.iter().any(|known| host.is(known))
 }
 
 /// Returns whether a request exports OTLP.
@@ -130,8 +129,8 @@ mod tests {
             "169.254.170.2:80",
             "Metadata.Google.Internal.",
         ] {
-            assert!(is_metadata(host), "{host}");
+            assert!(is_metadata(&Host::read(host)), "{host}");
         }
-        assert!(!is_metadata("169.254.1.1"));
+        assert!(!is_metadata(&Host::read("169.254.1.1")));
     }
 }

@@ -7,11 +7,11 @@ use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
 use super::observe::{Observed, is_first_hop, traced};
-use super::target::{self, Form};
-use crate::base::http::{Failure, Request};
+use super::target::{self, Form, REVERSE_PREFIX};
+use crate::base::http::{Failure, Request, split_url};
 use crate::net::{
-    HyperRequest, HyperResponse, LARGEST_BODY, answer_to, breaking, delay, plain, read_request,
-    to_hyper,
+    HyperRequest, HyperResponse, answer_to, breaking, delay, describe, leads_to_authority,
+    own_address, plain, to_hyper,
 };
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
@@ -21,31 +21,86 @@ pub(super) async fn answer(
     request: HyperRequest,
 ) -> HyperResponse {
     if request.method() == hyper::Method::CONNECT {
-        return connect::open(core, request, answer_inside).await;
+        return connect::open(core, tunnel.is_some(), request, answer_inside).await;
     }
     let absolute = request.uri().scheme().is_some();
-    let mut request = match read_request(request, LARGEST_BODY).await {
-        Ok(request) => request,
-        Err((why, request)) => {
-            let refusal = plain(why.status(), &why.to_string());
-            note_refused(&core, request, why.to_string()).await;
-            return to_hyper(refusal);
+    // A web page can only make requests of this form.
+    if !absolute && tunnel.is_none() {
+        let refusal = core.callers.check(request.headers()).map_err(|why| {
+            // A client that takes the proxy for a server needs another word than a page.
+            match request.uri().path().starts_with(REVERSE_PREFIX) {
+                true => why.to_string(),
+                false => target::greeting(),
+            }
+        });
+        if let Err(why) = refusal.and_then(|()| no_navigation(&request)) {
+            return refuse(&core, head(request), 403, why).await;
         }
+    }
+    // The room for the body is given back when the answer is ready.
+    let (mut request, _held) = match core.intake.read(request).await {
+        Ok(read) => read,
+        Err((why, request)) => return refuse(&core, request, why.status(), why.to_string()).await,
     };
     let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
     let form = match target::of(&mut request, absolute, authority) {
         Ok(form) => form,
-        Err(refusal) => {
-            let reason = String::from_utf8_lossy(&refusal.body).into_owned();
-            note_refused(&core, request, reason).await;
-            return to_hyper(refusal);
-        }
+        Err(why) => return refuse(&core, request, 400, why).await,
     };
+    if let Some((status, why)) = loops(&core, &request, form).await {
+        return refuse(&core, request, status, why).await;
+    }
     if let Some(credentials) = tunnel.and_then(|tunnel| tunnel.credentials.clone()) {
         request.headers.set("proxy-authorization", credentials);
     }
     let client = Client::of(&request, form);
     client.adapt(respond(core, Arc::new(request), form).await)
+}
+
+/// Returns the head of a request without its body.
+fn head(request: HyperRequest) -> Request {
+    let (parts, _) = request.into_parts();
+    describe(&parts, Vec::new())
+}
+
+/// Refuses a call, and lists it before its client hears of it.
+async fn refuse(core: &Arc<Core>, request: Request, status: u16, why: String) -> HyperResponse {
+    let refusal = plain(status, &why);
+    note_refused(core, request, why).await;
+    to_hyper(refusal)
+}
+
+/// Checks that a request is not made by a browser that would show its answer as a page. All pages that it got in this
+/// form would have one origin, and could read each other.
+fn no_navigation(request: &HyperRequest) -> Result<(), String> {
+    let mode = request.headers().get("sec-fetch-mode");
+    match mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"navigate")) {
+        true => {
+            Err("a browser can't open pages in this form; set the proxy in its settings".to_owned())
+        }
+        false => Ok(()),
+    }
+}
+
+/// Returns the status and the reason if a request leads back to this proxy, or to the control API without need.
+async fn loops(core: &Core, request: &Request, form: Form) -> Option<(u16, String)> {
+    let own = own_address(request).await;
+    if own.is_some() && own.as_ref() == core.address.get() {
+        return Some((508, format!("{request} leads back to this proxy")));
+    }
+    if form != Form::Reverse {
+        return None;
+    }
+    let runtime = core.oracle.url();
+    let runtime = runtime.as_deref().and_then(split_url);
+    let leads_to_runtime = match runtime {
+        Some((scheme, authority, _)) => leads_to_authority(request, scheme, authority).await,
+        None => false,
+    };
+    (own.is_some() || leads_to_runtime).then(|| {
+        let why = "leads to softprobe itself, which is not called through its proxy";
+        (403, format!("{request} {why}"))
+    })
 }
 
 /// Decides about a call and carries the decision out.

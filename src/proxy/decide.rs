@@ -1,6 +1,7 @@
 //! Decides what happens to a call: finds its session and asks the runtime.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::ambient::Ambient;
@@ -10,7 +11,7 @@ use crate::base::http::{Direction, Failure, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
-use crate::net::{Unread, plain};
+use crate::net::{Callers, Intake, Unread, plain};
 use crate::rule::{Answer, Policy, Question, RuleState, STRICT_MISS_STATUS, resolve, strict_miss};
 
 /// What the proxy does with calls while no session is open.
@@ -32,6 +33,12 @@ pub(super) struct Core {
     /// The rules that answer calls of no session that is open.
     pub(super) idle_rules: Vec<RuleState>,
     pub(super) forwarder: Forwarder,
+    /// Who may call it in the reverse form.
+    pub(super) callers: Callers,
+    /// What it takes in.
+    pub(super) intake: Intake,
+    /// The address at which it listens, if it does.
+    pub(super) address: OnceLock<SocketAddr>,
 }
 
 /// Returns a function that lists a request that can't be parsed in every open session: it could belong to any

@@ -68,6 +68,10 @@ impl Forwarder {
             Ok(Ok(response)) => {
                 let (mut parts, body) = response.into_parts();
                 let mut kept = headers_of(&parts.headers);
+                if kept.contains("transfer-encoding") {
+                    // Chunks count, and not a length beside them (RFC 9112, 6.3).
+                    kept.remove("content-length");
+                }
                 drop_hop_by_hop(&mut kept);
                 parts.headers.clear();
                 // The upstream's HTTP version applies to that hop only.

@@ -1,7 +1,7 @@
 //! The proxy's public type.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 #[cfg(feature = "runner")]
@@ -13,7 +13,7 @@ use super::forward::Forwarder;
 use super::target::REVERSE_PREFIX;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
-use crate::net::Server;
+use crate::net::{Callers, Intake, Server, is_loopback};
 #[cfg(feature = "runner")]
 use crate::net::{Peer, connection};
 #[cfg(feature = "runner")]
@@ -107,6 +107,8 @@ pub struct ProxyBuilder {
     address: String,
     idle: Idle,
     idle_rules: Vec<RuleState>,
+    callers: Callers,
+    unauthenticated: bool,
 }
 
 impl ProxyBuilder {
@@ -117,6 +119,8 @@ impl ProxyBuilder {
             address: "127.0.0.1:0".to_owned(),
             idle: Idle::default(),
             idle_rules: Vec::new(),
+            callers: Callers::default(),
+            unauthenticated: false,
         }
     }
 
@@ -133,6 +137,26 @@ impl ProxyBuilder {
         self
     }
 
+    /// Lets requests in the reverse form in that call the proxy by this name, such as `proxy.internal`. Without it, those
+    /// whose `Host` is a name other than `localhost` are refused, since a web page may have made them.
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.callers.hosts.push(name.into());
+        self
+    }
+
+    /// Lets requests in the reverse form in that pages of this origin make, such as `http://shop.example:3000`.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.callers.origins.push(origin.into());
+        self
+    }
+
+    /// Allows an address that other machines reach. Without it, the proxy does not start there, since it forwards
+    /// requests for any client.
+    pub fn allow_unauthenticated(mut self) -> Self {
+        self.unauthenticated = true;
+        self
+    }
+
     /// Sets rules that answer calls while no session is open, whatever happens to the others.
     #[cfg(feature = "runner")]
     pub(crate) fn idle_rules(mut self, rules: Vec<Arc<Rule>>) -> Self {
@@ -144,13 +168,22 @@ impl ProxyBuilder {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when it can't listen on the address.
+    /// [`SoftprobeError::Listen`] when it can't listen on the address, and [`SoftprobeError::Exposed`] when other machines
+    /// reach it.
     pub fn start(self) -> Result<Proxy, SoftprobeError> {
         let address = self.address.clone();
+        if !self.unauthenticated && !is_loopback(&address) {
+            return Err(SoftprobeError::Exposed {
+                address,
+                way_out: "the proxy forwards requests for any client; allow that with --allow-unauthenticated",
+            });
+        }
         let Connections { core } = self.connections();
-        let unread = note_unread(&core);
+        let (shared, unread) = (Arc::clone(&core), note_unread(&core));
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let server = Server::start_noting(&address, handle, unread)?;
+        // A client can't know a free port's number before this.
+        let _ = shared.address.set(server.address());
         Ok(Proxy { server })
     }
 
@@ -161,6 +194,8 @@ impl ProxyBuilder {
             address: _,
             idle,
             idle_rules,
+            callers,
+            unauthenticated: _,
         } = self;
         let forwarder = Forwarder::new();
         Connections {
@@ -169,6 +204,9 @@ impl ProxyBuilder {
                 idle,
                 idle_rules,
                 forwarder,
+                callers,
+                intake: Intake::default(),
+                address: OnceLock::new(),
             }),
         }
     }

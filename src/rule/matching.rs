@@ -11,7 +11,7 @@ use super::when::When;
 use super::when::WholeQuery;
 #[cfg(feature = "runner")]
 use crate::base::http::same_query_without;
-use crate::base::http::{Request, host_ends_with, shown};
+use crate::base::http::{Host, Request, shown};
 use crate::base::json::{self, Query};
 use crate::case::{AllHold, Difference, Nearness, Tally};
 use crate::compare::BodyRules;
@@ -62,7 +62,8 @@ impl When {
         lookup.check(question.subject(), tally)?;
         if !not_host_suffix.is_empty() {
             let mut suffixes = not_host_suffix.iter();
-            let ends = suffixes.any(|suffix| host_ends_with(suffix, &request.host));
+            let host = Host::of(request);
+            let ends = suffixes.any(|suffix| host.ends_with(suffix));
             tally.note(!ends, || {
                 let wanted = format!("none of {}", not_host_suffix.join(", "));
                 Difference::new("notHostSuffix", wanted, &request.host)

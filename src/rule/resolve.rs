@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::question::Question;
 use super::state::RuleState;
 use super::then::Then;
-use crate::base::http::{Headers, Response};
+use crate::base::http::{Headers, Host, Response};
 use crate::base::json::TooCostly;
 use crate::case::{Difference, Nearness};
 
@@ -54,7 +54,7 @@ impl Nearest {
 impl Policy {
     /// Returns the decision about a request of which it can't be known whether a rule matches: it is a miss if one
     /// that nothing matches would be, and otherwise an error answer that names the rule.
-    fn undecided(&self, host: &str, rule: Nearest) -> Decision {
+    fn undecided(&self, host: &Host<'_>, rule: Nearest) -> Decision {
         let answer = match self.answer(host) {
             Some(Answer::Miss) => Answer::Miss,
             _ => Answer::Error(Arc::new(Response {
@@ -103,13 +103,14 @@ pub(crate) fn resolve(
             }
         }
     }
+    let host = Host::of(question.request);
     // A rule that might have answered, if only that could be known.
     if let Some((key, failed)) = failed
         && best.is_none_or(|(best, _)| key > best)
     {
-        return policy.undecided(&question.request.host, failed);
+        return policy.undecided(&host, failed);
     }
-    let own = policy.answer(&question.request.host);
+    let own = policy.answer(&host);
     match best {
         Some(((priority, layer, n), state)) if priority >= 0 || own.is_none() => {
             #[cfg(feature = "runner")]

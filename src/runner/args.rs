@@ -14,6 +14,7 @@ use crate::base::encoding::shell_word;
 use crate::base::http::without_credentials;
 use crate::hook::Hooks;
 use crate::net::address;
+use crate::proxy::ProxyBuilder;
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -140,6 +141,8 @@ pub(crate) struct Flags {
     /// Address at which the proxy listens, for an application started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) callers: CallerFlags,
     /// Write a JUnit report to this file
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
     pub(crate) junit: Option<String>,
@@ -149,6 +152,46 @@ pub(crate) struct Flags {
     /// Forward the application's calls while no case runs, instead of answering 599
     #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
     pub(crate) forward_idle: bool,
+}
+
+/// The flags about who may call what listens on this machine.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct CallerFlags {
+    /// Listen where other machines can call without a token
+    #[arg(long, env = "SOFTPROBE_ALLOW_UNAUTHENTICATED", value_parser = FalseyValueParser::new())]
+    pub(crate) allow_unauthenticated: bool,
+    /// Take requests that call this machine by a name besides localhost; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SOFTPROBE_ALLOW_HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) allow_host: Vec<String>,
+    /// Take requests of web pages of an origin on another machine; may be repeated
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "SOFTPROBE_ALLOW_ORIGIN",
+        value_delimiter = ','
+    )]
+    pub(crate) allow_origin: Vec<String>,
+}
+
+impl CallerFlags {
+    /// Applies the flags to a proxy.
+    pub(crate) fn proxy(&self, mut proxy: ProxyBuilder) -> ProxyBuilder {
+        for name in &self.allow_host {
+            proxy = proxy.allow_host(name);
+        }
+        for origin in &self.allow_origin {
+            proxy = proxy.allow_origin(origin);
+        }
+        match self.allow_unauthenticated {
+            true => proxy.allow_unauthenticated(),
+            false => proxy,
+        }
+    }
 }
 
 /// The flags for loading suites.

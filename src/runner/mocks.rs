@@ -10,7 +10,7 @@ use super::narrow::narrowed;
 use super::shared::SharedMocks;
 use crate::base::document::Problems;
 use crate::base::http::{
-    Direction, Request, Response, host_equals, same_path, same_query_without, split_port, with_port,
+    Direction, Host, Request, Response, same_path, same_query_without, split_port, with_port,
 };
 use crate::base::with_causes;
 use crate::case::{Answered, Case, CaseLookupError, Exchange};
@@ -436,8 +436,8 @@ fn same_call(a: &Exchange, b: &Exchange, ignore: &[String]) -> bool {
     let (a, b) = (&a.request, &b.request);
     a.method.eq_ignore_ascii_case(&b.method)
         && same_path(&a.path, &b.path)
-        && host_equals(&a.host, &b.host)
-        && host_equals(&b.host, &a.host)
+        && Host::of(a).is(&b.host)
+        && Host::of(b).is(&a.host)
         && same_query_without(
             ignore,
             a.query.as_deref().unwrap_or_default(),
@@ -450,7 +450,7 @@ fn same_call(a: &Exchange, b: &Exchange, ignore: &[String]) -> bool {
 fn is_other_port(other: &str, host: &str) -> bool {
     let (name, port) = split_port(host);
     let (other_name, other_port) = split_port(other);
-    port.is_none() && other_port.is_some() && host_equals(name, other_name)
+    port.is_none() && other_port.is_some() && Host::read(other_name).is(name)
 }
 
 fn changed(

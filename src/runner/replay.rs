@@ -247,6 +247,7 @@ impl Replay {
         let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
         let proxy = listen.map(|address| {
             let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
+            let proxy = flags.callers.proxy(proxy);
             proxy.idle_rules(shared_rules(trials)).start()
         });
         let mut started = Started::new(

@@ -16,7 +16,7 @@ use super::state::EmbeddedRuntime;
 use crate::base::http::{Headers, Request, Response};
 use crate::base::json;
 use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
-use crate::net::{HyperRequest, Unreadable, delay, gunzip, read_request};
+use crate::net::{HyperRequest, Unreadable, delay, gunzip};
 
 /// The largest body, in bytes, that takes less time to process than to hand to another thread.
 const SMALL_BODY: usize = 32 * 1024;
@@ -56,15 +56,23 @@ impl Desk {
         self: Arc<Self>,
         request: HyperRequest,
     ) -> Result<(Arc<Response>, Duration), Refused> {
-        if request.uri().path() != "/health" {
-            let given = request.headers().get("authorization");
-            check_token(
-                self.options.token.as_ref(),
-                given.map(|value| value.as_bytes()),
-            )?;
+        let token = self.options.token.as_ref();
+        let given = request.headers().get("authorization");
+        let allowed = check_token(token, given.map(|value| value.as_bytes()));
+        // No page knows the token.
+        if token.is_none() || allowed.is_err() {
+            let callers = &self.options.callers;
+            callers
+                .check(request.headers())
+                .map_err(|foreign| ControlError::new(403, foreign.code(), foreign.to_string()))?;
         }
-        let limit = self.options.largest_body;
-        let request = read_request(request, limit)
+        if request.uri().path() != "/health" {
+            allowed?;
+        }
+        let (request, _held) = self
+            .options
+            .intake
+            .read(request)
             .await
             .map_err(|(refused, _)| unread(&refused))?;
         if is_quick(&request) {
@@ -100,7 +108,7 @@ impl Desk {
         match coding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(()),
             "gzip" => {
-                let unpacked = gunzip(&request.body, self.options.largest_body);
+                let unpacked = gunzip(&request.body, self.options.intake.largest_body);
                 request.body = unpacked.map_err(|refused| unread(&refused))?;
                 Ok(())
             }
@@ -191,6 +199,7 @@ fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), Contro
 fn unread(unreadable: &Unreadable) -> ControlError {
     let code = match unreadable {
         Unreadable::TooLarge(_) => "payload_too_large",
+        Unreadable::NoRoom => "overloaded",
         _ => "invalid_request",
     };
     ControlError::new(unreadable.status(), code, unreadable.to_string())

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::state::{EmbeddedRuntime, EndedSession};
 use crate::control::Token;
 use crate::error::SoftprobeError;
-use crate::net::{HyperRequest, Server, to_hyper};
+use crate::net::{HyperRequest, Server, is_loopback, to_hyper};
 
 /// The longest time between two checks for idle sessions.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -94,7 +94,27 @@ impl ControlServerBuilder {
     /// Sets the largest request body in bytes, as it arrives and after decompression; a larger one is
     /// refused with 413. The default is 64 MiB.
     pub fn largest_body(mut self, bytes: usize) -> Self {
-        self.options.largest_body = bytes;
+        self.options.intake.largest_body = bytes;
+        self
+    }
+
+    /// Lets requests in that call the server by this name, such as `runtime.internal`. Without it, a request whose `Host`
+    /// is a name other than `localhost` is refused, since a web page may have made it, unless it brings the token.
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.options.callers.hosts.push(name.into());
+        self
+    }
+
+    /// Lets requests in that pages of this origin make, such as `http://shop.example:3000`. Without it, a request whose
+    /// `Origin` is not on this machine is refused, unless it brings the token.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.options.callers.origins.push(origin.into());
+        self
+    }
+
+    /// Allows an address that other machines reach although no token is set. Without it, the server does not start there.
+    pub fn allow_unauthenticated(mut self) -> Self {
+        self.options.unauthenticated = true;
         self
     }
 
@@ -117,13 +137,20 @@ impl ControlServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`SoftprobeError::Listen`] when it can't listen on the address.
+    /// [`SoftprobeError::Listen`] when it can't listen on the address, and [`SoftprobeError::Exposed`] when other machines
+    /// reach the address and there is no token.
     pub fn start(self) -> Result<ControlServer, SoftprobeError> {
         let Self {
             runtime,
             address,
             options,
         } = self;
+        if options.token.is_none() && !options.unauthenticated && !is_loopback(&address) {
+            return Err(SoftprobeError::Exposed {
+                address,
+                way_out: "set a token (SOFTPROBE_API_TOKEN), or allow calls without one (--allow-unauthenticated)",
+            });
+        }
         let (idle, folder) = (options.idle, options.captures.clone());
         let desk = Arc::new(Desk::new(runtime.clone(), options));
         let server = Server::start(&address, move |request: HyperRequest| {

@@ -10,7 +10,7 @@ use super::change::{Change, LoadedCase, Start, invalid};
 use super::redact::redact;
 use crate::base::document::Place;
 use crate::base::encoding::encode_base64;
-use crate::base::http::{Direction, Request};
+use crate::base::http::{Direction, Host, Request};
 use crate::case::{Difference, ScopedSpan, document_of, read_spans};
 use crate::control::{
     AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
@@ -226,7 +226,7 @@ impl OpenSession {
     /// Returns whether an uncorrelated call is no concern of this session: its policy lets it pass, and no rule
     /// is about it.
     pub(super) fn is_indifferent_to(&self, request: &Request) -> bool {
-        self.policy.lets_pass(&request.host) && !self.has_rule_for(request)
+        self.policy.lets_pass(&Host::of(request)) && !self.has_rule_for(request)
     }
 
     /// Returns whether a rule may be about this call.
@@ -247,7 +247,7 @@ impl OpenSession {
         open: usize,
         harmless: bool,
     ) -> bool {
-        let distrusted = !harmless && self.policy.distrusts_uncorrelated(&request.host);
+        let distrusted = !harmless && self.policy.distrusts_uncorrelated(&Host::of(request));
         self.list_uncorrelated(request, reason, open, |call| call.distrusted = distrusted);
         distrusted
     }

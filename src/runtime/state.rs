@@ -14,7 +14,7 @@ use super::change::{Change, Start};
 use super::metrics::Metrics;
 use super::session::{Asked, OpenSession};
 use crate::base::encoding::encode_base64url;
-use crate::base::http::{Direction, Request};
+use crate::base::http::{Direction, Host, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
     Action, Call, ClosedSessions, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
@@ -538,7 +538,7 @@ impl Oracle for EmbeddedRuntime {
         self.lock().closed.take_late()
     }
 
-    fn ambient_host(&self, host: &str) -> Option<bool> {
+    fn ambient_host(&self, host: &Host<'_>) -> Option<bool> {
         let all = self.all();
         let is_listed = |listed: &Numbered| lock(&listed.session).policy().is_ambient(host);
         let passes = |listed: &Numbered| lock(&listed.session).policy().lets_pass(host);

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::http_runtime::HttpRuntime;
 use crate::base::http::{
-    Direction, FAILURE_HEADER, Failure, MISS_HEADER, Request, Response, Trace, is_hop_by_hop,
+    Direction, FAILURE_HEADER, Failure, Host, MISS_HEADER, Request, Response, Trace, is_hop_by_hop,
 };
 use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 #[cfg(feature = "runner")]
 use crate::control::LateCall;
 use crate::control::{
-    Action, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
+    Action, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, Runtime, UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
 use crate::net::random_trace;
@@ -142,6 +142,10 @@ impl Oracle for HttpRuntime {
         true
     }
 
+    fn url(&self) -> Option<String> {
+        Some(Runtime::address(self).to_owned())
+    }
+
     fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
         let answer = self.call(&Call::Sessions)?;
         let sessions = answer["sessions"].as_array();
@@ -170,7 +174,7 @@ impl Oracle for HttpRuntime {
         lock(&self.memory.closed).take_late()
     }
 
-    fn ambient_host(&self, host: &str) -> Option<bool> {
+    fn ambient_host(&self, host: &Host<'_>) -> Option<bool> {
         let policies = lock(&self.memory.policies);
         let is_ambient = policies.values().any(|policy| policy.is_ambient(host));
         is_ambient.then(|| policies.values().all(|policy| policy.lets_pass(host)))

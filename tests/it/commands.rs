@@ -209,7 +209,7 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
             true => format!("x-softprobe-session-id: {id}"),
             false => format!("tracestate: x-softprobe-session-id={id}"),
         };
-        let call = format!("GET {form} HTTP/1.1\r\nhost: x\r\n{named}\r\n\r\n");
+        let call = format!("GET {form} HTTP/1.1\r\nhost: localhost\r\n{named}\r\n\r\n");
         assert_eq!(send(served.proxy(), call).status, 200);
     };
     let inbound = format!("/__softprobe/http/{}/a", upstream.address);
@@ -238,7 +238,7 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     record(&id, &outbound);
     close(&id, &["--discard"]).ends(0, &["closed"]);
     let id = start();
-    let nobody = "GET http://127.0.0.1:1/x HTTP/1.1\r\nhost: x\r\n";
+    let nobody = "GET http://127.0.0.1:1/x HTTP/1.1\r\nhost: localhost\r\n";
     let call = format!("{nobody}tracestate: x-softprobe-session-id={id}\r\n\r\n");
     assert_eq!(send(served.proxy(), call).status, 502);
     close(&id, &["--save", "b.case.json"]).ends(0, &["1 of 1 calls were not recorded"]);

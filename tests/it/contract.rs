@@ -350,7 +350,7 @@ fn answers_as_its_table_says(softprobe: &Softprobe, server: SocketAddr) {
     let call = |request: &str, body: &str| {
         let request = request.replace("{id}", session.id());
         let head = format!(
-            "{request} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            "{request} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         send(server, head + body)
@@ -460,7 +460,7 @@ fn an_exchange_whose_session_closes_midway_is_refused() {
             http(200, &[], "{}")
         });
         let call = format!(
-            "GET {}/p HTTP/1.1\r\nhost: x\r\ntracestate: x-softprobe-session-id={id}\r\n\r\n",
+            "GET {}/p HTTP/1.1\r\nhost: localhost\r\ntracestate: x-softprobe-session-id={id}\r\n\r\n",
             upstream.url()
         );
         assert_eq!(send(way.proxy, call).status, 502, "{}", way.name);

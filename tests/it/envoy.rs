@@ -51,7 +51,7 @@ fn traces(spans: Vec<Span>) -> TracesData {
 
 fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Answer {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     send(server, [head.as_bytes(), body].concat())

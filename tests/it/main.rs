@@ -19,6 +19,7 @@ mod files;
 mod harness;
 mod hookfiles;
 mod java;
+mod limits;
 mod numbers;
 mod outbound;
 mod proxy;

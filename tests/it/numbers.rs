@@ -126,7 +126,7 @@ fn rules_keep_their_digits_on_every_way_to_a_runtime() {
     let call = |address, number: &str| {
         let body = format!("{{\"id\":{number}}}");
         let head = format!(
-            "POST http://up.example/x HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            "POST http://up.example/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         send(address, head + &body)

@@ -519,7 +519,7 @@ fn an_exporter_fails_no_case() {
         ),
     ] {
         let head = format!(
-            "{call} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 0\r\n\r\n"
+            "{call} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: 0\r\n\r\n"
         );
         let answer = crate::support::send(proxy.address(), head);
         assert_eq!(
@@ -551,7 +551,8 @@ fn a_mock_of_the_only_open_case_answers_what_is_ambient_otherwise() {
     let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
     let proxy = Proxy::start(&softprobe).unwrap();
     let session = softprobe.start_session(Mode::Replay).unwrap();
-    let metadata = "GET http://169.254.169.254/latest/meta-data/ HTTP/1.1\r\nhost: x\r\n\r\n";
+    let metadata =
+        "GET http://169.254.169.254/latest/meta-data/ HTTP/1.1\r\nhost: localhost\r\n\r\n";
     assert_eq!(crate::support::send(proxy.address(), metadata).status, 404);
     let when = Predicate::outbound().host("169.254.169.254");
     let mock = Mock::new(when).response(MockResponse::new(200).body("i-1"));

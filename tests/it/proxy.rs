@@ -130,7 +130,7 @@ fn a_request_that_cannot_be_read_is_listed_before_its_answer() {
     let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let good = format!(
-        "GET http://mock.example/ HTTP/1.1\r\nhost: x\r\nx-softprobe-session-id: {}\r\n\r\n",
+        "GET http://mock.example/ HTTP/1.1\r\nhost: localhost\r\nx-softprobe-session-id: {}\r\n\r\n",
         one.id()
     );
     for _ in 0..2 {
@@ -154,15 +154,20 @@ fn a_call_that_the_proxy_refuses_is_listed_in_its_session() {
         (
             "POST /v1/charges HTTP/1.1\r\nhost: pay.example\r\ncontent-length: 2\r\n",
             "{}",
-            400,
+            403,
         ),
         (
-            "POST /__softprobe/pay.example/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n",
+            "POST /v1/charges HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n",
             "{}",
             400,
         ),
         (
-            "POST http://pay.example/ HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n",
+            "POST /__softprobe/pay.example/v1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n",
+            "{}",
+            400,
+        ),
+        (
+            "POST http://pay.example/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999999\r\n",
             "",
             413,
         ),
@@ -187,7 +192,12 @@ fn a_call_that_the_proxy_refuses_is_listed_in_its_session() {
         world.proxy.address(),
         "GET /v1 HTTP/1.1\r\nhost: pay.example\r\n\r\n",
     );
-    assert_eq!(answer.status, 400);
+    assert_eq!(answer.status, 403);
+    assert!(
+        answer.text().contains("this is a proxy"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(other.stats().unwrap().uncorrelated.len(), 1);
 }
 
@@ -195,7 +205,10 @@ fn a_call_that_the_proxy_refuses_is_listed_in_its_session() {
 fn an_uncorrelated_call_is_blocked_if_any_session_is_strict() {
     let world = World::new();
     let upstream = Stub::json(200, &json!({"from": "upstream"}));
-    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let request = format!(
+        "GET {}/x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        upstream.url()
+    );
     let softprobe = Softprobe::embedded(&world.runtime);
     let open = || softprobe.start_session(Mode::Replay).unwrap();
     let (one, two) = (open(), open());
@@ -214,7 +227,10 @@ fn an_uncorrelated_call_is_blocked_if_any_session_is_strict() {
 fn an_uncorrelated_call_that_every_policy_allows_is_nobodys_concern() {
     let world = World::new();
     let upstream = Stub::json(200, &json!({"from": "upstream"}));
-    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let request = format!(
+        "GET {}/x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        upstream.url()
+    );
     let softprobe = Softprobe::embedded(&world.runtime);
     let allowing = Policy::strict().allow_host("127.0.0.1");
     let open = || {
@@ -251,7 +267,10 @@ fn an_uncorrelated_call_is_blocked_if_every_policy_would_block_it() {
                 .unwrap()
         };
         let (one, two) = (open(), open());
-        let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+        let request = format!(
+            "GET {}/x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            upstream.url()
+        );
         assert_eq!(
             send(world.proxy.address(), request).status,
             599,
@@ -268,7 +287,10 @@ fn an_uncorrelated_call_is_blocked_if_every_policy_would_block_it() {
 fn nothing_leaves_the_machine_while_no_session_is_open() {
     let world = World::new();
     let upstream = Stub::json(200, &json!({}));
-    let request = format!("GET {}/x HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let request = format!(
+        "GET {}/x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        upstream.url()
+    );
     let answer = send(world.proxy.address(), &request);
     assert_eq!(answer.status, 599);
     assert!(
@@ -323,7 +345,7 @@ fn the_reverse_form_names_scheme_and_host_in_its_path() {
     let get = |path: &str| {
         send(
             world.proxy.address(),
-            format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
         )
     };
     assert_eq!(get(&format!("{path}/v1/x?y=1")).text(), "reversed");
@@ -441,7 +463,7 @@ fn forwarding_drops_hop_by_hop_headers_and_returns_the_whole_answer() {
     assert_eq!(session.stats().unwrap().calls[0].answer.name(), "forwarded");
     let dead = send(
         world.proxy.address(),
-        "GET http://127.0.0.1:1/ HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET http://127.0.0.1:1/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
     );
     assert_eq!(dead.status, 502);
 }
@@ -563,7 +585,10 @@ fn a_bare_question_mark_is_captured_as_received() {
     let session = Softprobe::embedded(&world.runtime)
         .start_session(Mode::Capture)
         .unwrap();
-    let call = format!("GET {}/p? HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+    let call = format!(
+        "GET {}/p? HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        upstream.url()
+    );
     assert_eq!(send(world.proxy.address(), call).text(), "GET /p? HTTP/1.1");
     let case = session.captured_case().unwrap();
     assert!(case.to_string().contains("\"/p?\""), "{case}");

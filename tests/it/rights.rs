@@ -116,7 +116,7 @@ fn an_idempotent_call_is_repeated_when_its_connection_was_just_closed() {
     let _session = softprobe.start_session(Mode::Replay).unwrap();
     let call = |method: &str| {
         let head = format!(
-            "{method} http://{upstream}/x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+            "{method} http://{upstream}/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
         );
         send(proxy.address(), head).status
     };
@@ -207,7 +207,7 @@ fn redirects_stay_in_the_reverse_form() {
     let get = |target: &str| {
         send(
             proxy.address(),
-            format!("GET {target} HTTP/1.1\r\nhost: p\r\n\r\n"),
+            format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
         )
     };
     let answer = get(&format!("/__softprobe/http/{host}/a"));
@@ -313,7 +313,7 @@ fn inbound_requests_through_the_proxy_have_connections_of_their_own() {
     let call = |headers: &str| {
         send(
             proxy.address(),
-            format!("GET /__softprobe/http/{app}/a HTTP/1.1\r\nhost: p\r\n{headers}\r\n"),
+            format!("GET /__softprobe/http/{app}/a HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n"),
         )
     };
     let named = format!("x-softprobe-session-id: {}\r\n", session.id());

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::command::{Output, Served, address, softprobe};
-use crate::support::{
-    Answer, LIMIT, Stub, attribute, document, http, read_answer, send, span, watch,
-};
+use crate::support::{Answer, LIMIT, Stub, attribute, document, http, read_answer, send, span};
 
 pub(crate) fn call(server: SocketAddr, line: &str, headers: &str, body: &str) -> Answer {
     let head = format!(
-        "{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {}\r\n\r\n",
+        "{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     send(server, head + body)
@@ -113,7 +111,7 @@ fn bodies_and_sessions_are_limited() {
     let gzip = gzip.finish().unwrap();
     assert!(gzip.len() < 1000);
     let head = format!(
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
         gzip.len()
     );
     assert_eq!(send(server, [head.as_bytes(), &gzip].concat()).status, 413);
@@ -487,7 +485,10 @@ fn a_server_stops_gracefully() {
         start(served.address(), &json!({"mode": "replay"}));
         let mut stream = TcpStream::connect(served.proxy()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let head = format!("GET {}/ HTTP/1.1\r\nhost: x\r\n\r\n", upstream.url());
+        let head = format!(
+            "GET {}/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            upstream.url()
+        );
         stream.write_all(head.as_bytes()).unwrap();
         is_asked.recv_timeout(LIMIT).unwrap();
         served.signal(signal);
@@ -513,32 +514,24 @@ fn a_server_stops_gracefully() {
 }
 
 #[test]
-fn serve_says_where_it_listens_and_warns_about_exposed_addresses() {
-    let mut child = softprobe(&["serve", "--listen", "0.0.0.0:0", "--proxy", "0.0.0.0:0"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _watch = watch(&child);
-    let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-    assert!(
-        line.starts_with("the runtime listens at http://0.0.0.0:"),
-        "{line}"
-    );
-    child.kill().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        stderr.contains("warning: 0.0.0.0:0 can be reached from other machines"),
-        "{stderr}"
-    );
-
-    assert!(
-        stderr.contains("the proxy forwards requests for any client"),
-        "{stderr}"
-    );
+fn serve_says_where_it_listens_and_what_it_takes_to_be_reached_from_elsewhere() {
+    let refused = |args: &[&str], env: &[(&str, &str)], words: &str| {
+        let mut command = softprobe(&[&["serve"], args].concat());
+        let output = Output::of(command.envs(env.iter().copied()));
+        output.ends(1, &["can be reached from other machines", words]);
+    };
+    let token = [("SOFTPROBE_API_TOKEN", "t")];
+    let proxy = "the proxy forwards requests for any client";
+    refused(&["--listen", "0.0.0.0:0"], &[], "SOFTPROBE_API_TOKEN");
+    let both = ["--listen", "0.0.0.0:0", "--proxy", "0.0.0.0:0"];
+    refused(&both, &token, proxy);
+    let loopback = ["--listen", "127.0.0.1:0", "--proxy", "[::]:0"];
+    refused(&loopback, &[], proxy);
+    let served = Served::of(softprobe(&["serve", "--listen", "0.0.0.0:0"]).envs(token));
+    assert!(served.url().starts_with("http://0.0.0.0:"));
+    let allowed = [("SOFTPROBE_ALLOW_UNAUTHENTICATED", "1")];
+    let served = Served::of(softprobe(&[&["serve"][..], &both].concat()).envs(allowed));
+    assert!(served.url().starts_with("http://0.0.0.0:"));
 
     let served = Served::start(&[]);
     let taken = served.address().to_string();
@@ -705,7 +698,7 @@ fn the_first_hop_of_a_capture_is_its_inbound_exchange() {
     });
     let session = start(served.address(), &json!({"mode": "capture"}));
     let call = format!(
-        "GET /__softprobe/http/{}/order HTTP/1.1\r\nhost: x\r\ntracestate: a=b\r\nx-softprobe-session-id: {session}\r\n\r\n",
+        "GET /__softprobe/http/{}/order HTTP/1.1\r\nhost: localhost\r\ntracestate: a=b\r\nx-softprobe-session-id: {session}\r\n\r\n",
         app.address
     );
     let answer = send(served.proxy(), call).json();

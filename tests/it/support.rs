@@ -682,7 +682,7 @@ fn runner_process() {
             let calls: Vec<String> = serde_json::from_str(&calls)?;
             let answers = calls.iter().map(|call| {
                 let (method, url) = call.split_once(' ').unwrap();
-                let call = format!("{method} http://{url} HTTP/1.1\r\nhost: x\r\n\r\n");
+                let call = format!("{method} http://{url} HTTP/1.1\r\nhost: localhost\r\n\r\n");
                 let answer = send(proxy.address(), call);
                 let text = if answer.status == 200 {
                     answer.text()

@@ -1,8 +1,7 @@
 //! HTTP as plain data: requests, responses, headers, URLs, and which headers are secret.
 
 mod headers;
-#[cfg(feature = "embedded")]
-mod hosts;
+mod host;
 mod message;
 mod secret;
 #[cfg(feature = "embedded")]
@@ -11,8 +10,7 @@ mod url;
 
 pub use headers::Headers;
 pub(crate) use headers::is_hop_by_hop;
-#[cfg(feature = "embedded")]
-pub(crate) use hosts::{host_is_internal, host_within};
+pub(crate) use host::Host;
 #[cfg(feature = "runner")]
 pub(crate) use message::join_target;
 pub(crate) use message::split_target;
@@ -25,12 +23,10 @@ pub(crate) use secret::{is_secret_name, shown_target};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::Trace;
 #[cfg(feature = "embedded")]
-pub(crate) use url::without_default_port;
+pub(crate) use url::{default_port, without_default_port};
 #[cfg(feature = "runner")]
 pub(crate) use url::{escaped_target, same_query_without, with_port};
-pub(crate) use url::{
-    host_ends_with, host_equals, path_equals, same_path, split_port, split_url, without_credentials,
-};
+pub(crate) use url::{path_equals, same_path, split_port, split_url, without_credentials};
 
 /// The header that ties a request to a session on the first hop.
 pub(crate) const SESSION_HEADER: &str = "x-softprobe-session-id";

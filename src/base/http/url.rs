@@ -65,45 +65,12 @@ pub(crate) fn with_port(scheme: &str, authority: &str) -> String {
     }
 }
 
-#[cfg(feature = "embedded")]
-fn default_port(scheme: &str) -> Option<&'static str> {
+pub(crate) fn default_port(scheme: &str) -> Option<&'static str> {
     match scheme.to_ascii_lowercase().as_str() {
         "http" => Some("80"),
         "https" => Some("443"),
         _ => None,
     }
-}
-
-/// Splits an authority as [`split_port`] does, without DNS's final dot: `shop.example.` is `shop.example`.
-pub(super) fn name_and_port(authority: &str) -> (&str, Option<&str>) {
-    let (name, port) = split_port(authority);
-    (name.strip_suffix('.').unwrap_or(name), port)
-}
-
-/// Returns whether a wanted port admits a host's: any if none is wanted, and both defaults if the host has
-/// none, whose scheme is not known here.
-pub(super) fn port_admits(wanted: Option<&str>, has: Option<&str>) -> bool {
-    match (wanted, has) {
-        (None, _) | (Some("80" | "443"), None) => true,
-        (wanted, has) => wanted == has,
-    }
-}
-
-/// Returns whether a host is the wanted one, without regard to case or a final dot; a wanted host without a
-/// port matches any port.
-pub(crate) fn host_equals(wanted: &str, host: &str) -> bool {
-    let (wanted, has) = (name_and_port(wanted), name_and_port(host));
-    wanted.0.eq_ignore_ascii_case(has.0) && port_admits(wanted.1, has.1)
-}
-
-/// Returns whether a host ends with a suffix, without regard to case, label boundaries or a final dot; if the
-/// suffix has no port, the host's port is ignored.
-pub(crate) fn host_ends_with(suffix: &str, host: &str) -> bool {
-    let (suffix, has) = (name_and_port(suffix), name_and_port(host));
-    let (name, end) = (has.0.as_bytes(), suffix.0.as_bytes());
-    let start = name.len().checked_sub(end.len());
-    start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end))
-        && port_admits(suffix.1, has.1)
 }
 
 /// Returns whether a path is the wanted one, after the normalization of RFC 3986, 6.2.2. A wanted path with a
@@ -216,34 +183,6 @@ fn normal_path(path: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_compare_without_case_and_with_an_optional_port() {
-        assert!(host_equals("API.stripe.com", "api.stripe.com:443"));
-        assert!(!host_equals("api.stripe.com:80", "api.stripe.com:443"));
-        assert!(host_equals("[::1]", "[::1]:8080"));
-        assert!(host_ends_with("stripe.com", "evilSTRIPE.com:443"));
-        assert!(host_ends_with("stripe.com:443", "api.stripe.com:443"));
-        assert!(!host_ends_with("stripe.com:8080", "api.stripe.com"));
-        // A host without a port implies the default port of its scheme.
-        assert!(host_equals("api.stripe.com:443", "api.stripe.com"));
-        assert!(!host_equals("api.stripe.com:8443", "api.stripe.com"));
-    }
-
-    #[test]
-    fn a_final_dot_makes_no_other_host() {
-        for (wanted, host) in [
-            ("pay.example", "pay.example."),
-            ("pay.example.", "pay.example"),
-            ("pay.example:80", "pay.example.:80"),
-        ] {
-            assert!(host_equals(wanted, host), "{wanted} {host}");
-            assert!(host_ends_with(wanted, host), "{wanted} {host}");
-        }
-        assert!(!host_equals("pay.example", "pay.example.."));
-        assert!(host_ends_with(".example", "pay.example.:8080"));
-        assert!(!host_ends_with("long.pay.example", "pay.example"));
-    }
 
     #[test]
     fn queries_are_equal_in_any_order_of_their_names() {
