@@ -10,6 +10,14 @@ pub(crate) const UNCORRELATED: &str = "sp.uncorrelated.reason";
 /// The error in the body if nothing answers a call, so that the proxy forwards it.
 pub(crate) const NO_MATCH: &str = "no inject match";
 
+/// The header with which our proxy says that it waits for an answer's delay itself, with the value [`OWN_DELAY`], and
+/// with which the runtime then says how many milliseconds that is. Otherwise the runtime waits, and the proxy holds a
+/// thread for each delayed call.
+pub(crate) const DELAY_HEADER: &str = "x-softprobe-delay-ms";
+
+/// The value of [`DELAY_HEADER`] in a question.
+pub(crate) const OWN_DELAY: &str = "own";
+
 /// The header that distinguishes our runtime's own refusals from answers that a rule sends; its value is the
 /// error code.
 pub(crate) const REFUSAL_HEADER: &str = "x-softprobe-error";

@@ -49,7 +49,9 @@ pub use crate::rule::{OnMiss, Policy, PolicyError, PolicyMode};
 pub(crate) use answered::{AnsweredRequest, AnsweredRequests};
 pub(crate) use call::{Action, Call, Closing};
 #[cfg(feature = "embedded")]
-pub(crate) use inject::{NO_MATCH, PROTOBUF, REFUSAL_HEADER, UNCORRELATED};
+pub(crate) use inject::{
+    DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSAL_HEADER, UNCORRELATED,
+};
 #[cfg(feature = "embedded")]
 pub(crate) use late::ClosedSessions;
 #[cfg(feature = "runner")]
@@ -60,9 +62,9 @@ pub(crate) use refusal::ControlError;
 #[cfg(feature = "embedded")]
 pub(crate) use ruling::Ruling;
 pub(crate) use runtime::Runtime;
-#[cfg(feature = "embedded")]
-pub(crate) use stats::MOST_LISTED;
 pub use stats::{CallAnswer, Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
+#[cfg(feature = "embedded")]
+pub(crate) use stats::{MOST_LISTED, listed_path};
 pub(crate) use token::Token;
 
 /// The version of the control API that this library implements.

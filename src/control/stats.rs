@@ -13,6 +13,26 @@ use crate::rule::Answer;
 #[cfg(feature = "embedded")]
 pub(crate) const MOST_LISTED: usize = 1_000;
 
+/// The most bytes of a call's path and query that a session's stats keep.
+#[cfg(feature = "embedded")]
+const LONGEST_PATH: usize = 4 * 1024;
+
+/// Returns a request's path and query as stats keep it: what is too long ends with `…`.
+#[cfg(feature = "embedded")]
+pub(crate) fn listed_path(request: &Request) -> String {
+    let mut path = request.target();
+    if path.len() > LONGEST_PATH {
+        let mut end = LONGEST_PATH;
+        while !path.is_char_boundary(end) {
+            end -= 1;
+        }
+        path.truncate(end);
+        path.push('…');
+        path.shrink_to_fit();
+    }
+    path
+}
+
 /// What has happened in a session so far.
 ///
 /// This project's runtime fills the lists; `misses`, `calls` and `uncorrelated` hold at most 1,000 entries
@@ -168,13 +188,29 @@ pub struct UncorrelatedCall {
 }
 
 #[cfg(feature = "embedded")]
+impl UncorrelatedCall {
+    /// Returns a request as a call that belongs to no session, while this many are open.
+    pub(crate) fn new(request: &Request, reason: &str, open: usize) -> Self {
+        Self {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: listed_path(request),
+            reason: reason.to_owned(),
+            open_sessions: open as u64,
+            distrusted: false,
+            ambient: false,
+        }
+    }
+}
+
+#[cfg(feature = "embedded")]
 impl OutboundCall {
     /// Returns a request as a call with this answer, by this rule if one decided.
     pub(crate) fn new(request: &Request, answer: &Answer, rule: Option<String>) -> Self {
         Self {
             method: request.method.clone(),
             host: request.host.clone(),
-            path: request.target(),
+            path: listed_path(request),
             answer: answer.into(),
             rule,
         }

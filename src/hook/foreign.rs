@@ -7,7 +7,9 @@ use super::{
 };
 use crate::base::document::{Node, Object, Place, Problems};
 use crate::base::http::{Headers, Request};
-use crate::rule::{headers_value, message_value, read_body, read_headers, response_value};
+use crate::rule::{
+    headers_value, message_value, read_body, read_headers, read_status, response_value,
+};
 
 /// A function in another language. The kind of hook says what it has to do.
 pub(crate) trait ForeignFunction: Send + Sync {
@@ -59,7 +61,7 @@ pub(super) fn change_response(
     read(&result, |node, problems| {
         let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
         Some(ResponseChange {
-            status: object.get("status").and_then(|n| n.status(problems)),
+            status: object.get("status").and_then(|n| read_status(&n, problems)),
             headers: given_headers(&object, &mock.captured_response.headers, problems),
             body: given_body(&object, problems),
         })

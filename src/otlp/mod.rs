@@ -15,8 +15,13 @@ mod export;
 mod message;
 
 #[cfg(feature = "embedded")]
+mod size;
+
+#[cfg(feature = "embedded")]
 pub(crate) use decode::decode;
 #[cfg(feature = "embedded")]
 pub(crate) use encode::encode;
 #[cfg(feature = "runner")]
 pub(crate) use export::rejected_spans;
+#[cfg(feature = "embedded")]
+pub(crate) use size::{check_json, check_protobuf};

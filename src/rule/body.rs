@@ -43,11 +43,11 @@ impl BodyPredicate {
             equals: object.get("equals").map(|node| node.value.clone()),
             ..Self::default()
         };
-        if let Some(node) = object.get("regex") {
+        if let Some(node) = object.given("regex") {
             let text = node.string(problems)?;
             predicate.regex = compile_regex(&text, &node, problems);
         }
-        if let Some(node) = object.get("form") {
+        if let Some(node) = object.given("form") {
             predicate.form = node.string_map(problems).unwrap_or_default();
         }
         let like = object.get("like");

@@ -125,7 +125,7 @@ pub(crate) const WHEN: Fields = Fields {
 pub(crate) const RESPONSE: Fields = Fields {
     title: "response",
     list: &[
-        Field::new("status", Shape::Integer(100, 999), "the HTTP status"),
+        Field::new("status", Shape::Integer(200, 999), "the HTTP status"),
         Field::new(
             "headers",
             Shape::Map(&Shape::Either(&[

@@ -1,5 +1,7 @@
 //! The JSON form of headers, bodies and responses in rules, policies and hooks.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Value, json};
 
 use crate::base::document::{Node, Object, Place, Problems};
@@ -10,17 +12,29 @@ use crate::base::json;
 /// The fields of a response.
 pub(super) const RESPONSE_FIELDS: &[&str] = &["status", "headers", "body", "bodyEncoding"];
 
+/// The statuses that an answer may have: with a lower one, the client would wait for another answer.
+const STATUSES: RangeInclusive<u16> = 200..=999;
+
+/// Reads the status of an answer.
+pub(crate) fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<u16> {
+    let (first, last) = STATUSES.into_inner();
+    let status = node.integer(first.into(), last.into(), problems)?;
+    u16::try_from(status).ok()
+}
+
 /// Reads a response from the fields `status`, `headers`, `body` and `bodyEncoding`.
 pub(crate) fn read_response(
     object: &Object<'_>,
     default_status: u16,
     problems: &mut Problems,
 ) -> Option<Response> {
-    let status = match object.get("status") {
-        Some(node) => node.status(problems)?,
+    let status = match object.given("status") {
+        // Clients of other runtimes send it if none was set.
+        Some(node) if node.value == 0 => default_status,
+        Some(node) => read_status(&node, problems)?,
         None => default_status,
     };
-    let mut headers = match object.get("headers") {
+    let mut headers = match object.given("headers") {
         Some(node) => read_headers(&node, problems)?,
         None => Headers::new(),
     };
@@ -39,7 +53,7 @@ pub(crate) fn read_body(
     headers: &mut Headers,
     problems: &mut Problems,
 ) -> Option<Vec<u8>> {
-    let encoding = object.get("bodyEncoding").filter(|n| !n.value.is_null());
+    let encoding = object.given("bodyEncoding");
     if let Some(encoding) = &encoding {
         encoding.choice(&[("base64", ())], problems)?;
     }
@@ -70,6 +84,10 @@ pub(crate) fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<H
     let mut headers = Headers::new();
     let before = problems.0.len();
     for (name, value) in node.map(problems)?.members() {
+        // HTTP/2's own fields, which captures by Envoy have and other clients copy into their rules.
+        if name.starts_with(':') {
+            continue;
+        }
         if !is_header_name(name) {
             problems.add(&value.place, NO_HEADER_NAME);
             continue;
@@ -183,8 +201,8 @@ pub(crate) fn check_response(response: &Response, place: &Place, problems: &mut 
         headers,
         body: _,
     } = response;
-    if !(100..=999).contains(status) {
-        Node::at(&(*status).into(), place.key("status")).status(problems);
+    if !STATUSES.contains(status) {
+        read_status(&Node::at(&(*status).into(), place.key("status")), problems);
     }
     for (name, value) in headers.iter() {
         let at = || place.key("headers").key(name);

@@ -64,7 +64,7 @@ pub(crate) use fields::{POLICY, RESPONSE, WHEN};
 #[cfg(feature = "runner")]
 pub(crate) use message::{
     NO_HEADER_NAME, NO_HEADER_VALUE, body_bytes, headers_value, is_header_name, is_header_value,
-    message_value, read_body, read_headers, read_response, response_value,
+    message_value, read_body, read_headers, read_response, read_status, response_value,
 };
 #[cfg(feature = "runner")]
 pub(crate) use read::{CONSUMES, read_consume, read_error};

@@ -155,24 +155,24 @@ impl Policy {
         };
         let before = problems.0.len();
         let mut policy = Self::default();
-        if let Some(node) = object.get("externalHttp") {
+        if let Some(node) = object.given("externalHttp") {
             policy.external_http = node.choice(&MODES, problems).unwrap_or_default();
         }
-        if let Some(node) = object.get("internalHttp") {
+        if let Some(node) = object.given("internalHttp") {
             policy.internal_http = node.choice(&MODES, problems);
         }
         for name in ["externalAllowlist", "allowHosts"] {
-            if let Some(node) = object.get(name) {
+            if let Some(node) = object.given(name) {
                 policy.allow_hosts.extend(read_hosts(&node, problems));
             }
         }
-        if let Some(node) = object.get("blockHosts") {
+        if let Some(node) = object.given("blockHosts") {
             policy.block_hosts = read_hosts(&node, problems);
         }
-        if let Some(node) = object.get("ambient") {
+        if let Some(node) = object.given("ambient") {
             policy.ambient = read_hosts(&node, problems);
         }
-        let word = match object.get("defaultOnMiss") {
+        let word = match object.given("defaultOnMiss") {
             Some(node) => node.choice(&MISS_WORDS, problems)?,
             None => OnMissWord::Passthrough,
         };
@@ -186,7 +186,7 @@ impl Policy {
             }
         };
         if let (Some(node), OnMissWord::Passthrough | OnMissWord::Error) =
-            (object.get("mock"), word)
+            (object.given("mock"), word)
             && closed
         {
             problems.add(&node.place, "`mock` needs `defaultOnMiss: mock`");

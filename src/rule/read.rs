@@ -63,25 +63,25 @@ impl Rule {
             ],
             problems,
         )?;
-        if let Some(node) = object.get("expand")
+        if let Some(node) = object.given("expand")
             && !node.value.is_boolean()
         {
             return node.wrong("true or false", problems);
         }
-        let name = object.get("name").or_else(|| object.get("id"));
+        let name = object.given("name").or_else(|| object.given("id"));
         let name = match name {
             Some(node) => Some(node.string(problems)?),
             None => None,
         };
-        let priority = match object.get("priority") {
+        let priority = match object.given("priority") {
             Some(node) => node.integer(i64::MIN, i64::MAX, problems)?,
             None => 0,
         };
-        let consume = match object.get("consume") {
+        let consume = match object.given("consume") {
             Some(node) => read_consume(&node, problems)?,
             None => Consume::Many,
         };
-        let when = match object.get("when") {
+        let when = match object.given("when") {
             Some(node) => When::read(&node, problems),
             None => Some(When::default()),
         };
@@ -107,7 +107,7 @@ fn read_document(document: &Value, problems: &mut Problems) -> Option<Vec<Rule>>
         return Some(vec![Rule::read(&Node::root(document), problems)?]);
     }
     let object = Node::root(document).object(&["version", "rules"], problems)?;
-    if let Some(version) = object.get("version") {
+    if let Some(version) = object.given("version") {
         version.integer(1, 1, problems);
     }
     let rules = object.require("rules", problems)?.list(problems)?;
@@ -162,7 +162,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         ],
         problems,
     )?;
-    let failure = match object.get("fault") {
+    let failure = match object.given("fault") {
         Some(node) if action == ActionWord::Fault => Some(node.choice(&Failure::NAMES, problems)?),
         _ => None,
     };
@@ -173,7 +173,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         _ => action == ActionWord::Fault,
     };
     for name in ["response", "error", "fault", "captureOnly"] {
-        if let Some(stray) = object.get(name)
+        if let Some(stray) = object.given(name)
             && !fits(name)
         {
             problems.add(
@@ -187,7 +187,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
             let node = object.require("response", problems)?;
             let known = [RESPONSE_FIELDS, &["latencyMs"]].concat();
             let response = node.object(&known, problems)?;
-            let latency = match response.get("latencyMs") {
+            let latency = match response.given("latencyMs") {
                 Some(node) => read_latency(&node, problems)?,
                 None => Duration::ZERO,
             };
@@ -216,7 +216,7 @@ fn read_then(node: &Node<'_>, problems: &mut Problems) -> Option<Then> {
         }
         ActionWord::Passthrough => Some(Then::Passthrough),
         ActionWord::CaptureOnly => {
-            let redaction = match object.get("captureOnly") {
+            let redaction = match object.given("captureOnly") {
                 Some(node) => Redaction::read(&node, problems)?,
                 None => Redaction::default(),
             };

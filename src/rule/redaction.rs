@@ -27,10 +27,10 @@ impl Redaction {
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(&["redactHeaders", "redactJsonPaths"], problems)?;
         let mut redaction = Self::default();
-        if let Some(node) = object.get("redactHeaders") {
+        if let Some(node) = object.given("redactHeaders") {
             redaction.headers = node.strings(problems)?;
         }
-        let paths = object.get("redactJsonPaths");
+        let paths = object.given("redactJsonPaths");
         for node in paths
             .and_then(|node| node.list(problems))
             .unwrap_or_default()

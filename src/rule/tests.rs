@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Layer, Policy, Question, Rule, RuleState, resolve, rules_document};
+use super::{Answer, Layer, Policy, Question, Rule, RuleState, Then, resolve, rules_document};
 use crate::base::http::{Direction, Headers, Request};
 use crate::compare::COMPARISON_FIELDS;
 
@@ -405,7 +405,15 @@ fn an_invalid_rule_says_where_and_why() {
         ),
         (
             json!({"then": {"action": "mock", "response": {"status": 42}}}),
-            "rules[0].then.response.status: expected an integer from 100 to 999",
+            "rules[0].then.response.status: expected an integer from 200 to 999",
+        ),
+        (
+            json!({"then": {"action": "mock", "response": {"status": 101}}}),
+            "rules[0].then.response.status: expected an integer from 200 to 999",
+        ),
+        (
+            json!({"then": {"action": "error", "error": {"status": 199}}}),
+            "rules[0].then.error.status: expected an integer from 200 to 999",
         ),
         (
             json!({"then": {"action": "mock", "response": {"headers": {"a b": "c"}}}}),
@@ -546,4 +554,36 @@ fn a_path_pattern_is_for_the_whole_path() {
         json!({"like": {"a": 1}, "ignore": ["$.b"]})
     );
     Rule::read_document(&document).unwrap();
+}
+
+#[test]
+fn what_other_clients_send_for_nothing_is_nothing() {
+    let rule = json!({
+        "name": null, "priority": null, "consume": null, "expand": null,
+        "when": {"host": "a.example", "direction": null, "method": null, "query": null, "headers": null, "body": null,
+                 "bodyJsonPathEquals": null, "pathRegex": null, "notHostSuffix": null, "traceTags": null},
+        "then": {"action": "mock", "error": null, "fault": null, "captureOnly": null,
+                 "response": {"status": 0, "headers": null, "body": null, "bodyEncoding": null, "latencyMs": null}},
+    });
+    let rules = Rule::read_document(&json!({"version": null, "rules": [rule]})).unwrap();
+    let Then::Mock { response, .. } = &rules[0].then else {
+        panic!("{rules:?}");
+    };
+    assert_eq!((response.status, response.body.len()), (200, 0));
+    assert_eq!(response.headers.iter().count(), 0);
+    let error = json!({"then": {"action": "error", "error": {"status": 0}}});
+    let rules = Rule::read_document(&json!({"rules": [error]})).unwrap();
+    assert!(matches!(&rules[0].then, Then::Error(error) if error.status == 500));
+}
+
+#[test]
+fn the_fields_of_http_2_are_no_headers_of_an_answer() {
+    let response = json!({"headers": {":status": "200", "x-a": "1"}});
+    let rules = json!({"rules": [{"then": {"action": "mock", "response": response}}]});
+    let rules = Rule::read_document(&rules).unwrap();
+    let Then::Mock { response, .. } = &rules[0].then else {
+        panic!("{rules:?}");
+    };
+    let headers: Vec<_> = response.headers.iter().collect();
+    assert_eq!(headers, [("x-a", &b"1"[..])]);
 }

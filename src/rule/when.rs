@@ -90,7 +90,7 @@ impl When {
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let object = node.object(PREDICATES, problems)?;
         let before = problems.0.len();
-        let mut text = |name: &str| object.get(name).and_then(|node| node.string(problems));
+        let mut text = |name: &str| object.given(name).and_then(|node| node.string(problems));
         let mut when = Self::from(Predicate {
             direction: None,
             service: text("service"),
@@ -100,13 +100,13 @@ impl When {
             path: text("path"),
             path_prefix: text("pathPrefix"),
         });
-        if let Some(node) = object.get("direction") {
+        if let Some(node) = object.given("direction") {
             when.lookup.direction = node.choice(&DIRECTIONS, problems);
         }
-        if let Some(node) = object.get("notHostSuffix") {
+        if let Some(node) = object.given("notHostSuffix") {
             when.not_host_suffix = node.strings(problems).unwrap_or_default();
         }
-        if let Some(node) = object.get("pathRegex")
+        if let Some(node) = object.given("pathRegex")
             && let Some(text) = node.string(problems)
         {
             // Checked as it stands, so that no unbalanced parenthesis escapes the group.
@@ -121,20 +121,20 @@ impl When {
                 None => {}
             }
         }
-        if let Some(node) = object.get("query") {
+        if let Some(node) = object.given("query") {
             when.query = node.string_map(problems).unwrap_or_default();
         }
-        if let Some(node) = object.get("headers") {
+        if let Some(node) = object.given("headers") {
             when.headers = read_wanted_headers(&node, problems);
         }
-        if let Some(node) = object.get("headerMatch") {
+        if let Some(node) = object.given("headerMatch") {
             when.header_match = read_patterns(&node, problems);
         }
-        if let Some(node) = object.get("bodyJsonPath") {
+        if let Some(node) = object.given("bodyJsonPath") {
             when.body_json_path = read_query(&node, problems);
         }
         if let Some(members) = object
-            .get("bodyJsonPathEquals")
+            .given("bodyJsonPathEquals")
             .and_then(|n| n.map(problems))
         {
             for (text, node) in members.members() {
@@ -143,11 +143,11 @@ impl When {
                     .extend(query.map(|query| (query, node.value.clone())));
             }
         }
-        if let Some(node) = object.get("body") {
+        if let Some(node) = object.given("body") {
             when.body = BodyPredicate::read(&node, problems);
         }
-        when.trace_tags = read_tags(object.get("traceTags"), problems);
-        when.trace_tag_equals = read_tags(object.get("traceTagEquals"), problems);
+        when.trace_tags = read_tags(object.given("traceTags"), problems);
+        when.trace_tag_equals = read_tags(object.given("traceTagEquals"), problems);
         (problems.0.len() == before).then_some(when)
     }
 

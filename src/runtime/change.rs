@@ -97,8 +97,8 @@ impl Start {
         let object = Node::root(body).object(&["mode", "policy", "caseId"], problems)?;
         let mode = object.require("mode", problems);
         let mode = mode.and_then(|node| node.choice(&Mode::NAMES, problems));
-        let policy = object.get("policy");
-        let case_id = object.get("caseId");
+        let policy = object.given("policy");
+        let case_id = object.given("caseId");
         Some(Self {
             policy: match &policy {
                 None => Policy::default(),
@@ -119,14 +119,14 @@ fn check_auth_fixtures(document: &Value) -> Result<(), ControlError> {
     let known = ["tokens", "cookies", "metadata", "fixtures"];
     if let Some(object) = Node::root(document).object(&known, &mut problems) {
         for name in ["tokens", "cookies"] {
-            if let Some(node) = object.get(name) {
+            if let Some(node) = object.given(name) {
                 node.list(&mut problems);
             }
         }
-        if let Some(node) = object.get("metadata") {
+        if let Some(node) = object.given("metadata") {
             node.map(&mut problems);
         }
-        let fixtures = object.get("fixtures").and_then(|n| n.list(&mut problems));
+        let fixtures = object.given("fixtures").and_then(|n| n.list(&mut problems));
         let mut names = HashSet::new();
         for node in fixtures.unwrap_or_default() {
             let Some(fixture) = node.object(&["name", "value"], &mut problems) else {

@@ -11,9 +11,11 @@ use crate::base::http::{Direction, FAILURE_HEADER, Failure, Headers, Response};
 use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
-use crate::control::{ControlError, NO_MATCH, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED};
+use crate::control::{
+    ControlError, DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
+};
 use crate::error::UNKNOWN_SESSION;
-use crate::otlp::{decode, encode};
+use crate::otlp::{check_json, check_protobuf, decode, encode};
 use crate::rule::{Answer, strict_miss};
 
 /// The encoding of a trace document.
@@ -57,8 +59,13 @@ fn wire_format(headers: &Headers) -> Result<(WireFormat, WireFormat), ControlErr
 ///
 /// # Errors
 ///
-/// 400, with the place that can't be parsed.
+/// 400, with the place that can't be parsed; 413 if it would take too much memory.
 fn parse(format: WireFormat, body: &[u8]) -> Result<Vec<ScopedSpan>, ControlError> {
+    match format {
+        WireFormat::Protobuf => check_protobuf(body),
+        WireFormat::Json => check_json(body),
+    }
+    .map_err(|why| ControlError::new(413, "payload_too_large", why.to_string()))?;
     let document = match format {
         WireFormat::Protobuf => decode(body).map_err(ControlError::invalid)?,
         WireFormat::Json => serde_json::from_slice(body)
@@ -128,10 +135,20 @@ pub(super) fn inject(
     let Ruling { answer, .. } = runtime.ask(session, &asked)?;
     log::debug!("session {session}: inject {request} -> {}", answer.word());
     Ok(match answer {
-        Answer::Mock { response, latency } => Injected {
-            response: as_mock(question, &response, wanted)?.into(),
-            latency,
-        },
+        Answer::Mock { response, latency } => {
+            let mut told = as_mock(question, &response, wanted)?;
+            let asker_waits = headers
+                .text(DELAY_HEADER)
+                .is_some_and(|value| value == OWN_DELAY);
+            if asker_waits && !latency.is_zero() {
+                told.headers
+                    .push(DELAY_HEADER, latency.as_millis().to_string());
+            }
+            Injected {
+                response: told.into(),
+                latency: if asker_waits { Duration::ZERO } else { latency },
+            }
+        }
         Answer::Forward => Injected::at_once(no_match()),
         Answer::Error(response) => Injected::at_once(as_error(question, response, wanted)?),
         Answer::Fault(failure, response) => {

@@ -14,7 +14,7 @@ use crate::base::http::{Direction, Host, Request};
 use crate::case::{Difference, ScopedSpan, document_of, read_spans};
 use crate::control::{
     AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
-    OutboundCall, Ruling, SessionStats, UncorrelatedCall,
+    OutboundCall, Ruling, SessionStats, UncorrelatedCall, listed_path,
 };
 use crate::rule::{
     Answer, Decision, Layer, Nearest, Policy, Question, Rule, RuleState, Then, resolve, shown_name,
@@ -39,6 +39,8 @@ pub(super) struct OpenSession {
     auth_fixtures: Value,
     /// What has happened so far; how often each rule was used is kept in `rules`.
     stats: SessionStats,
+    /// The calls of no session; they go into the stats when these are read.
+    uncorrelated: Vec<Uncorrelated>,
     /// Set when it closes, so that a caller that looked it up just before finds it closed.
     closed: bool,
     capture: Capture,
@@ -56,6 +58,12 @@ pub(super) struct Asked<'a> {
     pub(super) service: Option<&'a str>,
     /// The attributes of the inject span.
     pub(super) attributes: &'a [(String, Value)],
+}
+
+/// A call of no session as one session sees it. The sessions share the call, since each lists it.
+struct Uncorrelated {
+    call: Arc<UncorrelatedCall>,
+    distrusted: bool,
 }
 
 impl OpenSession {
@@ -79,6 +87,7 @@ impl OpenSession {
             rules_document: None,
             auth_fixtures: Value::Null,
             stats: SessionStats::default(),
+            uncorrelated: Vec::new(),
             closed: false,
             capture: Capture::default(),
             case_id,
@@ -243,39 +252,22 @@ impl OpenSession {
     pub(super) fn note_uncorrelated(
         &mut self,
         request: &Request,
-        reason: &str,
-        open: usize,
+        call: &Arc<UncorrelatedCall>,
         harmless: bool,
     ) -> bool {
         let distrusted = !harmless && self.policy.distrusts_uncorrelated(&Host::of(request));
-        self.list_uncorrelated(request, reason, open, |call| call.distrusted = distrusted);
+        push_limited(&mut self.uncorrelated, || Uncorrelated {
+            call: Arc::clone(call),
+            distrusted,
+        });
         distrusted
     }
 
     /// Lists a call that is the application's own business.
-    pub(super) fn note_ambient(&mut self, request: &Request, reason: &str, open: usize) {
-        self.list_uncorrelated(request, reason, open, |call| call.ambient = true);
-    }
-
-    fn list_uncorrelated(
-        &mut self,
-        request: &Request,
-        reason: &str,
-        open: usize,
-        judge: impl FnOnce(&mut UncorrelatedCall),
-    ) {
-        push_limited(&mut self.stats.uncorrelated, || {
-            let mut call = UncorrelatedCall {
-                method: request.method.clone(),
-                host: request.host.clone(),
-                path: request.target(),
-                reason: reason.to_owned(),
-                open_sessions: open as u64,
-                distrusted: false,
-                ambient: false,
-            };
-            judge(&mut call);
-            call
+    pub(super) fn note_ambient(&mut self, call: &Arc<UncorrelatedCall>) {
+        push_limited(&mut self.uncorrelated, || Uncorrelated {
+            call: Arc::clone(call),
+            distrusted: false,
         });
     }
 
@@ -322,7 +314,12 @@ impl OpenSession {
     }
 
     pub(super) fn stats(&self) -> SessionStats {
+        let uncorrelated = self.uncorrelated.iter().map(|listed| UncorrelatedCall {
+            distrusted: listed.distrusted,
+            ..UncorrelatedCall::clone(&listed.call)
+        });
         SessionStats {
+            uncorrelated: uncorrelated.collect(),
             rule_uses: Some(self.rules.iter().map(|state| state.uses).collect()),
             ..self.stats.clone()
         }
@@ -445,7 +442,7 @@ fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Opti
 /// Counts and lists a miss; equal misses share one entry.
 fn note_miss(stats: &mut SessionStats, request: &Request, nearest: Option<&Nearest>) {
     stats.strict_misses += 1;
-    let path = request.target();
+    let path = listed_path(request);
     let known = stats.misses.iter_mut().find(|known| {
         known.method == request.method && known.host == request.host && known.path == path
     });

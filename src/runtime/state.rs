@@ -18,7 +18,7 @@ use crate::base::http::{Direction, Host, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
     Action, Call, ClosedSessions, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
-    SPEC_VERSION, SessionStats,
+    SPEC_VERSION, SessionStats, UncorrelatedCall,
 };
 #[cfg(feature = "runner")]
 use crate::control::{AnsweredRequests, LateCall};
@@ -336,10 +336,11 @@ impl EmbeddedRuntime {
         let harmless = all
             .iter()
             .all(|(_, listed)| lock(&listed.session).is_indifferent_to(request));
+        let call = Arc::new(UncorrelatedCall::new(request, reason, all.len()));
         let mut distrusted = false;
         for (_, listed) in &all {
             let mut session = lock(&listed.session);
-            distrusted |= session.note_uncorrelated(request, reason, all.len(), harmless);
+            distrusted |= session.note_uncorrelated(request, &call, harmless);
         }
         !distrusted
     }
@@ -358,8 +359,9 @@ impl EmbeddedRuntime {
             }
             listed = all.iter().collect();
         }
+        let call = Arc::new(UncorrelatedCall::new(request, reason, all.len()));
         for (_, listed) in listed {
-            lock(&listed.session).note_uncorrelated(request, reason, all.len(), false);
+            lock(&listed.session).note_uncorrelated(request, &call, false);
         }
     }
 
@@ -553,8 +555,12 @@ impl Oracle for EmbeddedRuntime {
 
     fn note_ambient(&self, request: &Request, reason: &str) {
         let all = self.all();
+        let call = Arc::new(UncorrelatedCall {
+            ambient: true,
+            ..UncorrelatedCall::new(request, reason, all.len())
+        });
         for (_, listed) in &all {
-            lock(&listed.session).note_ambient(request, reason, all.len());
+            lock(&listed.session).note_ambient(&call);
         }
     }
 

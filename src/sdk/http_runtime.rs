@@ -18,7 +18,7 @@ use crate::case::Case;
 use crate::control::AnsweredRequests;
 use crate::control::{Action, Call, Closing, Mode, Runtime, SessionStats, Token};
 #[cfg(feature = "embedded")]
-use crate::control::{ClosedSessions, Oracle};
+use crate::control::{ClosedSessions, DELAY_HEADER, OWN_DELAY, Oracle, PROTOBUF};
 use crate::error::{RuntimeError, SoftprobeError};
 use crate::net::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
@@ -101,6 +101,10 @@ impl HttpRuntime {
             .header("accept", accept);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
+        }
+        #[cfg(feature = "embedded")]
+        if content_type == Some(PROTOBUF) {
+            request = request.header(DELAY_HEADER, OWN_DELAY);
         }
         if let Some(token) = &self.token {
             request = request.header("authorization", token.header());

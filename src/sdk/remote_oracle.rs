@@ -13,7 +13,8 @@ use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 #[cfg(feature = "runner")]
 use crate::control::LateCall;
 use crate::control::{
-    Action, Call, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, Runtime, UNCORRELATED,
+    Action, Call, DELAY_HEADER, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, Runtime,
+    UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
 use crate::net::random_trace;
@@ -122,6 +123,13 @@ impl Told {
         Some(self.response.headers.text(REFUSAL_HEADER)?.into_owned())
     }
 
+    /// Returns how long the proxy has to wait with the answer.
+    fn delay(&self) -> Duration {
+        let delay = self.response.headers.text(DELAY_HEADER);
+        let delay = delay.and_then(|delay| delay.parse().ok());
+        Duration::from_millis(delay.unwrap_or_default())
+    }
+
     /// Converts a refusal to an error.
     fn into_error(self) -> SoftprobeError {
         let Response { status, body, .. } = self.response;
@@ -208,7 +216,7 @@ impl Oracle for HttpRuntime {
             _ if let Some(failure) = failure => Answer::Fault(failure, Arc::default()),
             200 => Answer::Mock {
                 response: Arc::new(self.read_mock(&answer.response.body)?),
-                latency: Duration::ZERO,
+                latency: answer.delay(),
             },
             404 if answer.says(NO_MATCH) => Answer::Forward,
             // Another implementation of the runtime, whose 404 does not say what is missing.

@@ -5,10 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 use softprobe::control::PolicyMode;
-use softprobe::{
-    ControlServer, EmbeddedRuntime, Mock, MockResponse, Mode, Policy, Predicate, Proxy, Softprobe,
-    SoftprobeSession,
-};
+use softprobe::{ControlServer, EmbeddedRuntime, Mode, Policy, Proxy, Softprobe, SoftprobeSession};
 
 use crate::command::Served;
 use crate::server::call;

@@ -221,6 +221,11 @@ impl<'a> Object<'a> {
         self.members.get(name).map(|value| self.node(name, value))
     }
 
+    /// Returns the member with that name, if any; one that is `null` is none.
+    pub(crate) fn given(&self, name: &str) -> Option<Node<'a>> {
+        self.get(name).filter(|node| !node.value.is_null())
+    }
+
     /// Returns the member with that name; a missing one is a problem.
     pub(crate) fn require(&self, name: &str, problems: &mut Problems) -> Option<Node<'a>> {
         let node = self.get(name);
