@@ -1,6 +1,10 @@
 //! The log: with `SOFTPROBE_LOG=debug`, every control call, registered mock and outbound decision.
 
+use std::io::Write as _;
+
 use log::LevelFilter;
+
+use crate::base::visible_line;
 
 /// Sends this library's log to standard error, at the level in `SOFTPROBE_LOG`: `error`, `warn`, `info`,
 /// `debug` or `trace`. Without the variable, or if the program already has a logger, it does nothing.
@@ -37,5 +41,16 @@ pub(crate) fn install_logger_at(verbose: u8) {
 fn install(level: LevelFilter) -> bool {
     let mut builder = env_logger::Builder::new();
     builder.filter_module("softprobe", level);
-    builder.format_timestamp(None).try_init().is_ok()
+    // One line each, whatever traffic puts into it: neither can a message forge another nor change the terminal.
+    builder.format(|out, record| {
+        let message = record.args().to_string();
+        writeln!(
+            out,
+            "[{:<5} {}] {}",
+            record.level(),
+            record.target(),
+            visible_line(&message)
+        )
+    });
+    builder.try_init().is_ok()
 }

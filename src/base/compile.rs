@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::document::{Node, Problems};
+use super::http::is_secret;
 use super::json::Query;
 
 /// Compiles a JSONPath.
@@ -30,7 +31,12 @@ pub(crate) fn read_patterns(node: &Node<'_>, problems: &mut Problems) -> Vec<(St
         let Some(text) = value.scalar_text(problems) else {
             continue;
         };
-        let pattern = compile_regex(&text, &value, problems);
+        let pattern = match is_secret(name) {
+            false => compile_regex(&text, &value, problems),
+            true => Regex::new(&text)
+                .map_err(|_| problems.add(&value.place, "it is not a regular expression"))
+                .ok(),
+        };
         patterns.extend(pattern.map(|pattern| (name.to_owned(), pattern)));
     }
     patterns

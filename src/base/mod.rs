@@ -8,5 +8,9 @@ pub(crate) mod document;
 pub(crate) mod encoding;
 pub(crate) mod http;
 pub(crate) mod json;
+#[cfg(feature = "runner")]
+mod visible;
 
 pub(crate) use causes::with_causes;
+#[cfg(feature = "runner")]
+pub(crate) use visible::{visible, visible_line};

@@ -8,8 +8,8 @@ use super::output::{Exit, Failed, Output, invalid};
 use crate::base::encoding::split_mark;
 use crate::base::json;
 use crate::case::Case;
-use crate::disk::write_whole;
 use crate::disk::{self, Found};
+use crate::disk::{Readers, write_whole};
 use crate::suite::parse_yaml;
 
 /// Returns the files that match paths and globs, sorted and without duplicates.
@@ -98,6 +98,7 @@ pub(super) fn parse_rules(text: &str) -> Result<Value, String> {
 }
 
 /// Writes a file, whole or not at all, and creates its folder if it is missing.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failed> {
-    write_whole(path, text).map_err(|error| invalid(path, format!("can't be written: {error}")))
+pub(super) fn write(path: &Path, text: &str, readers: Readers) -> Result<(), Failed> {
+    write_whole(path, text, readers)
+        .map_err(|error| invalid(path, format!("can't be written: {error}")))
 }

@@ -8,6 +8,7 @@ use super::files;
 use super::output::{Exit, Failed, Output, arguments, failure};
 use crate::base::http::split_port;
 use crate::case::Case;
+use crate::disk::Readers;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
@@ -61,7 +62,7 @@ impl Init {
                 format!("{}: already exists; --force replaces it", out.display()),
             ));
         }
-        files::write(&out, &suite)?;
+        files::write(&out, &suite, Readers::Usual)?;
         let shown = out.display().to_string();
         Ok(Output::fine(format!(
             "wrote {shown}; check it with: softprobe suite validate {shown}\n"

@@ -8,6 +8,7 @@ use super::session::Id;
 use super::validate::counted;
 use super::{Global, files};
 use crate::base::http::Direction;
+use crate::base::visible_line;
 use crate::case::{Case, Exchange};
 use crate::control::Action;
 use crate::rule::mask_secret_headers;
@@ -85,6 +86,11 @@ fn exchange_value(case: &Case, exchange: &Exchange) -> Value {
     })
 }
 
+/// Returns a cell with a text that may come from traffic.
+fn cell(text: impl AsRef<str>) -> Cell {
+    Cell::new(visible_line(text.as_ref()))
+}
+
 fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -95,7 +101,7 @@ fn table(headings: &[&str]) -> Table {
 
 fn number(value: Option<impl ToString>) -> Cell {
     let text = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    Cell::new(text).set_alignment(CellAlignment::Right)
+    cell(text).set_alignment(CellAlignment::Right)
 }
 
 fn case_text(file: &str, case: &Case) -> String {
@@ -113,14 +119,14 @@ fn case_text(file: &str, case: &Case) -> String {
         let sent = exchange.request_body().map(<[u8]>::len);
         let came = response.and_then(|r| r.body.as_ref()).map(Vec::len);
         table.add_row(vec![
-            Cell::new(if is_inbound(case, exchange) {
+            cell(if is_inbound(case, exchange) {
                 "→"
             } else {
                 ""
             }),
-            Cell::new(exchange.direction.map_or("-", Direction::name)),
-            Cell::new(&exchange.request.method),
-            Cell::new(url(exchange)),
+            cell(exchange.direction.map_or("-", Direction::name)),
+            cell(&exchange.request.method),
+            cell(url(exchange)),
             number(response.map(|r| r.status)),
             number(sent),
             number(came),
@@ -167,10 +173,10 @@ fn session_text(state: &Value) -> String {
         return text;
     }
     let mut table = table(&["method", "url", "answer", "by"]);
-    let word = |value: &Value| Cell::new(value.as_str().unwrap_or_default());
+    let word = |value: &Value| cell(value.as_str().unwrap_or_default());
     let called = |call: &Value| {
         let part = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
-        Cell::new(part("host") + &part("path"))
+        cell(part("host") + &part("path"))
     };
     for call in &calls {
         table.add_row(vec![
@@ -184,7 +190,7 @@ fn session_text(state: &Value) -> String {
         table.add_row(vec![
             word(&call["method"]),
             called(call),
-            Cell::new("belongs to no session"),
+            cell("belongs to no session"),
             word(&call["reason"]),
         ]);
     }

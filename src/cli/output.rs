@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::with_causes;
+use crate::base::{visible, with_causes};
 use crate::error::SoftprobeError;
 use crate::runner::{Refusal, RefusalKind};
 
@@ -174,11 +174,11 @@ impl Output {
                 return unprinted(&error);
             }
         } else {
-            if let Err(error) = print(if quiet { "" } else { text }) {
+            if let Err(error) = print(&visible(if quiet { "" } else { text })) {
                 return unprinted(&error);
             }
             for message in fault.iter().flat_map(|(_, messages)| messages) {
-                let _ = writeln!(std::io::stderr(), "error: {message}");
+                let _ = writeln!(std::io::stderr(), "error: {}", visible(message));
             }
         }
         ExitCode::from(exit.code())

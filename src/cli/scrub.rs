@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::files::{self, CaseFile};
 use super::output::{Exit, Failed, Output, invalid};
 use super::validate::counted;
+use crate::disk::Readers;
 use crate::scrub::{Rules, Scrubber, SecretFound, SecretsFound, rewrite};
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ impl Scrub {
             let findings = scrubber.scrub(&mut clean);
             let rewritten = clean != *document && !self.check;
             if rewritten {
-                files::write(&path, &rewrite(&text, document, &clean))?;
+                files::write(&path, &rewrite(&text, document, &clean), Readers::Owner)?;
             }
             report.add(&path.display().to_string(), findings, rewritten);
         }

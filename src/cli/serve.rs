@@ -1,12 +1,9 @@
 //! `serve` and `proxy`: serve the runtime and the proxy until a signal.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
 use super::output::{Failed, Output, failure, invalid};
@@ -14,17 +11,17 @@ use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
 use crate::net::address;
 use crate::proxy::{Idle, Proxy, ProxyBuilder};
-use crate::runner::{CallerFlags, signal_code};
+use crate::runner::{CallerFlags, ending_signals, signal_code};
 use crate::runtime::{ControlServer, EmbeddedRuntime, keep_captures};
 use crate::sdk::Softprobe;
 
 /// How long requests in progress may take to finish after a signal.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(4);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Stops on SIGINT or SIGTERM: requests in progress have five seconds to finish, then every session is closed; a second\n\
-    signal stops it at once. A capture that is still open then, or was idle for too long, is saved below --captures.\n\
+    after_help = "Stops on SIGINT, SIGTERM, SIGHUP or SIGQUIT: requests in progress have four seconds to finish, then every session is\n\
+    closed; after a second signal they have none. A capture that is still open then, or was idle for too long, is saved below --captures.\n\
     With SOFTPROBE_API_TOKEN set, every call except GET /health needs that bearer token."
 )]
 pub(super) struct Serve {
@@ -130,7 +127,13 @@ impl Serve {
                 .field("proxyUrl", proxy.url());
         }
         ready.print(global.json, global.quiet);
-        wait(signals);
+        let sessions = OpenSessions {
+            runtime,
+            captures,
+            closing: Arc::default(),
+        };
+        let own = sessions.clone();
+        wait(signals, move || own.close());
         let deadline = Instant::now() + GRACE;
         if let Some(proxy) = proxy {
             proxy.stop(GRACE);
@@ -138,9 +141,7 @@ impl Serve {
         // The server gets the time that the proxy left, and always at least a little.
         let left = deadline.saturating_duration_since(Instant::now());
         server.stop(left.max(Duration::from_millis(500)));
-        let ended = runtime.end_all();
-        log::info!("stopped; {} sessions were open", ended.len());
-        keep_captures(captures.as_deref(), &ended);
+        sessions.close();
         Ok(Output::silent())
     }
 }
@@ -160,35 +161,44 @@ impl ProxyAlone {
         .field("proxyUrl", proxy.url())
         .field("runtimeUrl", address)
         .print(global.json, global.quiet);
-        wait(signals);
+        wait(signals, || {});
         proxy.stop(GRACE);
         Ok(Output::silent())
     }
 }
 
-/// The handling of SIGINT and SIGTERM: the first signal requests a stop, the second exits at once.
-struct Stopping {
-    signals: Signals,
-    asked: Arc<AtomicBool>,
+/// Registers for the signals that end the process, before anything listens, so that an early one is not lost.
+fn signals() -> Result<Signals, Failed> {
+    Signals::new(ending_signals())
+        .map_err(|error| failure("failure", format!("can't handle signals: {error}")))
 }
 
-/// Registers for signals, before anything listens, so that an early signal is not lost.
-fn signals() -> Result<Stopping, Failed> {
-    let take = || {
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            let exit = i32::from(signal_code(signal));
-            register_conditional_shutdown(signal, exit, Arc::clone(&asked))?;
+/// Waits for a signal. A second one ends the process, after what `last` does.
+fn wait(mut signals: Signals, last: impl FnOnce() + Send + 'static) {
+    let _ = signals.forever().next();
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            last();
+            std::process::exit(signal_code(signal).into());
         }
-        let signals = Signals::new([SIGINT, SIGTERM])?;
-        Ok(Stopping { signals, asked })
-    };
-    take().map_err(|error: std::io::Error| {
-        failure("failure", format!("can't handle signals: {error}"))
-    })
+    });
 }
 
-fn wait(mut stopping: Stopping) {
-    let _ = stopping.signals.forever().next();
-    stopping.asked.store(true, Ordering::SeqCst);
+/// The sessions that are still open when the server ends.
+#[derive(Clone)]
+struct OpenSessions {
+    runtime: EmbeddedRuntime,
+    captures: Option<PathBuf>,
+    /// Held while they are closed, by whoever of two does it first.
+    closing: Arc<Mutex<()>>,
+}
+
+impl OpenSessions {
+    /// Closes them, and saves their captures.
+    fn close(&self) {
+        let _one = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.runtime.end_all();
+        log::info!("stopped; {} sessions were open", ended.len());
+        keep_captures(self.captures.as_deref(), &ended);
+    }
 }

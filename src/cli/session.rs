@@ -8,6 +8,7 @@ use super::output::{Failed, Output, arguments, invalid};
 use super::{Global, files};
 use crate::case::Case;
 use crate::control::{Action, Call, Closing, Mode, Runtime as _};
+use crate::disk::Readers;
 use crate::error::SoftprobeError;
 use crate::rule::{Policy, Rule};
 
@@ -244,7 +245,7 @@ fn close(
     if let Some(path) = save {
         // Write the case before closing the session, so that a full disk loses nothing.
         let case = id.call(global, Action::Case)?;
-        files::write(path, &format!("{case:#}\n"))?;
+        files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
     }
     let closing = Closing {
         out,
@@ -255,7 +256,7 @@ fn close(
     let mut notes = Vec::new();
     if let Some(path) = save {
         let case = answer["case"].take();
-        files::write(path, &format!("{case:#}\n"))?;
+        files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
         notes = Case::from_document(case).map_or_else(|why| vec![why.to_string()], |c| lacks(&c));
         answer["capturePath"] = path.display().to_string().into();
         if let Some(answer) = answer.as_object_mut() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::output::{Exit, Failed, Output, arguments};
 use super::{Global, diff, files, init, validate};
+use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
 use crate::runner::{Args, CommandArgs, Ended, Flags, Replay, signal_code};
 use crate::suite::schema;
@@ -65,7 +66,7 @@ impl SuiteCommand {
                 match out {
                     None => Ok(Output::fine(text).field("schema", schema)),
                     Some(path) => {
-                        files::write(&path, &text)?;
+                        files::write(&path, &text, Readers::Usual)?;
                         let shown = path.display().to_string();
                         Ok(Output::fine(format!("wrote {shown}\n")).field("path", shown))
                     }

@@ -3,10 +3,19 @@
 use std::io::Write as _;
 use std::path::Path;
 
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone, since it holds captured traffic.
+    Owner,
+    /// Whoever may read the user's files.
+    Usual,
+}
+
 /// Writes a file, whole or not at all, and creates its folder if it is missing. A link stays a link, and
 /// an existing file keeps its permissions. What is there and is not a file, such as a pipe or a device, is
 /// written to as it is.
-pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> std::io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return std::fs::OpenOptions::new()
             .write(true)
@@ -21,9 +30,15 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // The usual permissions of a new file, less the umask; a temporary file would be private.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        // The permissions of a new file, less the umask.
+        let mode = match readers {
+            Readers::Owner => 0o600,
+            Readers::Usual => 0o666,
+        };
+        builder.permissions(std::fs::Permissions::from_mode(mode));
     }
+    #[cfg(not(unix))]
+    let _ = readers;
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     if let Ok(there) = std::fs::metadata(&target) {

@@ -179,6 +179,14 @@ impl Child {
         }
     }
 
+    /// Ends the process at once.
+    pub(super) fn kill(&self) {
+        if lock(&self.input).take().is_some() {
+            self.end_because("the run was broken off");
+            let _ = self.shared.exit_status(GRACE);
+        }
+    }
+
     /// Stops the process: closes its input first, so that it can end by itself.
     pub(super) fn stop(&self) {
         if lock(&self.input).take().is_none() {

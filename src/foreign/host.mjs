@@ -3,6 +3,14 @@
 import { createInterface } from "node:readline";
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+
+// A hook may block this thread. Another one notices that the runner is gone, and ends the process.
+const watch = `
+  const runner = process.ppid;
+  setInterval(() => process.ppid === runner || process.kill(process.pid, "SIGKILL"), 500);
+`;
+new Worker(watch, { eval: true }).unref();
 
 // Standard output carries only the replies; what hooks print goes to standard error.
 const replies = process.stdout.write.bind(process.stdout);
@@ -21,8 +29,20 @@ function parse(text) {
   return JSON.parse(marked, unmark);
 }
 
+// What JSON would leave out or change without a word is an error.
+function member(key, value) {
+  if (typeof value === "bigint") return mark + value;
+  const kind = typeof value === "object" ? value?.constructor?.name : typeof value;
+  const isLost = ["function", "symbol", "Map", "Set"].includes(kind);
+  if (isLost || (kind === "number" && !Number.isFinite(value))) {
+    const place = key === "result" ? "" : ` at \`${key}\``;
+    throw `its result has ${kind === "number" ? value : `a ${kind}`}${place}, which is no JSON`;
+  }
+  return value;
+}
+
 function stringify(value) {
-  const text = JSON.stringify(value, (_, member) => (typeof member === "bigint" ? mark + member : member));
+  const text = JSON.stringify(value, member);
   return text.replaceAll(new RegExp(`"${mark}(-?\\d+)"`, "g"), "$1");
 }
 
@@ -60,8 +80,8 @@ const functions = new Map();
 async function answer(message) {
   const { id, hook, file, payload } = message;
   try {
-    const result = await functions.get(file).get(hook)(payload);
-    reply({ id, result: result ?? null });
+    const result = (await functions.get(file).get(hook)(payload)) ?? null;
+    reply({ id, result });
   } catch (error) {
     reply({ id, error: describe(error, file) });
   }

@@ -1,4 +1,9 @@
 # Runs the hooks of Python files for softprobe: line-delimited JSON on standard input and output.
+import sys
+
+# The working directory may have a file with the name of a module that is imported here.
+sys.path = [folder for folder in sys.path if folder]
+
 import asyncio
 import concurrent.futures
 import importlib.util
@@ -6,7 +11,7 @@ import inspect
 import json
 import os
 import re
-import sys
+import select
 import threading
 import traceback
 
@@ -17,6 +22,15 @@ sys.stdout = sys.stderr
 # Standard input carries the calls, so a hook that reads from it finds nothing.
 calls, sys.stdin = sys.stdin, open(os.devnull)
 writing = threading.Lock()
+
+
+def end_with_the_runner():
+    # Wakes up when nobody holds the other end of standard input any more, without reading from it.
+    poll = select.poll()
+    poll.register(calls.fileno(), select.POLLHUP)
+    while not any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll()):
+        pass
+    os._exit(0)
 
 
 def reply(message):
@@ -38,7 +52,9 @@ def load(number, file):
     stem = os.path.splitext(os.path.basename(file))[0]
     folder = os.path.dirname(file)
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        # After the standard library, some of which is only imported later, and before what is installed.
+        installed = (n for n, path in enumerate(sys.path) if path.endswith("-packages"))
+        sys.path.insert(next(installed, len(sys.path)), folder)
     name = f"softprobe_hooks_{number}_{stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
@@ -82,6 +98,8 @@ def answer(functions, message):
 
 
 def main():
+    if hasattr(select, "poll"):
+        threading.Thread(target=end_with_the_runner, daemon=True).start()
     functions, files = {}, []
     for number, file in enumerate(sys.argv[1:]):
         try:

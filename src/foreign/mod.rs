@@ -187,6 +187,15 @@ impl HookFiles {
     }
 }
 
+impl HookFiles {
+    /// Ends the child processes without waiting for what they do.
+    pub(crate) fn kill(&self) {
+        for child in &self.children {
+            child.kill();
+        }
+    }
+}
+
 impl Drop for HookFiles {
     fn drop(&mut self) {
         for child in &self.children {

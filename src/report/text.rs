@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::outcome::{CaseOutcome, SentDifference, SentRequest};
 use super::words;
 use crate::base::http::shown_target;
+use crate::base::visible;
 use crate::compare::{Mismatch, Side};
 use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
@@ -26,6 +27,25 @@ impl Palette {
     /// Returns whether there are no colours.
     pub(super) fn is_plain(self) -> bool {
         self.bold.is_plain()
+    }
+
+    /// Returns a text whose control characters are shown as escapes, apart from those that begin and end these colours.
+    fn visible(self, text: &str) -> String {
+        let Self {
+            bold,
+            bad,
+            good,
+            dim,
+        } = self;
+        let mut shown = visible(text).into_owned();
+        if !self.is_plain() {
+            for style in [bold, bad, good, dim] {
+                for own in [style.render().to_string(), style.render_reset().to_string()] {
+                    shown = shown.replace(&*visible(&own), &own);
+                }
+            }
+        }
+        shown
     }
 
     /// Returns the colours for a terminal.
@@ -137,6 +157,7 @@ struct Page {
 
 impl Page {
     fn line(&mut self, depth: usize, text: &str) {
+        let text = self.palette.visible(text);
         // Writing to a String can't fail.
         let _ = writeln!(self.out, "{:width$}{text}", "", width = depth * 2);
     }

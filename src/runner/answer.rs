@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
-use crate::base::http::{Headers, Response};
+use crate::base::http::{Headers, MASKED, Response, is_secret};
 use crate::base::json::{self, Query};
 use crate::case::CapturedResponse;
 use crate::compare::{
@@ -116,8 +116,11 @@ fn run_hooks(
         };
         let captured = captured.map(|captured| view(captured.headers));
         let captured = captured.unwrap_or_default();
-        let found = hook.assert_headers(&view(&answer.headers), &captured, hooks)?;
-        issues.extend(found.into_iter().map(|issue| objection(issue, hook)));
+        let actual = view(&answer.headers);
+        let found = hook.assert_headers(&actual, &captured, hooks)?;
+        let secrets = secret_values([&actual, &captured]);
+        let found = found.into_iter().map(|issue| masked(issue, &secrets));
+        issues.extend(found.map(|issue| objection(issue, hook)));
     }
     Ok(())
 }
@@ -131,6 +134,55 @@ pub(super) fn hook_view(body: &[u8], redactions: &[(Query, Value)]) -> Value {
         },
         Err(_) if !redactions.is_empty() => Value::from(HIDDEN),
         Err(_) => Value::from(String::from_utf8_lossy(body)),
+    }
+}
+
+/// Returns the values of headers that hold secrets, and the parts of them that may be a cookie's value or a token.
+fn secret_values(headers: [&Headers; 2]) -> Vec<String> {
+    /// Shorter parts are words that a message may have anyway.
+    const SHORTEST_PART: usize = 6;
+    let fields = headers.into_iter().flat_map(Headers::iter);
+    let mut values = Vec::new();
+    for (_, value) in fields.filter(|(name, value)| is_secret(name) && !value.is_empty()) {
+        let value = String::from_utf8_lossy(value).into_owned();
+        let parts = value.split(['=', ';', ',', ' ']);
+        let parts = parts.filter(|part| part.len() >= SHORTEST_PART);
+        values.extend(parts.map(str::to_owned));
+        values.push(value);
+    }
+    // A value may be a part of another one.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values
+}
+
+/// Returns a hook's issue without these values.
+fn masked(issue: Issue, secrets: &[String]) -> Issue {
+    let Issue {
+        path,
+        expected,
+        actual,
+        reason,
+    } = issue;
+    // A hook that names the header may tell any part of its value.
+    let names_secret = path
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+        .any(is_secret);
+    let side = |value: Option<Value>| {
+        let value = value?;
+        let text = json::show(&value);
+        let told =
+            |secret: &String| text.contains(json::show(&secret.as_str().into()).trim_matches('"'));
+        let is_hidden = names_secret || secrets.iter().any(told);
+        Some(if is_hidden { MASKED.into() } else { value })
+    };
+    Issue {
+        path,
+        expected: side(expected),
+        actual: side(actual),
+        reason: reason.map(|reason| {
+            let mask = |text: String, secret: &String| text.replace(secret, MASKED);
+            secrets.iter().fold(reason, mask)
+        }),
     }
 }
 

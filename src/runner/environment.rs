@@ -1,8 +1,8 @@
 //! What the cases of a run share: the runtime, the proxy, the application.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use super::app::App;
 use super::unjudged::Unjudged;
@@ -29,8 +29,18 @@ pub(super) struct Environment {
     /// The application's base URL.
     app: Option<String>,
     client: Client,
-    /// The sessions by their ids.
-    sessions: Mutex<HashMap<String, CaseSession>>,
+    sessions: Mutex<Sessions>,
+    /// Notified when a session has been opened.
+    opened: Condvar,
+}
+
+/// The sessions of a run.
+#[derive(Debug, Default)]
+struct Sessions {
+    /// How many are being opened.
+    opening: usize,
+    /// The others, by their ids.
+    known: HashMap<String, CaseSession>,
 }
 
 /// The session of a case.
@@ -66,6 +76,11 @@ impl Started {
 
     pub(super) fn keep(&mut self, app: App) {
         self.app = Some(app);
+    }
+
+    /// Ends the processes of hooks at once, since nobody waits for their results any more.
+    pub(super) fn break_off(&mut self) {
+        self.hooks.kill();
     }
 
     pub(super) fn proxy(&self) -> Option<&Proxy> {
@@ -104,6 +119,7 @@ impl Environment {
             app,
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             sessions: Mutex::default(),
+            opened: Condvar::new(),
         }
     }
 
@@ -123,15 +139,21 @@ impl Environment {
         policy: &Policy,
         trial: &str,
     ) -> Result<SoftprobeSession, SoftprobeError> {
+        self.sessions().opening += 1;
         let session = self
             .softprobe
-            .start_session_with_policy(Mode::Replay, policy)?;
-        let of = CaseSession {
-            trial: trial.to_owned(),
-            is_open: true,
-        };
-        self.sessions().insert(session.id().to_owned(), of);
-        Ok(session)
+            .start_session_with_policy(Mode::Replay, policy);
+        let mut sessions = self.sessions();
+        sessions.opening -= 1;
+        if let Ok(session) = &session {
+            let of = CaseSession {
+                trial: trial.to_owned(),
+                is_open: true,
+            };
+            sessions.known.insert(session.id().to_owned(), of);
+        }
+        self.opened.notify_all();
+        session
     }
 
     /// Returns the calls that came after the sessions of their cases were closed, each with the name of its trial.
@@ -139,7 +161,7 @@ impl Environment {
         let late = self.oracle.iter().flat_map(|oracle| oracle.take_late());
         let sessions = self.sessions();
         let named = late.filter_map(|late| {
-            let session = sessions.get(&late.session)?;
+            let session = sessions.known.get(&late.session)?;
             Some((session.trial.clone(), late.call))
         });
         named.collect()
@@ -150,30 +172,44 @@ impl Environment {
         &self,
         session: SoftprobeSession,
     ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
-        if let Some(known) = self.sessions().get_mut(session.id()) {
+        let id = session.id().to_owned();
+        let finished = session.finish();
+        if let Some(known) = self.sessions().known.get_mut(&id) {
             known.is_open = false;
         }
-        session.finish()
+        finished
     }
 
-    /// Closes the sessions that an interrupted run left open.
-    pub(super) fn close_all(&self) {
-        let open: Vec<String> = {
-            let mut sessions = self.sessions();
-            let open = sessions.iter_mut().filter(|(_, session)| session.is_open);
-            open.map(|(id, session)| {
-                session.is_open = false;
-                id.clone()
-            })
-            .collect()
-        };
-        for id in open {
-            // A session whose case ended by itself is already closed.
-            let _ = self.softprobe.attach(&id).close();
+    /// Closes the sessions that a run which was broken off left open, all at the same time, and those that are only being
+    /// opened; waits at most `limit`, since the runtime may be frozen. Returns how many it could not close.
+    pub(super) fn close_all(&self, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut sessions = self.sessions();
+        while sessions.opening > 0 && !left().is_zero() {
+            let waited = self.opened.wait_timeout(sessions, left());
+            sessions = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let opening = sessions.opening;
+        let open = sessions.known.iter().filter(|(_, session)| session.is_open);
+        let open: Vec<String> = open.map(|(id, _)| id.clone()).collect();
+        drop(sessions);
+        let (closed, are_closed) = mpsc::channel();
+        for id in &open {
+            let (session, closed) = (self.softprobe.attach(id), closed.clone());
+            std::thread::spawn(move || {
+                // A session whose case ended by itself is already closed.
+                let _ = session.close();
+                let _ = closed.send(());
+            });
+        }
+        let in_time = open
+            .iter()
+            .take_while(|_| are_closed.recv_timeout(left()).is_ok());
+        open.len() - in_time.count() + opening
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, CaseSession>> {
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
         // A poisoned lock is safe to use: every change under it is complete before anything can panic.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }

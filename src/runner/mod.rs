@@ -28,3 +28,4 @@ pub(crate) use args::{Args, CallerFlags, Flags, SuiteFlags, unless_blank};
 pub(crate) use load::check;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;
+pub(crate) use signals::ending_signals;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic};
 
@@ -17,12 +17,16 @@ use super::judge::{fresh_outcome, replay};
 use super::refusal::{Ended, Refusal};
 use super::signals::{Outran, until_signal};
 use super::unjudged::Unjudged;
+use crate::base::{visible, visible_line};
 use crate::control::{CallAnswer, PolicyMode};
-use crate::disk::write_whole;
+use crate::disk::{Readers, write_whole};
 use crate::report::{
     CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, RunOutcome, Skip,
     Style, Verdict, junit, late_call, log_lines, mask, summary, warnings,
 };
+
+/// How long the sessions of a run that was broken off may take to close.
+const SLOWEST_CLOSE: Duration = Duration::from_millis(1500);
 
 /// Prints the list of trials as libtest does.
 pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
@@ -102,10 +106,21 @@ pub(super) fn run(
     if !matches!(outran, Outran::Done)
         && let Some(environment) = &board.environment
     {
-        environment.close_all();
+        let left = environment.close_all(SLOWEST_CLOSE);
+        if left > 0 {
+            let _ = writeln!(
+                io::stderr(),
+                "softprobe: {left} sessions may still be open, since the runtime did not answer"
+            );
+        }
     }
     // Stop the application before reporting, so that its last output precedes the reports.
-    drop(started);
+    if let Some(mut started) = started {
+        if !matches!(outran, Outran::Done) {
+            started.break_off();
+        }
+        drop(started);
+    }
     board.note_late_calls();
     board.warn_of_nothing_seen();
     let outcomes = std::mem::take(&mut *board.outcomes());
@@ -128,7 +143,7 @@ pub(super) fn run(
     }
     Ok(match outran {
         Outran::Signal { signal, .. } => {
-            let _ = writeln!(io::stderr(), "interrupted; open sessions have been closed");
+            let _ = writeln!(io::stderr(), "interrupted");
             Ended::Signal(signal)
         }
         _ if board.broken.load(Ordering::SeqCst) || matches!(outran, Outran::Gone) => {
@@ -192,7 +207,7 @@ fn report(args: &Args, run: &RunOutcome, outran: &Outran, board: &Board) -> Resu
 }
 
 fn write(path: &str, text: &str) -> Result<(), Refusal> {
-    write_whole(Path::new(path), text)
+    write_whole(Path::new(path), text, Readers::Usual)
         .map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
 }
 
@@ -378,7 +393,7 @@ impl Board {
             let was_bad = outcome.is_bad();
             if !fails {
                 let line = mask(late_call(&call), &self.secrets);
-                let _ = writeln!(io::stderr(), "warning: {trial}: {line}");
+                let _ = writeln!(io::stderr(), "warning: {trial}: {}", visible_line(&line));
             }
             outcome.findings.push(Finding {
                 fault: Fault::Late(call),
@@ -396,7 +411,7 @@ impl Board {
         self.failed.store(true, Ordering::SeqCst);
         if self.summary_to_stderr {
             let summary = mask(summary(outcome), &self.secrets);
-            let _ = writeln!(io::stderr(), "Error: {summary}");
+            let _ = writeln!(io::stderr(), "Error: {}", visible(&summary));
         }
     }
 
@@ -404,7 +419,7 @@ impl Board {
     fn warn(&self, outcome: &CaseOutcome) {
         for line in warnings(outcome) {
             let line = mask(format!("warning: {}: {line}", outcome.trial), &self.secrets);
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{}", visible_line(&line));
         }
     }
 }

@@ -18,7 +18,7 @@ use super::share::share;
 use super::sources::Sources;
 use super::{load, pool};
 use crate::base::http::without_credentials;
-use crate::base::with_causes;
+use crate::base::{visible, with_causes};
 use crate::disk::project_root;
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
@@ -178,7 +178,7 @@ impl Replay {
             Err(refusal) => {
                 for line in refusal.lines {
                     // Standard output is for the list and the results only.
-                    let _ = writeln!(std::io::stderr(), "error: {line}");
+                    let _ = writeln!(std::io::stderr(), "error: {}", visible(&line));
                 }
                 ExitCode::from(FAILED)
             }

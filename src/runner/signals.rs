@@ -4,11 +4,26 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// How long running cases may take to finish after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Returns the signals that end a run in order: all that usually end a process, but those that were ignored when it
+/// began, as `nohup` does it.
+pub(crate) fn ending_signals() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default();
+    [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+        .into_iter()
+        .filter(|signal| ignored >> (signal - 1) & 1 == 0)
+        .collect()
+}
 
 /// What came first, the end of the work or a signal.
 pub(super) enum Outran {
@@ -31,7 +46,7 @@ pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOn
         Signal(i32),
     }
     let (sender, receiver) = mpsc::channel();
-    let signals = Signals::new([SIGINT, SIGTERM]);
+    let signals = Signals::new(ending_signals());
     let handle = signals.as_ref().ok().map(Signals::handle);
     if let Ok(mut signals) = signals {
         let sender = sender.clone();

@@ -1,12 +1,13 @@
 //! Captures as files, below the server's folder for them.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
 use super::state::EndedSession;
 use crate::control::ControlError;
-use crate::disk::write_whole;
+use crate::disk::{Readers, write_whole};
 
 /// The longest component of a path, in bytes: within the limit of most file systems.
 const LONGEST_STEP: usize = 240;
@@ -14,7 +15,7 @@ const LONGEST_STEP: usize = 240;
 /// Returns the file that `out` names: always below the folder, even if links lead elsewhere.
 pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     let refused = |why: &str| ControlError::invalid(format!("out: `{out}` {why}"));
-    let failed = |error: std::io::Error| internal(&format!("out: `{out}`: {error}"));
+    let failed = |error: io::Error| not_written(&format!("out: `{out}`"), &error);
     let relative = Path::new(out);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     let odd = out.contains(|c: char| c.is_control() || c == '\u{fffd}');
@@ -44,8 +45,20 @@ pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlE
 }
 
 pub(super) fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
-    let written = write_whole(path, &format!("{case:#}\n"));
-    written.map_err(|error| internal(&format!("{}: can't be written: {error}", path.display())))
+    let written = write_whole(path, &format!("{case:#}\n"), Readers::Owner);
+    written.map_err(|error| not_written(&path.display().to_string(), &error))
+}
+
+/// Returns the refusal of a capture that can't be written.
+fn not_written(path: &str, error: &io::Error) -> ControlError {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let status = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => 507,
+        _ => 400,
+    };
+    let message = format!("{path}: can't be written: {error}");
+    log::error!("{message}");
+    ControlError::new(status, "capture_not_written", message)
 }
 
 /// Saves the captures of sessions that ended without being closed: writes each below the folder, or logs its

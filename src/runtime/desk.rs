@@ -132,30 +132,25 @@ impl Desk {
             return self.runtime.handle(call);
         };
         let Some(folder) = &self.options.captures else {
-            // An unknown session is reported first.
             self.runtime.handle(&Call::on(id, Action::Stats))?;
             return Err(ControlError::invalid(
                 "out: this server writes no files; start it with a folder for captures \
                  (`softprobe serve --captures DIR`), or get the case with include=case",
             ));
         };
-        let path = capture_path(folder, out)?;
-        let case = self.runtime.handle(&Call::on(id, Action::Case))?;
-        write_case(&path, &case).map_err(|mut error| {
+        let still_open = |mut error: ControlError| {
             error.message.push_str("; the session is still open");
             error
-        })?;
-        let closing = Closing {
-            out: None,
-            include_case: true,
         };
-        let mut answer = self.runtime.handle(&Call::on(id, Action::Close(closing)))?;
-        // A span that arrived between the two calls must not be lost.
-        if answer["case"]["traces"] != case["traces"] {
-            write_case(&path, &answer["case"])?;
-        }
-        if let (false, Some(answer)) = (include_case, answer.as_object_mut()) {
-            answer.shift_remove("case");
+        // An unknown session is reported first.
+        self.runtime.handle(&Call::on(id, Action::Stats))?;
+        let path = capture_path(folder, out).map_err(still_open)?;
+        let case = self
+            .runtime
+            .close_after(id, |case| write_case(&path, case).map_err(still_open))?;
+        let mut answer = serde_json::json!({"sessionId": id, "closed": true});
+        if *include_case {
+            answer["case"] = case;
         }
         answer["capturePath"] = path.display().to_string().into();
         Ok(answer)

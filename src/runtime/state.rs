@@ -238,6 +238,20 @@ impl EmbeddedRuntime {
         Ok(kept)
     }
 
+    /// Closes a capture session after its case has been kept; if that fails, the session stays open. No exchange can be
+    /// recorded in between.
+    pub(super) fn close_after(
+        &self,
+        id: &str,
+        keep: impl FnOnce(&Value) -> Result<(), ControlError>,
+    ) -> Result<Value, ControlError> {
+        self.shut(id, |session| {
+            let case = session.captured()?;
+            keep(&case)?;
+            Ok(case)
+        })
+    }
+
     /// Carries out a call that arrived over a wire and returns the JSON of its answer.
     ///
     /// # Errors

@@ -422,7 +422,73 @@ fn an_interrupt_closes_sessions_and_exits_with_its_code() {
     std::thread::scope(|scope| {
         scope.spawn(|| signalled("-INT", 130));
         scope.spawn(|| signalled("-TERM", 143));
+        scope.spawn(|| signalled("-HUP", 129));
+        scope.spawn(|| signalled("-QUIT", 131));
     });
+}
+
+/// Sends a signal to a process.
+fn kill(signal: &str, child: &std::process::Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_frozen_runtime_does_not_hold_up_an_interrupted_run() {
+    let (frozen, is_frozen) = mpsc::channel::<()>();
+    let is_frozen = std::sync::Mutex::new(is_frozen);
+    let runtime = Stub::start(move |request| {
+        if request.line.contains("/close") {
+            let _ = is_frozen.lock().unwrap().recv_timeout(LIMIT);
+        }
+        let answer =
+            json!({"sessionId": "sess_1", "status": "ok", "specVersion": "http-control-api@v1"});
+        http(
+            200,
+            &[("content-type", "application/json")],
+            answer.to_string(),
+        )
+    });
+    let project = Project::with_answer(200, "{}", "name: s\ncases: \"*.case.json\"");
+    let (app, is_asked, release) = held();
+    let args = ["--app-url", &app.url(), "--runtime-url", &runtime.url()];
+    let child = project.command(&args, &[]).spawn().unwrap();
+    let _watch = watch(&child);
+    is_asked.recv_timeout(LIMIT).unwrap();
+    kill("-TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(143), "{stderr}");
+    assert!(stderr.contains("1 sessions may still be open"), "{stderr}");
+    release.send(()).unwrap();
+    drop(frozen);
+}
+
+#[test]
+fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+    let project = Project::with_answer(200, "{}", "name: s\ncases: \"*.case.json\"");
+    let (app, is_asked, release) = held();
+    let inner = project.command(&["--app-url", &app.url()], &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command
+        .current_dir(project.path())
+        .stdout(std::process::Stdio::piped());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let child = command.spawn().unwrap();
+    let _watch = watch(&child);
+    is_asked.recv_timeout(LIMIT).unwrap();
+    kill("-HUP", &child);
+    release.send(()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
 }
 
 fn signalled(signal: &str, code: i32) {
@@ -446,14 +512,7 @@ fn signalled(signal: &str, code: i32) {
     let mut child = project.command(&args, &[]).spawn().unwrap();
     let _watch = watch(&child);
     is_asked.recv_timeout(LIMIT).unwrap();
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args([signal, &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    kill(signal, &child);
     let mut stderr = String::new();
     child
         .stderr

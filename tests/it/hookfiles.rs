@@ -590,3 +590,70 @@ fn a_body_that_a_hook_returns_as_bytes_keeps_its_encoding() {
     });
     run_suite(&project, &app, &[]).ends(0, &["1 passed"]);
 }
+
+#[test]
+fn what_json_leaves_out_is_no_answer_of_a_javascript_hook() {
+    if !is_there("node") {
+        return;
+    }
+    let (project, app) = shop();
+    let rows = [
+        ("() => []", "its result has a function, which is no JSON"),
+        ("Symbol('x')", "its result has a symbol, which is no JSON"),
+        (
+            "new Map([['path', '$']])",
+            "its result has a Map, which is no JSON",
+        ),
+        (
+            "[{ path: '$', actual: NaN }]",
+            "its result has NaN at `actual`, which is no JSON",
+        ),
+        (
+            "[{ path: '$', reason: () => 1 }]",
+            "its result has a function at `reason`, which is no JSON",
+        ),
+        ("true", "expected"),
+        ("({})", "expected"),
+        ("'no issues'", "expected"),
+    ];
+    let functions = rows.iter().enumerate();
+    let functions =
+        functions.map(|(n, (result, _))| format!("export const f{n} = () => {result};\n"));
+    project.write("odd.mjs", functions.collect::<String>());
+    for n in 0..rows.len() {
+        let suite = format!(
+            "name: s{n}\ncases: ../cases/*.case.json\nhooks: [ ../odd.mjs ]\nrequest: {{ body: \"4242\" }}\n\
+             assertions: {{ body: {{ custom: odd.f{n} }} }}\n"
+        );
+        project.write(&format!("suites/{n}.suite.yaml"), suite);
+    }
+    let run = run_suite(&project, &app, &[]);
+    for (n, (_, message)) in rows.iter().enumerate() {
+        let failed = format!("test s{n}::order ... FAILED");
+        run.ends(20, &[&failed, message]);
+    }
+}
+
+#[test]
+fn a_hook_file_may_have_the_name_of_a_standard_module() {
+    if !is_there("python3") {
+        return;
+    }
+    let (project, app) = shop();
+    // Its own folder is the working directory too, and the host imports a module of this name.
+    project.write(
+        "json.py",
+        "import helper\ndef check(**_): return [{'path': '$', 'reason': helper.WORD}]\n",
+    );
+    project.write(
+        "helper.py",
+        "import random\nWORD = str(hasattr(random, 'Random'))\n",
+    );
+    project.write("random.py", "raise Exception('shadowed')\n");
+    project.write(
+        "suites/a.suite.yaml",
+        "name: s\ncases: ../cases/*.case.json\nhooks: [ ../json.py ]\nrequest: { body: \"4242\" }\n\
+         assertions: { body: { custom: json.check } }\n",
+    );
+    run_suite(&project, &app, &[]).ends(20, &["hook `json.check`: True"]);
+}

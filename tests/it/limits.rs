@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use softprobe::control::PolicyMode;
 use softprobe::{ControlServer, EmbeddedRuntime, Mode, Policy, Proxy, Softprobe, SoftprobeSession};
 
-use crate::command::Served;
+use crate::command::{Served, run_in};
 use crate::server::call;
-use crate::support::{Answer, LIMIT, Stub, read_answer, send};
+use crate::support::{
+    Answer, LIMIT, Project, Stub, document, http, read_answer, response_body, send, span,
+};
 
 /// A runtime with its control API and a proxy.
 struct World {
@@ -357,4 +359,90 @@ fn a_rule_that_cannot_be_decided_fails_by_its_name() {
     assert_eq!(status, 599);
     let miss: Value = serde_json::to_value(format!("{:?}", stats.misses[0])).unwrap();
     assert!(miss.to_string().contains("costly"), "{miss}");
+}
+
+#[test]
+fn what_traffic_holds_is_shown_escaped() {
+    let served = Served::start(&["-v"]);
+    let id = crate::server::start(
+        served.address(),
+        &json!({"mode": "replay", "policy": {"externalHttp": "strict"}}),
+    );
+    let odd = "\u{1b}]0;owned\u{7}x";
+    let head = format!(
+        "GET http://a.example/p HTTP/1.1\r\nhost: a\r\nx-softprobe-session-id: {id}\r\nproxy-authorization: {odd}\r\n\r\n"
+    );
+    let _ = send(served.proxy(), head);
+    let stopped = served.stop();
+    assert!(!stopped.stderr.contains('\u{1b}'), "{:?}", stopped.stderr);
+
+    let project = Project::new();
+    let path = "GET shop.example/\u{1b}[2Jx";
+    let inbound = span(
+        1,
+        "inbound",
+        path,
+        Some(200),
+        &[response_body("\u{1b}[31mred\u{9b}\n[ERROR] forged")],
+    );
+    project.write(
+        "a.case.json",
+        document(std::slice::from_ref(&inbound)).to_string(),
+    );
+    let other = span(1, "inbound", path, Some(200), &[response_body("other")]);
+    project.write("b.case.json", document(&[other]).to_string());
+    project.write("s.suite.yaml", "name: \"s\\e[2J\"\ncases: a.case.json\n");
+    let app = Stub::start(|_| http(200, &[], "\u{1b}[0mother"));
+    for args in [
+        &["inspect", "case", "a.case.json"][..],
+        &[
+            "suite",
+            "diff",
+            "--baseline",
+            "a.case.json",
+            "--current",
+            "b.case.json",
+        ],
+        &[
+            "suite",
+            "run",
+            "s.suite.yaml",
+            "--app-url",
+            &app.url(),
+            "--proxy-listen",
+            "127.0.0.1:0",
+        ],
+    ] {
+        let run = run_in(project.path(), args);
+        let all = run.stdout + &run.stderr;
+        assert!(all.contains("u{1b}"), "{args:?}: {all}");
+        let odd = |c: char| c.is_control() && c != '\n';
+        assert!(!all.contains(odd), "{args:?}: {all:?}");
+    }
+}
+
+#[test]
+fn errors_show_no_secret() {
+    let served = Served::start(&[]);
+    let id = crate::server::start(served.address(), &json!({"mode": "replay"}));
+    let post = |step: &str, body: Value| {
+        let path = format!("POST /v1/sessions/{id}/{step}");
+        let answer = call(served.address(), &path, "", &body.to_string());
+        assert_eq!(answer.status, 400);
+        answer.text()
+    };
+    let then = json!({"action": "passthrough"});
+    for text in [
+        post("fixtures/auth", json!({"tokens": "s3cret"})),
+        post(
+            "fixtures/auth",
+            json!({"metadata": "s3cret", "cookies": ["s3cret"], "fixtures": ["s3cret"]}),
+        ),
+        post(
+            "rules",
+            json!({"rules": [{"when": {"headerMatch": {"authorization": "Bearer (s3cret"}}, "then": then}]}),
+        ),
+    ] {
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }

@@ -25,7 +25,7 @@ fn get(server: SocketAddr, path: &str) -> Answer {
     call(server, &format!("GET {path}"), "", "")
 }
 
-fn start(server: SocketAddr, body: &Value) -> String {
+pub(crate) fn start(server: SocketAddr, body: &Value) -> String {
     let answer = post(server, "/v1/sessions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["sessionId"].as_str().unwrap().to_owned()
@@ -654,6 +654,65 @@ fn a_capture_that_ends_on_its_own_is_kept() {
     let below = file.join("x");
     crate::command::run(&["serve", "--captures", below.to_str().unwrap()])
         .ends(5, &["file/x: can't be created"]);
+}
+
+#[test]
+fn a_capture_that_cannot_be_written_leaves_its_session_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("captures");
+    let upstream = Stub::json(200, &json!({"ok": true}));
+    let served = Served::start(&["--captures", captures.to_str().unwrap()]);
+    let session = captured(&served, &upstream, &json!({}));
+    // A file is in the folder's place.
+    std::fs::remove_dir(&captures).unwrap();
+    std::fs::write(&captures, "").unwrap();
+    let close = format!("POST /v1/sessions/{session}/close?out=a.case.json");
+    let refused = call(served.address(), &close, "", "");
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!(refused.json()["error"]["code"], "capture_not_written");
+    assert!(
+        refused.text().contains("the session is still open"),
+        "{}",
+        refused.text()
+    );
+    std::fs::remove_file(&captures).unwrap();
+    assert_eq!(call(served.address(), &close, "", "").status, 200);
+    let file = captures.join("a.case.json");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("url.path"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "only the owner may read a capture");
+    }
+}
+
+#[test]
+fn every_signal_keeps_what_was_captured() {
+    for (signal, twice) in [
+        ("-INT", false),
+        ("-TERM", false),
+        ("-HUP", false),
+        ("-QUIT", false),
+        ("-TERM", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Stub::json(200, &json!({}));
+        let captures = folder.path().display().to_string();
+        let mut served = Served::start(&["--captures", &captures]);
+        let session = start(served.address(), &json!({"mode": "capture"}));
+        let head = format!("GET {}/x HTTP/1.1\r\nhost: a\r\n\r\n", upstream.url());
+        assert_eq!(send(served.proxy(), head).status, 200);
+        served.signal(signal);
+        if twice {
+            served.signal(signal);
+        }
+        let ended = served.wait();
+        assert!([0, 143].contains(&ended.code), "{signal}: {}", ended.stderr);
+        let kept = folder.path().join(format!("{session}.case.json"));
+        let text = std::fs::read_to_string(kept).unwrap();
+        assert!(text.contains("url.path"), "{signal}: {text}");
+    }
 }
 
 #[test]

@@ -36,6 +36,18 @@ impl Problems {
         });
     }
 
+    /// Returns the faults without the values that were found instead of what was expected, for documents that hold
+    /// secrets.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn without_values(mut self) -> Self {
+        for problem in &mut self.0 {
+            if let Some((expected, _)) = problem.message.split_once(", found ") {
+                problem.message = expected.to_owned();
+            }
+        }
+        self
+    }
+
     /// Returns whether no fault was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -54,15 +66,21 @@ impl Problems {
     }
 }
 
+/// How many faults of one document are told; the others are counted.
+pub(crate) const MOST_TOLD: usize = 50;
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, problem) in self.0.iter().enumerate() {
+        for (n, problem) in self.0.iter().take(MOST_TOLD).enumerate() {
             if n > 0 {
                 f.write_str("; ")?;
             }
             write!(f, "{problem}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST_TOLD) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use secret::is_secret;
 #[cfg(feature = "embedded")]
 pub(crate) use secret::shown;
 #[cfg(feature = "runner")]
-pub(crate) use secret::{is_secret_name, shown_target};
+pub(crate) use secret::{MASKED, is_secret_name, shown_target};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::Trace;
 #[cfg(feature = "embedded")]

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// What is shown instead of a secret.
+pub(crate) const MASKED: &str = "[masked]";
+
 /// Returns whether a header's value is masked in all human-readable output.
 pub(crate) fn is_secret(name: &str) -> bool {
     const SECRET: [&str; 5] = [
@@ -18,7 +21,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// Returns a header's value for display: a secret masked, any other value as text.
 pub(crate) fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     if is_secret(name) {
-        Cow::Borrowed("[masked]")
+        Cow::Borrowed(MASKED)
     } else {
         String::from_utf8_lossy(value)
     }
