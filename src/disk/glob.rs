@@ -84,6 +84,24 @@ impl Found {
 /// The characters that make a path a glob.
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
+/// How deeply the braces of a glob may be nested: the library recurses into them.
+const DEEPEST_BRACES: usize = 16;
+
+fn brace_depth(pattern: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in pattern.chars() {
+        match c {
+            '{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// A glob, split after its fixed part.
 pub(crate) struct Glob {
     /// The path before its first segment with a wildcard.
@@ -102,6 +120,12 @@ impl Glob {
     pub(crate) fn new(pattern: &str) -> Result<Option<Self>, String> {
         if !pattern.contains(WILDCARDS) {
             return Ok(None);
+        }
+        if brace_depth(pattern) > DEEPEST_BRACES {
+            return Err(format!(
+                "`{}…` is not a valid glob: its braces are nested more than {DEEPEST_BRACES} levels deep",
+                pattern.chars().take(40).collect::<String>()
+            ));
         }
         let steps: Vec<&str> = pattern.split('/').collect();
         let fixed = steps
@@ -172,4 +196,23 @@ impl Glob {
 fn is_harmless(error: &walkdir::Error) -> bool {
     let kind = error.io_error().map(std::io::Error::kind);
     error.loop_ancestor().is_some() || kind == Some(std::io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_braces_have_a_limit() {
+        let nested = |depth: usize| format!("{}b{}*.json", "{a,".repeat(depth), "}".repeat(depth));
+        assert!(Glob::new(&nested(16)).is_ok_and(|glob| glob.is_some()));
+        for depth in [17, 2000, 100_000] {
+            let refused = Glob::new(&nested(depth)).err().unwrap();
+            assert!(
+                refused.contains("nested more than 16 levels deep"),
+                "{refused}"
+            );
+            assert!(refused.len() < 200, "{refused}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ fn expand_in(
     };
     match value {
         Value::String(text) if text.contains("${") => {
-            match expand_text(text, variables, fixtures) {
+            match expand_text(text, variables, fixtures, 0) {
                 Ok(expanded) => *text = expanded,
                 Err(message) => problems.add(place, message),
             }
@@ -62,7 +62,20 @@ fn expand_in(
     }
 }
 
-fn expand_text(text: &str, variables: &Variables, fixtures: Fixtures) -> Result<String, String> {
+/// How deeply `${A:-${B:-…}}` may be nested.
+const DEEPEST: usize = 32;
+
+fn expand_text(
+    text: &str,
+    variables: &Variables,
+    fixtures: Fixtures,
+    depth: usize,
+) -> Result<String, String> {
+    if depth > DEEPEST {
+        return Err(format!(
+            "`${{…:-…}}` is nested more than {DEEPEST} levels deep"
+        ));
+    }
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -80,7 +93,7 @@ fn expand_text(text: &str, variables: &Variables, fixtures: Fixtures) -> Result<
         let expression = &inside[..end];
         match fixtures == Fixtures::Left && expression.starts_with("fixtures.") {
             true => out.push_str(&rest[start..start + 2 + end + 1]),
-            false => out.push_str(&value_of(expression, variables)?),
+            false => out.push_str(&value_of(expression, variables, depth)?),
         }
         rest = &inside[end + 1..];
     }
@@ -106,7 +119,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-fn value_of(expression: &str, variables: &Variables) -> Result<String, String> {
+fn value_of(expression: &str, variables: &Variables, depth: usize) -> Result<String, String> {
     let (name, default) = match expression.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (expression, None),
@@ -124,7 +137,7 @@ fn value_of(expression: &str, variables: &Variables) -> Result<String, String> {
     match (variables.get(name), default) {
         (Some(value), None) => Ok(value.clone()),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
-        (_, Some(default)) => expand_text(default, variables, Fixtures::Variables),
+        (_, Some(default)) => expand_text(default, variables, Fixtures::Variables, depth + 1),
         (None, None) => Err(format!(
             "the variable `{name}` is not set; set it or give a default: `${{{name}:-…}}`"
         )),
@@ -141,7 +154,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        expand_text(text, &variables, Fixtures::Variables)
+        expand_text(text, &variables, Fixtures::Variables, 0)
     }
 
     #[test]
@@ -168,5 +181,15 @@ mod tests {
         );
         assert!(expanded("${A").unwrap_err().contains("never closed"));
         assert!(expanded("${a-b}").unwrap_err().contains("${NAME}"));
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |depth: usize| format!("{}x{}", "${A:-".repeat(depth), "}".repeat(depth));
+        let expand = |text: String| expand_text(&text, &Variables::new(), Fixtures::Variables, 0);
+        assert_eq!(expand(nested(32)).as_deref(), Ok("x"));
+        let error = "`${…:-…}` is nested more than 32 levels deep".to_owned();
+        assert_eq!(expand(nested(33)), Err(error.clone()));
+        assert_eq!(expand(nested(3000)), Err(error));
     }
 }

@@ -343,3 +343,16 @@ fn a_byte_order_mark_before_a_suite_is_no_part_of_it() {
     let (_, faults) = read("\u{feff}name: s\ncases: a\nnope: 1");
     assert!(faults[0].contains(":3:1: nope"), "{faults:?}");
 }
+
+#[test]
+fn of_many_errors_fifty_are_told_and_the_others_counted() {
+    let mocks = (0..3000).map(|n| format!("  - {{ name: m{n}, mtch: {{}} }}\n"));
+    let (_, faults) = read(&format!(
+        "name: s\ncases: a\nmocks:\n{}",
+        mocks.collect::<String>()
+    ));
+    assert_eq!(faults.len(), 51);
+    assert!(faults[0].starts_with("s.yaml:4:"), "{}", faults[0]);
+    let rest = faults[50].strip_prefix("s.yaml:1:1: and ").unwrap();
+    assert!(rest.ends_with(" more faults"), "{rest}");
+}

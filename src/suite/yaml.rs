@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
-use crate::base::document::{Place, Problem, Problems, Step};
+use crate::base::document::{MOST_TOLD, Place, Problem, Problems, Step};
 use crate::base::encoding::split_mark;
 use crate::base::json;
 
@@ -48,21 +48,28 @@ fn parse_yaml(text: &str) -> Result<serde_yaml::Value, serde_yaml::Error> {
     Ok(parsed)
 }
 
-/// Returns the problems of a text as `line:column: place: message`, in the order of the text.
+/// Returns the problems of a text as `line:column: place: message`, in the order of the text. Of many, the first ones that
+/// were found are told and the others counted, because each place is searched for.
 pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
     let mut located: Vec<(usize, usize, &Problem)> = problems
         .0
         .iter()
+        .take(MOST_TOLD)
         .map(|problem| {
             let (line, column) = locate_in(text, &problem.place);
             (line, column, problem)
         })
         .collect();
     located.sort_by_key(|(line, column, _)| (*line, *column));
-    located
+    let mut lines: Vec<String> = located
         .into_iter()
         .map(|(line, column, problem)| format!("{line}:{column}: {problem}"))
-        .collect()
+        .collect();
+    let more = problems.0.len() - lines.len();
+    if more > 0 {
+        lines.push(format!("1:1: and {more} more faults"));
+    }
+    lines
 }
 
 /// Returns the line and column, from 1, of a place in a text, or of the innermost place around it

@@ -14,8 +14,8 @@ pub(crate) use node::{Node, Object};
 #[cfg(feature = "runner")]
 pub(crate) use place::Step;
 pub(crate) use place::{Place, Way};
-#[cfg(feature = "embedded")]
-pub(crate) use problem::Problem;
 pub(crate) use problem::Problems;
+#[cfg(feature = "embedded")]
+pub(crate) use problem::{MOST_TOLD, Problem};
 #[cfg(feature = "runner")]
 pub(crate) use shape::{Field, Fields, Shape, names};
