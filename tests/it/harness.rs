@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use softprobe::{ControlServer, EmbeddedRuntime};
 
 use crate::support::{
-    LIMIT, Project, Run, Stub, attribute, document, http, response_body, span, watch,
+    LIMIT, Project, Run, Stub, attribute, document, http, response_body, span, through, watch,
 };
 
 /// A project with the cases `one`, `two` and `bad`, of which the last fails, and `off`, which is
@@ -470,18 +470,11 @@ fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
     let project = Project::with_answer(200, "{}", "name: s\ncases: \"*.case.json\"");
     let (app, is_asked, release) = held();
     let inner = project.command(&["--app-url", &app.url()], &[]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-    command.arg(inner.get_program()).args(inner.get_args());
+    let trap = ["-c", "trap '' HUP; exec \"$0\" \"$@\""];
+    let mut command = through("sh", &trap, &inner);
     command
         .current_dir(project.path())
         .stdout(std::process::Stdio::piped());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
     let child = command.spawn().unwrap();
     let _watch = watch(&child);
     is_asked.recv_timeout(LIMIT).unwrap();

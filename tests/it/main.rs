@@ -8,6 +8,7 @@
 )]
 
 mod breakage;
+mod broken;
 mod cases;
 mod command;
 mod commands;

@@ -490,6 +490,22 @@ pub(crate) fn watch(child: &Child) -> Watch {
     Watch(watch)
 }
 
+/// Returns a command that runs another one through a program, with the other's environment.
+pub(crate) fn through(program: &str, args: &[&str], inner: &Command) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// Runs a command to its end, which it has to reach within the limit of a test's waits.
 pub(crate) fn output(command: &mut Command) -> Output {
     let child = command
