@@ -12,6 +12,10 @@ test *ARGS:
 flaky COUNT="30":
     tests/flaky {{COUNT}}
 
+# Run the tests that take minutes, or the part called PART: `COUNT=1000 just endure interrupts`
+endure PART="":
+    cargo test --release --test it -- --ignored --nocapture --test-threads 1 endure::{{PART}}
+
 # Replay the sample suites, or the cases whose name contains NAME
 replay *NAME:
     cargo test --test replay -- {{NAME}}

@@ -14,6 +14,7 @@ mod command;
 mod commands;
 mod contract;
 mod docs;
+mod endure;
 mod envoy;
 mod faults;
 mod files;
