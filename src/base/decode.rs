@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::base::http::Headers;
 
 /// The largest decoded body, in bytes; a body that decodes to more is compared as it arrived.
-const LARGEST: u64 = 256 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// A body that could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub(crate) struct Undecoded {
     pub(crate) coding: String,
     /// Why it could not be decoded.
     pub(crate) why: String,
+}
+
+/// Returns whether a body decodes to more than [`LARGEST`] bytes.
+pub(crate) fn is_too_large(headers: &Headers, body: &[u8]) -> bool {
+    let (_, undecoded) = decoded(headers, body);
+    undecoded.is_some_and(|undecoded| undecoded.why == too_large())
+}
+
+fn too_large() -> String {
+    format!("it decodes to more than {LARGEST} bytes")
 }
 
 /// Returns the body with its codings undone; if that fails, the body as it arrived and the reason.
@@ -79,7 +89,7 @@ fn read_zstd(mut bytes: &[u8]) -> Result<Vec<u8>, String> {
         let frame = read(decoder.map_err(|error| error.to_string())?)?;
         out.extend(frame);
         if out.len() as u64 > LARGEST {
-            return Err(format!("it decodes to more than {LARGEST} bytes"));
+            return Err(too_large());
         }
     }
     Ok(out)
@@ -92,7 +102,7 @@ fn read(decoder: impl Read) -> Result<Vec<u8>, String> {
         .read_to_end(&mut out)
         .map_err(|error| error.to_string())?;
     if out.len() as u64 > LARGEST {
-        return Err(format!("it decodes to more than {LARGEST} bytes"));
+        return Err(too_large());
     }
     Ok(out)
 }

@@ -8,6 +8,7 @@ use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
 use super::observe::{Observed, is_first_hop, traced};
 use super::target::{self, Form, REVERSE_PREFIX};
+use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
 use crate::net::{
     HyperRequest, HyperResponse, answer_to, breaking, delay, describe, leads_to_authority,
@@ -42,6 +43,14 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err((why, request)) => return refuse(&core, request, why.status(), why.to_string()).await,
     };
+    if request.headers.contains("content-encoding") {
+        let (whole, bomb) = unpacked(request).await;
+        if bomb {
+            let why = format!("its body decodes to more than {LARGEST} bytes");
+            return refuse(&core, whole, 413, why).await;
+        }
+        request = whole;
+    }
     let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
     let form = match target::of(&mut request, absolute, authority) {
         Ok(form) => form,
@@ -55,6 +64,19 @@ pub(super) async fn answer(
     }
     let client = Client::of(&request, form);
     client.adapt(respond(core, Arc::new(request), form).await)
+}
+
+/// Returns a request, and whether its body decodes to more than is taken in.
+async fn unpacked(request: Request) -> (Request, bool) {
+    let checked = tokio::task::spawn_blocking(move || {
+        let bomb = is_too_large(&request.headers, &request.body);
+        (request, bomb)
+    });
+    match checked.await {
+        Ok(checked) => checked,
+        // A decoder that panics has read nothing to judge by.
+        Err(_) => (Request::default(), true),
+    }
 }
 
 /// Returns the head of a request without its body.

@@ -446,3 +446,27 @@ fn errors_show_no_secret() {
         assert!(!text.contains("s3cret"), "{text}");
     }
 }
+
+#[test]
+fn a_body_that_decodes_to_too_much_is_refused() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let block = vec![0_u8; 1024 * 1024];
+    for _ in 0..65 {
+        encoder.write_all(&block).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    let world = World::new();
+    let session = world.session(&Policy::strict());
+    let mut request = format!(
+        "POST http://a.example/ HTTP/1.1\r\nhost: a\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        bomb.len()
+    )
+    .into_bytes();
+    request.extend(bomb);
+    assert_eq!(send(world.proxy.address(), request).status, 413);
+    let listed = session.stats().unwrap().uncorrelated;
+    assert_eq!(
+        listed[0].reason,
+        "its body decodes to more than 67108864 bytes"
+    );
+}
