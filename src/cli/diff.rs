@@ -53,13 +53,23 @@ impl Diff {
         let text: String = changes.iter().map(CaseChange::text).collect();
         let total: usize = changes.iter().map(CaseChange::count).sum();
         let values: Vec<Value> = changes.iter().map(CaseChange::value).collect();
+        let calls = |wanted: Kind| -> Vec<String> {
+            let calls = changes.iter().flat_map(|change| change.calls(wanted));
+            calls.collect()
+        };
+        let told = |answer: Output| {
+            answer
+                .field("added", calls(Kind::Added))
+                .field("removed", calls(Kind::Removed))
+                .field("cases", values.clone())
+        };
         if total == 0 {
             let text = format!("{text}nothing differs\n");
-            return Ok(Output::fine(text).field("cases", values));
+            return Ok(told(Output::fine(text)));
         }
         let message = format!("{total} differences between the captures");
         let answer = Output::failed(Exit::Failure, "captures_differ", message);
-        Err(Failed::from(answer.text(text).field("cases", values)))
+        Err(Failed::from(told(answer.text(text))))
     }
 }
 
@@ -89,7 +99,7 @@ struct ExchangeChange {
     differences: Vec<Divergence>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Added,
     Removed,
@@ -123,6 +133,16 @@ impl CaseChange {
             (Some(_), None) => Self::Removed(name.to_owned()),
             (None, _) => Self::Added(name.to_owned()),
         }
+    }
+
+    /// Returns the outbound calls that were added or removed, without their direction.
+    fn calls(&self, wanted: Kind) -> impl Iterator<Item = String> {
+        let changes = match self {
+            Self::Both(_, changes) => changes.as_slice(),
+            Self::Added(_) | Self::Removed(_) => &[],
+        };
+        let calls = changes.iter().filter(move |change| change.kind == wanted);
+        calls.filter_map(|change| Some(change.exchange.strip_prefix("outbound ")?.to_owned()))
     }
 
     fn count(&self) -> usize {

@@ -70,6 +70,15 @@ impl Health {
             Self::Fault => "fault",
         }
     }
+
+    /// Returns the word that scripts for another command read.
+    fn status(self) -> &'static str {
+        match self {
+            Self::Fine => "ok",
+            Self::Unclear => "warn",
+            Self::Fault => "fail",
+        }
+    }
 }
 
 impl Doctor {
@@ -87,7 +96,10 @@ impl Doctor {
                 without_credentials(url)
             )));
         }
-        let mut checks = runtime(global)?;
+        let (mut checks, versions) = runtime(global)?;
+        let drifts = checks
+            .iter()
+            .any(|check| check.name == VERSIONS && check.verdict == Health::Fault);
         checks.push(self.proxy_port());
         match &self.app_url {
             Some(url) => checks.extend(self.application(url, probe)),
@@ -111,17 +123,32 @@ impl Doctor {
         let reported: Vec<Value> = checks
             .iter()
             .map(|check| {
-                json!({"name": check.name, "result": check.verdict.word(), "message": check.message})
+                json!({
+                    "name": check.name, "status": check.verdict.status(), "result": check.verdict.word(),
+                    "message": check.message, "details": {"message": check.message},
+                })
             })
             .collect();
+        let told = |answer: Output| {
+            let answer = answer
+                .text(text.clone())
+                .field("cliVersion", env!("CARGO_PKG_VERSION"))
+                .field("checks", reported.clone())
+                .fields(&versions);
+            // Scripts tell a runtime of another release from a broken one.
+            match drifts {
+                true => answer.field("status", "drift"),
+                false => answer,
+            }
+        };
         let faults = checks.iter().filter(|c| c.verdict == Health::Fault);
         let faults: Vec<&str> = faults.map(|check| check.name).collect();
         if faults.is_empty() {
-            return Ok(Output::fine(text).field("checks", reported));
+            return Ok(told(Output::fine("")));
         }
         let message = format!("at fault: {}", faults.join(", "));
         let answer = Output::failed(Exit::DoctorFoundFault, "doctor_found_fault", message);
-        Err(Failed::from(answer.text(text).field("checks", reported)))
+        Err(Failed::from(told(answer)))
     }
 
     fn probe_request(&self) -> Result<Request, Failed> {
@@ -319,28 +346,36 @@ impl Doctor {
     }
 }
 
-/// Checks the runtime at `--runtime-url`; without one, reports the embedded runtime.
-fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
+/// The name of the check of the runtime's versions.
+const VERSIONS: &str = "versions";
+
+/// Checks the runtime at `--runtime-url`; without one, reports the embedded runtime. Returns its versions too.
+fn runtime(global: &Global) -> Result<(Vec<Check>, Value), Failed> {
     let name = "runtime";
+    let own = json!({
+        "runtimeVersion": env!("CARGO_PKG_VERSION"), "specVersion": SPEC_VERSION, "schemaVersion": SCHEMA_VERSION,
+    });
     let Some(url) = global.runtime_url()? else {
-        return Ok(vec![Check {
+        let check = Check {
             name,
             verdict: Health::Fine,
             message: format!(
                 "embedded, version {}; --runtime-url checks another",
                 env!("CARGO_PKG_VERSION")
             ),
-        }]);
+        };
+        return Ok((vec![check], own));
     };
     let runtime = global.runtime()?;
     let health = match runtime.call(&Call::Health) {
         Ok(health) => health,
         Err(error) => {
-            return Ok(vec![Check {
+            let check = Check {
                 name,
                 verdict: Health::Fault,
                 message: with_causes(&error),
-            }]);
+            };
+            return Ok((vec![check], json!({})));
         }
     };
     let mut checks = vec![Check {
@@ -351,7 +386,7 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
     let (spec, schema) = (&health["specVersion"], &health["schemaVersion"]);
     let agrees = spec == SPEC_VERSION && schema == SCHEMA_VERSION;
     checks.push(Check {
-        name: "versions",
+        name: VERSIONS,
         verdict: if agrees { Health::Fine } else { Health::Fault },
         message: if agrees {
             format!("{SPEC_VERSION}, schema {SCHEMA_VERSION}")
@@ -362,14 +397,16 @@ fn runtime(global: &Global) -> Result<Vec<Check>, Failed> {
             )
         },
     });
-    if let Err(error) = runtime.call(&Call::Meta) {
-        checks.push(Check {
+    let mut versions = json!({"specVersion": spec, "schemaVersion": schema});
+    match runtime.call(&Call::Meta) {
+        Ok(meta) => versions["runtimeVersion"] = meta["runtimeVersion"].clone(),
+        Err(error) => checks.push(Check {
             name: "token",
             verdict: Health::Fault,
             message: with_causes(&error),
-        });
+        }),
     }
-    Ok(checks)
+    Ok((checks, versions))
 }
 
 /// What ties a call to the probe.

@@ -28,9 +28,12 @@ pub(super) enum Export {
 #[derive(Debug, clap::Args)]
 pub(super) struct Otlp {
     /// Files or globs
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "case")]
     files: Vec<String>,
-    /// Base URL of the collector; `/v1/traces` is appended
+    /// File or glob, as the argument without a flag; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    case: Vec<String>,
+    /// Base URL of the collector; `/v1/traces` is appended, unless it ends so
     #[arg(
         long,
         value_name = "URL",
@@ -92,10 +95,12 @@ impl Otlp {
                 without_credentials(endpoint)
             )));
         }
-        let url = format!("{}/v1/traces", endpoint.trim().trim_end_matches('/'));
+        const PATH: &str = "/v1/traces";
+        let endpoint = endpoint.trim().trim_end_matches('/');
+        let url = format!("{}{PATH}", endpoint.trim_end_matches(PATH));
         // Read every file before sending anything, so that a bad file does not leave half an export.
         let mut bodies = Vec::new();
-        for (path, case) in files::read_cases(&self.files)? {
+        for (path, case) in files::read_cases(&[&self.files[..], &self.case].concat())? {
             for body in self.bodies(&path, &case)? {
                 bodies.push((path.display().to_string(), body));
             }
@@ -108,9 +113,12 @@ impl Otlp {
             for (name, value) in &headers {
                 request = request.header(*name, *value);
             }
+            let done = sent.len();
             let failed = |why: &dyn std::fmt::Display| {
                 let url = without_credentials(&url);
-                failure("export_failed", format!("{file}: {url}: {why}"))
+                let failed = failure("export_failed", format!("{file}: {url}: {why}"));
+                let output = failed.into_output();
+                Failed::from(output.field("sent", done).field("failed", 1))
             };
             let request = request.body(body).map_err(|e| failed(&e))?;
             let Response { status, body, .. } = client.send(request).map_err(|e| failed(&e))?;
@@ -135,6 +143,8 @@ impl Otlp {
             counted(sent.len(), "case file")
         );
         Ok(Output::fine(text)
+            .field("sent", sent.len())
+            .field("failed", 0)
             .field("spans", spans)
             .field("files", sent)
             .field("url", url))

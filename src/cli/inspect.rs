@@ -53,11 +53,26 @@ fn cases(patterns: &[String]) -> Result<Output, Failed> {
         reported.push(json!({
             "file": shown,
             "caseId": case.id(),
+            "version": case.document()["version"],
+            "traceCount": case.trace_count(),
+            "spanSummary": case.exchanges().iter().map(summary).collect::<Vec<_>>(),
             "exchanges": case.exchanges().iter().map(|x| exchange_value(&case, x)).collect::<Vec<_>>(),
             "warnings": case.warnings(),
         }));
     }
-    Ok(Output::fine(text).field("cases", reported))
+    Ok(Output::fine(text).one_or_all("cases", reported))
+}
+
+/// Returns an exchange in the fields that scripts for another command read.
+fn summary(exchange: &Exchange) -> Value {
+    let response = exchange.captured_response().ok().flatten();
+    json!({
+        "direction": exchange.direction.map(Direction::name),
+        "method": exchange.request.method,
+        "host": exchange.request.host,
+        "path": exchange.request.path,
+        "status": response.map(|r| r.status),
+    })
 }
 
 fn is_inbound(case: &Case, exchange: &Exchange) -> bool {
@@ -155,14 +170,22 @@ fn session_text(state: &Value) -> String {
         }
         None => "none".to_owned(),
     };
-    let rules = state["rules"].as_array().map_or(0, Vec::len);
+    // A document may be a single rule.
+    let rules = match &state["rules"] {
+        Value::Null => 0,
+        document => document["rules"].as_array().map_or(1, Vec::len),
+    };
+    let policy = match &state["policy"] {
+        Value::Null => "none".to_owned(),
+        policy => policy.to_string(),
+    };
     let mut text = format!(
         "session   {}\nmode      {}\nrevision  {}\npolicy    {}\ncase      {case}\nrules     {rules}\n\
          injected  {}\nextracted {}\nmisses    {}\n",
         state["sessionId"].as_str().unwrap_or_default(),
         state["mode"].as_str().unwrap_or_default(),
         state["sessionRevision"],
-        state["policy"],
+        policy,
         stats["injectedSpans"],
         stats["extractedSpans"],
         stats["strictMisses"],

@@ -1,5 +1,6 @@
 //! The `softprobe` command.
 
+mod cases;
 mod diff;
 mod doctor;
 mod export;
@@ -63,6 +64,9 @@ struct Global {
     /// Print only errors; suite run prints one character per case
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+    /// Print without colours; same as --color never
+    #[arg(long, global = true)]
+    no_color: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +95,26 @@ enum Command {
     /// Find out why something does not work
     Doctor(doctor::Doctor),
     /// Print the completions for a shell
+    #[command(visible_alias = "completion")]
     Completions(Completions),
+    /// Print the version; same as --version
+    Version,
+    /// Work with a run of a session; `replay run` is session stats
+    #[command(subcommand, hide = true)]
+    Replay(Replay),
+    /// Get the captures of closed sessions
+    #[command(subcommand)]
+    Cases(cases::Cases),
+}
+
+/// Other names of commands on sessions.
+#[derive(Debug, Subcommand)]
+enum Replay {
+    /// Print what has happened in the session; same as session stats
+    Run {
+        #[command(flatten)]
+        id: session::Id,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -163,6 +186,12 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
         Command::Scrub(scrub) => scrub.run(),
         Command::Export(export) => export.run(),
         Command::Doctor(doctor) => doctor.run(&global),
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            Ok(Output::fine(format!("softprobe {version}\n")).field("cliVersion", version))
+        }
+        Command::Replay(Replay::Run { id }) => session::stats(&global, &id),
+        Command::Cases(cases) => cases.run(&global),
         Command::Completions(Completions { shell }) => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "softprobe", &mut out);

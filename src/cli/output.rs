@@ -149,6 +149,16 @@ impl Output {
         self
     }
 
+    /// Adds a list of objects to the JSON document and, if there is only one, its members too.
+    #[must_use]
+    pub(super) fn one_or_all(self, name: &str, all: Vec<Value>) -> Self {
+        let answer = match all.as_slice() {
+            [one] => self.fields(one),
+            _ => self,
+        };
+        answer.field(name, all)
+    }
+
     /// Prints the result: one JSON document, or the text unless `quiet` is set, and any messages.
     pub(super) fn print(&self, as_json: bool, quiet: bool) -> ExitCode {
         let Self {
@@ -162,7 +172,10 @@ impl Output {
             return ExitCode::from(exit.code());
         }
         if as_json {
-            let status = if *exit == Exit::Fine { "ok" } else { "error" };
+            let status = match exit {
+                Exit::Fine => "ok",
+                _ => "fail",
+            };
             let mut document = json!({"status": status, "exitCode": exit.code()});
             if let Some((code, messages)) = fault {
                 document["error"] = json!({"code": code, "message": messages.join("\n")});

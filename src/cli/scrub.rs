@@ -23,7 +23,7 @@ pub(super) struct Scrub {
     /// Case files or globs
     #[arg(value_name = "FILES", required = true)]
     files: Vec<String>,
-    /// JSON file with further header names, and with JSONPaths into request and response bodies
+    /// JSON or YAML file with further header names, and with JSONPaths into request and response bodies
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Only report secrets, and exit with 1 if there are any
@@ -39,7 +39,7 @@ impl Scrub {
         let rules = match &self.rules {
             None => Rules::default(),
             Some(path) => {
-                Rules::read(&files::read_json(path)?).map_err(|why| invalid(path, why))?
+                Rules::read(&files::read_rules(path)?).map_err(|why| invalid(path, why))?
             }
         };
         let key = self.key.unwrap_or_default();

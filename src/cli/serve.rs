@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(4);
 )]
 pub(super) struct Serve {
     /// Address at which the runtime listens; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, value_parser = address)]
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_LISTEN_ADDR", default_value = DEFAULT_LISTEN, value_parser = address)]
     listen: String,
     /// Serve the proxy as well, at this address or 127.0.0.1:4100
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_PROXY, value_parser = address)]
@@ -35,9 +35,12 @@ pub(super) struct Serve {
     idle: IdleFlag,
     #[command(flatten)]
     callers: CallerFlags,
-    /// Folder below which `close?out=` may write captures; without it, no files are written
+    /// Folder in which captures are kept, and below which `close?out=` may write them; without it, the newest stay in memory
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
+    /// File for the captures of sessions that are closed without `out`; {sessionId}, {mode} and {ts} in it are filled in
+    #[arg(long, value_name = "FILE", env = "SOFTPROBE_CAPTURE_CASE_PATH")]
+    capture_file: Option<PathBuf>,
     /// Largest request body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     max_body: usize,
@@ -97,6 +100,9 @@ impl Serve {
         }
         if self.callers.allow_unauthenticated {
             server = server.allow_unauthenticated();
+        }
+        if let Some(file) = &self.capture_file {
+            server = server.capture_file(file);
         }
         let captures = self.captures;
         if let Some(folder) = &captures {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::output::{Failed, Output, arguments, invalid};
 use super::{Global, files};
 use crate::case::Case;
-use crate::control::{Action, Call, Closing, Mode, Runtime as _};
+use crate::control::{Action, Call, Closing, Mode, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
 use crate::disk::Readers;
-use crate::error::SoftprobeError;
+use crate::error::{SoftprobeError, UNKNOWN_SESSION};
 use crate::rule::{Policy, Rule};
 
 #[derive(Debug, clap::Subcommand)]
@@ -22,6 +22,12 @@ pub(super) enum SessionCommand {
         /// Start under the strict policy: a call that no rule answers is a miss
         #[arg(long)]
         strict: bool,
+        /// Start under the policy in this file, as JSON or YAML
+        #[arg(long, value_name = "FILE", conflicts_with = "strict")]
+        policy: Option<PathBuf>,
+        /// Load this case file into the session
+        #[arg(long, value_name = "FILE")]
+        case: Option<PathBuf>,
         /// Id of the case that a capture session records
         #[arg(long, value_name = "ID")]
         case_id: Option<String>,
@@ -32,7 +38,8 @@ pub(super) enum SessionCommand {
     /// Load a case file into the session
     LoadCase {
         /// Case file; `-` is standard input
-        file: PathBuf,
+        #[command(flatten)]
+        file: Document,
         #[command(flatten)]
         id: Id,
     },
@@ -57,7 +64,7 @@ pub(super) enum SessionCommand {
         /// Write a captured case to this file on this machine
         #[arg(long, value_name = "FILE", conflicts_with = "out")]
         save: Option<PathBuf>,
-        /// Close a capture session without saving its capture
+        /// Close a capture session even if its runtime does not keep captures
         #[arg(long, conflicts_with_all = ["out", "save"])]
         discard: bool,
     },
@@ -68,7 +75,8 @@ pub(super) enum Rules {
     /// Replace the session's rules
     Apply {
         /// Rules document, `{"version": 1, "rules": […]}` or a single rule, as JSON or YAML; `-` is standard input
-        file: PathBuf,
+        #[command(flatten)]
+        file: Document,
         #[command(flatten)]
         id: Id,
     },
@@ -78,15 +86,35 @@ pub(super) enum Rules {
 pub(super) enum SetPolicy {
     /// Replace the session's policy
     Set {
-        /// Policy document; `-` is standard input
-        #[arg(required_unless_present = "strict", conflicts_with = "strict")]
+        /// Policy document, as JSON or YAML; `-` is standard input
+        #[arg(required_unless_present_any = ["strict", "file_flag"], conflicts_with = "strict")]
         file: Option<PathBuf>,
+        /// The document, as the argument without a flag
+        #[arg(long = "file", value_name = "FILE", conflicts_with_all = ["strict", "file"])]
+        file_flag: Option<PathBuf>,
         /// Set the strict policy: a call that no rule answers is a miss
         #[arg(long)]
         strict: bool,
         #[command(flatten)]
         id: Id,
     },
+}
+
+/// The file that a command reads.
+#[derive(Debug, clap::Args)]
+pub(super) struct Document {
+    /// File to read; `-` is standard input
+    #[arg(required_unless_present = "file_flag")]
+    file: Option<PathBuf>,
+    /// The file, as the argument without a flag
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "file")]
+    file_flag: Option<PathBuf>,
+}
+
+impl Document {
+    fn path(self) -> PathBuf {
+        self.file.or(self.file_flag).unwrap_or_default()
+    }
 }
 
 /// The session that a command works on.
@@ -97,12 +125,16 @@ pub(super) struct Id {
     session: String,
 }
 
+/// Returns whether a text can be a session's id: it becomes part of a URL's path, and nothing else may get into that.
+pub(super) fn is_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !text.is_empty() && text.chars().all(plain)
+}
+
 impl Id {
     pub(super) fn call(&self, global: &Global, action: Action) -> Result<Value, Failed> {
         let id = self.session.trim();
-        // The id becomes part of a URL path; nothing else may get into it.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if id.is_empty() || !id.chars().all(plain) {
+        if !is_id(id) {
             return Err(arguments(format!("`{id}` is not a session id")));
         }
         Ok(global.runtime()?.call(&Call::on(id, action))?)
@@ -115,10 +147,19 @@ impl SessionCommand {
             Self::Start {
                 mode,
                 strict,
+                policy,
+                case,
                 case_id,
                 shell,
             } => {
-                let started = start(global, &mode, strict, case_id, shell);
+                let started = Start {
+                    mode,
+                    strict,
+                    policy,
+                    case,
+                    case_id,
+                }
+                .run(global, shell);
                 // A shell that evaluates this must not continue with the previous session.
                 started.map_err(|failed| match shell && !global.json {
                     true => {
@@ -131,40 +172,36 @@ impl SessionCommand {
                 })
             }
             Self::LoadCase { file, id } => {
-                let document = files::read_json(&file)?;
-                let case = Case::from_document(document);
-                let case = case.map_err(|why| invalid(&file, why))?;
+                let case = read_case(&file.path())?;
                 let answer = id.call(global, Action::LoadCase(case.document().clone()))?;
-                Ok(changed("loaded", case.id(), &answer))
+                let output = changed("loaded", case.id(), &answer);
+                Ok(output
+                    .field("caseId", case.id())
+                    .field("traceCount", case.trace_count()))
             }
             Self::Rules(Rules::Apply { file, id }) => {
+                let file = file.path();
                 let document = files::read_rules(&file)?;
                 let rules = Rule::read_document(&document).map_err(|why| invalid(&file, why))?;
                 let answer = id.call(global, Action::SetRules(document))?;
                 let many = if rules.len() == 1 { "rule" } else { "rules" };
-                Ok(changed("set", &format!("{} {many}", rules.len()), &answer))
+                let output = changed("set", &format!("{} {many}", rules.len()), &answer);
+                Ok(output.field("ruleCount", rules.len()))
             }
             Self::Policy(SetPolicy::Set {
                 file,
+                file_flag,
                 strict: _,
                 id,
             }) => {
-                let document = match &file {
+                let document = match file.or(file_flag) {
                     None => Policy::strict().to_value(),
-                    Some(file) => {
-                        let document = files::read_json(file)?;
-                        Policy::from_value(&document).map_err(|why| invalid(file, why))?;
-                        document
-                    }
+                    Some(file) => read_policy(&file)?,
                 };
                 let answer = id.call(global, Action::SetPolicy(document))?;
                 Ok(changed("set", "the policy", &answer))
             }
-            Self::Stats { id } => {
-                let answer = id.call(global, Action::Stats)?;
-                let text = format!("{:#}\n", answer["stats"]);
-                Ok(Output::fine(text).fields(&answer))
-            }
+            Self::Stats { id } => stats(global, &id),
             Self::Close {
                 id,
                 out,
@@ -180,37 +217,91 @@ impl SessionCommand {
     }
 }
 
-fn start(
-    global: &Global,
-    mode: &str,
+/// Prints what has happened in a session.
+pub(super) fn stats(global: &Global, id: &Id) -> Result<Output, Failed> {
+    let answer = id.call(global, Action::Stats)?;
+    let stats = &answer["stats"];
+    let text = format!("{stats:#}\n");
+    Ok(Output::fine(text)
+        .fields(&answer)
+        .field("hits", stats["injectedSpans"].clone())
+        .field("misses", stats["strictMisses"].clone()))
+}
+
+fn read_case(file: &Path) -> Result<Case, Failed> {
+    let case = Case::from_document(files::read_json(file)?);
+    case.map_err(|why| invalid(file, why))
+}
+
+fn read_policy(file: &Path) -> Result<Value, Failed> {
+    let document = files::read_rules(file)?;
+    Policy::from_value(&document).map_err(|why| invalid(file, why))?;
+    Ok(document)
+}
+
+/// What a session is started with.
+struct Start {
+    mode: String,
     strict: bool,
+    policy: Option<PathBuf>,
+    case: Option<PathBuf>,
     case_id: Option<String>,
-    shell: bool,
-) -> Result<Output, Failed> {
-    let mut body = json!({"mode": mode});
-    if strict {
-        body["policy"] = Policy::strict().to_value();
-    }
-    if let Some(case_id) = case_id {
-        if mode != Mode::Capture.name() {
-            return Err(arguments("--case-id requires --mode capture"));
+}
+
+impl Start {
+    fn run(self, global: &Global, shell: bool) -> Result<Output, Failed> {
+        let Self {
+            mode,
+            strict,
+            policy,
+            case,
+            case_id,
+        } = self;
+        let mut body = json!({"mode": mode});
+        if strict {
+            body["policy"] = Policy::strict().to_value();
         }
-        body["caseId"] = case_id.into();
+        if let Some(file) = policy {
+            body["policy"] = read_policy(&file)?;
+        }
+        if let Some(case_id) = case_id {
+            if mode != Mode::Capture.name() {
+                return Err(arguments("--case-id requires --mode capture"));
+            }
+            body["caseId"] = case_id.into();
+        }
+        // Everything is read before a session is open.
+        let case = case.map(|file| read_case(&file)).transpose()?;
+        let runtime = global.runtime()?;
+        let mut answer = runtime.call(&Call::Start { body })?;
+        let id = answer["sessionId"]
+            .as_str()
+            .ok_or_else(|| SoftprobeError::Protocol {
+                url: runtime.address().to_owned(),
+                message: "the new session has no sessionId".to_owned(),
+            })?
+            .to_owned();
+        if let Some(case) = case {
+            let load = Action::LoadCase(case.document().clone());
+            match runtime.call(&Call::on(&id, load)) {
+                Ok(loaded) => answer["sessionRevision"] = loaded["sessionRevision"].clone(),
+                Err(error) => {
+                    // Nobody would know of it.
+                    let _ = runtime.call(&Call::on(&id, Action::Close(Closing::default())));
+                    return Err(error.into());
+                }
+            }
+        }
+        let text = match shell {
+            true => format!("export SOFTPROBE_SESSION_ID={id}\n"),
+            false => format!("{id}\n"),
+        };
+        Ok(Output::fine(text)
+            .fields(&answer)
+            .field("mode", mode)
+            .field("specVersion", SPEC_VERSION)
+            .field("schemaVersion", SCHEMA_VERSION))
     }
-    let runtime = global.runtime()?;
-    let answer = runtime.call(&Call::Start { body })?;
-    let id = answer["sessionId"]
-        .as_str()
-        .ok_or_else(|| SoftprobeError::Protocol {
-            url: runtime.address().to_owned(),
-            message: "the new session has no sessionId".to_owned(),
-        })?;
-    let text = if shell {
-        format!("export SOFTPROBE_SESSION_ID={id}\n")
-    } else {
-        format!("{id}\n")
-    };
-    Ok(Output::fine(text).fields(&answer))
 }
 
 fn changed(verb: &str, what: &str, answer: &Value) -> Output {
@@ -221,15 +312,24 @@ fn changed(verb: &str, what: &str, answer: &Value) -> Output {
     .fields(answer)
 }
 
-/// Refuses to close a session whose capture would be lost.
+/// Refuses to close a session whose capture would be lost, because its runtime does not keep captures.
 fn refuse_to_discard(global: &Global, id: &Id) -> Result<(), Failed> {
+    let kept = global.runtime()?.call(&Call::Capture {
+        id: id.session.trim().to_owned(),
+    });
+    if let Err(SoftprobeError::Runtime(refused)) = kept
+        && refused.code.as_deref() == Some(UNKNOWN_SESSION)
+    {
+        return Ok(());
+    }
     let stats = id.call(global, Action::Stats)?;
     let recorded = stats["stats"]["extractedSpans"]
         .as_u64()
         .unwrap_or_default();
     if stats["mode"] == Mode::Capture.name() && recorded > 0 {
         return Err(arguments(format!(
-            "the session has captured {recorded} exchanges; give --save FILE or --out PATH, or --discard"
+            "the session has captured {recorded} exchanges, and this runtime does not keep them; give --save FILE or \
+             --out PATH, or --discard"
         )));
     }
     Ok(())
@@ -247,6 +347,7 @@ fn close(
         let case = id.call(global, Action::Case)?;
         files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
     }
+    let stats = id.call(global, Action::Stats)?["stats"].clone();
     let closing = Closing {
         out,
         include_case: save.is_some(),
@@ -270,7 +371,10 @@ fn close(
     for note in &notes {
         text.push_str(&format!("warning: {note}\n"));
     }
-    Ok(Output::fine(text).fields(&answer).field("warnings", notes))
+    Ok(Output::fine(text)
+        .fields(&answer)
+        .field("stats", stats)
+        .field("warnings", notes))
 }
 
 /// Returns a warning about calls that a capture session answered but did not record: the upstream

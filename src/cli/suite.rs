@@ -9,7 +9,7 @@ use super::output::{Exit, Failed, Output, arguments};
 use super::{Global, diff, files, init, validate};
 use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
-use crate::runner::{Args, CommandArgs, Ended, Flags, Replay, signal_code};
+use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, signal_code};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
@@ -39,7 +39,7 @@ pub(super) struct Run {
     /// Suite files or globs
     #[arg(value_name = "SUITE", required = true)]
     suites: Vec<String>,
-    /// Run only cases whose names contain this; may be repeated
+    /// Run only cases whose names or files contain this; may be repeated
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
     /// How many cases to run at the same time; same as --test-threads
@@ -92,6 +92,9 @@ impl Run {
             ));
         }
         flags.test_threads = parallel.or(flags.test_threads);
+        if global.no_color {
+            flags.color = Color::Never;
+        }
         let own = matches.subcommand_matches("suite");
         let own = own.and_then(|suite| suite.subcommand_matches("run"));
         let own = own.unwrap_or(matches);

@@ -75,14 +75,29 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
             text.push_str(&format!("warning: {shown}: {warning}\n"));
         }
         lines.extend(errors.iter().map(|error| format!("{shown}: {error}")));
-        reported.push(json!({"file": shown.to_string(), "errors": errors, "warnings": warnings}));
+        let placed: Vec<Value> = errors.iter().map(|error| placed(error)).collect();
+        reported.push(json!({
+            "file": shown.to_string(), "path": shown.to_string(), "valid": errors.is_empty(), "errors": placed,
+            "warnings": warnings,
+        }));
     }
     if lines.is_empty() {
         text.push_str(&format!("{}: no errors\n", counted(paths.len(), "file")));
-        return Ok(Output::fine(text).field("files", reported));
+        return Ok(Output::fine(text).one_or_all("files", reported));
     }
     let answer = Output::all_failed(Exit::InvalidInput, "invalid_input", lines);
-    Err(Failed::from(answer.text(text).field("files", reported)))
+    Err(Failed::from(
+        answer.text(text).one_or_all("files", reported),
+    ))
+}
+
+/// Returns an error with its place by itself.
+fn placed(error: &str) -> Value {
+    let is_place = |place: &str| !place.contains(' ') || place.starts_with("line ");
+    match error.split_once(": ").filter(|(place, _)| is_place(place)) {
+        Some((place, message)) => json!({"place": place, "message": message}),
+        None => json!({"place": "", "message": error}),
+    }
 }
 
 pub(super) fn counted(n: usize, what: &str) -> String {
@@ -175,8 +190,13 @@ fn rules_faults(path: &Path) -> Vec<String> {
 
 impl Suites {
     pub(super) fn run(self) -> Result<Output, Failed> {
+        let shown = self.suites.join(", ");
         let sources = self.flags.sources(self.suites, Hooks::new());
-        let (suites, cases) = check(&sources, &project_root())?;
+        let checked = check(&sources, &project_root()).map_err(|refusal| {
+            let output = Failed::from(refusal).into_output();
+            Failed::from(output.field("suite", shown.clone()))
+        });
+        let (suites, cases) = checked?;
         let (mut errors, mut text) = (Vec::new(), String::new());
         for file in &cases {
             let (found, shown) = (case_faults(file), relative(file));
@@ -191,11 +211,14 @@ impl Suites {
             counted(cases.len(), "case file")
         );
         let answer = if errors.is_empty() {
-            Output::fine(text + &summary + ": no errors\n")
+            Output::fine(text + &summary + ": no errors\n").field("errors", json!([]))
         } else {
             Output::all_failed(Exit::InvalidInput, "invalid_input", errors).text(text)
         };
-        let answer = answer.field("suites", suites).field("cases", cases.len());
+        let answer = answer
+            .field("suite", shown)
+            .field("suites", suites)
+            .field("cases", cases.len());
         match answer.code() {
             0 => Ok(answer),
             _ => Err(Failed::from(answer)),

@@ -22,6 +22,12 @@ pub(crate) enum Call {
     /// `GET /v1/sessions`
     #[cfg(feature = "embedded")]
     Sessions,
+    /// `GET /v1/captures/{id}`
+    #[cfg(feature = "embedded")]
+    Capture {
+        /// The id of the session that captured it, which is closed.
+        id: String,
+    },
     /// A call on one session.
     Session {
         /// The session's id.
@@ -147,6 +153,8 @@ impl Call {
             Self::Meta => get("/v1/meta"),
             #[cfg(feature = "embedded")]
             Self::Sessions => get("/v1/sessions"),
+            #[cfg(feature = "embedded")]
+            Self::Capture { id } => get(&format!("/v1/captures/{id}")),
             Self::Start { body } => Route {
                 method: "POST",
                 path: "/v1/sessions".to_owned(),

@@ -41,7 +41,7 @@ pub(crate) fn listed_path(request: &Request) -> String {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// The number of requests that were answered with a mock or an error response.
+    /// The number of requests that were answered with a mock's response.
     pub injected_spans: u64,
     /// The number of recorded exchanges that arrived for the session; only a capture session keeps them.
     pub extracted_spans: u64,

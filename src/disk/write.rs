@@ -9,6 +9,7 @@ pub(crate) enum Readers {
     /// Its owner alone, since it holds captured traffic.
     Owner,
     /// Whoever may read the user's files.
+    #[cfg(feature = "runner")]
     Usual,
 }
 
@@ -33,6 +34,7 @@ pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> std::io:
         // The permissions of a new file, less the umask.
         let mode = match readers {
             Readers::Owner => 0o600,
+            #[cfg(feature = "runner")]
             Readers::Usual => 0o666,
         };
         builder.permissions(std::fs::Permissions::from_mode(mode));

@@ -12,9 +12,17 @@ use crate::compare::{Mismatch, Side};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// Returns the run as `{"passed", "failed", "ignored", "tookMs", "cases": […]}`, with every secret
-/// masked.
+/// masked. A run of one suite has its name in `suite`, one of several has a summary of each in `suites`.
 pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
+    let mut suites: Vec<(&str, Vec<&CaseOutcome>)> = Vec::new();
+    for outcome in &run.cases {
+        match suites.iter_mut().find(|(name, _)| *name == &*outcome.suite) {
+            Some((_, cases)) => cases.push(outcome),
+            None => suites.push((&*outcome.suite, vec![outcome])),
+        }
+    }
     let mut value = json!({
+        "total": run.cases.len(),
         "passed": run.count(&[Verdict::Passed]),
         "failed": run.count(&[Verdict::Failed, Verdict::Errored]),
         "ignored": run.count(&[Verdict::Skipped]),
@@ -22,8 +30,57 @@ pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
         "brokeOff": run.broke_off,
         "cases": run.cases.iter().map(case_value).collect::<Vec<_>>(),
     });
+    match suites.as_slice() {
+        [(name, _)] => value["suite"] = (*name).into(),
+        several => {
+            let suites = several.iter().map(|(name, cases)| suite_value(name, cases));
+            value["suites"] = suites.collect();
+        }
+    }
     mask_all(&mut value, secrets);
     value
+}
+
+/// Returns what scripts for another command read of a suite.
+fn suite_value(name: &str, cases: &[&CaseOutcome]) -> Value {
+    let count = |wanted: &str| {
+        let words = cases.iter().map(|case| status(case.verdict()));
+        words.filter(|word| *word == wanted).count()
+    };
+    let told = cases.iter().map(|outcome| {
+        let mut value = told_value(outcome);
+        if outcome.is_bad() {
+            value["error"] = words::summary(outcome).into();
+        }
+        value
+    });
+    json!({
+        "suite": name,
+        "total": cases.len(),
+        "passed": count("passed"),
+        "failed": count("failed"),
+        "cases": told.collect::<Vec<_>>(),
+    })
+}
+
+/// Returns what scripts for another command read of a case.
+fn told_value(outcome: &CaseOutcome) -> Value {
+    let own = outcome.trial.split_once("::").map(|(_, name)| name);
+    json!({
+        "caseId": outcome.case_id,
+        "path": outcome.file.display().to_string(),
+        "displayName": own.unwrap_or(&outcome.trial),
+        "status": status(outcome.verdict()),
+        "durationMs": millis(outcome.took),
+    })
+}
+
+fn status(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Failed | Verdict::Errored => "failed",
+        Verdict::Skipped => "skipped",
+    }
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -48,6 +105,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         trial,
         suite,
         file,
+        case_id: _,
         end,
         findings: _,
         notes,
@@ -85,6 +143,12 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         }),
         "warnings": list(notes.iter(), |note| words::note(note).into()),
     });
+    if let (Some(value), Value::Object(told)) = (value.as_object_mut(), told_value(outcome)) {
+        value.extend(told);
+    }
+    if outcome.is_bad() {
+        value["error"] = words::summary(outcome).into();
+    }
     match end {
         // The summary has only the first line of the message; the JSON report has all of it.
         End::Errored(error) => value["message"] = with_causes(&**error).into(),

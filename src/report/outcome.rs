@@ -19,6 +19,8 @@ pub(crate) struct CaseOutcome {
     pub(crate) suite: Arc<str>,
     /// The case file's path, for display.
     pub(crate) file: PathBuf,
+    /// The case's own id, if it could be read.
+    pub(crate) case_id: Option<String>,
     /// How far the case got.
     pub(crate) end: End,
     /// What was found, in this order: differences, misses, uncorrelated calls, extra calls, unused mocks,
@@ -215,6 +217,7 @@ impl CaseOutcome {
     /// Drops what only the report of this case shows, so that a run of many cases keeps only what it
     /// counts.
     pub(crate) fn shed(&mut self) {
+        self.case_id = None;
         self.request = None;
         self.calls = Vec::new();
     }

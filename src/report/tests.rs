@@ -14,6 +14,7 @@ use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
 
 fn case(trial: &str) -> CaseOutcome {
     CaseOutcome {
+        case_id: Some("order-1".to_owned()),
         trial: format!("shop::{trial}"),
         suite: "shop".into(),
         file: format!("cases/{trial}.case.json").into(),

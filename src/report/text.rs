@@ -70,6 +70,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         trial: _,
         suite: _,
         file,
+        case_id: _,
         end: _,
         findings: _,
         notes,

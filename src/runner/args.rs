@@ -418,14 +418,14 @@ impl Args {
         ignored && !self.flags.ignored && !self.flags.include_ignored
     }
 
-    /// Returns whether the filters select a trial's name.
-    pub(crate) fn selects(&self, name: &str) -> bool {
+    /// Returns whether the filters select a trial by its name; for the command, its file counts too.
+    pub(crate) fn selects(&self, name: &str, file: &Path) -> bool {
         let fits = |filter: &String| {
             if self.flags.exact {
-                name == filter
-            } else {
-                name.contains(filter.as_str())
+                return name == filter;
             }
+            name.contains(filter.as_str())
+                || (self.wants_cases && file.to_string_lossy().contains(filter.as_str()))
         };
         (self.filters.is_empty() || self.filters.iter().any(fits))
             && !self.flags.skip.iter().any(fits)

@@ -22,6 +22,7 @@ use crate::suite::{AssertionPlan, Plan, RequestSource};
 /// Returns a trial's outcome before anything is known.
 pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
     CaseOutcome {
+        case_id: None,
         trial: trial.name.clone(),
         suite: Arc::clone(&trial.suite),
         file: trial.shown.clone(),
@@ -67,6 +68,7 @@ fn judge(
         error,
     })?;
     let case = Arc::new(case);
+    outcome.case_id = Some(case.id().to_owned());
     outcome
         .notes
         .extend(case.warnings().iter().cloned().map(Note::Size));

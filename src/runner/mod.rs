@@ -24,7 +24,7 @@ mod unjudged;
 pub(crate) use answer::expected;
 pub use app::App;
 pub(crate) use args::CommandArgs;
-pub(crate) use args::{Args, CallerFlags, Flags, SuiteFlags, unless_blank};
+pub(crate) use args::{Args, CallerFlags, Color, Flags, SuiteFlags, unless_blank};
 pub(crate) use load::check;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;

@@ -26,7 +26,7 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
     }
     let mut trials = trials(suites, root)?;
     let known = trials.len();
-    trials.retain(|trial| args.selects(&trial.name));
+    trials.retain(|trial| args.selects(&trial.name, &trial.file));
     if flags.exact && trials.is_empty() && !filters.is_empty() {
         return Err(Refusal::invalid(vec![format!(
             "no case is called {}; {known} cases are known (--list shows them)",

@@ -1,22 +1,144 @@
 //! Captures as files, below the server's folder for them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::state::EndedSession;
-use crate::control::ControlError;
+use crate::control::{Closing, ControlError, Mode};
 use crate::disk::{Readers, write_whole};
 
 /// The longest component of a path, in bytes: within the limit of most file systems.
 const LONGEST_STEP: usize = 240;
 
+/// A session that ended without being closed.
+#[derive(Debug)]
+pub(crate) struct EndedSession {
+    /// Its id.
+    pub(crate) session: String,
+    /// What it had captured, if anything.
+    pub(crate) capture: Option<Value>,
+}
+
+/// Where the captures of sessions that are closed are kept as files; by default, nowhere.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Keep {
+    /// The folder below which files may be written.
+    pub(super) folder: Option<PathBuf>,
+    /// The file for captures whose close names none.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Keep {
+    /// Writes the capture of a session that is being closed, and returns the file, if it is to be one.
+    pub(super) fn write(
+        &self,
+        id: &str,
+        closing: &Closing,
+        case: &Value,
+    ) -> Result<Option<PathBuf>, ControlError> {
+        let still_open = |mut error: ControlError| {
+            error.message.push_str("; the session is still open");
+            error
+        };
+        let path = match (&closing.out, &self.folder, &self.file) {
+            (Some(out), Some(folder), _) => {
+                capture_path(folder, &filled(out, id)).map_err(still_open)?
+            }
+            (Some(_), None, _) => {
+                return Err(ControlError::invalid(
+                    "out: this server writes no files; start it with a folder for captures \
+                     (`softprobe serve --captures DIR`), or get the case with include=case",
+                ));
+            }
+            // Whoever takes the case with the answer has it.
+            (None, ..) if closing.include_case => return Ok(None),
+            (None, _, Some(file)) => unused(&PathBuf::from(filled(&file.to_string_lossy(), id))),
+            (None, Some(folder), None) => unused(&folder.join(format!("{id}.case.json"))),
+            (None, None, None) => {
+                log::warn!(
+                    "session {id}: its capture is only in memory, for GET /v1/captures/{id}; \
+                     `softprobe serve --captures DIR` keeps captures as files"
+                );
+                return Ok(None);
+            }
+        };
+        write_case(&path, case).map_err(still_open)?;
+        Ok(Some(path))
+    }
+}
+
+/// Returns a path with the session's id, its mode and the time where it names them.
+fn filled(path: &str, id: &str) -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    path.replace("{sessionId}", id)
+        .replace("{mode}", Mode::Capture.name())
+        .replace("{ts}", &now.replace(['-', ':'], ""))
+}
+
+/// Returns a path, with a number if there is such a file.
+fn unused(path: &Path) -> PathBuf {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let end = name.find(".case.json").or_else(|| name.rfind('.'));
+    let (stem, ending) = name.split_at(end.unwrap_or(name.len()));
+    let numbered = (2..).map(|n| path.with_file_name(format!("{stem}-{n}{ending}")));
+    let mut all = std::iter::once(path.to_owned()).chain(numbered);
+    all.find(|path| !path.exists())
+        .unwrap_or_else(|| path.to_owned())
+}
+
+/// The cases of the capture sessions that were closed last.
+#[derive(Debug, Default)]
+pub(super) struct Captures {
+    /// Each with its session's id, the oldest first, as JSON.
+    cases: VecDeque<(String, String)>,
+    bytes: usize,
+}
+
+impl Captures {
+    const MOST: usize = 100;
+    const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+    /// Adds a case, and forgets the oldest ones if there are too many.
+    pub(super) fn add(&mut self, id: &str, case: &Value) {
+        let text = case.to_string();
+        self.bytes += text.len();
+        self.cases.push_back((id.to_owned(), text));
+        while self.cases.len() > Self::MOST || self.bytes > Self::MOST_BYTES {
+            let Some((_, oldest)) = self.cases.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    /// Returns the case of a session.
+    pub(super) fn get(&self, id: &str) -> Option<Value> {
+        let (_, text) = self.cases.iter().rev().find(|(known, _)| known == id)?;
+        serde_json::from_str(text).ok()
+    }
+}
+
 /// Returns the file that `out` names: always below the folder, even if links lead elsewhere.
-pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
+fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     let refused = |why: &str| ControlError::invalid(format!("out: `{out}` {why}"));
     let failed = |error: io::Error| not_written(&format!("out: `{out}`"), &error);
-    let relative = Path::new(out);
+    let given = Path::new(out);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let root = folder.canonicalize().map_err(failed)?;
+    let below = given
+        .strip_prefix(folder)
+        .or_else(|_| given.strip_prefix(&root));
+    let relative = match given.is_absolute() {
+        true => below.unwrap_or(given),
+        false => given,
+    };
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     let odd = out.contains(|c: char| c.is_control() || c == '\u{fffd}');
     let long = relative.iter().any(|step| step.len() > LONGEST_STEP);
@@ -25,13 +147,11 @@ pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlE
     }
     if !relative.components().all(plain) || out.ends_with('/') {
         return Err(refused(
-            "is not a path below the folder for captures; give a relative one without `..`",
+            "is not a path below the folder for captures; give one without `..`",
         ));
     }
     let path = folder.join(relative);
     let parent = path.parent().unwrap_or(folder);
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let root = folder.canonicalize().map_err(failed)?;
     // Before anything is created: the part of the path that already exists must not lead out of the folder.
     let there = parent.ancestors().find(|p| p.exists()).unwrap_or(folder);
     if !there.canonicalize().map_err(failed)?.starts_with(&root) {
@@ -44,7 +164,7 @@ pub(super) fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlE
     Ok(path)
 }
 
-pub(super) fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
+fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
     let written = write_whole(path, &format!("{case:#}\n"), Readers::Owner);
     written.map_err(|error| not_written(&path.display().to_string(), &error))
 }
@@ -74,10 +194,11 @@ pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
             );
             continue;
         };
-        match write_case(&folder.join(format!("{session}.case.json")), case) {
+        let path = unused(&folder.join(format!("{session}.case.json")));
+        match write_case(&path, case) {
             Ok(()) => log::warn!(
                 "session {session}: its capture is kept in {}",
-                folder.join(format!("{session}.case.json")).display()
+                path.display()
             ),
             Err(error) => log::error!("session {session}: its capture is lost: {error}"),
         }

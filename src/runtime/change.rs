@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::base::document::{Node, Place, Problems};
 use crate::case::Case;
@@ -104,7 +104,7 @@ impl Start {
                 None => Policy::default(),
                 Some(node) => Policy::read(node, false, problems)?,
             },
-            policy_document: Some(policy.map_or_else(|| json!({}), |node| node.value.clone())),
+            policy_document: policy.map(|node| node.value.clone()),
             case_id: match case_id {
                 None => None,
                 Some(node) => Some(node.string(problems)?),

@@ -8,14 +8,14 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use super::OPENAPI;
-use super::captures::{capture_path, internal, write_case};
+use super::captures::internal;
 use super::options::Options;
 use super::otlp::{inject, traces};
-use super::routes::{Operation, Refused, route};
+use super::routes::{Operation, Refused, route, session_of};
 use super::state::EmbeddedRuntime;
 use crate::base::http::{Headers, Request, Response};
 use crate::base::json;
-use crate::control::{Action, Call, Closing, ControlError, REFUSAL_HEADER, Token};
+use crate::control::{Action, Call, ControlError, REFUSAL_HEADER, Token};
 use crate::net::{HyperRequest, Unreadable, delay, gunzip};
 
 /// The largest body, in bytes, that takes less time to process than to hand to another thread.
@@ -66,7 +66,7 @@ impl Desk {
                 .check(request.headers())
                 .map_err(|foreign| ControlError::new(403, foreign.code(), foreign.to_string()))?;
         }
-        if request.uri().path() != "/health" {
+        if !["/health", "/metrics"].contains(&request.uri().path()) {
             allowed?;
         }
         let (request, _held) = self
@@ -84,7 +84,7 @@ impl Desk {
 
     fn answer_now(&self, mut request: Request) -> Result<(Arc<Response>, Duration), Refused> {
         let now = |response: Response| Ok((response.into(), Duration::ZERO));
-        match route(&request)? {
+        match route(&request).map_err(|refused| self.unless_unknown(&request, refused))? {
             Operation::Control(call) => now(json(200, &self.control(&call)?)),
             Operation::Inject => {
                 self.unpack(&mut request)?;
@@ -103,6 +103,17 @@ impl Desk {
         }
     }
 
+    /// Returns why a call is refused: an unknown session is told first, whatever its body is.
+    fn unless_unknown(&self, request: &Request, refused: Refused) -> Refused {
+        match (&refused, session_of(&request.path)) {
+            (Refused::Control(error), Some(id)) if error.status == 400 => {
+                let known = self.runtime.handle(&Call::on(&id, Action::Stats));
+                known.err().map_or(refused, Refused::Control)
+            }
+            _ => refused,
+        }
+    }
+
     fn unpack(&self, request: &mut Request) -> Result<(), ControlError> {
         let coding = request.headers.text("content-encoding").unwrap_or_default();
         match coding.trim().to_ascii_lowercase().as_str() {
@@ -118,52 +129,27 @@ impl Desk {
         }
     }
 
-    /// Carries out a call. A capture that is to be saved is written before its session is closed.
+    /// Carries out a call. A capture is saved before its session is closed.
     fn control(&self, call: &Call) -> Result<Value, ControlError> {
-        let Call::Session {
-            id,
-            action:
-                Action::Close(Closing {
-                    out: Some(out),
-                    include_case,
-                }),
-        } = call
-        else {
-            return self.runtime.handle(call);
-        };
-        let Some(folder) = &self.options.captures else {
-            self.runtime.handle(&Call::on(id, Action::Stats))?;
-            return Err(ControlError::invalid(
-                "out: this server writes no files; start it with a folder for captures \
-                 (`softprobe serve --captures DIR`), or get the case with include=case",
-            ));
-        };
-        let still_open = |mut error: ControlError| {
-            error.message.push_str("; the session is still open");
-            error
-        };
-        // An unknown session is reported first.
-        self.runtime.handle(&Call::on(id, Action::Stats))?;
-        let path = capture_path(folder, out).map_err(still_open)?;
-        let case = self
-            .runtime
-            .close_after(id, |case| write_case(&path, case).map_err(still_open))?;
-        let mut answer = serde_json::json!({"sessionId": id, "closed": true});
-        if *include_case {
-            answer["case"] = case;
+        match call {
+            Call::Session {
+                id,
+                action: Action::Close(closing),
+            } => self.runtime.close_keeping(id, closing, &self.options.keep),
+            call => self.runtime.handle(call),
         }
-        answer["capturePath"] = path.display().to_string().into();
-        Ok(answer)
     }
 }
 
 /// Returns whether a call takes less time to answer than to hand to another thread: its body is small and not
-/// compressed, and it neither builds a capture's document nor writes a file, as `close?out=` does.
+/// compressed, and it neither builds a capture's document nor writes a file, as a close may.
 fn is_quick(request: &Request) -> bool {
+    let path = request.path.trim_end_matches('/');
     request.body.len() <= SMALL_BODY
-        && request.query.is_none()
         && request.headers.text("content-encoding").is_none()
-        && !request.path.ends_with("/case")
+        && !(path.ends_with("/case")
+            || path.ends_with("/close")
+            || path.starts_with("/v1/captures/"))
 }
 
 fn check_token(token: Option<&Token>, given: Option<&[u8]>) -> Result<(), ControlError> {

@@ -1,6 +1,18 @@
 //! A runtime's counters over all its sessions, for Prometheus.
 
-use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::rule::Answer;
+
+/// The results of a question: a rule answered, none did, or it could not be asked.
+const HIT: &str = "hit";
+const MISS: &str = "miss";
+const ERROR: &str = "error";
 
 /// The counters of a runtime. Clones share them.
 #[derive(Debug, Clone)]
@@ -12,6 +24,10 @@ pub(super) struct Metrics {
     pub(super) started: IntCounter,
     /// Outbound calls, by answer.
     pub(super) calls: IntCounterVec,
+    /// Questions of proxies, by result.
+    asked: IntCounterVec,
+    /// How long it took to decide about a question.
+    latency: Histogram,
     /// Spans recorded by proxies.
     pub(super) extracted: IntCounter,
     /// Sessions closed because they were idle.
@@ -32,7 +48,7 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             open: IntGauge::new("softprobe_sessions_open", "Open sessions.")?,
-            started: IntCounter::new("softprobe_sessions_started_total", "Sessions started.")?,
+            started: IntCounter::new("softprobe_sessions_total", "Sessions started.")?,
             calls: IntCounterVec::new(
                 Opts::new(
                     "softprobe_outbound_calls_total",
@@ -40,8 +56,24 @@ impl Metrics {
                 ),
                 &["answer"],
             )?,
+            asked: IntCounterVec::new(
+                Opts::new(
+                    "softprobe_inject_requests_total",
+                    "Questions of proxies, by result.",
+                ),
+                &["result"],
+            )?,
+            latency: Histogram::with_opts(
+                HistogramOpts::new(
+                    "softprobe_inject_latency_seconds",
+                    "Time to decide about a question.",
+                )
+                .buckets(vec![
+                    0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5,
+                ]),
+            )?,
             extracted: IntCounter::new(
-                "softprobe_extracted_spans_total",
+                "softprobe_extract_spans_total",
                 "Spans recorded by proxies.",
             )?,
             idle: IntCounter::new(
@@ -61,10 +93,32 @@ impl Metrics {
         registry.register(Box::new(metrics.open.clone()))?;
         registry.register(Box::new(metrics.started.clone()))?;
         registry.register(Box::new(metrics.calls.clone()))?;
+        registry.register(Box::new(metrics.asked.clone()))?;
+        registry.register(Box::new(metrics.latency.clone()))?;
         registry.register(Box::new(metrics.extracted.clone()))?;
         registry.register(Box::new(metrics.idle.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
+        // They are there from the start, at 0, so that a dashboard finds them.
+        for result in [HIT, MISS, ERROR] {
+            metrics.asked.with_label_values(&[result]);
+        }
         Ok(metrics)
+    }
+
+    /// Counts a question that was decided in this time.
+    pub(super) fn note(&self, answer: &Answer, took: Duration) {
+        self.calls.with_label_values(&[answer.word()]).inc();
+        let result = match answer {
+            Answer::Mock { .. } | Answer::Error(_) | Answer::Fault(..) => HIT,
+            Answer::Forward | Answer::Miss => MISS,
+        };
+        self.asked.with_label_values(&[result]).inc();
+        self.latency.observe(took.as_secs_f64());
+    }
+
+    /// Counts a question about a session that is not open.
+    pub(super) fn note_unknown(&self) {
+        self.asked.with_label_values(&[ERROR]).inc();
     }
 
     /// Returns the counters as Prometheus text.

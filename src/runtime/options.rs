@@ -1,8 +1,8 @@
 //! Options of the HTTP API.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::captures::Keep;
 use crate::control::Token;
 use crate::net::{Callers, Intake};
 
@@ -18,8 +18,8 @@ pub(super) struct Options {
     pub(super) intake: Intake,
     /// Whether it may listen where other machines reach it without a token.
     pub(super) unauthenticated: bool,
-    /// The folder below which `close?out=` may write captures.
-    pub(super) captures: Option<PathBuf>,
+    /// Where captures are kept as files.
+    pub(super) keep: Keep,
     /// How long a session may go unused before it is closed.
     pub(super) idle: Option<Duration>,
 }

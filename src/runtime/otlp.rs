@@ -12,9 +12,8 @@ use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
 use crate::control::{
-    ControlError, DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSAL_HEADER, Ruling, UNCORRELATED,
+    ControlError, DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, Ruling, UNCORRELATED,
 };
-use crate::error::UNKNOWN_SESSION;
 use crate::otlp::{check_json, check_protobuf, decode, encode};
 use crate::rule::{Answer, strict_miss};
 
@@ -225,34 +224,35 @@ fn as_mock(
     })
 }
 
-/// Answers `/v1/traces`: hands the spans of type `extract` to their sessions. Spans of sessions that are not open
-/// are dropped, which a header of the answer reports.
+/// Answers `/v1/traces`: hands the spans of type `extract` to their sessions. A message without such a span is somebody's
+/// telemetry, and is dropped.
+///
+/// # Errors
+///
+/// The first refusal of a span, after all were tried: 404 if its session is not open, 400 if it names none.
 pub(super) fn traces(
     runtime: &EmbeddedRuntime,
     headers: &Headers,
     body: &[u8],
 ) -> Result<Response, ControlError> {
     let (given, _) = wire_format(headers)?;
-    let mut response = Response {
+    keep(runtime, parse(given, body)?)?;
+    Ok(Response {
         status: 204,
         ..Response::default()
-    };
-    match keep(runtime, parse(given, body)?) {
-        Err(error) if error.code == UNKNOWN_SESSION => {
-            response.headers.push(REFUSAL_HEADER, UNKNOWN_SESSION);
-        }
-        kept => kept?,
-    }
-    Ok(response)
+    })
 }
 
 /// Hands each span to its session and returns the first refusal, but only after trying every span.
 fn keep(runtime: &EmbeddedRuntime, spans: Vec<ScopedSpan>) -> Result<(), ControlError> {
     let mut kept = Ok(());
     for span in spans.into_iter().filter(|span| span.exchange.is_extract()) {
-        if let Some(session) = span.exchange.session_id.clone() {
-            kept = kept.and(runtime.extract(&session, span.into()));
-        }
+        kept = kept.and(match span.exchange.session_id.clone() {
+            Some(session) => runtime.extract(&session, span.into()),
+            None => Err(ControlError::invalid(
+                "an extract span has no sp.session.id; add the id of the session that captures it",
+            )),
+        });
     }
     kept
 }

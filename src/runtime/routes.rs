@@ -56,6 +56,12 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
         ["v1", "meta"] => get(Operation::Control(Call::Meta)),
         ["v1", "inject"] => post(Operation::Inject),
         ["v1", "traces"] => post(Operation::Traces),
+        ["v1", "captures", id] => {
+            let id = percent_decode_str(id).decode_utf8_lossy();
+            get(Operation::Control(Call::Capture {
+                id: id.into_owned(),
+            }))
+        }
         ["v1", "sessions"] => match method {
             "GET" => Ok(Operation::Control(Call::Sessions)),
             _ => {
@@ -72,6 +78,12 @@ pub(super) fn route(request: &Request) -> Result<Operation, Refused> {
         }
         _ => Err(not_found(path).into()),
     }
+}
+
+/// Returns the session that a path is about, if it is about one.
+pub(super) fn session_of(path: &str) -> Option<String> {
+    let id = path.strip_prefix("/v1/sessions/")?.split('/').next()?;
+    Some(percent_decode_str(id).decode_utf8_lossy().into_owned())
 }
 
 /// Returns the action on a session; `None` if there is no such route.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::captures::EndedSession;
 use super::captures::keep_captures;
 use super::desk::Desk;
 use super::options::Options;
-use super::state::{EmbeddedRuntime, EndedSession};
+use super::state::EmbeddedRuntime;
 use crate::control::Token;
 use crate::error::SoftprobeError;
 use crate::net::{HyperRequest, Server, is_loopback, to_hyper};
@@ -118,16 +119,24 @@ impl ControlServerBuilder {
         self
     }
 
-    /// Sets the folder below which `close?out=` may write captures, and in which the captures of sessions
-    /// that were closed because they were idle are saved. By default, no file is written.
+    /// Sets the folder in which captures are kept: `close?out=` may write below it, and what a session has captured that is
+    /// closed without `out`, or because it was idle, is written to `<session>.case.json`. By default, no file is written,
+    /// and the newest 100 captures stay in memory for `GET /v1/captures/{id}`.
     pub fn captures(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.options.captures = Some(folder.into());
+        self.options.keep.folder = Some(folder.into());
         self
     }
 
-    /// Sets how long a session may go unused before it is closed. Its capture, if any, is saved as
-    /// `<session>.case.json` in the folder for [captures](Self::captures); without that folder, the capture
-    /// is lost, and a warning is logged. By default, no session is closed.
+    /// Sets the file for the capture of a session that is closed without `out`, instead of one in the folder for
+    /// [captures](Self::captures). `{sessionId}`, `{mode}` and `{ts}` in it stand for the session's id, `capture` and the
+    /// time. A file that exists is not overwritten; the new one gets a number.
+    pub fn capture_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.options.keep.file = Some(file.into());
+        self
+    }
+
+    /// Sets how long a session may go unused before it is closed. Its capture, if any, is kept as
+    /// [`captures`](Self::captures) says. By default, no session is closed.
     pub fn close_idle_after(mut self, limit: Duration) -> Self {
         self.options.idle = Some(limit);
         self
@@ -151,7 +160,7 @@ impl ControlServerBuilder {
                 way_out: "set a token (SOFTPROBE_API_TOKEN), or allow calls without one (--allow-unauthenticated)",
             });
         }
-        let (idle, folder) = (options.idle, options.captures.clone());
+        let (idle, folder) = (options.idle, options.keep.folder.clone());
         let desk = Arc::new(Desk::new(runtime.clone(), options));
         let server = Server::start(&address, move |request: HyperRequest| {
             let desk = Arc::clone(&desk);

@@ -369,19 +369,21 @@ impl OpenSession {
     pub(super) fn state(&self) -> Value {
         let mut state = self.stats_value();
         let policy = self.policy_document.clone();
-        state["policy"] = policy.unwrap_or_else(|| self.policy.to_value());
-        state["rules"] = match &self.rules_document {
-            Some(document) => match document.get("rules") {
-                Some(rules) => rules.clone(),
-                // A document may be a single rule.
-                None => json!([document]),
-            },
-            None => self
-                .rules
-                .iter()
-                .map(|state| state.rule.to_value())
-                .collect(),
-        };
+        let policy = policy.or_else(|| {
+            let is_set = self.policy != Policy::default();
+            is_set.then(|| self.policy.to_value())
+        });
+        let rules = self.rules_document.clone();
+        let rules = rules.or_else(|| {
+            let rules = self.rules.iter().map(|state| state.rule.to_value());
+            let is_set = !self.rules.is_empty();
+            is_set.then(|| json!({"version": 1, "rules": rules.collect::<Vec<_>>()}))
+        });
+        for (name, document) in [("policy", policy), ("rules", rules)] {
+            if let Some(document) = document {
+                state[name] = document;
+            }
+        }
         state["authFixtures"] = fixture_names(&self.auth_fixtures);
         state["caseSummary"] = match &self.case {
             Some(case) => json!({"caseId": case.id, "traceCount": case.traces}),
@@ -426,12 +428,9 @@ fn fixture_names(fixtures: &Value) -> Value {
     })
 }
 
-/// Lists a call, and counts it if it was answered with a mock or an error.
+/// Lists a call, and counts it if it was answered with a mock.
 fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Option<String>) {
-    if matches!(
-        answer,
-        Answer::Mock { .. } | Answer::Error(_) | Answer::Fault(..)
-    ) {
+    if matches!(answer, Answer::Mock { .. }) {
         stats.injected_spans += 1;
     }
     push_limited(&mut stats.calls, || {

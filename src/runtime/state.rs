@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-#[cfg(feature = "runner")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::capture::Captured;
+use super::captures::{Captures, EndedSession, Keep};
 use super::change::{Change, Start};
 use super::metrics::Metrics;
 use super::session::{Asked, OpenSession};
@@ -17,12 +16,12 @@ use crate::base::encoding::encode_base64url;
 use crate::base::http::{Direction, Host, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
-    Action, Call, ClosedSessions, ControlError, Mode, Oracle, Ruling, Runtime, SCHEMA_VERSION,
-    SPEC_VERSION, SessionStats, UncorrelatedCall,
+    Action, Call, ClosedSessions, Closing, ControlError, Mode, Oracle, Ruling, Runtime,
+    SCHEMA_VERSION, SPEC_VERSION, SessionStats, UncorrelatedCall,
 };
 #[cfg(feature = "runner")]
 use crate::control::{AnsweredRequests, LateCall};
-use crate::error::SoftprobeError;
+use crate::error::{SoftprobeError, UNKNOWN_SESSION};
 use crate::rule::{Policy, Rule};
 
 /// The runtime's address in messages.
@@ -37,6 +36,8 @@ const MOST_TRACES: usize = 100_000;
 pub struct EmbeddedRuntime {
     sessions: Arc<Mutex<Sessions>>,
     most_sessions: usize,
+    /// What closed sessions have captured.
+    captures: Arc<Mutex<Captures>>,
     pub(super) metrics: Metrics,
 }
 
@@ -52,15 +53,6 @@ impl Default for EmbeddedRuntime {
     fn default() -> Self {
         Self::with_most_sessions(MOST_SESSIONS)
     }
-}
-
-/// A session that ended without being closed.
-#[derive(Debug)]
-pub(crate) struct EndedSession {
-    /// Its id.
-    pub(crate) session: String,
-    /// What it had captured, if anything.
-    pub(crate) capture: Option<Value>,
 }
 
 /// An open session with its number.
@@ -94,6 +86,7 @@ impl EmbeddedRuntime {
         Self {
             sessions: Arc::default(),
             most_sessions,
+            captures: Arc::default(),
             metrics: Metrics::default(),
         }
     }
@@ -128,6 +121,9 @@ impl EmbeddedRuntime {
                 continue;
             }
             let capture = session.recorded();
+            if let Some(case) = &capture {
+                self.remember(&id, case);
+            }
             self.close_one(&id, &mut session);
             drop(session);
             self.forget(&id);
@@ -238,17 +234,53 @@ impl EmbeddedRuntime {
         Ok(kept)
     }
 
-    /// Closes a capture session after its case has been kept; if that fails, the session stays open. No exchange can be
-    /// recorded in between.
-    pub(super) fn close_after(
+    /// Closes a session, and keeps what it has captured: as a file if `keep` says where, and in memory. If it can't be
+    /// kept, the session stays open. No exchange can be recorded in between.
+    pub(super) fn close_keeping(
         &self,
         id: &str,
-        keep: impl FnOnce(&Value) -> Result<(), ControlError>,
+        closing: &Closing,
+        keep: &Keep,
     ) -> Result<Value, ControlError> {
-        self.shut(id, |session| {
-            let case = session.captured()?;
-            keep(&case)?;
-            Ok(case)
+        let (case, path) = self.shut(id, |session| {
+            let wanted = closing.out.is_some() || closing.include_case;
+            let case = match wanted {
+                true => Some(session.captured()?),
+                false => session.recorded(),
+            };
+            let kept = case.as_ref().map(|case| keep.write(id, closing, case));
+            Ok((case, kept.transpose()?.flatten()))
+        })?;
+        let mut answer = json!({"sessionId": id, "closed": true});
+        if let Some(path) = path {
+            answer["capturePath"] = path.display().to_string().into();
+        }
+        if let Some(case) = case {
+            self.remember(id, &case);
+            if closing.include_case {
+                answer["case"] = case;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Keeps a capture in memory, as far as there is room.
+    pub(super) fn remember(&self, id: &str, case: &Value) {
+        lock(&self.captures).add(id, case);
+    }
+
+    /// Returns the case that a closed session has captured.
+    fn capture_of(&self, id: &str) -> Result<Value, ControlError> {
+        let case = lock(&self.captures).get(id);
+        case.ok_or_else(|| {
+            let known = self.listed(id).is_ok();
+            let message = match known {
+                true => {
+                    format!("session `{id}` is still open; GET /v1/sessions/{id}/case has its case")
+                }
+                false => format!("there is no capture of a session `{id}`"),
+            };
+            ControlError::new(404, UNKNOWN_SESSION, message)
         })
     }
 
@@ -274,6 +306,7 @@ impl EmbeddedRuntime {
                 Ok(json!({"sessionId": id, "sessionRevision": 0}))
             }
             Call::Sessions => Ok(self.list()),
+            Call::Capture { id } => self.capture_of(id),
             Call::Session { id, action } => self.act(id, action),
         }
     }
@@ -288,6 +321,8 @@ impl EmbeddedRuntime {
     }
 
     fn act(&self, id: &str, action: &Action) -> Result<Value, ControlError> {
+        // An unknown session is told first, whatever its body is.
+        self.listed(id)?;
         // Documents are read before a lock is taken: a large one must not hold up a proxy.
         if let Some(change) = Change::read(action)? {
             let revision = self.with(id, |session| session.apply(change))?;
@@ -297,30 +332,18 @@ impl EmbeddedRuntime {
             Action::Requests => self.with(id, |session| Ok(session.requests_value())),
             Action::State => self.with(id, |session| Ok(session.state())),
             Action::Case => self.with(id, |session| session.captured()),
-            Action::Close(closing) => {
-                let mut answer = json!({"sessionId": id, "closed": true});
-                let case = self.shut(id, |session| {
-                    if closing.out.is_some() {
-                        return Err(ControlError::invalid(
-                            "out: only a server that was started with a folder for captures writes \
-                             files; get the case with include=case, or from GET /case",
-                        ));
-                    }
-                    closing.include_case.then(|| session.captured()).transpose()
-                })?;
-                if let Some(case) = case {
-                    answer["case"] = case;
-                }
-                Ok(answer)
-            }
+            Action::Close(closing) => self.close_keeping(id, closing, &Keep::default()),
             _ => self.with(id, |session| Ok(session.stats_value())),
         }
     }
 
     /// Decides how a session's call is answered.
     pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
+        let started = Instant::now();
         // Deciding and counting are one step under the session's lock: that makes `consume: once` atomic.
-        let listed = self.listed(id)?;
+        let listed = self
+            .listed(id)
+            .inspect_err(|_| self.metrics.note_unknown())?;
         let mut session = lock(&listed.session);
         if !session.is_open() {
             return Err(ControlError::unknown_session(id));
@@ -330,8 +353,7 @@ impl EmbeddedRuntime {
             listed.changed.notify_all();
         }
         drop(session);
-        let answer = ruling.answer.word();
-        self.metrics.calls.with_label_values(&[answer]).inc();
+        self.metrics.note(&ruling.answer, started.elapsed());
         Ok(ruling)
     }
 
@@ -493,7 +515,8 @@ impl Runtime for EmbeddedRuntime {
     }
 
     fn close(&self, session: &str) -> Result<(), SoftprobeError> {
-        self.shut(session, |_| Ok(()))
+        self.close_keeping(session, &Closing::default(), &Keep::default())
+            .map(drop)
             .map_err(refused_on(session, "close"))
     }
 

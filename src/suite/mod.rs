@@ -9,6 +9,7 @@ mod outbound;
 mod request;
 mod schema;
 mod shared;
+mod unquoted;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -127,7 +128,8 @@ impl Draft {
         text: &str,
         context: &SuiteContext,
     ) -> Result<Self, Vec<String>> {
-        let mut value = yaml::parse(text).map_err(|lines| in_file(shown, lines))?;
+        let parsed = yaml::parse_with_text(text);
+        let (mut value, text) = parsed.map_err(|lines| in_file(shown, lines))?;
         let mut problems = Problems::default();
         let env = merge_env(&mut value, context, &mut problems);
         expand::expand(&mut value, &Place::root(), &env, &mut problems);

@@ -59,7 +59,11 @@ struct Overrides {
 }
 
 const METHOD: Field = Field::new("method", Shape::Text, "the HTTP method");
-const PATH: Field = Field::new("path", Shape::Text, "the path, optionally with a query");
+const PATH: Field = Field::new(
+    "path",
+    Shape::Text,
+    "the path, optionally with a query; without `source`, it makes the request inline",
+);
 const HEADERS: Field = Field::new(
     "headers",
     Shape::Map(&Shape::Either(&[
@@ -104,8 +108,8 @@ pub(super) const REQUEST: Fields = Fields {
         Field::new(
             "source",
             Shape::Either(&[Shape::Choice(|| names(&SOURCES)), Shape::Object(&INLINE)]),
-            "where the request comes from: the capture (case.ingress, the default), the fields next to \
-             this one (inline), or a request given here",
+            "where the request comes from: the capture (case.ingress, the default unless a path is given), the fields \
+             next to this one (inline), or a request given here",
         ),
         METHOD,
         PATH,
@@ -138,8 +142,11 @@ impl RequestPlan {
             overrides: Overrides::read(&object, problems),
             ..Self::default()
         };
-        if let Some(source) = object.get("source") {
-            plan.read_source(&source, &object, problems);
+        match object.get("source") {
+            Some(source) => plan.read_source(&source, &object, problems),
+            // A path alone says which request is meant, and nothing of the captured one goes with it.
+            None if object.get("path").is_some() => plan.source = plan.take_inline(),
+            None => {}
         }
         if let Some(url) = object.get("url") {
             plan.url = read_url(&url, problems);
@@ -165,21 +172,19 @@ impl RequestPlan {
                 Overrides::read(&object, problems)
             }
             _ => {
-                let inline = source.choice(&SOURCES, problems);
-                if inline != Some(true) {
-                    return;
+                if source.choice(&SOURCES, problems) == Some(true) {
+                    beside.require("path", problems);
+                    self.source = self.take_inline();
                 }
-                beside.require("path", problems);
-                std::mem::take(&mut self.overrides)
+                return;
             }
         };
-        let empty = Request {
-            method: "GET".to_owned(),
-            scheme: "http".to_owned(),
-            path: "/".to_owned(),
-            ..Request::default()
-        };
-        self.source = RequestSource::Inline(fields.apply(empty));
+        self.source = fields.inline();
+    }
+
+    /// Makes a request of the fields beside `source`, which then change nothing.
+    fn take_inline(&mut self) -> RequestSource {
+        std::mem::take(&mut self.overrides).inline()
     }
 
     /// Returns the request with the fields that the suite sets.
@@ -239,6 +244,16 @@ impl Overrides {
         fields
     }
 
+    /// Returns a request that has these fields alone.
+    fn inline(&self) -> RequestSource {
+        RequestSource::Inline(self.apply(Request {
+            method: "GET".to_owned(),
+            scheme: "http".to_owned(),
+            path: "/".to_owned(),
+            ..Request::default()
+        }))
+    }
+
     fn apply(&self, mut request: Request) -> Request {
         let Self {
             method,
@@ -253,9 +268,7 @@ impl Overrides {
         if let Some(target) = path {
             let (path, query) = split_target(target);
             request.path = path.to_owned();
-            if let Some(query) = query {
-                request.query = Some(query.to_owned());
-            }
+            request.query = query.map(str::to_owned);
         }
         if let Some(body) = body {
             let mut implied = Headers::new();

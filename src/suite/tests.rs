@@ -277,11 +277,11 @@ fn request_fields_change_the_captured_request() {
             "PUT /a?x=1&y=2 [x-one: 1, x-two: 2] captured",
         ),
         (
-            "{ path: /b }",
-            "POST /b?x=1&y=2 [x-one: 1, x-two: 2] captured",
+            "{ source: case.ingress, path: /b }",
+            "POST /b [x-one: 1, x-two: 2] captured",
         ),
         (
-            "{ path: /b?q=1 }",
+            "{ source: case.ingress, path: /b?q=1 }",
             "POST /b?q=1 [x-one: 1, x-two: 2] captured",
         ),
         (

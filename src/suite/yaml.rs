@@ -1,5 +1,6 @@
 //! Reads YAML as a JSON tree, and finds the line and column of any place in it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{
@@ -8,6 +9,7 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
+use super::unquoted::shielded;
 use crate::base::document::{MOST_TOLD, Place, Problem, Problems, Step};
 use crate::base::encoding::split_mark;
 use crate::base::json;
@@ -21,6 +23,32 @@ const LARGEST_FILE: usize = 1024 * 1024;
 ///
 /// Returns every fault as `line:column: place: message`.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<String>> {
+    parse_with_text(text).map(|(value, _)| value)
+}
+
+/// Parses the text as [`parse`] does, and returns it in the form in which places are found in it. An expression
+/// `${…}` may stand where its braces are no YAML.
+///
+/// # Errors
+///
+/// As for [`parse`].
+pub(super) fn parse_with_text(text: &str) -> Result<(Value, Cow<'_, str>), Vec<String>> {
+    let failed = match parse_plain(text) {
+        Ok(value) => return Ok((value, text.into())),
+        Err(failed) => failed,
+    };
+    let Some(shielded) = shielded(text) else {
+        return Err(failed);
+    };
+    // If there are other faults, they are told as they are found without the expressions.
+    let restored = |line: String| shielded.restored(&line).unwrap_or(line);
+    let mut value = parse_plain(&shielded.text)
+        .map_err(|lines| lines.into_iter().map(restored).collect::<Vec<_>>())?;
+    shielded.restore(&mut value);
+    Ok((value, shielded.text.into()))
+}
+
+fn parse_plain(text: &str) -> Result<Value, Vec<String>> {
     if text.len() > LARGEST_FILE {
         return Err(vec![format!(
             "1:1: the suite is {} bytes long; at most {LARGEST_FILE} bytes are accepted",

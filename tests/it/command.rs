@@ -57,7 +57,7 @@ impl Output {
         let document: Value = serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr));
         assert_eq!(document["exitCode"], self.code, "{document}");
-        let status = if self.code == 0 { "ok" } else { "error" };
+        let status = if self.code == 0 { "ok" } else { "fail" };
         assert_eq!(document["status"], status, "{document}");
         assert_eq!(document["error"]["code"].is_string(), self.code != 0);
         assert_eq!(document["error"]["message"].is_string(), self.code != 0);

@@ -216,10 +216,21 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     let outbound = format!("{}/b", upstream.url());
     let id = start();
     record(&id, &inbound);
-    close(&id, &[]).ends(
-        2,
-        &["has captured 1 exchanges; give --save FILE or --out PATH, or --discard"],
-    );
+    // Without a flag, the runtime keeps it.
+    close(&id, &[]).ends(0, &["closed; the case is in ", &format!("{id}.case.json")]);
+    let get = [
+        "cases",
+        "get",
+        &id,
+        "--out",
+        "kept.case.json",
+        "--runtime-url",
+        &url,
+    ];
+    let got = run_in(project.path(), &get);
+    got.ends(0, &["wrote kept.case.json"]);
+    let id = start();
+    record(&id, &inbound);
     close(&id, &["--save", "a.case.json"]).ends(0, &["warning: no outbound call was captured"]);
     let id = start();
     record(&id, &outbound);

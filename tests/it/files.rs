@@ -55,7 +55,7 @@ fn validation_reports_every_error_in_a_file_at_once() {
     assert_eq!(told["error"]["code"], "invalid_input");
     assert_eq!(
         told["files"][0]["errors"][0],
-        "line 2, column 5: not JSON: expected `:`"
+        json!({"place": "line 2, column 5", "message": "not JSON: expected `:`"})
     );
 
     let two = document_of_two_inbound();

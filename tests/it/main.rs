@@ -22,6 +22,7 @@ mod harness;
 mod hookfiles;
 mod java;
 mod limits;
+mod moving_in;
 mod numbers;
 mod outbound;
 mod proxy;

@@ -32,17 +32,12 @@ pub(crate) fn start(server: SocketAddr, body: &Value) -> String {
 }
 
 #[test]
-fn every_endpoint_except_health_needs_the_token() {
+fn every_endpoint_except_health_and_metrics_needs_the_token() {
     let served = Served::start_with(&[], &[("SOFTPROBE_API_TOKEN", " s3cret-token ")]);
     let server = served.address();
     assert_eq!(get(server, "/health").status, 200);
-    for path in [
-        "/v1/meta",
-        "/v1/sessions",
-        "/metrics",
-        "/openapi.json",
-        "/nothing",
-    ] {
+    assert_eq!(get(server, "/metrics").status, 200);
+    for path in ["/v1/meta", "/v1/sessions", "/openapi.json", "/nothing"] {
         let missing = get(server, path);
         assert_eq!(missing.status, 401, "{path}");
         assert_eq!(missing.json()["error"]["code"], "missing_bearer_token");
@@ -286,10 +281,14 @@ fn metrics_count_what_happens() {
     for line in [
         "# TYPE softprobe_sessions_open gauge",
         "softprobe_sessions_open 2",
-        "softprobe_sessions_started_total 2",
+        "softprobe_sessions_total 2",
+        "softprobe_inject_requests_total{result=\"hit\"} 0",
+        "softprobe_inject_requests_total{result=\"miss\"} 2",
+        "softprobe_inject_requests_total{result=\"error\"} 0",
+        "softprobe_inject_latency_seconds_count 2",
         "softprobe_outbound_calls_total{answer=\"forwarded\"} 1",
         "softprobe_outbound_calls_total{answer=\"missed\"} 1",
-        "softprobe_extracted_spans_total 1",
+        "softprobe_extract_spans_total 1",
         "softprobe_http_requests_total{status=\"404\"} 1",
     ] {
         assert!(
@@ -355,7 +354,15 @@ fn the_server_conforms_to_its_openapi_document() {
             attributes.push(attribute("sp.session.id", session));
             json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": attributes}]}]}]})
         }
-        "traces" => case["traces"][0].clone(),
+        "traces" => {
+            let mut traces = case["traces"][0].clone();
+            let spans = &mut traces["resourceSpans"][0]["scopeSpans"][0]["spans"];
+            for span in spans.as_array_mut().unwrap() {
+                let attributes = span["attributes"].as_array_mut().unwrap();
+                attributes.push(attribute("sp.session.id", session));
+            }
+            traces
+        }
         _ => json!({}),
     };
     let paths = api["paths"].as_object().unwrap();
@@ -386,6 +393,15 @@ fn the_server_conforms_to_its_openapi_document() {
         } else {
             body.to_string()
         };
+        if path == "/v1/captures/{id}" {
+            // Something was captured before the session was closed.
+            let spans = bodies("/v1/traces", &session).to_string();
+            assert_eq!(
+                call(server, "POST /v1/traces", json_type, &spans).status,
+                204
+            );
+            post(server, &format!("/v1/sessions/{session}/close"), &json!({}));
+        }
         // Every documented status that this server can be made to return.
         let mut answers = vec![call(server, &line, json_type, &sent)];
         if method == "post" {

@@ -399,8 +399,11 @@ fn a_case_that_would_compare_nothing_fails() {
     project(&[inbound], "assertions: { status: 200 }")
         .against(&app, &[])
         .passes();
-    let inline = "request: { source: inline, path: /x }\nassertions: { status: 200 }";
-    project(&[outbound], inline).against(&app, &[]).passes();
+    for inline in ["source: inline, path: /x", "path: /x"] {
+        let inline = format!("request: {{ {inline} }}\nassertions: {{ status: 200 }}");
+        let outbound = std::slice::from_ref(&outbound);
+        project(outbound, &inline).against(&app, &[]).passes();
+    }
 }
 
 #[test]
@@ -448,7 +451,7 @@ fn request_fields_change_what_is_sent() {
     }
 
     let changed = sent(
-        "{ method: PUT, path: /b, query: { x: null, z: a b }, headers: { x-one: null, X-Two: 3, x-new: [ a, b ] }, body: { k: 1 } }",
+        "{ source: case.ingress, method: PUT, path: /b?y=2&x=1, query: { x: null, z: a b }, headers: { x-one: null, X-Two: 3, x-new: [ a, b ] }, body: { k: 1 } }",
     );
     assert_eq!(changed.line, "PUT /b?y=2&z=a%20b HTTP/1.1");
     assert_eq!(changed.body, b"{\"k\":1}");
@@ -463,6 +466,13 @@ fn request_fields_change_what_is_sent() {
         2
     );
     assert_eq!(changed.header("content-type"), Some("application/json"));
+    // A path alone says which request is meant; nothing of the captured one goes with it.
+    let inline = sent("{ path: /hello }");
+    assert_eq!(
+        (inline.line.as_str(), inline.body.as_slice()),
+        ("GET /hello HTTP/1.1", &b""[..])
+    );
+    assert_eq!(inline.header("x-one"), None);
     let object =
         sent("{ source: { method: DELETE, path: /o?q=1, body: text }, headers: { x-h: \"1\" } }");
     assert_eq!(

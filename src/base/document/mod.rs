@@ -14,8 +14,10 @@ pub(crate) use node::{Node, Object};
 #[cfg(feature = "runner")]
 pub(crate) use place::Step;
 pub(crate) use place::{Place, Way};
-pub(crate) use problem::Problems;
+#[cfg(feature = "runner")]
+pub(crate) use problem::MOST_TOLD;
 #[cfg(feature = "embedded")]
-pub(crate) use problem::{MOST_TOLD, Problem};
+pub(crate) use problem::Problem;
+pub(crate) use problem::Problems;
 #[cfg(feature = "runner")]
 pub(crate) use shape::{Field, Fields, Shape, names};

@@ -130,12 +130,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Returns the HTTP status: 100 to 599, or 600 to 999, which some servers send.
-    pub(crate) fn status(&self, problems: &mut Problems) -> Option<u16> {
-        let status = self.integer(100, 999, problems)?;
-        u16::try_from(status).ok()
-    }
-
     /// Returns the value paired with this name in `choices`, if this is one of the names.
     pub(crate) fn choice<T: Copy>(
         &self,
@@ -193,6 +187,12 @@ impl Node<'_> {
     pub(crate) fn lenient(mut self) -> Self {
         self.lenient = true;
         self
+    }
+
+    /// Returns the HTTP status: 100 to 599, or 600 to 999, which some servers send.
+    pub(crate) fn status(&self, problems: &mut Problems) -> Option<u16> {
+        let status = self.integer(100, 999, problems)?;
+        u16::try_from(status).ok()
     }
 
     /// Returns the flag if this is a boolean.

@@ -1,7 +1,9 @@
 //! Hosts, read once as the URL standard reads them, so that policies, rules and whoever dials mean the same one.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+#[cfg(feature = "embedded")]
+use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::message::Request;
 use super::url::{default_port, split_port};

@@ -8,6 +8,7 @@ mod syntax;
 #[cfg(feature = "embedded")]
 mod walk;
 
+#[cfg(feature = "embedded")]
 use std::fmt;
 
 #[cfg(feature = "embedded")]
@@ -26,6 +27,7 @@ pub(crate) struct Query {
 }
 
 /// An expression that visits more nodes of a document than an evaluation may.
+#[cfg(feature = "embedded")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TooCostly {
     /// The expression.
@@ -40,6 +42,7 @@ impl TooCostly {
     }
 }
 
+#[cfg(feature = "embedded")]
 impl fmt::Display for TooCostly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
