@@ -302,7 +302,8 @@ impl OpenSession {
 
     /// Returns the recorded case as [`captured`](Self::captured) does; `None` if nothing has been recorded.
     pub(super) fn recorded(&self) -> Option<Value> {
-        self.captured().ok().filter(|_| !self.capture.is_empty())
+        let has_some = self.mode == Mode::Capture && !self.capture.is_empty();
+        has_some.then(|| self.captured().ok()).flatten()
     }
 
     pub(super) fn head(&self) -> Value {
