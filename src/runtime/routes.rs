@@ -91,10 +91,7 @@ fn action(method: &str, rest: &[&str], request: &Request) -> Result<Option<Actio
     let take: fn(Value) -> Action = match rest {
         ["load-case"] => {
             allow("POST", method)?;
-            // A case keeps bodies as text, and its numbers are OTLP's.
-            return Ok(Some(Action::LoadCase(read_json(&request.body, |text| {
-                serde_json::from_str(text)
-            })?)));
+            return Ok(Some(Action::LoadCase(read_json(&request.body, case_json)?)));
         }
         ["rules"] => Action::SetRules,
         ["policy"] => Action::SetPolicy,
@@ -163,6 +160,17 @@ fn is_blank(body: &[u8]) -> bool {
 
 fn exact_json(body: &[u8]) -> Result<Value, ControlError> {
     read_json(body, json::parse)
+}
+
+/// Parses a case. Its bodies are text and its numbers are OTLP's, but its rules may have numbers that no type holds.
+fn case_json(text: &str) -> Result<Value, serde_json::Error> {
+    let mut case: Value = serde_json::from_str(text)?;
+    if case.get("rules").is_some()
+        && let Some(mut exact) = json::parse_inexact(text)
+    {
+        case["rules"] = exact["rules"].take();
+    }
+    Ok(case)
 }
 
 fn read_json(

@@ -173,11 +173,18 @@ fn json_number(number: &serde_yaml::Number) -> Option<Number> {
     integer.or_else(|| Number::from_f64(number.as_f64()?))
 }
 
+/// Returns whether a value is a number or a boolean.
+fn is_scalar(value: &serde_yaml::Value) -> bool {
+    value.is_number() || value.is_bool()
+}
+
 fn has_numbers(value: &serde_yaml::Value) -> bool {
     match value {
         serde_yaml::Value::Number(_) => true,
         serde_yaml::Value::Sequence(values) => values.iter().any(has_numbers),
-        serde_yaml::Value::Mapping(mapping) => mapping.values().any(has_numbers),
+        serde_yaml::Value::Mapping(mapping) => {
+            mapping.values().any(has_numbers) || mapping.keys().any(is_scalar)
+        }
         _ => false,
     }
 }
@@ -311,8 +318,13 @@ impl<'de> Visitor<'de> for Keep<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut kept = serde_yaml::Mapping::new();
         for (key, value) in self.0.as_mapping().into_iter().flatten() {
-            if members.next_key::<IgnoredAny>()?.is_some() {
-                kept.insert(key.clone(), members.next_value_seed(Keep(value))?);
+            // A name is text, however it reads: `1.10` is not `1.1`.
+            let key = match is_scalar(key) {
+                true => members.next_key::<String>()?.map(serde_yaml::Value::from),
+                false => members.next_key::<IgnoredAny>()?.map(|_| key.clone()),
+            };
+            if let Some(key) = key {
+                kept.insert(key, members.next_value_seed(Keep(value))?);
             }
         }
         Ok(kept.into())
@@ -512,6 +524,15 @@ mod tests {
         let written = |n: usize| json::number_as_written(&value[n]).unwrap().into_owned();
         assert_eq!([written(2), written(3), written(4)], ["1.10", "0x10", "+5"]);
         assert!(parse("a: .inf").unwrap_err()[0].contains("infinity"));
+        // A name is text.
+        let names =
+            parse("{1.10: a, 0x10: {007: b}, 12345678901234567890123: c, True: d}").unwrap();
+        assert_eq!(
+            json::show(&names),
+            "{\"1.10\":\"a\",\"0x10\":{\"007\":\"b\"},\"12345678901234567890123\":\"c\",\"True\":\"d\"}"
+        );
+        let place = Place::root().key("0x10").key("007");
+        assert_eq!(locate_in("a: 1\n0x10:\n  007: b\n", &place), (3, 3));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A runtime elsewhere that breaks in every way: no run is green, none hangs, and each says what happened.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc;
 
@@ -7,7 +9,7 @@ use serde_json::json;
 use softprobe::{ControlServer, EmbeddedRuntime};
 
 use crate::command::{Output, Served, run_in, softprobe};
-use crate::support::{LIMIT, Project, Received, Stub, http, through};
+use crate::support::{LIMIT, Project, Received, Stub, http, through, watch};
 
 /// Runs a case with a runtime that answers a request as `respond` says; without an answer of its own, as a runtime does
 /// that knows one session.
@@ -172,4 +174,61 @@ fn a_full_disk_loses_no_verdict_and_no_capture() {
     let whole = crate::server::call(served.address(), &format!("GET {path}/case"), "", "");
     assert_eq!(whole.status, 200);
     assert_eq!(std::fs::read_dir(&captures).unwrap().count(), 0);
+}
+
+#[test]
+fn a_runtime_that_answers_late_lets_the_case_pass() {
+    let (asked, is_asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (asked, released) = (Mutex::new(asked), Mutex::new(released));
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            is_asked.recv_timeout(LIMIT).unwrap();
+            release.send(()).unwrap();
+        });
+        run(move |request| {
+            if is_start(request) {
+                asked.lock().unwrap().send(()).unwrap();
+                released.lock().unwrap().recv_timeout(LIMIT).unwrap();
+            }
+            None
+        })
+        .ends(0, &["1 passed"]);
+    });
+}
+
+#[test]
+fn a_proxy_without_free_descriptors_waits_and_goes_on() {
+    let script = "ulimit -n 40; exec \"$0\" \"$@\"";
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--proxy", "127.0.0.1:0"];
+    let mut command = through("bash", &["-c", script], &softprobe(&serve));
+    let piped = std::process::Stdio::piped;
+    let mut child = command.stdout(piped()).stderr(piped()).spawn().unwrap();
+    let _watch = watch(&child);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let (mut runtime, mut proxy) = (String::new(), String::new());
+    stdout.read_line(&mut runtime).unwrap();
+    stdout.read_line(&mut proxy).unwrap();
+    let address = proxy.trim().rsplit("http://").next().unwrap();
+    // More connections than there are descriptors; those that are not accepted wait.
+    let open: Vec<TcpStream> = (0..60)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("can't accept a connection"), "{line}");
+    let mut last = open.last().unwrap();
+    last.set_read_timeout(Some(LIMIT)).unwrap();
+    last.write_all(b"GET /x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    // Descriptors become free, and the last one gets its answer.
+    for stream in &open[..59] {
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("this is a proxy"), "{answer}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

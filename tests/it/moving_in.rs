@@ -755,3 +755,30 @@ fn variables_may_stand_in_braces_without_quotes() {
         &["u.suite.yaml:3:12: request.url: the variable `NOWHERE` is not set"],
     );
 }
+
+#[test]
+fn numbers_in_the_rules_of_a_case_keep_their_digits_over_a_wire() {
+    const BIG: &str = "12345678901234567890123.10";
+    let shop = Shop::new();
+    let id = shop.session("replay");
+    let case = format!(
+        "{{\"version\": \"1.0.0\", \"caseId\": \"c\", \"traces\": [], \"rules\": [{{\"when\": {{\"bodyJsonPathEquals\": {{\"$.id\": {BIG}}}}}, \
+         \"then\": {{\"action\": \"mock\", \"response\": {{\"body\": {{\"id\": {BIG}}}}}}}}}]}}"
+    );
+    let loaded = call(
+        shop.served.address(),
+        &format!("POST /v1/sessions/{id}/load-case"),
+        "",
+        &case,
+    );
+    assert_eq!(loaded.status, 200, "{}", loaded.text());
+    let body = format!("{{\"id\": {BIG}}}");
+    let head = format!(
+        "POST http://a.example/ HTTP/1.1\r\nhost: a\r\nx-softprobe-session-id: {id}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(
+        send(shop.served.proxy(), head).text(),
+        format!("{{\"id\":{BIG}}}")
+    );
+}
