@@ -509,6 +509,7 @@ fn request_of(words: &Attributes<'_>, kind: Kind, body: Vec<u8>) -> Request {
         query,
         headers: words.headers(REQUEST_HEADER),
         body,
+        unread: false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::base::document::Way;
+use crate::base::document::{MOST_TOLD, Way};
 
 /// The reason why a document is not a case.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,9 +44,18 @@ pub enum CaseError {
         /// What is wrong with it.
         message: String,
     },
-    /// Several faults.
-    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
+    /// Several faults; the message has the first fifty, and how many more there are.
+    #[error("{}", told(.0))]
     Several(Vec<Self>),
+}
+
+fn told(faults: &[CaseError]) -> String {
+    let told = faults.iter().take(MOST_TOLD).map(CaseError::to_string);
+    let mut told: Vec<String> = told.collect();
+    if faults.len() > MOST_TOLD {
+        told.push(format!("and {} more", faults.len() - MOST_TOLD));
+    }
+    told.join("; ")
 }
 
 impl CaseError {

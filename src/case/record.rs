@@ -115,6 +115,7 @@ fn request_attributes(request: &Request) -> Vec<Value> {
         query,
         headers,
         body,
+        unread: _,
     } = request;
     let mut attributes = vec![
         text_attribute("http.request.method", method),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::files;
 use super::output::{Exit, Failed, Output};
-use crate::base::document::Place;
+use crate::base::document::{MOST_TOLD, Place};
 use crate::base::encoding::split_mark;
 use crate::case::Case;
 use crate::disk::{project_root, relative};
@@ -62,6 +62,18 @@ struct Findings {
     warnings: Vec<String>,
 }
 
+impl Findings {
+    /// Keeps the errors that are told of one file, and counts the others.
+    fn told(mut self) -> Self {
+        let more = self.errors.len().saturating_sub(MOST_TOLD);
+        self.errors.truncate(MOST_TOLD);
+        if more > 0 {
+            self.errors.push(format!("and {more} more errors"));
+        }
+        self
+    }
+}
+
 /// Checks each file and reports everything found.
 fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output, Failed> {
     let paths: Vec<PathBuf> = files::find(patterns)?;
@@ -69,7 +81,7 @@ fn each(patterns: &[String], find: impl Fn(&Path) -> Findings) -> Result<Output,
     let mut text = String::new();
     let mut reported: Vec<Value> = Vec::new();
     for path in &paths {
-        let Findings { errors, warnings } = find(path);
+        let Findings { errors, warnings } = find(path).told();
         let shown = path.display();
         for warning in &warnings {
             text.push_str(&format!("warning: {shown}: {warning}\n"));
@@ -199,7 +211,7 @@ impl Suites {
         let (suites, cases) = checked?;
         let (mut errors, mut text) = (Vec::new(), String::new());
         for file in &cases {
-            let (found, shown) = (case_faults(file), relative(file));
+            let (found, shown) = (case_faults(file).told(), relative(file));
             let shown = shown.display();
             errors.extend(found.errors.iter().map(|error| format!("{shown}: {error}")));
             let warnings = found.warnings.iter();

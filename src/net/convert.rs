@@ -45,6 +45,7 @@ pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Re
         query: parts.uri.query().map(str::to_owned),
         headers,
         body,
+        unread: false,
     }
 }
 

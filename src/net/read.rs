@@ -160,6 +160,12 @@ impl Intake {
         }
     }
 
+    /// Returns whether a request's body is declared to be larger than may be held.
+    pub(crate) fn is_too_large(&self, request: &HyperRequest) -> bool {
+        let declared = request.body().size_hint().exact();
+        declared.is_some_and(|length| length > self.largest_body as u64)
+    }
+
     /// Reads a body. If it is too large, some more of it is read and discarded, because a client that is still
     /// sending would not see the answer.
     async fn read_body(&self, mut body: Incoming) -> Result<(Vec<u8>, Held), Unreadable> {
@@ -198,6 +204,16 @@ impl Intake {
         }
         Ok((whole, held))
     }
+}
+
+/// Returns a request without having read its body, and the body.
+pub(crate) fn leave_body(request: HyperRequest) -> (Request, Incoming) {
+    let (parts, body) = request.into_parts();
+    let request = Request {
+        unread: true,
+        ..describe(&parts, Vec::new())
+    };
+    (request, body)
 }
 
 /// Returns how many bytes a head took on the wire, or a little less.

@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use hyper::body::Incoming;
+
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, note_refused};
@@ -11,8 +13,8 @@ use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
 use crate::net::{
-    HyperRequest, HyperResponse, answer_to, breaking, delay, describe, leads_to_authority,
-    own_address, plain, to_hyper,
+    Held, HyperRequest, HyperResponse, Unreadable, answer_to, breaking, delay, describe,
+    leads_to_authority, leave_body, own_address, plain, to_hyper,
 };
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
@@ -39,9 +41,18 @@ pub(super) async fn answer(
         }
     }
     // The room for the body is given back when the answer is ready.
-    let (mut request, _held) = match core.intake.read(request).await {
-        Ok(read) => read,
-        Err((why, request)) => return refuse(&core, request, why.status(), why.to_string()).await,
+    // A runtime elsewhere is asked with the whole body.
+    let passes = core.intake.is_too_large(&request) && !core.oracle.blocks();
+    let (mut request, _held, left) = if passes {
+        let (request, body) = leave_body(request);
+        (request, Held::default(), Some(body))
+    } else {
+        match core.intake.read(request).await {
+            Ok((request, held)) => (request, held, None),
+            Err((why, request)) => {
+                return refuse(&core, request, why.status(), why.to_string()).await;
+            }
+        }
     };
     if request.headers.contains("content-encoding") {
         let (whole, bomb) = unpacked(request).await;
@@ -63,7 +74,39 @@ pub(super) async fn answer(
         request.headers.set("proxy-authorization", credentials);
     }
     let client = Client::of(&request, form);
-    client.adapt(respond(core, Arc::new(request), form).await)
+    let request = Arc::new(request);
+    let answer = match left {
+        None => respond(core, request, form).await,
+        Some(body) => pass(core, request, body, form).await,
+    };
+    client.adapt(answer)
+}
+
+/// Decides about a call whose body was left unread, and passes the body on if the call is forwarded.
+async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form) -> HyperResponse {
+    let Handling { act, records } = decide(&core, &request).await;
+    match (act, records) {
+        (Act::Forward, None) if request.scheme == "http" => {
+            let request = traced(request, form);
+            let answer = core.forwarder.pass(&request, body).await;
+            answer.unwrap_or_else(to_hyper)
+        }
+        (Act::Forward, _) => {
+            let why = Unreadable::TooLarge(core.intake.largest_body);
+            refuse(
+                &core,
+                Arc::unwrap_or_clone(request),
+                why.status(),
+                why.to_string(),
+            )
+            .await
+        }
+        (Act::Respond(response, latency), _) => {
+            delay(latency).await;
+            answer_to(&request, acceptable(&request, response))
+        }
+        (Act::Break(failure, response), _) => breaking(failure, response),
+    }
 }
 
 /// Returns a request, and whether its body decodes to more than is taken in.

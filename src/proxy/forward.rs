@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::CONTENT_LENGTH;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -18,11 +19,16 @@ use crate::net::{
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
 
+/// How long a body may take that is passed on as it arrives, with the answer to it.
+const SLOWEST_UPLOAD: Duration = Duration::from_secs(600);
+
 pub(super) struct Forwarder {
     plain: Client<HttpConnector, Full<Bytes>>,
     /// Opens a connection for each request.
     fresh: Client<HttpConnector, Full<Bytes>>,
     tls: BlockingClient,
+    /// For bodies that are not held.
+    passing: Client<HttpConnector, Body>,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -39,6 +45,9 @@ impl Forwarder {
         Self {
             plain: Client::builder(TokioExecutor::new()).build(connector.clone()),
             fresh: Client::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build(connector.clone()),
+            passing: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
                 .build(connector),
             tls: BlockingClient::new(Timeouts::Whole(SLOWEST_UPSTREAM)),
@@ -65,27 +74,39 @@ impl Forwarder {
         }
         let request = request.map(|body| Full::new(Bytes::from(body)));
         match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request, inbound)).await {
-            Ok(Ok(response)) => {
-                let (mut parts, body) = response.into_parts();
-                let mut kept = headers_of(&parts.headers);
-                if kept.contains("transfer-encoding") {
-                    // Chunks count, and not a length beside them (RFC 9112, 6.3).
-                    kept.remove("content-length");
-                }
-                drop_hop_by_hop(&mut kept);
-                parts.headers.clear();
-                // The upstream's HTTP version applies to that hop only.
-                parts.version = hyper::Version::HTTP_11;
-                append_headers(&mut parts.headers, &kept);
-                Ok(HyperResponse::from_parts(
-                    parts,
-                    body.map_err(Into::into).boxed(),
-                ))
-            }
+            Ok(Ok(response)) => Ok(passed_on(response)),
             Ok(Err(error)) => Err(plain(
                 502,
                 &format!("{shown} failed: {}", with_causes(&error)),
             )),
+            Err(_) => Err(plain(504, &format!("{shown} timed out"))),
+        }
+    }
+
+    /// Sends a request on whose body is passed on as it arrives, and returns the upstream's answer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward`](Self::forward).
+    pub(super) async fn pass(
+        &self,
+        request: &Request,
+        body: Incoming,
+    ) -> Result<HyperResponse, Response> {
+        let shown = request.to_string();
+        let length = body.size_hint().exact();
+        let request = upstream_request(request)
+            .map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
+        let mut request = request.map(|_| body.map_err(Into::into).boxed());
+        if let Some(length) = length {
+            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        match tokio::time::timeout(SLOWEST_UPLOAD, self.passing.request(request)).await {
+            Ok(Ok(response)) => Ok(passed_on(response)),
+            Ok(Err(error)) => {
+                let why = format!("{shown} failed: {}", with_causes(&error));
+                Err(plain(502, &why))
+            }
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
         }
     }
@@ -149,6 +170,22 @@ impl Forwarder {
             Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
         }
     }
+}
+
+/// Returns an upstream's answer in the form in which the client gets it.
+fn passed_on(response: hyper::Response<Incoming>) -> HyperResponse {
+    let (mut parts, body) = response.into_parts();
+    let mut kept = headers_of(&parts.headers);
+    if kept.contains("transfer-encoding") {
+        // Chunks count, and not a length beside them (RFC 9112, 6.3).
+        kept.remove("content-length");
+    }
+    drop_hop_by_hop(&mut kept);
+    parts.headers.clear();
+    // The upstream's HTTP version applies to that hop only.
+    parts.version = hyper::Version::HTTP_11;
+    append_headers(&mut parts.headers, &kept);
+    HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
 }
 
 async fn read_whole(mut body: Body) -> Result<Vec<u8>, String> {

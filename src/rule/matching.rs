@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::body::BodyPredicate;
-use super::question::Question;
+use super::question::{Question, Undecided};
 use super::when::When;
 #[cfg(feature = "runner")]
 use super::when::WholeQuery;
@@ -108,7 +108,9 @@ impl When {
         }
         let selected = |query: &Query| {
             let selected = question.body_json().map(|body| query.select(body));
-            let selected = selected.transpose().map_err(|why| question.fail(why));
+            let selected = selected
+                .transpose()
+                .map_err(|why| question.fail(Undecided::Path(why)));
             selected.ok().flatten().unwrap_or_default()
         };
         if let Some(query) = body_json_path {
@@ -197,12 +199,12 @@ fn check_like(
     question: &Question<'_>,
     tally: &mut impl Tally,
 ) -> ControlFlow<()> {
-    let Request { headers, body, .. } = question.request;
+    let (headers, body) = (&question.request.headers, question.body_as_sent());
     let mut found = Comparison::default();
     compare_sent_bodies(None, (headers, body), rules, &mut found);
     let first = found.mismatches.first();
     if let Some(Why::TooCostly(why)) = first.and_then(|first| first.why.clone()) {
-        question.fail(why);
+        question.fail(Undecided::Path(why));
     }
     tally.note(first.is_none(), || {
         let place = first.map(|first| first.place.to_string());

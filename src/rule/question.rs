@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -25,7 +26,25 @@ pub(crate) struct Question<'a> {
     pub attributes: &'a [(String, Value)],
     body: OnceCell<Cow<'a, [u8]>>,
     body_json: OnceCell<Option<Value>>,
-    failure: RefCell<Option<TooCostly>>,
+    failure: RefCell<Option<Undecided>>,
+}
+
+/// Why it can't be known whether a predicate holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Undecided {
+    /// Its path visits too many nodes.
+    Path(TooCostly),
+    /// The body is too large to be held.
+    Body,
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(why) => why.fmt(f),
+            Self::Body => f.write_str("the request's body is too large to be looked into"),
+        }
+    }
 }
 
 impl<'a> Question<'a> {
@@ -50,12 +69,12 @@ impl<'a> Question<'a> {
     }
 
     /// Notes that a predicate can't be decided about this request.
-    pub(super) fn fail(&self, why: TooCostly) {
+    pub(super) fn fail(&self, why: Undecided) {
         self.failure.replace(Some(why));
     }
 
     /// Returns why a predicate could not be decided since the last time this was asked, if there was one.
-    pub(super) fn take_failure(&self) -> Option<TooCostly> {
+    pub(super) fn take_failure(&self) -> Option<Undecided> {
         self.failure.take()
     }
 
@@ -70,17 +89,30 @@ impl<'a> Question<'a> {
 
     /// Returns the request's body without its content codings.
     pub(super) fn body(&self) -> &[u8] {
+        if self.request.unread {
+            self.fail(Undecided::Body);
+        }
         self.body
             .get_or_init(|| decoded(&self.request.headers, &self.request.body).0)
     }
 
     pub(super) fn body_json(&self) -> Option<&Value> {
+        if self.request.unread {
+            self.fail(Undecided::Body);
+        }
         self.body_json
             .get_or_init(|| {
                 let text = std::str::from_utf8(self.body()).ok()?;
                 json::parse(text).ok()
             })
             .as_ref()
+    }
+
+    pub(super) fn body_as_sent(&self) -> &'a [u8] {
+        if self.request.unread {
+            self.fail(Undecided::Body);
+        }
+        &self.request.body
     }
 
     /// Returns an attribute of the inject span. If the span lacks it, the value is taken from the
@@ -103,7 +135,7 @@ impl<'a> Question<'a> {
             "url.host" => text(&self.request.host),
             "url.path" => text(&self.request.path),
             "url.query" => text(self.request.query.as_deref()?),
-            "http.request.body" => text(&String::from_utf8_lossy(&self.request.body)),
+            "http.request.body" => text(&String::from_utf8_lossy(self.body_as_sent())),
             _ => None,
         }
     }

@@ -7,11 +7,10 @@ use super::answer::Answer;
 use super::choose::whose_turn;
 use super::document::Rule;
 use super::policy::Policy;
-use super::question::Question;
+use super::question::{Question, Undecided};
 use super::state::RuleState;
 use super::then::Then;
 use crate::base::http::{Headers, Host, Response};
-use crate::base::json::TooCostly;
 use crate::case::{Difference, Nearness};
 
 /// Where a rule comes from, lowest layer first; on equal priority, the higher layer wins.
@@ -44,9 +43,8 @@ pub(crate) struct Nearest {
 }
 
 impl Nearest {
-    fn undecided(rule: String, why: &TooCostly) -> Self {
-        let wanted = format!("`{}` to be decided", why.path());
-        let difference = Difference::new("body", wanted, why.to_string());
+    fn undecided(rule: String, why: &Undecided) -> Self {
+        let difference = Difference::new("body", "one that can be judged", why.to_string());
         Self { rule, difference }
     }
 }

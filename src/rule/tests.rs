@@ -22,6 +22,7 @@ fn request(line: &str) -> Request {
         query: query.map(str::to_owned),
         headers: Headers::from_iter([("x-a", "one"), ("X-A", "two"), ("authorization", "s3cret")]),
         body: b"{\"k\":{\"n\":1.0}}".to_vec(),
+        unread: false,
     }
 }
 

@@ -350,6 +350,7 @@ impl OpenSession {
                 query,
                 headers,
                 body,
+                unread: _,
             } = &**request;
             let headers = headers.iter();
             let headers = headers.map(|(name, value)| json!([name, encode_base64(value)]));

@@ -103,5 +103,6 @@ fn read_request(value: &Value) -> Option<Request> {
         query: text("query"),
         headers,
         body: decode_base64(value["body"].as_str()?)?,
+        unread: false,
     })
 }

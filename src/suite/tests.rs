@@ -254,6 +254,7 @@ fn request_fields_change_the_captured_request() {
         query: Some("x=1&y=2".to_owned()),
         headers: Headers::from_iter([("x-one", "1"), ("x-two", "2")]),
         body: b"captured".to_vec(),
+        ..Request::default()
     };
     let changed = |yaml: &str| {
         let suite = passes(&format!("name: s\ncases: a\nrequest: {yaml}"));

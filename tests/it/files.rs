@@ -730,3 +730,35 @@ fn only_is_refused_on_ci_unless_it_is_allowed() {
     validate(&[("CI", "1")], &["--allow-only"]).ends(0, &[]);
     validate(&[("CI", "1"), ("SOFTPROBE_ALLOW_ONLY", "1")], &[]).ends(0, &[]);
 }
+
+#[test]
+fn of_many_errors_in_a_case_fifty_are_told() {
+    let spans: Vec<Value> = (0..3000)
+        .map(|n| json!({"traceId": "x", "spanId": n, "attributes": n}))
+        .collect();
+    let case = document(&spans).to_string();
+    let output = validated(
+        &["validate", "case", "a.case.json"],
+        &[("a.case.json", &case)],
+    );
+    output.ends(5, &["more errors"]);
+    assert!(output.stderr.lines().count() <= 52, "{}", output.stderr);
+    let project = Project::new();
+    project.write("a.case.json", case);
+    project.write("s.suite.yaml", "name: s\ncases: a.case.json\n");
+    let run = run_in(
+        project.path(),
+        &[
+            "suite",
+            "run",
+            "s.suite.yaml",
+            "--app-url",
+            "http://127.0.0.1:1",
+        ],
+    );
+    assert!(
+        run.stdout.len() < 20_000 && run.stdout.contains(" more"),
+        "{}",
+        run.stdout
+    );
+}

@@ -470,3 +470,76 @@ fn a_body_that_decodes_to_too_much_is_refused() {
         "its body decodes to more than 67108864 bytes"
     );
 }
+
+#[test]
+fn an_upload_that_is_too_large_to_be_held_passes_through() {
+    const LENGTH: usize = 65 * 1024 * 1024;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = listener.local_addr().unwrap();
+    // Counts the bytes of one body, without keeping them.
+    let counting = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let (mut head, mut buffer) = (Vec::new(), vec![0; 1024 * 1024]);
+        let mut body = loop {
+            let count = stream.read(&mut buffer).unwrap();
+            head.extend_from_slice(&buffer[..count]);
+            if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break head.len() - end - 4;
+            }
+        };
+        while body < LENGTH {
+            body += stream.read(&mut buffer).unwrap();
+        }
+        stream.write_all(&http(200, &[], "taken")).unwrap();
+        (String::from_utf8_lossy(&head).to_ascii_lowercase(), body)
+    });
+    let world = World::new();
+    let upload = |session: &SoftprobeSession| {
+        let mut stream = connected(world.proxy.address());
+        let head = format!(
+            "POST http://{upstream}/ HTTP/1.1\r\nhost: a\r\nx-softprobe-session-id: {}\r\ncontent-length: {LENGTH}\r\n\r\n",
+            session.id()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let block = vec![b'x'; 1024 * 1024];
+        for _ in 0..LENGTH / block.len() {
+            // A client may be answered before it has sent everything.
+            if stream.write_all(&block).is_err() {
+                break;
+            }
+        }
+        read_answer(&mut stream, false)
+    };
+    let session = world.session(&Policy::default());
+    let rules = |session: &SoftprobeSession, rule: Value| {
+        let path = format!("POST /v1/sessions/{}/rules", session.id());
+        let body = json!({"rules": [rule]}).to_string();
+        assert_eq!(call(world.server.address(), &path, "", &body).status, 200);
+    };
+    assert_eq!(upload(&session).text(), "taken");
+    let (head, body) = counting.join().unwrap();
+    assert!(
+        head.contains(&format!("content-length: {LENGTH}")),
+        "{head}"
+    );
+    assert_eq!(body, LENGTH);
+    // A rule that has to look into it can't be decided; one that does not answers.
+    let mock = json!({"action": "mock", "response": {"body": "mocked"}});
+    rules(
+        &session,
+        json!({"name": "looks", "when": {"body": {"regex": "y"}}, "then": mock}),
+    );
+    let undecided = upload(&session);
+    assert_eq!(undecided.status, 500);
+    assert!(
+        undecided.text().contains("`looks` can't be decided"),
+        "{}",
+        undecided.text()
+    );
+    rules(&session, json!({"when": {"method": "POST"}, "then": mock}));
+    assert_eq!(upload(&session).text(), "mocked");
+    let strict = world.session(&Policy::strict());
+    assert_eq!(upload(&strict).status, 599);
+    assert_eq!(strict.stats().unwrap().strict_misses, 1);
+}

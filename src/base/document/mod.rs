@@ -14,7 +14,6 @@ pub(crate) use node::{Node, Object};
 #[cfg(feature = "runner")]
 pub(crate) use place::Step;
 pub(crate) use place::{Place, Way};
-#[cfg(feature = "runner")]
 pub(crate) use problem::MOST_TOLD;
 #[cfg(feature = "embedded")]
 pub(crate) use problem::Problem;

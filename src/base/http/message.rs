@@ -70,6 +70,8 @@ pub struct Request {
     pub headers: Headers,
     /// The body; empty if there is none.
     pub body: Vec<u8>,
+    /// Whether the body is too large to be held, and is not in `body`.
+    pub(crate) unread: bool,
 }
 
 impl Request {

@@ -35,14 +35,6 @@ pub(crate) struct TooCostly {
 }
 
 #[cfg(feature = "embedded")]
-impl TooCostly {
-    /// Returns the expression.
-    pub(crate) fn path(&self) -> &str {
-        &self.text
-    }
-}
-
-#[cfg(feature = "embedded")]
 impl fmt::Display for TooCostly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
