@@ -99,8 +99,8 @@ enum Command {
     Completions(Completions),
     /// Print the version; same as --version
     Version,
-    /// Work with a run of a session; `replay run` is session stats
-    #[command(subcommand, hide = true)]
+    /// Work with a run of a session: `replay run` is the same as `session stats`
+    #[command(subcommand)]
     Replay(Replay),
     /// Get the captures of closed sessions
     #[command(subcommand)]

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use signal_hook::iterator::Signals;
 
 use super::output::{Failed, Output, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
-use crate::net::address;
+use crate::net::{MOST_HELD, address};
 use crate::proxy::{Idle, Proxy, ProxyBuilder};
 use crate::runner::{CallerFlags, ending_signals, signal_code};
-use crate::runtime::{ControlServer, EmbeddedRuntime, keep_captures};
+use crate::runtime::{ControlServer, EmbeddedRuntime, Keep};
 use crate::sdk::Softprobe;
 
 /// How long requests in progress may take to finish after a signal.
@@ -21,12 +22,12 @@ const GRACE: Duration = Duration::from_secs(4);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Stops on SIGINT, SIGTERM, SIGHUP or SIGQUIT: requests in progress have four seconds to finish, then every session is\n\
-    closed; after a second signal they have none. A capture that is still open then, or was idle for too long, is saved below --captures.\n\
+    closed; after a second signal they have none. A capture that is still open then, or was idle for too long, is kept as one that is closed.\n\
     With SOFTPROBE_API_TOKEN set, every call except GET /health needs that bearer token."
 )]
 pub(super) struct Serve {
     /// Address at which the runtime listens; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_LISTEN_ADDR", default_value = DEFAULT_LISTEN, value_parser = address)]
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_LISTEN_ADDR", default_value = DEFAULT_LISTEN, value_parser = listen_address)]
     listen: String,
     /// Serve the proxy as well, at this address or 127.0.0.1:4100
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_PROXY, value_parser = address)]
@@ -39,10 +40,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
     /// File for the captures of sessions that are closed without `out`; {sessionId}, {mode} and {ts} in it are filled in
-    #[arg(long, value_name = "FILE", env = "SOFTPROBE_CAPTURE_CASE_PATH")]
+    #[arg(long, value_name = "FILE", env = "SOFTPROBE_CAPTURE_CASE_PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     capture_file: Option<PathBuf>,
-    /// Largest request body, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
+    /// Largest request body, in bytes; at most 512 MiB
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024, value_parser = body_size)]
     max_body: usize,
     /// How many sessions may be open at the same time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -101,11 +102,16 @@ impl Serve {
         if self.callers.allow_unauthenticated {
             server = server.allow_unauthenticated();
         }
-        if let Some(file) = &self.capture_file {
+        let keep = Keep {
+            folder: self.captures,
+            file: self
+                .capture_file
+                .filter(|file| !file.as_os_str().is_empty()),
+        };
+        if let Some(file) = &keep.file {
             server = server.capture_file(file);
         }
-        let captures = self.captures;
-        if let Some(folder) = &captures {
+        if let Some(folder) = &keep.folder {
             std::fs::create_dir_all(folder)
                 .map_err(|error| invalid(folder, format!("can't be created: {error}")))?;
             server = server.captures(folder);
@@ -135,7 +141,7 @@ impl Serve {
         ready.print(global.json, global.quiet);
         let sessions = OpenSessions {
             runtime,
-            captures,
+            keep,
             closing: Arc::default(),
         };
         let own = sessions.clone();
@@ -173,6 +179,23 @@ impl ProxyAlone {
     }
 }
 
+/// Reads the address to listen on; a blank variable is one that is not set.
+fn listen_address(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    address(if text.is_empty() {
+        DEFAULT_LISTEN
+    } else {
+        text
+    })
+}
+
+fn body_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (1..=MOST_HELD).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("expected a number of bytes from 1 to {MOST_HELD}")),
+    }
+}
+
 /// Registers for the signals that end the process, before anything listens, so that an early one is not lost.
 fn signals() -> Result<Signals, Failed> {
     Signals::new(ending_signals())
@@ -194,7 +217,7 @@ fn wait(mut signals: Signals, last: impl FnOnce() + Send + 'static) {
 #[derive(Clone)]
 struct OpenSessions {
     runtime: EmbeddedRuntime,
-    captures: Option<PathBuf>,
+    keep: Keep,
     /// Held while they are closed, by whoever of two does it first.
     closing: Arc<Mutex<()>>,
 }
@@ -205,6 +228,26 @@ impl OpenSessions {
         let _one = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = self.runtime.end_all();
         log::info!("stopped; {} sessions were open", ended.len());
-        keep_captures(self.captures.as_deref(), &ended);
+        self.keep.save(&ended, "is lost");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_address_is_the_usual_one() {
+        assert_eq!(listen_address(" ").as_deref(), Ok(DEFAULT_LISTEN));
+        assert_eq!(listen_address("127.0.0.1:1").as_deref(), Ok("127.0.0.1:1"));
+        assert!(listen_address("nowhere").is_err());
+    }
+
+    #[test]
+    fn a_body_has_a_size_that_there_is_room_for() {
+        assert_eq!(body_size("1000"), Ok(1000));
+        for refused in ["0", "", "x", "536870913"] {
+            assert!(body_size(refused).is_err(), "{refused}");
+        }
     }
 }

@@ -128,16 +128,21 @@ pub(super) struct Id {
 /// Returns whether a text can be a session's id: it becomes part of a URL's path, and nothing else may get into that.
 pub(super) fn is_id(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    !text.is_empty() && text.chars().all(plain)
+    text.chars().all(plain) && text.chars().any(|c| c != '.')
 }
 
 impl Id {
     pub(super) fn call(&self, global: &Global, action: Action) -> Result<Value, Failed> {
-        let id = self.session.trim();
-        if !is_id(id) {
-            return Err(arguments(format!("`{id}` is not a session id")));
-        }
+        let id = self.checked()?;
         Ok(global.runtime()?.call(&Call::on(id, action))?)
+    }
+
+    fn checked(&self) -> Result<&str, Failed> {
+        let id = self.session.trim();
+        match is_id(id) {
+            true => Ok(id),
+            false => Err(arguments(format!("`{id}` is not a session id"))),
+        }
     }
 }
 
@@ -315,7 +320,7 @@ fn changed(verb: &str, what: &str, answer: &Value) -> Output {
 /// Refuses to close a session whose capture would be lost, because its runtime does not keep captures.
 fn refuse_to_discard(global: &Global, id: &Id) -> Result<(), Failed> {
     let kept = global.runtime()?.call(&Call::Capture {
-        id: id.session.trim().to_owned(),
+        id: id.checked()?.to_owned(),
     });
     if let Err(SoftprobeError::Runtime(refused)) = kept
         && refused.code.as_deref() == Some(UNKNOWN_SESSION)

@@ -10,4 +10,4 @@ mod write;
 pub(crate) use glob::{Found, Glob, files, looked_in};
 #[cfg(feature = "runner")]
 pub(crate) use path::{project_root, relative};
-pub(crate) use write::{Readers, write_whole};
+pub(crate) use write::{Readers, write_new, write_whole};

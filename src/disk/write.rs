@@ -1,7 +1,10 @@
 //! Writes files whole or not at all.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use tempfile::NamedTempFile;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +19,54 @@ pub(crate) enum Readers {
 /// Writes a file, whole or not at all, and creates its folder if it is missing. A link stays a link, and
 /// an existing file keeps its permissions. What is there and is not a file, such as a pipe or a device, is
 /// written to as it is.
-pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> std::io::Result<()> {
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return std::fs::OpenOptions::new()
+pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::OpenOptions::new()
             .write(true)
             .open(path)?
             .write_all(text.as_bytes());
     }
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let file = beside(&target, text, readers)?;
+    if let Ok(there) = fs::metadata(&target) {
+        file.as_file().set_permissions(there.permissions())?;
+    }
+    file.persist(&target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Writes a new file, whole or not at all, and returns its path: the first of `paths` at which there is nothing. Two
+/// that write at the same time don't write to the same.
+pub(crate) fn write_new(
+    paths: impl Iterator<Item = PathBuf>,
+    text: &str,
+    readers: Readers,
+) -> io::Result<PathBuf> {
+    let mut written: Option<NamedTempFile> = None;
+    for path in paths {
+        if path.symlink_metadata().is_ok() {
+            continue;
+        }
+        let file = match written.take() {
+            Some(file) => file,
+            None => beside(&path, text, readers)?,
+        };
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok(path),
+            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
+                written = Some(refused.file);
+            }
+            Err(refused) => return Err(refused.error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Writes a temporary file in the folder of another, which is created if it is missing.
+fn beside(target: &Path, text: &str, readers: Readers) -> io::Result<NamedTempFile> {
     let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
@@ -37,15 +77,11 @@ pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> std::io:
             #[cfg(feature = "runner")]
             Readers::Usual => 0o666,
         };
-        builder.permissions(std::fs::Permissions::from_mode(mode));
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
     #[cfg(not(unix))]
     let _ = readers;
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
-    if let Ok(there) = std::fs::metadata(&target) {
-        file.as_file().set_permissions(there.permissions())?;
-    }
-    file.persist(&target).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
 }

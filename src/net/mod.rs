@@ -41,7 +41,7 @@ pub(crate) use listening::{leads_to_authority, own_address};
 #[cfg(feature = "runner")]
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
-pub(crate) use read::{Held, Intake, LARGEST_BODY, Unreadable, gunzip, leave_body};
+pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Unreadable, gunzip, leave_body};
 #[cfg(feature = "embedded")]
 pub(crate) use server::{ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]

@@ -81,9 +81,11 @@ pub(crate) struct Intake {
 /// The unit in which room for bodies is counted, in bytes: small bodies cost one.
 const BLOCK: usize = 4 * 1024;
 
-/// The room for the bodies that this process holds at one time: 512 MiB.
+/// How many bytes of bodies this process holds at one time.
+pub(crate) const MOST_HELD: usize = 512 * 1024 * 1024;
+
 static ROOM: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(512 * 1024 * 1024 / BLOCK)));
+    LazyLock::new(|| Arc::new(Semaphore::new(MOST_HELD / BLOCK)));
 
 impl Default for Intake {
     fn default() -> Self {

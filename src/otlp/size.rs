@@ -154,6 +154,8 @@ impl<'b> Field<'b> {
             0 => (None, varint(rest)?.1),
             1 => (None, skip(8)?),
             5 => (None, skip(4)?),
+            // A group, which the decoder skips; what is in it is counted as well.
+            3 | 4 => (None, rest),
             2 => {
                 let (length, rest) = varint(rest)?;
                 let (content, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
@@ -218,6 +220,13 @@ mod tests {
         // A long text is one element.
         let text = field(9, &field(2, &field(1, &vec![b'x'; 5_000_000])));
         assert_eq!(check_protobuf(&span(&text)), Ok(()));
+        // A group that is skipped hides nothing.
+        let group = [
+            &[0xa3, 0x06, 0xa4, 0x06],
+            &span(&[0x4a, 0].repeat(200_000))[..],
+        ]
+        .concat();
+        assert_eq!(check_protobuf(&group), Err(TooLarge));
         // What is no protobuf ends the count.
         assert_eq!(check_protobuf(&[0xff; 100]), Ok(()));
         assert_eq!(check_protobuf(&[0x0a, 0x7f, 0]), Ok(()));

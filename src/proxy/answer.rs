@@ -26,14 +26,17 @@ pub(super) async fn answer(
     if request.method() == hyper::Method::CONNECT {
         return connect::open(core, tunnel.is_some(), request, answer_inside).await;
     }
-    let absolute = request.uri().scheme().is_some();
-    // A web page can only make requests of this form.
-    if !absolute && tunnel.is_none() {
+    let form = match &tunnel {
+        Some(_) => Some(Form::Forward),
+        None => form_of(&core, &request).await,
+    };
+    // A web page can only make requests of these forms.
+    if form != Some(Form::Forward) {
         let refusal = core.callers.check(request.headers()).map_err(|why| {
             // A client that takes the proxy for a server needs another word than a page.
-            match request.uri().path().starts_with(REVERSE_PREFIX) {
-                true => why.to_string(),
-                false => target::greeting(),
+            match form {
+                Some(_) => why.to_string(),
+                None => target::greeting(),
             }
         });
         if let Err(why) = refusal.and_then(|()| no_navigation(&request)) {
@@ -63,7 +66,7 @@ pub(super) async fn answer(
         request = whole;
     }
     let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
-    let form = match target::of(&mut request, absolute, authority) {
+    let form = match target::of(&mut request, form, authority) {
         Ok(form) => form,
         Err(why) => return refuse(&core, request, 400, why).await,
     };
@@ -120,6 +123,29 @@ async fn unpacked(request: Request) -> (Request, bool) {
         // A decoder that panics has read nothing to judge by.
         Err(_) => (Request::default(), true),
     }
+}
+
+/// Returns how a request outside a tunnel names its upstream, if it does.
+async fn form_of(core: &Core, request: &HyperRequest) -> Option<Form> {
+    let uri = request.uri();
+    let is_absolute = uri.scheme().is_some();
+    if uri.path().starts_with(REVERSE_PREFIX) {
+        // A client that calls everything through its proxy calls the proxy itself in the absolute form.
+        let is_here = match is_absolute {
+            true => is_own(core, &Request::new("GET", &uri.to_string())).await,
+            false => true,
+        };
+        if is_here {
+            return Some(Form::Reverse);
+        }
+    }
+    is_absolute.then_some(Form::Forward)
+}
+
+/// Returns whether a request leads to this proxy.
+async fn is_own(core: &Core, request: &Request) -> bool {
+    let own = own_address(request).await;
+    own.is_some() && own.as_ref() == core.address.get()
 }
 
 /// Returns the head of a request without its body.

@@ -1,5 +1,7 @@
 //! Finds the upstream of a request, in each of the forms that clients use.
 
+use std::net::Ipv6Addr;
+
 use crate::base::http::{Host, Request, split_port, without_default_port};
 
 /// The path prefix of the reverse form; the scheme and the host follow.
@@ -25,14 +27,16 @@ pub(super) enum Form {
 /// Why a request names no upstream.
 pub(super) fn of(
     request: &mut Request,
-    absolute: bool,
+    form: Option<Form>,
     tunnel: Option<&str>,
 ) -> Result<Form, String> {
     if let Some(authority) = tunnel {
         request.host = host("http", authority);
         return Ok(Form::Forward);
     }
-    if let Some(rest) = request.path.strip_prefix(REVERSE_PREFIX) {
+    if form == Some(Form::Reverse) {
+        let rest = request.path.strip_prefix(REVERSE_PREFIX);
+        let rest = rest.unwrap_or_default();
         let mut steps = rest.splitn(3, '/');
         let (scheme, authority) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
         if !["http", "https"].contains(&scheme) || !is_authority(authority) {
@@ -49,10 +53,7 @@ pub(super) fn of(
         request.headers.set("host", request.host.clone());
         return Ok(Form::Reverse);
     }
-    if absolute {
-        return Ok(Form::Forward);
-    }
-    Err(greeting())
+    form.ok_or_else(greeting)
 }
 
 /// Returns what a client is told that takes the proxy for a server.
@@ -69,7 +70,8 @@ fn host(scheme: &str, authority: &str) -> String {
 /// Returns whether a text is a host with an optional port, and nothing else: no user, no escapes.
 fn is_authority(text: &str) -> bool {
     let (name, _) = split_port(text);
-    let is_address = name.starts_with('[') && Host::read(name).address().is_some();
+    let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let is_address = inner.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
     let is_name = |name: &str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
         !name.is_empty() && name.chars().all(fits)
@@ -85,7 +87,8 @@ mod tests {
     fn the_reverse_form_takes_hosts_alone() {
         let of = |target: &str| {
             let mut request = Request::new("GET", target);
-            of(&mut request, false, None).map(|_| (request.host.clone(), request.path))
+            of(&mut request, Some(Form::Reverse), None)
+                .map(|_| (request.host.clone(), request.path))
         };
         for (target, host, path) in [
             ("/__softprobe/http/a.example/x", "a.example", "/x"),
@@ -110,9 +113,10 @@ mod tests {
             "/__softprobe/ftp/a.example/",
             "/__softprobe/http//x",
             "/__softprobe/http",
-            "/x",
         ] {
             assert!(of(target).is_err(), "{target}");
         }
+        let mut request = Request::new("GET", "/x");
+        assert_eq!(super::of(&mut request, None, None), Err(greeting()));
     }
 }

@@ -3,15 +3,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
 use crate::control::{Closing, ControlError, Mode};
-use crate::disk::{Readers, write_whole};
+use crate::disk::{Readers, write_new, write_whole};
 
 /// The longest component of a path, in bytes: within the limit of most file systems.
 const LONGEST_STEP: usize = 240;
+
+/// The code of the refusal of a capture that can't be kept.
+pub(super) const NOT_WRITTEN: &str = "capture_not_written";
 
 /// A session that ended without being closed.
 #[derive(Debug)]
@@ -24,11 +28,11 @@ pub(crate) struct EndedSession {
 
 /// Where the captures of sessions that are closed are kept as files; by default, nowhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Keep {
+pub(crate) struct Keep {
     /// The folder below which files may be written.
-    pub(super) folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
     /// The file for captures whose close names none.
-    pub(super) file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Keep {
@@ -43,30 +47,55 @@ impl Keep {
             error.message.push_str("; the session is still open");
             error
         };
-        let path = match (&closing.out, &self.folder, &self.file) {
-            (Some(out), Some(folder), _) => {
-                capture_path(folder, &filled(out, id)).map_err(still_open)?
+        match (&closing.out, &self.folder) {
+            (Some(out), Some(folder)) => {
+                let path = capture_path(folder, &filled(out, id)).map_err(still_open)?;
+                let written = write_whole(&path, &shown(case), Readers::Owner);
+                written.map_err(|error| still_open(not_written(&path, &error)))?;
+                Ok(Some(path))
             }
-            (Some(_), None, _) => {
-                return Err(ControlError::invalid(
-                    "out: this server writes no files; start it with a folder for captures \
-                     (`softprobe serve --captures DIR`), or get the case with include=case",
-                ));
-            }
+            (Some(_), None) => Err(ControlError::invalid(
+                "out: this server writes no files; start it with a folder for captures \
+                 (`softprobe serve --captures DIR`), or get the case with include=case",
+            )),
             // Whoever takes the case with the answer has it.
-            (None, ..) if closing.include_case => return Ok(None),
-            (None, _, Some(file)) => unused(&PathBuf::from(filled(&file.to_string_lossy(), id))),
-            (None, Some(folder), None) => unused(&folder.join(format!("{id}.case.json"))),
-            (None, None, None) => {
-                log::warn!(
-                    "session {id}: its capture is only in memory, for GET /v1/captures/{id}; \
-                     `softprobe serve --captures DIR` keeps captures as files"
-                );
-                return Ok(None);
-            }
+            (None, _) if closing.include_case => Ok(None),
+            (None, _) => self.write_unnamed(id, case).map_err(still_open),
+        }
+    }
+
+    /// Writes the capture of a session whose end names no file, and returns the file, if it is to be one.
+    fn write_unnamed(&self, id: &str, case: &Value) -> Result<Option<PathBuf>, ControlError> {
+        let path = match (&self.file, &self.folder) {
+            (Some(file), _) => PathBuf::from(filled(&file.to_string_lossy(), id)),
+            (None, Some(folder)) => folder.join(format!("{id}.case.json")),
+            (None, None) => return Ok(None),
         };
-        write_case(&path, case).map_err(still_open)?;
-        Ok(Some(path))
+        let written = write_new(numbered(&path), &shown(case), Readers::Owner);
+        written
+            .map(Some)
+            .map_err(|error| not_written(&path, &error))
+    }
+
+    /// Writes the captures of sessions that ended without being closed; `otherwise` is what becomes of one that is in no
+    /// file.
+    pub(crate) fn save(&self, ended: &[EndedSession], otherwise: &str) {
+        for EndedSession { session, capture } in ended {
+            let Some(case) = capture else {
+                continue;
+            };
+            match self.write_unnamed(session, case) {
+                Ok(Some(path)) => {
+                    let path = path.display();
+                    log::warn!("session {session}: its capture is kept in {path}");
+                }
+                Ok(None) => log::warn!(
+                    "session {session}: its capture {otherwise}; `softprobe serve --captures DIR` keeps captures as files"
+                ),
+                // Why is in the log.
+                Err(_) => log::error!("session {session}: its capture {otherwise}"),
+            }
+        }
     }
 }
 
@@ -78,8 +107,8 @@ fn filled(path: &str, id: &str) -> String {
         .replace("{ts}", &now.replace(['-', ':'], ""))
 }
 
-/// Returns a path, with a number if there is such a file.
-fn unused(path: &Path) -> PathBuf {
+/// Returns a path, and then the same with a number, from 2 on.
+fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -87,27 +116,33 @@ fn unused(path: &Path) -> PathBuf {
         .into_owned();
     let end = name.find(".case.json").or_else(|| name.rfind('.'));
     let (stem, ending) = name.split_at(end.unwrap_or(name.len()));
-    let numbered = (2..).map(|n| path.with_file_name(format!("{stem}-{n}{ending}")));
-    let mut all = std::iter::once(path.to_owned()).chain(numbered);
-    all.find(|path| !path.exists())
-        .unwrap_or_else(|| path.to_owned())
+    let (stem, ending) = (stem.to_owned(), ending.to_owned());
+    let numbered = (2..).map(move |n| path.with_file_name(format!("{stem}-{n}{ending}")));
+    std::iter::once(path.to_owned()).chain(numbered)
+}
+
+fn shown(case: &Value) -> String {
+    format!("{case:#}\n")
 }
 
 /// The cases of the capture sessions that were closed last.
 #[derive(Debug, Default)]
 pub(super) struct Captures {
     /// Each with its session's id, the oldest first, as JSON.
-    cases: VecDeque<(String, String)>,
+    cases: VecDeque<(String, Arc<str>)>,
     bytes: usize,
 }
 
 impl Captures {
     const MOST: usize = 100;
-    const MOST_BYTES: usize = 64 * 1024 * 1024;
+    /// How many bytes of JSON they may have together.
+    pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-    /// Adds a case, and forgets the oldest ones if there are too many.
-    pub(super) fn add(&mut self, id: &str, case: &Value) {
-        let text = case.to_string();
+    /// Adds a case, and forgets the oldest ones if there are too many. One that is too large alone is not added.
+    pub(super) fn add(&mut self, id: &str, text: Arc<str>) {
+        if text.len() > Self::MOST_BYTES {
+            return;
+        }
         self.bytes += text.len();
         self.cases.push_back((id.to_owned(), text));
         while self.cases.len() > Self::MOST || self.bytes > Self::MOST_BYTES {
@@ -118,18 +153,18 @@ impl Captures {
         }
     }
 
-    /// Returns the case of a session.
-    pub(super) fn get(&self, id: &str) -> Option<Value> {
+    /// Returns the case of a session, as JSON.
+    pub(super) fn get(&self, id: &str) -> Option<Arc<str>> {
         let (_, text) = self.cases.iter().rev().find(|(known, _)| known == id)?;
-        serde_json::from_str(text).ok()
+        Some(Arc::clone(text))
     }
 }
 
 /// Returns the file that `out` names: always below the folder, even if links lead elsewhere.
 fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     let refused = |why: &str| ControlError::invalid(format!("out: `{out}` {why}"));
-    let failed = |error: io::Error| not_written(&format!("out: `{out}`"), &error);
     let given = Path::new(out);
+    let failed = |error: io::Error| not_written(given, &error);
     std::fs::create_dir_all(folder).map_err(failed)?;
     let root = folder.canonicalize().map_err(failed)?;
     let below = given
@@ -164,45 +199,16 @@ fn capture_path(folder: &Path, out: &str) -> Result<PathBuf, ControlError> {
     Ok(path)
 }
 
-fn write_case(path: &Path, case: &Value) -> Result<(), ControlError> {
-    let written = write_whole(path, &format!("{case:#}\n"), Readers::Owner);
-    written.map_err(|error| not_written(&path.display().to_string(), &error))
-}
-
 /// Returns the refusal of a capture that can't be written.
-fn not_written(path: &str, error: &io::Error) -> ControlError {
+fn not_written(path: &Path, error: &io::Error) -> ControlError {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let status = match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => 507,
         _ => 400,
     };
-    let message = format!("{path}: can't be written: {error}");
+    let message = format!("{}: can't be written: {error}", path.display());
     log::error!("{message}");
-    ControlError::new(status, "capture_not_written", message)
-}
-
-/// Saves the captures of sessions that ended without being closed: writes each below the folder, or logs its
-/// loss.
-pub(crate) fn keep_captures(folder: Option<&Path>, ended: &[EndedSession]) {
-    for EndedSession { session, capture } in ended {
-        let Some(case) = capture else {
-            continue;
-        };
-        let Some(folder) = folder else {
-            log::warn!(
-                "session {session}: its capture is lost; `softprobe serve --captures DIR` would have kept it"
-            );
-            continue;
-        };
-        let path = unused(&folder.join(format!("{session}.case.json")));
-        match write_case(&path, case) {
-            Ok(()) => log::warn!(
-                "session {session}: its capture is kept in {}",
-                path.display()
-            ),
-            Err(error) => log::error!("session {session}: its capture is lost: {error}"),
-        }
-    }
+    ControlError::new(status, NOT_WRITTEN, message)
 }
 
 /// Logs an internal error and returns it.

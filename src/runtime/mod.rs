@@ -16,7 +16,7 @@ mod session;
 mod state;
 
 #[cfg(feature = "runner")]
-pub(crate) use captures::keep_captures;
+pub(crate) use captures::Keep;
 pub use server::{ControlServer, ControlServerBuilder};
 pub use state::EmbeddedRuntime;
 

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::captures::EndedSession;
-use super::captures::keep_captures;
+use super::captures::{EndedSession, Keep};
 use super::desk::Desk;
 use super::options::Options;
 use super::state::EmbeddedRuntime;
 use crate::control::Token;
 use crate::error::SoftprobeError;
-use crate::net::{HyperRequest, Server, is_loopback, to_hyper};
+use crate::net::{HyperRequest, MOST_HELD, Server, is_loopback, to_hyper};
 
 /// The longest time between two checks for idle sessions.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -93,9 +92,9 @@ impl ControlServerBuilder {
     }
 
     /// Sets the largest request body in bytes, as it arrives and after decompression; a larger one is
-    /// refused with 413. The default is 64 MiB.
+    /// refused with 413. The default is 64 MiB, the most 512 MiB.
     pub fn largest_body(mut self, bytes: usize) -> Self {
-        self.options.intake.largest_body = bytes;
+        self.options.intake.largest_body = bytes.min(MOST_HELD);
         self
     }
 
@@ -121,14 +120,14 @@ impl ControlServerBuilder {
 
     /// Sets the folder in which captures are kept: `close?out=` may write below it, and what a session has captured that is
     /// closed without `out`, or because it was idle, is written to `<session>.case.json`. By default, no file is written,
-    /// and the newest 100 captures stay in memory for `GET /v1/captures/{id}`.
+    /// and the newest 100 captures (64 MiB together) stay in memory for `GET /v1/captures/{id}`.
     pub fn captures(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.keep.folder = Some(folder.into());
         self
     }
 
-    /// Sets the file for the capture of a session that is closed without `out`, instead of one in the folder for
-    /// [captures](Self::captures). `{sessionId}`, `{mode}` and `{ts}` in it stand for the session's id, `capture` and the
+    /// Sets the file for the capture of a session that is closed without `out`, or because it was idle, instead of one in
+    /// the folder for [captures](Self::captures). `{sessionId}`, `{mode}` and `{ts}` in it stand for the session's id, `capture` and the
     /// time. A file that exists is not overwritten; the new one gets a number.
     pub fn capture_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.options.keep.file = Some(file.into());
@@ -160,20 +159,20 @@ impl ControlServerBuilder {
                 way_out: "set a token (SOFTPROBE_API_TOKEN), or allow calls without one (--allow-unauthenticated)",
             });
         }
-        let (idle, folder) = (options.idle, options.keep.folder.clone());
+        let (idle, keep) = (options.idle, options.keep.clone());
         let desk = Arc::new(Desk::new(runtime.clone(), options));
         let server = Server::start(&address, move |request: HyperRequest| {
             let desk = Arc::clone(&desk);
             async move { to_hyper(desk.serve(request).await) }
         })?;
         if let Some(limit) = idle {
-            server.spawn(close_idle(runtime, limit, folder));
+            server.spawn(close_idle(runtime, limit, keep));
         }
         Ok(ControlServer { server })
     }
 }
 
-async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, folder: Option<PathBuf>) {
+async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, keep: Keep) {
     let mut ticks = tokio::time::interval((limit / 4).clamp(Duration::from_millis(10), SWEEP));
     loop {
         ticks.tick().await;
@@ -181,6 +180,6 @@ async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, folder: Option<Pa
         for EndedSession { session, .. } in &ended {
             log::info!("session {session}: closed after {limit:?} without use");
         }
-        keep_captures(folder.as_deref(), &ended);
+        keep.save(&ended, "is only in memory, for GET /v1/captures");
     }
 }

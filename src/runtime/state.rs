@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::capture::Captured;
-use super::captures::{Captures, EndedSession, Keep};
+use super::captures::{Captures, EndedSession, Keep, NOT_WRITTEN};
 use super::change::{Change, Start};
 use super::metrics::Metrics;
 use super::session::{Asked, OpenSession};
@@ -99,9 +99,15 @@ impl EmbeddedRuntime {
         open.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Closes the sessions that have not been used for this long and returns what each had captured.
+    /// Closes the sessions that have not been used for this long and returns what each had captured; that is kept in
+    /// memory as well.
     pub(super) fn end_idle(&self, limit: Duration) -> Vec<EndedSession> {
         let ended = self.end(|session| session.used.elapsed() >= limit);
+        for EndedSession { session, capture } in &ended {
+            if let Some(case) = capture {
+                self.remember(session, case.to_string().into());
+            }
+        }
         self.metrics.idle.inc_by(ended.len() as u64);
         ended
     }
@@ -121,9 +127,6 @@ impl EmbeddedRuntime {
                 continue;
             }
             let capture = session.recorded();
-            if let Some(case) = &capture {
-                self.remember(&id, case);
-            }
             self.close_one(&id, &mut session);
             drop(session);
             self.forget(&id);
@@ -248,15 +251,22 @@ impl EmbeddedRuntime {
                 true => Some(session.captured()?),
                 false => session.recorded(),
             };
-            let kept = case.as_ref().map(|case| keep.write(id, closing, case));
-            Ok((case, kept.transpose()?.flatten()))
+            let Some(case) = case else {
+                return Ok((None, None));
+            };
+            let text: Arc<str> = case.to_string().into();
+            let path = keep.write(id, closing, &case)?;
+            if path.is_none() && !closing.include_case {
+                stays_in_memory(id, text.len())?;
+            }
+            Ok((Some((case, text)), path))
         })?;
         let mut answer = json!({"sessionId": id, "closed": true});
         if let Some(path) = path {
             answer["capturePath"] = path.display().to_string().into();
         }
-        if let Some(case) = case {
-            self.remember(id, &case);
+        if let Some((case, text)) = case {
+            self.remember(id, text);
             if closing.include_case {
                 answer["case"] = case;
             }
@@ -265,13 +275,14 @@ impl EmbeddedRuntime {
     }
 
     /// Keeps a capture in memory, as far as there is room.
-    pub(super) fn remember(&self, id: &str, case: &Value) {
+    fn remember(&self, id: &str, case: Arc<str>) {
         lock(&self.captures).add(id, case);
     }
 
     /// Returns the case that a closed session has captured.
     fn capture_of(&self, id: &str) -> Result<Value, ControlError> {
-        let case = lock(&self.captures).get(id);
+        let text = lock(&self.captures).get(id);
+        let case = text.and_then(|text| serde_json::from_str(&text).ok());
         case.ok_or_else(|| {
             let known = self.listed(id).is_ok();
             let message = match known {
@@ -407,6 +418,27 @@ impl EmbeddedRuntime {
             .with_label_values(&["uncorrelated"])
             .inc();
     }
+}
+
+/// Tells that a capture of this many bytes is in no file.
+///
+/// # Errors
+///
+/// That it is too large to be kept in memory.
+fn stays_in_memory(id: &str, bytes: usize) -> Result<(), ControlError> {
+    if bytes <= Captures::MOST_BYTES {
+        log::warn!(
+            "session {id}: its capture is only in memory, for GET /v1/captures/{id}; \
+             `softprobe serve --captures DIR` keeps captures as files"
+        );
+        return Ok(());
+    }
+    let message = format!(
+        "the session's capture has {bytes} bytes, and only {} are kept in memory; take it with include=case, or start \
+         the server with a folder for captures (`softprobe serve --captures DIR`); the session is still open",
+        Captures::MOST_BYTES
+    );
+    Err(ControlError::new(507, NOT_WRITTEN, message))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &[&str]) -> Output {
 pub(crate) struct Served {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    _watch: Watch,
+    watch: Option<Watch>,
     /// The JSON document that it printed on startup, with the addresses it listens at.
     pub(crate) said: Value,
 }
@@ -116,9 +116,19 @@ impl Served {
         Self {
             said: serde_json::from_str(&text).unwrap(),
             stdout,
-            _watch: watch,
+            watch: Some(watch),
             child,
         }
+    }
+
+    /// Lets the process live for as long as it takes, and throws away what it logs.
+    pub(crate) fn endures(mut self) -> Self {
+        drop(self.watch.take());
+        if let Some(mut stderr) = self.child.stderr.take() {
+            // A full pipe would hold the process up.
+            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        }
+        self
     }
 
     pub(crate) fn url(&self) -> String {

@@ -153,7 +153,7 @@ fn interrupts_leave_nothing_behind() {
     let mut random = fastrand::Rng::with_seed(7);
     for runtime in [false, true] {
         for signal in ["-INT", "-TERM", "-HUP", "-QUIT", "-KILL"] {
-            let served = Served::start(&[]);
+            let served = Served::start(&[]).endures();
             let url = served.url();
             let url = runtime.then_some(url.as_str());
             let runs = count(200) / 2;
@@ -182,7 +182,7 @@ fn interrupts_leave_nothing_behind() {
 #[ignore = "takes minutes; run it with `just endure`"]
 fn sessions_do_not_see_each_other() {
     const SESSIONS: u64 = 64;
-    let served = Served::start(&[]);
+    let served = Served::start(&[]).endures();
     let calls = count(1_000_000) / SESSIONS;
     let started = Instant::now();
     let wrong = AtomicU64::new(0);
@@ -238,7 +238,7 @@ fn memory_does_not_grow_with_time() {
     let length = Duration::from_secs(count(600));
     let upstream = Stub::json(200, &json!({"from": "upstream"}));
     let url = upstream.url();
-    let served = Served::start(&[]);
+    let served = Served::start(&[]).endures();
     let (server, proxy) = (served.address(), served.proxy());
     let done = AtomicBool::new(false);
     let calls = AtomicU64::new(0);
@@ -279,7 +279,7 @@ fn memory_does_not_grow_with_time() {
 #[test]
 #[ignore = "opens many connections; run it with `just endure`"]
 fn delayed_answers_hold_up_no_other() {
-    let served = Served::start(&[]);
+    let served = Served::start(&[]).endures();
     let id = start(served.address(), &json!({"mode": "replay"}));
     let rules = json!({"rules": [
         {"when": {"path": "/late"}, "then": {"action": "mock", "response": {"body": "late", "latencyMs": 600_000}}},

@@ -137,7 +137,33 @@ fn a_web_page_does_not_reach_hosts_behind_the_proxy() {
         assert!(answer.text().contains(words), "{}", answer.text());
         assert_eq!(session.stats().unwrap().uncorrelated.len(), before + 1);
     }
+    // A page's request may come through a proxy, and a client may take this one for its proxy as well.
+    let absolute = line.replace("GET /", &format!("GET {}/", world.proxy.url()));
+    for headers in [
+        "host: evil.example\r\n",
+        "host: localhost\r\norigin: https://evil.example\r\n",
+    ] {
+        assert_eq!(world.ask(&absolute, headers).status, 403, "{headers}");
+    }
     assert!(upstream.received().is_empty());
+}
+
+#[test]
+fn a_path_of_another_host_is_no_reverse_form() {
+    let (other, upstream) = (Stub::json(200, &json!({})), Stub::json(200, &json!({})));
+    let world = World::new();
+    let path = upstream.url().replace("http://", "/__softprobe/http/");
+    let session = world.session(&Policy::default());
+    let headers = format!(
+        "host: localhost\r\nx-softprobe-session-id: {}\r\n",
+        session.id()
+    );
+    let asked = |host: &str| world.ask(&format!("GET {host}{path}/x"), &headers);
+    assert_eq!(asked(&other.url()).status, 200);
+    assert_eq!(other.received()[0].line, format!("GET {path}/x HTTP/1.1"));
+    assert!(upstream.received().is_empty());
+    assert_eq!(asked(&world.proxy.url()).status, 200);
+    assert_eq!(upstream.received()[0].line, "GET /x HTTP/1.1");
 }
 
 #[test]
@@ -162,7 +188,11 @@ fn no_request_leads_back_to_softprobe() {
             "{host}"
         );
         let forward = format!("GET http://{host}/__softprobe/http/{host}/x");
-        assert_eq!(world.ask(&forward, "host: a\r\n").status, 508, "{host}");
+        assert_eq!(
+            world.ask(&forward, "host: localhost\r\n").status,
+            508,
+            "{host}"
+        );
         let tunnel = format!("CONNECT {host}");
         assert_eq!(world.ask(&tunnel, "host: a\r\n").status, 508, "{host}");
     }

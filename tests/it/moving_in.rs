@@ -557,6 +557,39 @@ fn a_capture_goes_where_the_variable_says_and_overwrites_nothing() {
             "{name}"
         );
     }
+    // Closes at the same time write to files of their own.
+    let all: Vec<_> = (0..16).map(|_| captured(&shop, &upstream)).collect();
+    let paths = std::thread::scope(|scope| {
+        let closes = all.iter().map(|id| {
+            let close = format!("POST /v1/sessions/{id}/close");
+            let server = shop.served.address();
+            scope.spawn(move || call(server, &close, "", "").json()["capturePath"].to_string())
+        });
+        let closes: Vec<_> = closes.collect();
+        let paths = closes.into_iter().map(|close| close.join().unwrap());
+        paths.collect::<std::collections::BTreeSet<_>>()
+    });
+    assert_eq!(paths.len(), 16);
+    // So do sessions that end because they are idle, or with the server.
+    let open = captured(&shop, &upstream);
+    let stopped = shop.served.stop();
+    let kept = format!("session {open}: its capture is kept in ");
+    assert!(stopped.stderr.contains(&kept), "{}", stopped.stderr);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 20);
+}
+
+#[test]
+fn a_blank_variable_is_one_that_is_not_set() {
+    let blank = [("SOFTPROBE_CAPTURE_CASE_PATH", "")];
+    let upstream = Stub::json(200, &json!({"a": 1}));
+    let shop = Shop {
+        served: Served::start_with(&[], &blank),
+        ..Shop::new()
+    };
+    let id = captured(&shop, &upstream);
+    let close = format!("POST /v1/sessions/{id}/close");
+    let closed = call(shop.served.address(), &close, "", "").json();
+    assert_eq!(closed.get("capturePath"), None, "{closed}");
 }
 
 #[test]

@@ -137,10 +137,11 @@ impl<'a> Host<'a> {
 /// its target to a proxy, as `[host:port]:port`.
 fn name_and_port(authority: &str) -> (&str, Option<&str>) {
     let (name, port) = split_port(authority);
-    let inner = bracketed(name);
+    let inner = bracketed(name).filter(|inner| inner.parse::<Ipv6Addr>().is_err());
+    // Whoever dials takes the brackets off, whatever is in them.
     let (name, port) = match inner.map(split_port) {
-        Some((name, inner_port @ Some(_))) if !name.contains(':') => (name, port.or(inner_port)),
-        _ => (name, port),
+        Some((name, inner_port)) => (name, port.or(inner_port)),
+        None => (name, port),
     };
     (name.strip_suffix('.').unwrap_or(name), port)
 }
@@ -273,6 +274,8 @@ mod tests {
             "0.0.0.0",
             "0",
             "0x",
+            "[127.0.0.1]",
+            "[0x7f.1]:80",
             "[::ffff:0:0]",
             "127.0.0.1:80",
         ] {

@@ -85,7 +85,10 @@ impl Query {
     #[cfg(feature = "embedded")]
     pub(crate) fn select<'v>(&self, value: &'v Value) -> Result<Vec<&'v Value>, TooCostly> {
         let mut selected = Vec::new();
-        self.walk(value, |_, node| selected.push(node))?;
+        self.walk(value, |_, node| {
+            selected.push(node);
+            0
+        })?;
         Ok(selected)
     }
 
@@ -101,22 +104,24 @@ impl Query {
     ) -> Result<Vec<(String, &'v Value)>, TooCostly> {
         let mut located = Vec::new();
         self.walk(value, |steps, node| {
-            located.push((walk::pointer(steps), node))
+            let pointer = walk::pointer(steps);
+            let length = pointer.len();
+            located.push((pointer, node));
+            length
         })?;
         Ok(located)
     }
 
+    /// Calls `found` for each selected node; it returns how many bytes it keeps of it.
     #[cfg(feature = "embedded")]
     fn walk<'v>(
         &self,
         value: &'v Value,
-        mut found: impl FnMut(&[walk::Step<'v>], &'v Value),
+        mut found: impl FnMut(&[walk::Step<'v>], &'v Value) -> usize,
     ) -> Result<(), TooCostly> {
-        let found = &mut |steps: &[walk::Step<'v>], node| {
-            found(steps, node);
-            Ok(())
-        };
-        match Walk::new(value).all(&self.path, found) {
+        let walk = Walk::new(value);
+        let found = &mut |steps: &[walk::Step<'v>], node| walk.spend_bytes(found(steps, node));
+        match walk.all(&self.path, found) {
             Ok(()) | Err(Stop::Found) => Ok(()),
             Err(Stop::TooCostly) => Err(TooCostly {
                 text: self.text.clone(),

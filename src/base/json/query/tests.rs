@@ -1,6 +1,6 @@
 //! Each section of RFC 9535, and the limit.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
 
 use super::Query;
@@ -393,6 +393,13 @@ fn an_evaluation_has_a_limit() {
             .select(&text)
             .is_err()
     );
+    // Where a value is takes memory too.
+    let mut long = Map::new();
+    long.insert("k".repeat(1_000_000), json!(vec![0; 2000]));
+    let long = Value::Object(long);
+    let all = Query::parse("$.*[*]").unwrap();
+    assert!(all.locate(&long).is_err());
+    assert_eq!(all.select(&long).unwrap().len(), 2000);
     let doubled = format!("${}", "[*, *]".repeat(30));
     let nested = parse(&format!("{}1{}", "[".repeat(30), "]".repeat(30))).unwrap();
     assert_eq!(

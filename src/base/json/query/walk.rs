@@ -219,7 +219,11 @@ impl<'v> Walk<'v> {
     }
 
     fn spend_text(&self, text: &str) -> Result<(), Stop> {
-        self.spend(text.len() as u64 / BYTES_A_NODE)
+        self.spend_bytes(text.len())
+    }
+
+    pub(super) fn spend_bytes(&self, bytes: usize) -> Result<(), Stop> {
+        self.spend(bytes as u64 / BYTES_A_NODE)
     }
 
     /// Calls `found` for each node that a filter's path selects, as often as it is selected.
