@@ -86,10 +86,11 @@ fn read(pattern: &str) -> Result<Cases, Failed> {
 }
 
 /// How a case changed.
-enum CaseChange {
-    Added(String),
-    Removed(String),
-    Both(String, Vec<ExchangeChange>),
+struct CaseChange {
+    name: String,
+    /// Whether all of it was added or removed.
+    whole: Option<Kind>,
+    exchanges: Vec<ExchangeChange>,
 }
 
 /// How an exchange changed; unchanged exchanges are not kept.
@@ -126,76 +127,71 @@ impl Kind {
 
 impl CaseChange {
     fn of(name: &str, baseline: Option<&Case>, current: Option<&Case>) -> Self {
-        match (baseline, current) {
-            (Some(baseline), Some(current)) => {
-                Self::Both(name.to_owned(), exchanges(baseline, current))
-            }
-            (Some(_), None) => Self::Removed(name.to_owned()),
-            (None, _) => Self::Added(name.to_owned()),
+        let (whole, exchanges) = match (baseline, current) {
+            (Some(baseline), Some(current)) => (None, exchanges(baseline, current)),
+            (Some(case), None) => (Some(Kind::Removed), all(case, Kind::Removed)),
+            (None, Some(case)) => (Some(Kind::Added), all(case, Kind::Added)),
+            (None, None) => (None, Vec::new()),
+        };
+        Self {
+            name: name.to_owned(),
+            whole,
+            exchanges,
         }
     }
 
     /// Returns the outbound calls that were added or removed, without their direction.
     fn calls(&self, wanted: Kind) -> impl Iterator<Item = String> {
-        let changes = match self {
-            Self::Both(_, changes) => changes.as_slice(),
-            Self::Added(_) | Self::Removed(_) => &[],
-        };
-        let calls = changes.iter().filter(move |change| change.kind == wanted);
+        let changes = self.exchanges.iter();
+        let calls = changes.filter(move |change| change.kind == wanted);
         calls.filter_map(|change| Some(change.exchange.strip_prefix("outbound ")?.to_owned()))
     }
 
     fn count(&self) -> usize {
-        match self {
-            Self::Added(_) | Self::Removed(_) => 1,
-            Self::Both(_, changes) => changes.len(),
+        match self.whole {
+            Some(_) => 1,
+            None => self.exchanges.len(),
         }
     }
 
     fn text(&self) -> String {
-        match self {
-            Self::Added(name) => format!("+ case {name}\n"),
-            Self::Removed(name) => format!("- case {name}\n"),
-            Self::Both(_, changes) if changes.is_empty() => String::new(),
-            Self::Both(name, changes) => {
-                let mut text = format!("{name}\n");
-                for change in changes {
-                    let ExchangeChange {
-                        kind,
-                        exchange,
-                        differences,
-                    } = change;
-                    text.push_str(&format!("  {} {exchange}\n", kind.sign()));
-                    for difference in differences {
-                        text.push_str(&difference.text());
-                    }
-                }
-                text
+        let name = &self.name;
+        if let Some(kind) = self.whole {
+            return format!("{} case {name}\n", kind.sign());
+        }
+        if self.exchanges.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("{name}\n");
+        for change in &self.exchanges {
+            let ExchangeChange {
+                kind,
+                exchange,
+                differences,
+            } = change;
+            text.push_str(&format!("  {} {exchange}\n", kind.sign()));
+            for difference in differences {
+                text.push_str(&difference.text());
             }
         }
+        text
     }
 
     fn value(&self) -> Value {
-        match self {
-            Self::Added(name) => json!({"name": name, "change": "added", "exchanges": []}),
-            Self::Removed(name) => json!({"name": name, "change": "removed", "exchanges": []}),
-            Self::Both(name, changes) => {
-                let word = if changes.is_empty() {
-                    "none"
-                } else {
-                    "changed"
-                };
-                let exchanges = changes.iter().map(|change| {
-                    let differences = change.differences.iter();
-                    json!({
-                        "change": change.kind.name(),
-                        "exchange": change.exchange,
-                        "differences": differences.map(Divergence::value).collect::<Vec<_>>(),
-                    })
-                });
-                json!({"name": name, "change": word, "exchanges": exchanges.collect::<Vec<_>>()})
-            }
-        }
+        let word = match self.whole {
+            Some(kind) => kind.name(),
+            None if self.exchanges.is_empty() => "none",
+            None => Kind::Changed.name(),
+        };
+        let exchanges = self.exchanges.iter().map(|change| {
+            let differences = change.differences.iter();
+            json!({
+                "change": change.kind.name(),
+                "exchange": change.exchange,
+                "differences": differences.map(Divergence::value).collect::<Vec<_>>(),
+            })
+        });
+        json!({"name": self.name, "change": word, "exchanges": exchanges.collect::<Vec<_>>()})
     }
 }
 
@@ -299,6 +295,18 @@ fn shown(key: &Key) -> String {
         String::new()
     };
     format!("{direction} {method} {host}{path}{nth}")
+}
+
+/// Returns every exchange of a case that was added or removed.
+fn all(case: &Case, kind: Kind) -> Vec<ExchangeChange> {
+    let keyed = keyed(case).into_iter();
+    keyed
+        .map(|(key, _)| ExchangeChange {
+            kind,
+            exchange: shown(&key),
+            differences: Vec::new(),
+        })
+        .collect()
 }
 
 fn exchanges(baseline: &Case, current: &Case) -> Vec<ExchangeChange> {

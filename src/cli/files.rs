@@ -88,13 +88,13 @@ pub(super) fn read_rules(path: &Path) -> Result<Value, Failed> {
     parse_rules(text).map_err(|why| invalid(path, why))
 }
 
-/// Parses a rules document. What begins as JSON does is JSON, and its numbers keep their digits; anything else is
-/// YAML.
+/// Parses a rules document: JSON, whose numbers keep their digits, or YAML, which may begin as JSON does.
 pub(super) fn parse_rules(text: &str) -> Result<Value, String> {
-    if text.trim_start().starts_with(['{', '[']) {
-        return json::parse(text).map_err(|error| format!("not JSON: {error}"));
+    let as_yaml = || parse_yaml(text).map_err(|faults| faults.join("; "));
+    if !text.trim_start().starts_with(['{', '[']) {
+        return as_yaml();
     }
-    parse_yaml(text).map_err(|faults| faults.join("; "))
+    json::parse(text).or_else(|error| as_yaml().map_err(|_| format!("not JSON: {error}")))
 }
 
 /// Writes a file, whole or not at all, and creates its folder if it is missing.

@@ -87,8 +87,10 @@ impl Desk {
         match route(&request).map_err(|refused| self.unless_unknown(&request, refused))? {
             Operation::Control(call) => now(json(200, &self.control(&call)?)),
             Operation::Inject => {
-                self.unpack(&mut request)?;
-                let injected = inject(&self.runtime, &request.headers, &request.body)?;
+                let injected = self
+                    .unpack(&mut request)
+                    .and_then(|()| inject(&self.runtime, &request.headers, &request.body));
+                let injected = injected.inspect_err(|_| self.runtime.metrics.note_refused())?;
                 Ok((injected.response, injected.latency))
             }
             Operation::Traces => {

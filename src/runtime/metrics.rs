@@ -116,8 +116,8 @@ impl Metrics {
         self.latency.observe(took.as_secs_f64());
     }
 
-    /// Counts a question about a session that is not open.
-    pub(super) fn note_unknown(&self) {
+    /// Counts a question that could not be decided: it is no question, or its session is not open.
+    pub(super) fn note_refused(&self) {
         self.asked.with_label_values(&[ERROR]).inc();
     }
 

@@ -352,9 +352,7 @@ impl EmbeddedRuntime {
     pub(super) fn ask(&self, id: &str, asked: &Asked<'_>) -> Result<Ruling, ControlError> {
         let started = Instant::now();
         // Deciding and counting are one step under the session's lock: that makes `consume: once` atomic.
-        let listed = self
-            .listed(id)
-            .inspect_err(|_| self.metrics.note_unknown())?;
+        let listed = self.listed(id)?;
         let mut session = lock(&listed.session);
         if !session.is_open() {
             return Err(ControlError::unknown_session(id));
@@ -370,8 +368,9 @@ impl EmbeddedRuntime {
 
     /// Hands a recorded exchange to its session.
     pub(super) fn extract(&self, id: &str, span: Captured) -> Result<(), ControlError> {
+        self.with(id, |session| session.extract(span))?;
         self.metrics.extracted.inc();
-        self.with(id, |session| session.extract(span))
+        Ok(())
     }
 
     /// Adds a call that belongs to no session to the stats of every open session, and returns whether it may
@@ -597,7 +596,8 @@ impl Oracle for EmbeddedRuntime {
             attributes: &[],
         };
         // The only possible refusal is that the session is not open.
-        Ok(self.ask(id, &asked).ok())
+        let ruling = self.ask(id, &asked);
+        Ok(ruling.inspect_err(|_| self.metrics.note_refused()).ok())
     }
 
     fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {

@@ -3,6 +3,8 @@
 //! Each expression is replaced by a word of the same length before the text is parsed, so that places stay those of the
 //! file, and put back into the values afterwards.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 /// Begins a word; its number follows in two characters.
@@ -31,6 +33,7 @@ pub(super) fn shielded(text: &str) -> Option<Shielded> {
         expressions: Vec::new(),
     };
     let mut rest = text;
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
     while let Some(start) = rest.find("${") {
         let end = end_of(&rest[start..]).filter(|_| shielded.expressions.len() < BASE * BASE);
         let literal = rest[..start].ends_with('$');
@@ -45,23 +48,25 @@ pub(super) fn shielded(text: &str) -> Option<Shielded> {
                 continue;
             }
         };
-        shielded
-            .text
-            .push_str(&word(shielded.expressions.len(), expression));
-        shielded.expressions.push(expression.to_owned());
+        // Equal expressions are equal words, so that a name that appears twice is still found.
+        let number = *numbers.entry(expression).or_insert_with(|| {
+            shielded.expressions.push(expression.to_owned());
+            shielded.expressions.len() - 1
+        });
+        shielded.text.push_str(&word(number, expression));
         rest = after;
     }
     shielded.text.push_str(rest);
     (!shielded.expressions.is_empty()).then_some(shielded)
 }
 
-/// Returns the length of the expression at the start of a text, which has to end in its line and has no escapes, which
-/// a text in quotes would read.
+/// Returns the length of the expression at the start of a text, which has to end in its line and has no quotes and
+/// escapes, which a text in quotes would read.
 fn end_of(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (n, c) in text.char_indices() {
         match c {
-            '\n' | '\\' | '"' => return None,
+            '\n' | '\\' | '"' | '\'' => return None,
             '{' => depth += 1,
             '}' => {
                 depth -= 1;
@@ -167,8 +172,27 @@ mod tests {
     }
 
     #[test]
+    fn equal_expressions_are_equal_words() {
+        let shielded = shielded("${A}: 1, ${B}: 2, ${A}: 3").unwrap();
+        let words: Vec<_> = shielded
+            .text
+            .split(", ")
+            .map(|w| &w[..w.len() - 3])
+            .collect();
+        assert_eq!(words[0], words[2]);
+        assert_ne!(words[0], words[1]);
+    }
+
+    #[test]
     fn a_text_without_expressions_is_left_alone() {
-        for text in ["a: 1", "$${a}", "${never", "${}", "\u{E000}${a}"] {
+        for text in [
+            "a: 1",
+            "$${a}",
+            "${never",
+            "${}",
+            "\u{E000}${a}",
+            "'${A:-it''s}'",
+        ] {
             assert!(shielded(text).is_none(), "{text}");
         }
     }

@@ -91,6 +91,12 @@ fn validation_reports_every_error_in_a_file_at_once() {
     );
     let yaml = "version: 1\nrules:\n  - { name: a, when: { host: a.example }, then: { action: passthrough } }\n";
     validated(&["validate", "rules", "r.yaml"], &[("r.yaml", yaml)]).ends(0, &[]);
+    let flow =
+        "{ version: 1, rules: [ { when: { host: a.example }, then: { action: passthrough } } ] }\n";
+    validated(&["validate", "rules", "r.yaml"], &[("r.yaml", flow)]).ends(0, &[]);
+    let neither = [("r.yaml", "{ version: 1, rules: [ }")];
+    validated(&["validate", "rules", "r.yaml"], &neither)
+        .ends(5, &["r.yaml: not JSON: key must be a string"]);
     let wrong = yaml.replace("host", "hots");
     validated(&["validate", "rules", "r.yaml"], &[("r.yaml", &wrong)]).ends(
         5,

@@ -389,6 +389,31 @@ fn errors_and_differences_have_the_known_fields() {
         (&told["added"], &told["removed"]),
         (&json!(["GET pay.example/c"]), &json!(["GET pay.example/b"]))
     );
+    // So are the calls of whole cases.
+    for (folder, file) in [("old", "a"), ("old", "x"), ("new", "b"), ("new", "x")] {
+        let from = shop.project.path().join(match file {
+            "x" => "a.case.json".to_owned(),
+            file => format!("{file}.case.json"),
+        });
+        let text = std::fs::read_to_string(from).unwrap();
+        shop.project
+            .write(&format!("{folder}/{file}.case.json"), text);
+    }
+    let told = shop
+        .run("suite diff --baseline old/*.json --current new/*.json --json")
+        .document();
+    assert_eq!(
+        (
+            &told["added"],
+            &told["removed"],
+            &told["cases"][0]["change"]
+        ),
+        (
+            &json!(["GET pay.example/c"]),
+            &json!(["GET pay.example/b"]),
+            &json!("removed")
+        )
+    );
 }
 
 #[test]

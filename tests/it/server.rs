@@ -276,6 +276,10 @@ fn metrics_count_what_happens() {
     );
     assert_eq!(send(served.proxy(), missed).status, 599);
     get(served.address(), "/v1/nothing");
+    let unread = call(served.address(), "POST /v1/inject", "", "no span");
+    assert_eq!(unread.status, 400);
+    let gone = "GET http://a.example/ HTTP/1.1\r\nhost: a\r\nx-softprobe-session-id: gone\r\n\r\n";
+    send(served.proxy(), gone);
     let metrics = get(served.address(), "/metrics");
     assert!(metrics.header("content-type")[0].starts_with("text/plain; version=0.0.4"));
     for line in [
@@ -284,7 +288,7 @@ fn metrics_count_what_happens() {
         "softprobe_sessions_total 2",
         "softprobe_inject_requests_total{result=\"hit\"} 0",
         "softprobe_inject_requests_total{result=\"miss\"} 2",
-        "softprobe_inject_requests_total{result=\"error\"} 0",
+        "softprobe_inject_requests_total{result=\"error\"} 2",
         "softprobe_inject_latency_seconds_count 2",
         "softprobe_outbound_calls_total{answer=\"forwarded\"} 1",
         "softprobe_outbound_calls_total{answer=\"missed\"} 1",
