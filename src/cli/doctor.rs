@@ -375,7 +375,9 @@ fn runtime(global: &Global) -> Result<(Vec<Check>, Value), Failed> {
                 verdict: Health::Fault,
                 message: with_causes(&error),
             };
-            return Ok((vec![check], json!({})));
+            let unknown =
+                json!({"runtimeVersion": null, "specVersion": null, "schemaVersion": null});
+            return Ok((vec![check], unknown));
         }
     };
     let mut checks = vec![Check {
@@ -397,7 +399,8 @@ fn runtime(global: &Global) -> Result<(Vec<Check>, Value), Failed> {
             )
         },
     });
-    let mut versions = json!({"specVersion": spec, "schemaVersion": schema});
+    let mut versions =
+        json!({"runtimeVersion": null, "specVersion": spec, "schemaVersion": schema});
     match runtime.call(&Call::Meta) {
         Ok(meta) => versions["runtimeVersion"] = meta["runtimeVersion"].clone(),
         Err(error) => checks.push(Check {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::base::document::{Node, Place, Problems};
 use crate::case::Case;
@@ -52,7 +52,12 @@ impl Change {
             Action::SetRules(document) => {
                 let rules = Rule::read_document(document).map_err(invalid)?;
                 let rules = rules.into_iter().map(Arc::new).collect();
-                Self::Rules(rules, Some(document.clone()))
+                let listed = match document.get("rules") {
+                    Some(_) => document.clone(),
+                    // A single rule.
+                    None => json!({"version": 1, "rules": [document]}),
+                };
+                Self::Rules(rules, Some(listed))
             }
             Action::SetPolicy(document) => {
                 let policy = Policy::from_value(document).map_err(invalid)?;

@@ -753,6 +753,10 @@ fn rules_as_other_clients_send_them_are_taken() {
         (state["rules"]["rules"].is_array(), state.get("policy")),
         (true, None)
     );
+    let single = json!({"then": {"action": "error", "error": {"status": 502}}});
+    assert_eq!(set(&single).status, 200);
+    let state = call(server, &format!("GET /v1/sessions/{id}/state"), "", "").json();
+    assert_eq!(state["rules"], json!({"version": 1, "rules": [single]}));
     // Embedded in a case, such a rule does not keep it from loading.
     let case = json!({"version": "1.0.0", "caseId": "c", "traces": [], "rules": [{"then": {"action": "mock", "response": {"headers": envoy}}}]});
     assert_eq!(
