@@ -81,6 +81,13 @@ fn end_of(text: &str) -> Option<usize> {
     None
 }
 
+/// Returns whether words have such a character.
+fn is_of_word(c: char) -> bool {
+    let digit = u32::from(c).checked_sub(ZERO);
+    let is_digit = digit.is_some_and(|digit| usize::try_from(digit).is_ok_and(|d| d < BASE));
+    is_digit || [BEGIN, FILL].contains(&c)
+}
+
 fn word(number: usize, expression: &str) -> String {
     let digit = |digit: usize| {
         let code = u32::try_from(digit).ok().map(|digit| ZERO + digit);
@@ -116,6 +123,29 @@ impl Shielded {
             }
             _ => {}
         }
+    }
+
+    /// Returns a message with its expressions, which may show the words' characters as escapes.
+    pub(super) fn restored_message(&self, message: String) -> String {
+        let mut plain = String::with_capacity(message.len());
+        let mut rest = message.as_str();
+        while let Some(start) = rest.find("\\u{") {
+            let (before, escape) = rest.split_at(start);
+            plain.push_str(before);
+            let end = escape.find('}').map_or(escape.len(), |end| end + 1);
+            let (escape, after) = escape.split_at(end);
+            let code = escape
+                .strip_prefix("\\u{")
+                .and_then(|e| e.strip_suffix('}'));
+            let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
+            match code.and_then(char::from_u32).filter(|c| is_of_word(*c)) {
+                Some(c) => plain.push(c),
+                None => plain.push_str(escape),
+            }
+            rest = after;
+        }
+        plain.push_str(rest);
+        self.restored(&plain).unwrap_or(plain)
     }
 
     /// Returns a text with its expressions; `None` if it has none.
@@ -181,6 +211,8 @@ mod tests {
             .collect();
         assert_eq!(words[0], words[2]);
         assert_ne!(words[0], words[1]);
+        let told = format!("key {:?} \\u{{1f}}", words[1]);
+        assert_eq!(shielded.restored_message(told), "key \"${B}\" \\u{1f}");
     }
 
     #[test]

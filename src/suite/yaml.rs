@@ -41,7 +41,7 @@ pub(super) fn parse_with_text(text: &str) -> Result<(Value, Cow<'_, str>), Vec<S
         return Err(failed);
     };
     // If there are other faults, they are told as they are found without the expressions.
-    let restored = |line: String| shielded.restored(&line).unwrap_or(line);
+    let restored = |line: String| shielded.restored_message(line);
     let mut value = parse_plain(&shielded.text)
         .map_err(|lines| lines.into_iter().map(restored).collect::<Vec<_>>())?;
     shielded.restore(&mut value);
