@@ -56,11 +56,22 @@ impl From<&Recording<'_>> for Captured {
 pub(super) struct Capture {
     spans: Vec<Captured>,
     bytes: usize,
+    /// How many of the spans a client has got.
+    taken: usize,
 }
 
 impl Capture {
     pub(super) fn is_empty(&self) -> bool {
         self.spans.is_empty()
+    }
+
+    /// Returns whether a client has got all of it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken == self.spans.len()
+    }
+
+    pub(super) fn note_taken(&mut self) {
+        self.taken = self.spans.len();
     }
 
     /// Adds a span.

@@ -300,6 +300,18 @@ impl OpenSession {
         Ok(self.capture.case(case_id, SystemTime::now()))
     }
 
+    /// Returns the case as [`captured`](Self::captured) does, to a client, who has it from then on.
+    pub(super) fn hand_over(&mut self) -> Result<Value, ControlError> {
+        let case = self.captured()?;
+        self.capture.note_taken();
+        Ok(case)
+    }
+
+    /// Returns whether a client has got everything that was recorded.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.capture.is_taken()
+    }
+
     /// Returns the recorded case as [`captured`](Self::captured) does; `None` if nothing has been recorded.
     pub(super) fn recorded(&self) -> Option<Value> {
         let has_some = self.mode == Mode::Capture && !self.capture.is_empty();

@@ -256,7 +256,7 @@ impl EmbeddedRuntime {
             };
             let text: Arc<str> = case.to_string().into();
             let path = keep.write(id, closing, &case)?;
-            if path.is_none() && !closing.include_case {
+            if path.is_none() && !closing.include_case && !session.is_handed_over() {
                 stays_in_memory(id, text.len())?;
             }
             Ok((Some((case, text)), path))
@@ -342,7 +342,7 @@ impl EmbeddedRuntime {
         match action {
             Action::Requests => self.with(id, |session| Ok(session.requests_value())),
             Action::State => self.with(id, |session| Ok(session.state())),
-            Action::Case => self.with(id, |session| session.captured()),
+            Action::Case => self.with(id, OpenSession::hand_over),
             Action::Close(closing) => self.close_keeping(id, closing, &Keep::default()),
             _ => self.with(id, |session| Ok(session.stats_value())),
         }
@@ -541,7 +541,7 @@ impl Runtime for EmbeddedRuntime {
     }
 
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
-        self.with(session, |session| session.captured())
+        self.with(session, OpenSession::hand_over)
             .map_err(refused_on(session, "case"))
     }
 
@@ -666,4 +666,23 @@ fn new_session_id() -> Result<String, ControlError> {
         )
     })?;
     Ok(format!("sess_{}", encode_base64url(&bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_memory_does_not_hold_is_refused_and_forgets_nothing() {
+        assert_eq!(stays_in_memory("s", Captures::MOST_BYTES), Ok(()));
+        let refused = stays_in_memory("s", Captures::MOST_BYTES + 1).unwrap_err();
+        assert_eq!((refused.status, refused.code), (507, NOT_WRITTEN));
+        let mut captures = Captures::default();
+        captures.add("small", "{}".into());
+        captures.add("large", "x".repeat(Captures::MOST_BYTES + 1).into());
+        assert!(captures.get("small").is_some() && captures.get("large").is_none());
+        // Of those that fit, the oldest one makes room.
+        captures.add("next", "x".repeat(Captures::MOST_BYTES).into());
+        assert!(captures.get("small").is_none() && captures.get("next").is_some());
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::command::{Served, softprobe};
 use crate::server::{call, start};
 use crate::support::{
-    LIMIT, Project, Stub, document, http, read_answer, response_body, send, span, watch,
+    LIMIT, Project, Stub, attribute, document, http, read_answer, response_body, send, span, watch,
 };
 
 /// Returns `COUNT`, or how much is done without it.
@@ -310,6 +310,40 @@ fn delayed_answers_hold_up_no_other() {
         late.len(),
         asked.elapsed()
     ));
+}
+
+#[test]
+#[ignore = "holds hundreds of megabytes; run it with `just endure`"]
+fn a_capture_that_memory_does_not_hold_leaves_its_session_open() {
+    let served = Served::start(&[]);
+    let server = served.address();
+    let id = start(server, &json!({"mode": "capture"}));
+    let body = response_body(&"x".repeat(34 * 1024 * 1024));
+    for n in 1..=2 {
+        let more = [body.clone(), attribute("sp.session.id", &id)];
+        let span = span(n, "outbound", "GET a.example/x", Some(200), &more);
+        let spans = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]});
+        let taken = call(
+            server,
+            "POST /v1/traces",
+            "content-type: application/json\r\n",
+            &spans.to_string(),
+        );
+        assert_eq!(taken.status, 204, "{}", taken.text());
+    }
+    let close = || call(server, &format!("POST /v1/sessions/{id}/close"), "", "");
+    let refused = close();
+    assert_eq!(refused.status, 507);
+    assert_eq!(refused.json()["error"]["code"], "capture_not_written");
+    assert!(refused.text().contains("the session is still open"));
+    // Whoever has it may close the session.
+    let case = call(server, &format!("GET /v1/sessions/{id}/case"), "", "");
+    assert!(case.body.len() > 68 * 1024 * 1024);
+    assert_eq!(close().status, 200);
+    assert_eq!(
+        call(server, &format!("GET /v1/captures/{id}"), "", "").status,
+        404
+    );
 }
 
 /// A process that ends with the test.
