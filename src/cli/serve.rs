@@ -228,7 +228,7 @@ impl OpenSessions {
         let _one = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = self.runtime.end_all();
         log::info!("stopped; {} sessions were open", ended.len());
-        self.keep.save(&ended, "is lost");
+        self.keep.save(&ended);
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct EndedSession {
     pub(crate) session: String,
     /// What it had captured, if anything.
     pub(crate) capture: Option<Value>,
+    /// Whether that is kept in memory.
+    pub(crate) in_memory: bool,
 }
 
 /// Where the captures of sessions that are closed are kept as files; by default, nowhere.
@@ -77,12 +79,16 @@ impl Keep {
             .map_err(|error| not_written(&path, &error))
     }
 
-    /// Writes the captures of sessions that ended without being closed; `otherwise` is what becomes of one that is in no
-    /// file.
-    pub(crate) fn save(&self, ended: &[EndedSession], otherwise: &str) {
-        for EndedSession { session, capture } in ended {
-            let Some(case) = capture else {
+    /// Writes the captures of sessions that ended without being closed, and logs where each is.
+    pub(crate) fn save(&self, ended: &[EndedSession]) {
+        for ended in ended {
+            let session = &ended.session;
+            let Some(case) = &ended.capture else {
                 continue;
+            };
+            let otherwise = match ended.in_memory {
+                true => "is only in memory, for GET /v1/captures",
+                false => "is lost",
             };
             match self.write_unnamed(session, case) {
                 Ok(Some(path)) => {
@@ -138,10 +144,11 @@ impl Captures {
     /// How many bytes of JSON they may have together.
     pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-    /// Adds a case, and forgets the oldest ones if there are too many. One that is too large alone is not added.
-    pub(super) fn add(&mut self, id: &str, text: Arc<str>) {
+    /// Adds a case, and forgets the oldest ones if there are too many. One that is too large alone is not added; returns
+    /// whether it was.
+    pub(super) fn add(&mut self, id: &str, text: Arc<str>) -> bool {
         if text.len() > Self::MOST_BYTES {
-            return;
+            return false;
         }
         self.bytes += text.len();
         self.cases.push_back((id.to_owned(), text));
@@ -151,6 +158,7 @@ impl Captures {
             };
             self.bytes -= oldest.len();
         }
+        true
     }
 
     /// Returns the case of a session, as JSON.

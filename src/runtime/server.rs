@@ -180,6 +180,6 @@ async fn close_idle(runtime: EmbeddedRuntime, limit: Duration, keep: Keep) {
         for EndedSession { session, .. } in &ended {
             log::info!("session {session}: closed after {limit:?} without use");
         }
-        keep.save(&ended, "is only in memory, for GET /v1/captures");
+        keep.save(&ended);
     }
 }

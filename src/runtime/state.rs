@@ -102,10 +102,10 @@ impl EmbeddedRuntime {
     /// Closes the sessions that have not been used for this long and returns what each had captured; that is kept in
     /// memory as well.
     pub(super) fn end_idle(&self, limit: Duration) -> Vec<EndedSession> {
-        let ended = self.end(|session| session.used.elapsed() >= limit);
-        for EndedSession { session, capture } in &ended {
-            if let Some(case) = capture {
-                self.remember(session, case.to_string().into());
+        let mut ended = self.end(|session| session.used.elapsed() >= limit);
+        for ended in &mut ended {
+            if let Some(case) = &ended.capture {
+                ended.in_memory = self.remember(&ended.session, case.to_string().into());
             }
         }
         self.metrics.idle.inc_by(ended.len() as u64);
@@ -133,6 +133,7 @@ impl EmbeddedRuntime {
             ended.push(EndedSession {
                 session: id,
                 capture,
+                in_memory: false,
             });
         }
         ended.sort_by(|a, b| a.session.cmp(&b.session));
@@ -274,9 +275,9 @@ impl EmbeddedRuntime {
         Ok(answer)
     }
 
-    /// Keeps a capture in memory, as far as there is room.
-    fn remember(&self, id: &str, case: Arc<str>) {
-        lock(&self.captures).add(id, case);
+    /// Keeps a capture in memory, as far as there is room, and returns whether it does.
+    fn remember(&self, id: &str, case: Arc<str>) -> bool {
+        lock(&self.captures).add(id, case)
     }
 
     /// Returns the case that a closed session has captured.
@@ -678,8 +679,8 @@ mod tests {
         let refused = stays_in_memory("s", Captures::MOST_BYTES + 1).unwrap_err();
         assert_eq!((refused.status, refused.code), (507, NOT_WRITTEN));
         let mut captures = Captures::default();
-        captures.add("small", "{}".into());
-        captures.add("large", "x".repeat(Captures::MOST_BYTES + 1).into());
+        assert!(captures.add("small", "{}".into()));
+        assert!(!captures.add("large", "x".repeat(Captures::MOST_BYTES + 1).into()));
         assert!(captures.get("small").is_some() && captures.get("large").is_none());
         // Of those that fit, the oldest one makes room.
         captures.add("next", "x".repeat(Captures::MOST_BYTES).into());
