@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::output::{Failed, Output, arguments};
-use super::session::is_id;
+use super::output::{Failed, Output};
+use super::session::checked_id;
 use super::{Global, files};
 use crate::control::Call;
 use crate::disk::Readers;
@@ -23,9 +23,7 @@ pub(super) enum Cases {
 impl Cases {
     pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
         let Self::Get { id, out } = self;
-        if !is_id(&id) {
-            return Err(arguments(format!("`{id}` is not a session id")));
-        }
+        checked_id(&id)?;
         let case = global.runtime()?.call(&Call::Capture { id })?;
         let text = format!("{case:#}\n");
         match out {

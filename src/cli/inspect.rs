@@ -170,11 +170,7 @@ fn session_text(state: &Value) -> String {
         }
         None => "none".to_owned(),
     };
-    // A document may be a single rule.
-    let rules = match &state["rules"] {
-        Value::Null => 0,
-        document => document["rules"].as_array().map_or(1, Vec::len),
-    };
+    let rules = state["rules"]["rules"].as_array().map_or(0, Vec::len);
     let policy = match &state["policy"] {
         Value::Null => "none".to_owned(),
         policy => policy.to_string(),

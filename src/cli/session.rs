@@ -125,10 +125,13 @@ pub(super) struct Id {
     session: String,
 }
 
-/// Returns whether a text can be a session's id: it becomes part of a URL's path, and nothing else may get into that.
-pub(super) fn is_id(text: &str) -> bool {
+/// Checks that a text can be a session's id: it becomes part of a URL's path, and nothing else may get into that.
+pub(super) fn checked_id(text: &str) -> Result<&str, Failed> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    text.chars().all(plain) && text.chars().any(|c| c != '.')
+    match text.chars().all(plain) && text.chars().any(|c| c != '.') {
+        true => Ok(text),
+        false => Err(arguments(format!("`{text}` is not a session id"))),
+    }
 }
 
 impl Id {
@@ -138,11 +141,7 @@ impl Id {
     }
 
     fn checked(&self) -> Result<&str, Failed> {
-        let id = self.session.trim();
-        match is_id(id) {
-            true => Ok(id),
-            false => Err(arguments(format!("`{id}` is not a session id"))),
-        }
+        checked_id(self.session.trim())
     }
 }
 
@@ -346,13 +345,12 @@ fn close(
     out: Option<String>,
     save: Option<&Path>,
 ) -> Result<Output, Failed> {
-    let unrecorded = unrecorded(global, id)?;
     if let Some(path) = save {
         // Write the case before closing the session, so that a full disk loses nothing.
         let case = id.call(global, Action::Case)?;
         files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
     }
-    let stats = id.call(global, Action::Stats)?["stats"].clone();
+    let last = id.call(global, Action::Stats)?;
     let closing = Closing {
         out,
         include_case: save.is_some(),
@@ -372,22 +370,21 @@ fn close(
     if let Some(path) = answer["capturePath"].as_str() {
         text = format!("closed; the case is in {path}\n");
     }
-    notes.extend(unrecorded);
+    notes.extend(unrecorded(&last));
     for note in &notes {
         text.push_str(&format!("warning: {note}\n"));
     }
     Ok(Output::fine(text)
         .fields(&answer)
-        .field("stats", stats)
+        .field("stats", last["stats"].clone())
         .field("warnings", notes))
 }
 
 /// Returns a warning about calls that a capture session answered but did not record: the upstream
 /// failed, the call is inside TLS, or it is still running.
-fn unrecorded(global: &Global, id: &Id) -> Result<Option<String>, Failed> {
-    let answer = id.call(global, Action::Stats)?;
+fn unrecorded(answer: &Value) -> Option<String> {
     if answer["mode"] != Mode::Capture.name() {
-        return Ok(None);
+        return None;
     }
     let stats = &answer["stats"];
     let calls = stats["calls"]
@@ -401,12 +398,12 @@ fn unrecorded(global: &Global, id: &Id) -> Result<Option<String>, Failed> {
     let recorded = stats["extractedSpans"].as_u64().unwrap_or_default();
     let recorded = usize::try_from(recorded).unwrap_or(usize::MAX);
     let missing = answered.saturating_sub(recorded);
-    Ok((missing > 0).then(|| {
+    (missing > 0).then(|| {
         format!(
             "{missing} of {answered} calls were not recorded: they failed, are inside TLS, or are still running; \
              `softprobe inspect session` lists the calls"
         )
-    }))
+    })
 }
 
 /// Returns what a capture lacks to be replayed, as messages.

@@ -126,13 +126,7 @@ fn looks_like_json(body: &[u8], headers: Option<&Headers>) -> bool {
 /// If a path can't be evaluated; the body is then replaced as a whole.
 pub(crate) fn redact(body: &mut Value, redactions: &[(Query, Value)]) -> Result<(), TooCostly> {
     for (query, replacement) in redactions {
-        let pointers = match query.locate(body) {
-            Ok(located) => located.into_iter().map(|(p, _)| p).collect::<Vec<_>>(),
-            Err(why) => {
-                *body = Value::Null;
-                return Err(why);
-            }
-        };
+        let pointers = query.pointers(body).inspect_err(|_| *body = Value::Null)?;
         for pointer in pointers {
             // A place inside a value that was already replaced is gone, and so is its secret.
             if let Some(place) = body.pointer_mut(&pointer) {
@@ -225,8 +219,7 @@ fn pointers<'q>(
 ) -> Result<HashSet<String>, TooCostly> {
     let mut pointers = HashSet::new();
     for query in queries {
-        let located = query.locate(body)?;
-        pointers.extend(located.into_iter().map(|(pointer, _)| pointer));
+        pointers.extend(query.pointers(body)?);
     }
     Ok(pointers)
 }

@@ -17,7 +17,7 @@ pub(crate) type HyperResponse = hyper::Response<Body>;
 
 /// Converts a request's head, with this body, to our own type. The host is taken from the target, else from
 /// the `Host` header.
-pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
+pub(super) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Request {
     let headers = headers_of(&parts.headers);
     let scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
     let host = match parts.uri.authority() {
@@ -47,6 +47,12 @@ pub(crate) fn describe(parts: &hyper::http::request::Parts, body: Vec<u8>) -> Re
         body,
         unread: false,
     }
+}
+
+/// Returns the head of a request without its body.
+pub(crate) fn head_of(request: HyperRequest) -> Request {
+    let (parts, _) = request.into_parts();
+    describe(&parts, Vec::new())
 }
 
 /// Returns a short plain-text answer.

@@ -33,7 +33,7 @@ pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
-    Body, HyperRequest, HyperResponse, answer_to, append_headers, breaking, describe, plain,
+    Body, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of, plain,
     to_hyper,
 };
 #[cfg(feature = "embedded")]

@@ -7,14 +7,14 @@ use hyper::body::Incoming;
 
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
-use super::decide::{Act, Core, Handling, decide, note_refused};
+use super::decide::{Act, Core, Handling, decide, refuse};
 use super::observe::{Observed, is_first_hop, traced};
 use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
 use crate::net::{
-    Held, HyperRequest, HyperResponse, Unreadable, answer_to, breaking, delay, describe,
-    leads_to_authority, leave_body, own_address, plain, to_hyper,
+    Held, HyperRequest, HyperResponse, Unreadable, answer_to, breaking, delay, head_of,
+    leads_to_authority, leave_body, own_address, to_hyper,
 };
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
@@ -40,7 +40,7 @@ pub(super) async fn answer(
             }
         });
         if let Err(why) = refusal.and_then(|()| no_navigation(&request)) {
-            return refuse(&core, head(request), 403, why).await;
+            return refuse(&core, head_of(request), 403, why).await;
         }
     }
     // The room for the body is given back when the answer is ready.
@@ -132,7 +132,7 @@ async fn form_of(core: &Core, request: &HyperRequest) -> Option<Form> {
     if uri.path().starts_with(REVERSE_PREFIX) {
         // A client that calls everything through its proxy calls the proxy itself in the absolute form.
         let is_here = match is_absolute {
-            true => is_own(core, &Request::new("GET", &uri.to_string())).await,
+            true => core.is_at(own_address(&Request::new("GET", &uri.to_string())).await),
             false => true,
         };
         if is_here {
@@ -140,25 +140,6 @@ async fn form_of(core: &Core, request: &HyperRequest) -> Option<Form> {
         }
     }
     is_absolute.then_some(Form::Forward)
-}
-
-/// Returns whether a request leads to this proxy.
-async fn is_own(core: &Core, request: &Request) -> bool {
-    let own = own_address(request).await;
-    own.is_some() && own.as_ref() == core.address.get()
-}
-
-/// Returns the head of a request without its body.
-fn head(request: HyperRequest) -> Request {
-    let (parts, _) = request.into_parts();
-    describe(&parts, Vec::new())
-}
-
-/// Refuses a call, and lists it before its client hears of it.
-async fn refuse(core: &Arc<Core>, request: Request, status: u16, why: String) -> HyperResponse {
-    let refusal = plain(status, &why);
-    note_refused(core, request, why).await;
-    to_hyper(refusal)
 }
 
 /// Checks that a request is not made by a browser that would show its answer as a page. All pages that it got in this
@@ -176,7 +157,7 @@ fn no_navigation(request: &HyperRequest) -> Result<(), String> {
 /// Returns the status and the reason if a request leads back to this proxy, or to the control API without need.
 async fn loops(core: &Core, request: &Request, form: Form) -> Option<(u16, String)> {
     let own = own_address(request).await;
-    if own.is_some() && own.as_ref() == core.address.get() {
+    if core.is_at(own) {
         return Some((508, format!("{request} leads back to this proxy")));
     }
     if form != Form::Reverse {

@@ -11,9 +11,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::decide::{Act, Core, Handling, answer_ambient, decide, note_refused, note_unread};
+use super::decide::{Act, Core, Handling, answer_ambient, decide, note_unread, refuse};
 use crate::base::http::{Host, Request, Response, without_default_port};
-use crate::net::{HyperRequest, HyperResponse, connection, describe, own_address, plain, to_hyper};
+use crate::net::{HyperRequest, HyperResponse, connection, head_of, own_address, to_hyper};
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -40,21 +40,32 @@ pub(super) async fn open(
     inside: Inside,
 ) -> HyperResponse {
     if nested {
-        return refuse(&core, request, 400, "a CONNECT inside a tunnel is refused").await;
+        return refuse(
+            &core,
+            head_of(request),
+            400,
+            "a CONNECT inside a tunnel is refused",
+        )
+        .await;
     }
     let given = request.uri().authority().map(|a| a.as_str().to_owned());
     let host = given.as_deref().map(Host::read);
     let Some((authority, Some(_))) = host.map(|host| (host.with_port(), host.port())) else {
-        return refuse(&core, request, 400, "CONNECT needs host:port").await;
+        return refuse(&core, head_of(request), 400, "CONNECT needs host:port").await;
     };
     // The connection is upgraded only after the body has been read, and no code here reads it.
     if !request.body().is_end_stream() {
-        return refuse(&core, request, 400, "CONNECT must not have a body").await;
+        return refuse(&core, head_of(request), 400, "CONNECT must not have a body").await;
     }
     let asked = asked(&request, &authority);
-    let own = own_address(&asked).await;
-    if own.is_some() && own.as_ref() == core.address.get() {
-        return refuse(&core, request, 508, "the tunnel leads back to this proxy").await;
+    if core.is_at(own_address(&asked).await) {
+        return refuse(
+            &core,
+            head_of(request),
+            508,
+            "the tunnel leads back to this proxy",
+        )
+        .await;
     }
     if let Some(answer) = answer_ambient(&core, &asked) {
         return to_hyper(answer);
@@ -72,13 +83,6 @@ pub(super) async fn open(
         status: 200,
         ..Response::default()
     })
-}
-
-/// Refuses a `CONNECT`, and lists it.
-async fn refuse(core: &Arc<Core>, request: HyperRequest, status: u16, why: &str) -> HyperResponse {
-    let (parts, _) = request.into_parts();
-    note_refused(core, describe(&parts, Vec::new()), why.to_owned()).await;
-    to_hyper(plain(status, why))
 }
 
 /// Returns a `CONNECT` as the call that it stands for.

@@ -11,7 +11,7 @@ use crate::base::http::{Direction, Failure, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
-use crate::net::{Callers, Intake, Unread, plain};
+use crate::net::{Callers, HyperResponse, Intake, Unread, plain, to_hyper};
 use crate::rule::{Answer, Policy, Question, RuleState, STRICT_MISS_STATUS, resolve, strict_miss};
 
 /// What the proxy does with calls while no session is open.
@@ -41,6 +41,13 @@ pub(super) struct Core {
     pub(super) address: OnceLock<SocketAddr>,
 }
 
+impl Core {
+    /// Returns whether an address of this process is the one at which this proxy listens.
+    pub(super) fn is_at(&self, own: Option<SocketAddr>) -> bool {
+        own.is_some() && own.as_ref() == self.address.get()
+    }
+}
+
 /// Returns a function that lists a request that can't be parsed in every open session: it could belong to any
 /// of them, and a case that passed without it would prove nothing.
 pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
@@ -57,8 +64,21 @@ pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
     })
 }
 
+/// Refuses a call, and lists it before its client hears of it.
+pub(super) async fn refuse(
+    core: &Arc<Core>,
+    request: Request,
+    status: u16,
+    why: impl Into<String>,
+) -> HyperResponse {
+    let why = why.into();
+    let refusal = plain(status, &why);
+    note_refused(core, request, why).await;
+    to_hyper(refusal)
+}
+
 /// Lists a call that the proxy refuses, before its client is answered, so that no verdict comes before it.
-pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
+async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
     let note = {
         let core = Arc::clone(core);
         move || {

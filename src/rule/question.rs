@@ -88,18 +88,21 @@ impl<'a> Question<'a> {
     }
 
     /// Returns the request's body without its content codings.
-    pub(super) fn body(&self) -> &[u8] {
+    /// Notes that a body which is not there would decide.
+    fn note_unread(&self) {
         if self.request.unread {
             self.fail(Undecided::Body);
         }
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        self.note_unread();
         self.body
             .get_or_init(|| decoded(&self.request.headers, &self.request.body).0)
     }
 
     pub(super) fn body_json(&self) -> Option<&Value> {
-        if self.request.unread {
-            self.fail(Undecided::Body);
-        }
+        self.note_unread();
         self.body_json
             .get_or_init(|| {
                 let text = std::str::from_utf8(self.body()).ok()?;
@@ -109,9 +112,7 @@ impl<'a> Question<'a> {
     }
 
     pub(super) fn body_as_sent(&self) -> &'a [u8] {
-        if self.request.unread {
-            self.fail(Undecided::Body);
-        }
+        self.note_unread();
         &self.request.body
     }
 

@@ -60,8 +60,8 @@ fn redacted_body(headers: &Headers, body: &[u8], redaction: &Redaction) -> Optio
     let mut value = json::parse(std::str::from_utf8(&body).ok()?).ok()?;
     let mut pointers = Vec::new();
     for path in &redaction.paths {
-        match path.locate(&value) {
-            Ok(located) => pointers.extend(located.into_iter().map(|(pointer, _)| pointer)),
+        match path.pointers(&value) {
+            Ok(found) => pointers.extend(found),
             Err(why) => {
                 log::warn!("captureOnly: {why}; the whole body is left out");
                 return Some(REDACTED.to_owned());

@@ -29,8 +29,8 @@ pub(super) fn scrub(
     }
     let mut selected = HashSet::new();
     for query in paths {
-        match query.locate(&tree) {
-            Ok(located) => selected.extend(located.into_iter().map(|(pointer, _)| pointer)),
+        match query.pointers(&tree) {
+            Ok(found) => selected.extend(found),
             // What a rule can't decide about is not left readable.
             Err(_) => drop(selected.insert(String::new())),
         }

@@ -112,6 +112,17 @@ impl Query {
         Ok(located)
     }
 
+    /// Returns the JSON pointers of the selected values, each once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`select`](Self::select).
+    #[cfg(feature = "embedded")]
+    pub(crate) fn pointers(&self, value: &Value) -> Result<Vec<String>, TooCostly> {
+        let located = self.locate(value)?.into_iter();
+        Ok(located.map(|(pointer, _)| pointer).collect())
+    }
+
     /// Calls `found` for each selected node; it returns how many bytes it keeps of it.
     #[cfg(feature = "embedded")]
     fn walk<'v>(
