@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::base::json::outside_texts;
+
 /// The most elements of a message: the fields of protobuf, the values of JSON.
 const MOST_ELEMENTS: usize = 1_000_000;
 
@@ -51,17 +53,13 @@ impl Count {
 /// Checks a message in JSON. What is not JSON is left to whoever reads it.
 pub(crate) fn check_json(bytes: &[u8]) -> Result<(), TooLarge> {
     let mut count = Count::default();
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in bytes {
+    for byte in outside_texts(bytes) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
+            b'{' | b'[' => {
                 count.all += 1;
                 count.parts += 1;
             }
-            b',' if !quoted => count.all += 1,
+            b',' => count.all += 1,
             _ => {}
         }
     }

@@ -7,6 +7,8 @@ mod number;
 mod query;
 mod tree;
 
+#[cfg(feature = "embedded")]
+pub(crate) use deep::outside_texts;
 #[cfg(feature = "runner")]
 pub(crate) use deep::{from_text, with_room};
 pub(crate) use exact::{as_text, number_as_written, number_text, show};
