@@ -185,6 +185,8 @@ pub mod hook;
 #[doc(hidden)]
 pub mod internals;
 #[cfg(feature = "runner")]
+mod launch;
+#[cfg(feature = "runner")]
 mod logging;
 mod net;
 mod otlp;

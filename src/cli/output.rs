@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{visible, with_causes};
 use crate::error::SoftprobeError;
-use crate::runner::{Refusal, RefusalKind};
+use crate::runner::{Refusal, RefusalKind, signal_code};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,6 +275,7 @@ impl From<Refusal> for Failed {
             RefusalKind::Unreachable => (Exit::Unreachable, "runtime_unreachable"),
             RefusalKind::Invalid => (Exit::InvalidInput, "invalid_input"),
             RefusalKind::Arguments => (Exit::Arguments, "invalid_arguments"),
+            RefusalKind::Signal(signal) => (Exit::Signal(signal_code(signal)), "interrupted"),
             RefusalKind::Failure => (Exit::Failure, "failure"),
         };
         Failed::from(Output::all_failed(exit, code, lines))

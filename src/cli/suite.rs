@@ -47,6 +47,9 @@ pub(super) struct Run {
     parallel: Option<usize>,
     #[command(flatten)]
     flags: Flags,
+    /// Command that launches the application for the run; ${PORT} in it is the port that it is given as PORT
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "app_command")]
+    command: Vec<String>,
 }
 
 /// Parses a number of cases, at least 1.
@@ -85,6 +88,7 @@ impl Run {
             filter,
             parallel,
             mut flags,
+            command,
         } = self;
         if global.json && flags.list {
             return Err(arguments(
@@ -102,6 +106,7 @@ impl Run {
             suite: suites,
             filters: filter,
             flags,
+            command,
             runtime_url: global.runtime_url()?.map(str::to_owned),
             quiet: global.quiet,
             silent: global.json,

@@ -8,15 +8,20 @@ mod connect;
 mod correlate;
 mod decide;
 mod forward;
+mod idle;
 mod observe;
 mod server;
 mod target;
 
 #[cfg(feature = "runner")]
 pub(crate) use adapt::unreversed;
-pub use decide::Idle;
+pub use idle::Idle;
+#[cfg(feature = "runner")]
+pub(crate) use idle::IdleCall;
 #[cfg(feature = "runner")]
 pub(crate) use server::Connections;
+#[cfg(feature = "runner")]
+pub(crate) use server::variables_of;
 pub use server::{Proxy, ProxyBuilder};
 #[cfg(feature = "runner")]
 pub(crate) use target::GREETING;

@@ -1,6 +1,8 @@
 //! The proxy's public type.
 
 use std::net::SocketAddr;
+#[cfg(feature = "runner")]
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,8 +10,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::answer;
-use super::decide::{Core, Idle, note_unread};
+use super::decide::{Core, note_unread};
 use super::forward::Forwarder;
+#[cfg(feature = "runner")]
+use super::idle::IdleCall;
+use super::idle::{Idle, IdleCalls};
 use super::target::REVERSE_PREFIX;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
@@ -41,6 +46,8 @@ use crate::sdk::Softprobe;
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
+    #[cfg_attr(not(feature = "runner"), expect(dead_code, reason = "only the runner asks for its calls"))]
+    core: Arc<Core>,
 }
 
 impl Proxy {
@@ -75,6 +82,25 @@ impl Proxy {
         format!("http://{}", self.address())
     }
 
+    /// Returns its URL for a client on this machine: where it listens at every address, at loopback.
+    #[cfg(feature = "runner")]
+    pub(crate) fn local_url(&self) -> String {
+        let mut address = self.address();
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}")
+    }
+
+    /// Returns the calls that came while no session was open, since the last time they were asked for.
+    #[cfg(feature = "runner")]
+    pub(crate) fn take_idle_calls(&self) -> Vec<IdleCall> {
+        self.core.idle_calls.take()
+    }
+
     /// Returns the URL of the reverse form for a host, for clients that can't use a proxy:
     /// `http://127.0.0.1:4100/__softprobe/http/payments.example`.
     pub fn reverse_url(&self, scheme: &str, host: &str) -> String {
@@ -85,18 +111,23 @@ impl Proxy {
     ///
     /// `NO_PROXY` is emptied, since an inherited value would let calls bypass the proxy.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let url = self.url();
-        vec![
-            ("HTTP_PROXY", url.clone()),
-            ("http_proxy", url.clone()),
-            ("HTTPS_PROXY", url.clone()),
-            ("https_proxy", url),
-            ("NO_PROXY", String::new()),
-            ("no_proxy", String::new()),
-            // Node's own clients read the others only when this is set.
-            ("NODE_USE_ENV_PROXY", "1".to_owned()),
-        ]
+        variables_of(&self.url())
     }
+}
+
+/// Returns the environment variables that send an application's HTTP clients through the proxy at a URL.
+pub(crate) fn variables_of(url: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("HTTP_PROXY", url.to_owned()),
+        ("http_proxy", url.to_owned()),
+        ("HTTPS_PROXY", url.to_owned()),
+        ("https_proxy", url.to_owned()),
+        ("grpc_proxy", url.to_owned()),
+        ("NO_PROXY", String::new()),
+        ("no_proxy", String::new()),
+        // Node's own clients read the others only when this is set.
+        ("NODE_USE_ENV_PROXY", "1".to_owned()),
+    ]
 }
 
 /// Configures a [`Proxy`] before it starts.
@@ -184,7 +215,10 @@ impl ProxyBuilder {
         let server = Server::start_noting(&address, handle, unread)?;
         // A client can't know a free port's number before this.
         let _ = shared.address.set(server.address());
-        Ok(Proxy { server })
+        Ok(Proxy {
+            server,
+            core: shared,
+        })
     }
 
     /// Returns what serves connections, without a listener.
@@ -203,6 +237,7 @@ impl ProxyBuilder {
                 oracle,
                 idle,
                 idle_rules,
+                idle_calls: IdleCalls::default(),
                 forwarder,
                 callers,
                 intake: Intake::default(),

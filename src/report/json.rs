@@ -112,6 +112,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         request,
         calls,
         any_call_seen: _,
+        written,
         rerun: _,
         took,
     } = outcome;
@@ -156,6 +157,9 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         _ => value["message"] = words::summary(outcome).into(),
     }
     if verdict != Verdict::Skipped {
+        if !written.lines.is_empty() {
+            value["applicationOutput"] = written.lines.clone().into();
+        }
         value["rerun"] = words::rerun(outcome).into();
     }
     if let Some(request) = request {

@@ -12,7 +12,7 @@ pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use outcome::{
     CaseOutcome, End, ExtraCalls, Fault, Finding, Note, RunOutcome, SentDifference, SentRequest,
-    Skip, Verdict,
+    Skip, Verdict, Written,
 };
 pub(crate) use text::Palette;
 pub(crate) use words::{HIDDEN, NOTHING_SEEN, late_call, mask, summary, warnings};

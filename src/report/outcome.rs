@@ -34,10 +34,21 @@ pub(crate) struct CaseOutcome {
     pub(crate) calls: Vec<OutboundCall>,
     /// Whether a call of any case of the run has been seen so far.
     pub(crate) any_call_seen: bool,
+    /// What the application wrote while the case ran, if the case is bad.
+    pub(crate) written: Written,
     /// The command that runs a case again, without the case's name.
     pub(crate) rerun: Arc<str>,
     /// How long the case took.
     pub(crate) took: Duration,
+}
+
+/// Lines that the application wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The lines, without their ends.
+    pub(crate) lines: Vec<String>,
+    /// Whether there were more before them.
+    pub(crate) cut: bool,
 }
 
 /// How far a case got.
@@ -220,6 +231,7 @@ impl CaseOutcome {
         self.case_id = None;
         self.request = None;
         self.calls = Vec::new();
+        self.written = Written::default();
     }
 
     /// Returns what `pick` takes from the findings, each with whether it fails the case.

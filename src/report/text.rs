@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::outcome::{CaseOutcome, SentDifference, SentRequest};
 use super::words;
 use crate::base::http::shown_target;
-use crate::base::visible;
+use crate::base::{visible, visible_line};
 use crate::compare::{Mismatch, Side};
 use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
@@ -77,6 +77,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         request,
         calls,
         any_call_seen,
+        written,
         rerun: _,
         took: _,
     } = outcome;
@@ -146,6 +147,15 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     page.section("notes", notes.iter(), |page, note| {
         page.block(1, &words::note(note));
     });
+    if !written.lines.is_empty() {
+        page.heading("the application wrote meanwhile");
+        if written.cut {
+            page.line(1, "…");
+        }
+        for line in &written.lines {
+            page.line(1, &visible_line(line));
+        }
+    }
     page.heading("run just this case");
     page.line(1, &words::rerun(outcome));
     page.out

@@ -11,7 +11,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEn
 use super::refusal::Refusal;
 use super::sources::Sources;
 use crate::base::encoding::shell_word;
-use crate::base::http::without_credentials;
+use crate::base::http::{MASKED, is_secret_name, without_credentials};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
@@ -60,6 +60,8 @@ pub(crate) struct Args {
     pub(crate) runtime_url: Option<String>,
     /// All other flags.
     pub(crate) flags: Flags,
+    /// A flag on the command line that only makes sense if an application is launched.
+    pub(crate) launch_flag: Option<&'static str>,
     /// The command that runs one case again, without the case's name.
     pub(crate) rerun: String,
 }
@@ -70,6 +72,8 @@ pub(crate) struct CommandArgs {
     pub(crate) suite: Vec<String>,
     pub(crate) filters: Vec<String>,
     pub(crate) flags: Flags,
+    /// A command that launches the application, in words.
+    pub(crate) command: Vec<String>,
     pub(crate) runtime_url: Option<String>,
     pub(crate) quiet: bool,
     pub(crate) silent: bool,
@@ -135,9 +139,14 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) suites: SuiteFlags,
-    /// Base URL of a running application
+    /// Base URL of a running application; of the launched one, with a command
     #[arg(long, value_name = "URL", env = "APP_URL")]
     pub(crate) app_url: Option<String>,
+    /// Launch this application for the run; the command is split as a shell splits words
+    #[arg(long, value_name = "COMMAND", env = "SOFTPROBE_APP_COMMAND")]
+    pub(crate) app_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) app: AppFlags,
     /// Address at which the proxy listens, for an application started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
@@ -152,6 +161,23 @@ pub(crate) struct Flags {
     /// Forward the application's calls while no case runs, instead of answering 599
     #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
     pub(crate) forward_idle: bool,
+}
+
+/// The flags about how an application is launched.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct AppFlags {
+    /// Variable for the launched application; may be repeated
+    #[arg(long, value_name = "K=V")]
+    pub(crate) app_env: Vec<String>,
+    /// The launched application is ready as soon as a GET of this path is answered with a status from 200 to 399
+    #[arg(long, value_name = "PATH", env = "SOFTPROBE_READY")]
+    pub(crate) ready: Option<String>,
+    /// How the launched application's calls are made to come to the proxy: variables or none
+    #[arg(long, value_name = "WAY", env = "SOFTPROBE_INTERCEPT")]
+    pub(crate) intercept: Option<String>,
+    /// Show what the launched application writes, line by line, on standard error
+    #[arg(long, env = "SOFTPROBE_APP_OUTPUT", value_parser = FalseyValueParser::new())]
+    pub(crate) app_output: bool,
 }
 
 /// The flags about who may call what listens on this machine.
@@ -290,7 +316,14 @@ pub(crate) fn unless_blank<T: AsRef<str>>(value: Option<T>) -> Option<T> {
 impl Flags {
     /// Returns the flags, with blank variables treated as unset.
     fn without_blanks(mut self) -> Self {
-        for option in [&mut self.app_url, &mut self.proxy_listen, &mut self.junit] {
+        for option in [
+            &mut self.app_url,
+            &mut self.app_command,
+            &mut self.app.ready,
+            &mut self.app.intercept,
+            &mut self.proxy_listen,
+            &mut self.junit,
+        ] {
             *option = unless_blank(option.take());
         }
         self
@@ -302,6 +335,9 @@ impl Flags {
         let mut given = Vec::new();
         for (id, flag, value) in [
             ("app_url", "--app-url", &self.app_url),
+            ("app_command", "--app-command", &self.app_command),
+            ("ready", "--ready", &self.app.ready),
+            ("intercept", "--intercept", &self.app.intercept),
             ("proxy_listen", "--proxy-listen", &self.proxy_listen),
             ("env_file", "--env-file", &self.suites.env_file),
         ] {
@@ -316,6 +352,13 @@ impl Flags {
                 "--hook-timeout".to_owned(),
                 self.suites.hook_timeout.to_string(),
             ]);
+        }
+        for variable in &self.app.app_env {
+            let shown = match variable.split_once('=') {
+                Some((name, _)) if is_secret_name(name) => format!("{name}={MASKED}"),
+                _ => variable.clone(),
+            };
+            given.extend(["--app-env".to_owned(), shown]);
         }
         for (id, flag) in [
             ("one_at_a_time", "--one-at-a-time"),
@@ -336,6 +379,18 @@ impl Flags {
 
 fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// Returns a flag on the command line that says how an application is launched.
+fn launch_flag(matches: &ArgMatches) -> Option<&'static str> {
+    let flags = [
+        ("app_env", "--app-env"),
+        ("ready", "--ready"),
+        ("intercept", "--intercept"),
+        ("app_output", "--app-output"),
+    ];
+    let mut given = flags.into_iter().filter(|(id, _)| is_flagged(matches, id));
+    given.next().map(|(_, flag)| flag)
 }
 
 /// Joins words into a line for a shell.
@@ -377,6 +432,7 @@ impl Args {
             wants_cases: false,
             suite,
             runtime_url: unless_blank(runtime_url),
+            launch_flag: launch_flag(&matches),
             rerun: format!("cargo test --test {target} -- {}", line(words)),
             flags,
         })
@@ -387,11 +443,16 @@ impl Args {
         let CommandArgs {
             suite,
             filters,
-            flags,
+            mut flags,
+            command,
             runtime_url,
             quiet,
             silent,
         } = args;
+        let is_given = !command.is_empty();
+        if is_given {
+            flags.app_command = Some(line(command));
+        }
         let flags = flags.without_blanks();
         let mut words: Vec<String> = ["softprobe", "suite", "run"].map(str::to_owned).into();
         words.extend(suite.iter().cloned());
@@ -400,12 +461,16 @@ impl Args {
             words.extend(runtime_url.as_deref().map(without_credentials));
         }
         words.extend(flags.given(matches));
+        if let (true, Some(command)) = (is_given, &flags.app_command) {
+            words.extend(["--app-command".to_owned(), command.clone()]);
+        }
         words.extend(["--exact", "--filter"].map(str::to_owned));
         Self {
             filters,
             quiet: quiet && flags.format.is_none(),
             silent,
             wants_cases: true,
+            launch_flag: launch_flag(matches),
             rerun: line(words),
             suite,
             runtime_url,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::shared::SharedMocks;
 use crate::disk::{Found, Glob, files, relative};
-use crate::suite::{CaseToName, Entry, Plan, Suite, case_names, printable};
+use crate::suite::{AppPlan, CaseToName, Entry, Plan, Suite, case_names, printable};
 
 /// One case of a suite, with its plan.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct Trial {
     pub(crate) serial: bool,
     /// The exchanges of other cases that answer this one too.
     pub(crate) shared: Arc<SharedMocks>,
+    /// How its application is launched, if the suite or a flag says so; equal for trials that share an application.
+    pub(crate) app: Option<Arc<AppPlan>>,
 }
 
 /// Returns a trial for every case of a suite, in the order of its entries.
@@ -154,6 +156,7 @@ struct TrialMaker<'s> {
     name: Arc<str>,
     prefix: String,
     only: bool,
+    app: Option<Arc<AppPlan>>,
 }
 
 impl<'s> TrialMaker<'s> {
@@ -163,6 +166,7 @@ impl<'s> TrialMaker<'s> {
             name: suite.name.as_str().into(),
             prefix: printable(&suite.name),
             only: suite.entries.iter().any(|entry| entry.only),
+            app: suite.app.clone().map(Arc::new),
         }
     }
 
@@ -182,6 +186,7 @@ impl<'s> TrialMaker<'s> {
             ignored,
             serial: self.suite.serial,
             shared: Arc::default(),
+            app: self.app.clone(),
         }
     }
 }

@@ -5,6 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::app::App;
+use super::apps::{AppOfCase, Apps, tell_idle_calls};
+use super::discover::Trial;
+use super::signals::Interrupts;
 use super::unjudged::Unjudged;
 use crate::base::http::{
     Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
@@ -18,7 +21,7 @@ use crate::proxy::Proxy;
 use crate::report::SentRequest;
 use crate::rule::Policy;
 use crate::sdk::{Softprobe, SoftprobeSession};
-use crate::suite::{Plan, request_url};
+use crate::suite::request_url;
 
 /// What the cases of a run share.
 #[derive(Debug)]
@@ -26,8 +29,7 @@ pub(super) struct Environment {
     softprobe: Softprobe,
     /// Where the traces of sent requests are issued, if the proxy is in this process.
     oracle: Option<Arc<dyn Oracle>>,
-    /// The application's base URL.
-    app: Option<String>,
+    apps: Apps,
     client: Client,
     sessions: Mutex<Sessions>,
     /// Notified when a session has been opened.
@@ -62,6 +64,7 @@ pub(super) struct Started {
     /// The processes of hook files.
     hooks: HookFiles,
     pub(super) environment: Option<Arc<Environment>>,
+    pub(super) interrupts: Option<Interrupts>,
 }
 
 impl Started {
@@ -71,6 +74,7 @@ impl Started {
             proxy,
             hooks,
             environment: None,
+            interrupts: None,
         }
     }
 
@@ -92,13 +96,20 @@ impl Started {
     }
 
     pub(super) fn has_app(&self) -> bool {
-        self.environment.as_ref().is_some_and(|e| e.app.is_some())
+        self.environment.as_ref().is_some_and(|e| e.apps.any())
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
         drop(self.app.take());
+        if let Some(environment) = &self.environment {
+            environment.stop_apps(Duration::MAX);
+        }
+        if let Some(proxy) = &self.proxy {
+            let calls = proxy.take_idle_calls();
+            tell_idle_calls("while no case ran, the application called", &calls);
+        }
         if let Some(proxy) = self.proxy.take() {
             // Idle connections are ended in order, so that the pool of a running application notices.
             proxy.stop(LAST_CALLS);
@@ -111,12 +122,12 @@ impl Environment {
     pub(super) fn new(
         softprobe: Softprobe,
         oracle: Option<Arc<dyn Oracle>>,
-        app: Option<String>,
+        apps: Apps,
     ) -> Self {
         Self {
             softprobe,
             oracle,
-            app,
+            apps,
             client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             sessions: Mutex::default(),
             opened: Condvar::new(),
@@ -128,9 +139,14 @@ impl Environment {
         self.oracle.is_some()
     }
 
-    pub(super) fn app_url<'p>(&'p self, plan: &'p Plan) -> Result<&'p str, Unjudged> {
-        let url = plan.request.url.as_deref().or(self.app.as_deref());
-        url.ok_or(Unjudged::NoApplication)
+    /// Returns the application of a case.
+    pub(super) fn app<'a>(&'a self, trial: &'a Trial) -> AppOfCase<'a> {
+        self.apps.of(trial)
+    }
+
+    /// Ends the applications that were launched, each in this time at the most.
+    pub(super) fn stop_apps(&self, most: Duration) {
+        self.apps.stop(most);
     }
 
     /// Opens a session and sets its policy in one call: between two calls, it would let everything pass.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
+use super::apps::AppOfCase;
 use super::answer::{expected, judge_answer};
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
@@ -16,8 +17,12 @@ use crate::base::http::{Request, split_url};
 use crate::case::{Case, Exchange};
 use crate::compare::{Expected, Reached, compares_anything};
 use crate::hook::HookContext;
-use crate::report::{CaseOutcome, End, Note};
+use crate::launch::Lines;
+use crate::report::{CaseOutcome, End, Note, Written};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
+
+/// How many lines of an application's output stand in the report of a case.
+const SHOWN_LINES: usize = 100;
 
 /// Returns a trial's outcome before anything is known.
 pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
@@ -32,6 +37,7 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
         request: None,
         calls: Vec::new(),
         any_call_seen: false,
+        written: Written::default(),
         rerun: Arc::clone(rerun),
         took: Duration::ZERO,
     }
@@ -46,8 +52,19 @@ pub(super) fn replay(
 ) -> CaseOutcome {
     let start = Instant::now();
     let mut outcome = fresh_outcome(trial, rerun);
-    if let Err(error) = judge(trial, ahead, environment, &mut outcome) {
+    let app = environment.app(trial);
+    let before = app.written();
+    let judged = match app.still_runs() {
+        // Whatever was found in a case in which the application died is its death's doing.
+        Ok(()) => judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs()),
+        ended => ended,
+    };
+    if let Err(error) = judged {
         outcome.end = End::Errored(Arc::new(error));
+    }
+    if outcome.is_bad() {
+        let Lines { lines, cut } = app.lines_since(before, SHOWN_LINES);
+        outcome.written = Written { lines, cut };
     }
     outcome.took = start.elapsed();
     outcome
@@ -57,6 +74,7 @@ fn judge(
     trial: &Trial,
     ahead: Option<&ReadAhead>,
     environment: &Environment,
+    app: AppOfCase<'_>,
     outcome: &mut CaseOutcome,
 ) -> Result<(), Unjudged> {
     let plan = &trial.plan;
@@ -78,10 +96,12 @@ fn judge(
         env: &trial.env,
     };
     let request = request(plan, &case)?;
-    let base = environment.app_url(plan)?;
+    let base = plan.request.url.as_deref().or(app.url);
+    let base = base.ok_or(Unjudged::NoApplication)?;
     let mut captured = captured_answer(&case, base)?;
     refuse_nothing_to_compare(captured.as_ref(), &plan.assertions)?;
 
+    app.reset()?;
     let session = environment.open_session(&plan.policy, &trial.name)?;
     session
         .load_case(Arc::clone(&case))
@@ -113,8 +133,9 @@ fn judge(
     let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
     let is_answered = answer.is_ok();
-    let judged =
-        answer.and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
+    let judged = answer
+        .map_err(|why| app.why_silent(why))
+        .and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
 
     if is_answered && waits(&watched) {
         session.wait_for_uses(&|uses| patience(&watched, uses))?;

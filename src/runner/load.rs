@@ -171,6 +171,11 @@ fn finish(
         faults.extend(missing(&suite, &file, root));
         return Err(faults);
     }
+    if let Some(app) = &mut suite.app {
+        let folder = file.parent().unwrap_or(root);
+        let folder = app.folder.as_ref().map_or(root.to_owned(), |cwd| folder.join(cwd));
+        app.folder = Some(folder.canonicalize().unwrap_or(folder));
+    }
     suite.file = file;
     let faults = shared_faults(&suite, root);
     match faults.is_empty() {

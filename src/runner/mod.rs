@@ -3,6 +3,7 @@
 mod ahead;
 mod answer;
 mod app;
+mod apps;
 mod args;
 mod calls;
 mod discover;
@@ -24,7 +25,8 @@ mod unjudged;
 pub(crate) use answer::expected;
 pub use app::App;
 pub(crate) use args::CommandArgs;
-pub(crate) use args::{Args, CallerFlags, Color, Flags, SuiteFlags, unless_blank};
+pub(crate) use args::{AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, unless_blank};
+pub(crate) use apps::with_flags;
 pub(crate) use load::check;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;

@@ -15,7 +15,7 @@ use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{fresh_outcome, replay};
 use super::refusal::{Ended, Refusal};
-use super::signals::{Outran, until_signal};
+use super::signals::{Interrupts, Outran, until_signal};
 use super::unjudged::Unjudged;
 use crate::base::{visible, visible_line};
 use crate::control::{CallAnswer, PolicyMode};
@@ -27,6 +27,8 @@ use crate::report::{
 
 /// How long the sessions of a run that was broken off may take to close.
 const SLOWEST_CLOSE: Duration = Duration::from_millis(1500);
+/// How long the launched applications of a run that was broken off may take to end, before they are killed.
+const SLOWEST_STOP: Duration = Duration::from_millis(2000);
 
 /// Prints the list of trials as libtest does.
 pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
@@ -90,7 +92,7 @@ pub(super) fn run(
     args: &Args,
     threads: usize,
     mut trials: Vec<Trial>,
-    started: Option<Started>,
+    mut started: Option<Started>,
 ) -> Result<Ended, Refusal> {
     shuffle(args, &mut trials);
     let trials: Vec<Arc<Trial>> = trials.into_iter().map(Arc::new).collect();
@@ -98,15 +100,20 @@ pub(super) fn run(
     let board = Arc::new(Board::new(args, threads, &trials, started.as_ref()));
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
     let start = Instant::now();
+    let interrupts = started.as_mut().and_then(|started| started.interrupts.take());
+    let interrupts = interrupts.unwrap_or_else(Interrupts::listen);
     let outran = if begun {
-        run_all(args, threads, &trials, &board)
+        run_all(threads, &trials, args, &board, &interrupts)
     } else {
         Outran::Gone
     };
     if !matches!(outran, Outran::Done)
         && let Some(environment) = &board.environment
     {
-        let left = environment.close_all(SLOWEST_CLOSE);
+        let left = std::thread::scope(|scope| {
+            scope.spawn(|| environment.stop_apps(SLOWEST_STOP));
+            environment.close_all(SLOWEST_CLOSE)
+        });
         if left > 0 {
             let _ = writeln!(
                 io::stderr(),
@@ -156,7 +163,13 @@ pub(super) fn run(
     })
 }
 
-fn run_all(args: &Args, threads: usize, trials: &[Arc<Trial>], board: &Arc<Board>) -> Outran {
+fn run_all(
+    threads: usize,
+    trials: &[Arc<Trial>],
+    args: &Args,
+    board: &Arc<Board>,
+    interrupts: &Interrupts,
+) -> Outran {
     let mimics: Vec<Mimic> = trials
         .iter()
         .cloned()
@@ -179,6 +192,7 @@ fn run_all(args: &Args, threads: usize, trials: &[Arc<Trial>], board: &Arc<Board
         ..Arguments::default()
     };
     until_signal(
+        interrupts,
         // The board has the outcome of each trial.
         move || drop(libtest_mimic::run(&arguments, mimics)),
         || board.interrupted.store(true, Ordering::SeqCst),

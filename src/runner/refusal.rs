@@ -36,6 +36,8 @@ pub(crate) enum RefusalKind {
     Arguments,
     /// No runtime answered.
     Unreachable,
+    /// A signal arrived before the first case.
+    Signal(i32),
     /// Anything else.
     Failure,
 }
@@ -46,6 +48,14 @@ impl Refusal {
         Self {
             lines,
             kind: RefusalKind::Invalid,
+        }
+    }
+
+    /// Creates a refusal because of a signal.
+    pub(crate) fn signal(signal: i32) -> Self {
+        Self {
+            lines: vec![format!("interrupted by signal {signal} before the first case")],
+            kind: RefusalKind::Signal(signal),
         }
     }
 

@@ -5,16 +5,19 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::app::{App, wait_until_listening};
+use super::app::App;
+use super::apps::{AppInCode, AppPlans, Apps, plan_apps};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
 use super::share::share;
+use super::signals::Interrupts;
 use super::sources::Sources;
 use super::{load, pool};
 use crate::base::http::without_credentials;
@@ -23,6 +26,7 @@ use crate::disk::project_root;
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
 use crate::hook::Hooks;
+use crate::launch::wait_until_listening;
 use crate::proxy::{Idle, Proxy};
 use crate::report::RunOutcome;
 use crate::rule::{Policy, Rule};
@@ -58,6 +62,7 @@ pub struct Replay {
     suites: Vec<String>,
     hooks: Hooks,
     app_url: Option<String>,
+    app_command: Option<String>,
     start_app: Option<Box<StartApp>>,
     proxy_listen: Option<String>,
     env_file: Option<String>,
@@ -76,6 +81,7 @@ impl fmt::Debug for Replay {
         f.debug_struct("Replay")
             .field("suites", &self.suites)
             .field("app_url", &self.app_url.as_deref().map(without_credentials))
+            .field("app_command", &self.app_command)
             .finish_non_exhaustive()
     }
 }
@@ -87,6 +93,7 @@ impl Replay {
             suites: Vec::new(),
             hooks: Hooks::new(),
             app_url: None,
+            app_command: None,
             start_app: None,
             proxy_listen: None,
             env_file: None,
@@ -113,7 +120,17 @@ impl Replay {
         self
     }
 
-    /// Sets how to start the application. The closure gets the proxy, starts the application with
+    /// Sets the command that launches the application of all suites without an `app` of their own, such as
+    /// `node server.js`. It is split as a shell splits words, and run in the package's root, with a free port in `PORT`
+    /// and with everything that makes its calls come to the proxy; `${PORT}` in it is the port. It is ended after the last
+    /// case, with everything that it started. `--app-command` overrides it. [`app`](Self::app) is for what a command
+    /// can't do, and beats it.
+    pub fn app_command(mut self, command: impl Into<String>) -> Self {
+        self.app_command = Some(command.into());
+        self
+    }
+
+    /// Sets how to start the application of all suites without an `app` of their own. The closure gets the proxy, starts the application with
     /// [`Proxy::variables`], and returns its URL with a guard that stops it when dropped. The closure is
     /// called at most once, and not at all for `--list`, if nothing is selected, or if a URL is
     /// given.
@@ -175,6 +192,10 @@ impl Replay {
             Ok(Ended::Passed(_)) => ExitCode::SUCCESS,
             Ok(Ended::Failed(_)) => ExitCode::from(FAILED),
             Ok(Ended::Signal(signal)) => ExitCode::from(signal_code(signal)),
+            Err(Refusal {
+                kind: RefusalKind::Signal(signal),
+                ..
+            }) => ExitCode::from(signal_code(signal)),
             Err(refusal) => {
                 for line in refusal.lines {
                     // Standard output is for the list and the results only.
@@ -202,7 +223,7 @@ impl Replay {
             return pool::run(&args, threads, trials, None);
         }
         share(&loaded.suites, &mut trials, &root)?;
-        let started = self.start(&args, loaded.hooks, &trials)?;
+        let started = self.start(&args, loaded.hooks, &mut trials, &root)?;
         if !started.has_proxy() && args.runtime_url.is_none() && started.has_app() {
             refuse_without_proxy(&trials)?;
         }
@@ -224,27 +245,39 @@ impl Replay {
         sources
     }
 
-    /// Starts what the cases need: the runtime, the proxy, the application.
+    /// Starts what the cases need: the runtime, the proxy, the applications.
     fn start(
         mut self,
         args: &Args,
         hooks: HookFiles,
-        trials: &[Trial],
+        trials: &mut [Trial],
+        root: &Path,
     ) -> Result<Started, Refusal> {
         let flags = &args.flags;
+        let code = AppInCode {
+            command: self.app_command.take(),
+            url: self.app_url.take(),
+            starts: self.start_app.is_some(),
+        };
+        let chosen = trials.iter_mut();
+        let chosen = chosen.filter(|trial| !args.leaves_out(trial.ignored.is_some()));
+        let AppPlans {
+            launches,
+            url,
+            starts,
+        } = plan_apps(args, &code, chosen)?;
         let softprobe = connect(args)?;
-        let app_url = flags.app_url.clone().or_else(|| self.app_url.take());
         let listen = flags
             .proxy_listen
             .clone()
             .or_else(|| self.proxy_listen.take());
-        let starts = app_url.is_none() && self.start_app.is_some();
+        let is_ours = starts || !launches.is_empty();
         let idle = if flags.forward_idle {
             Idle::Forward
         } else {
             self.idle
         };
-        let listen = listen.or_else(|| starts.then(|| "127.0.0.1:0".to_owned()));
+        let listen = listen.or_else(|| is_ours.then(|| "127.0.0.1:0".to_owned()));
         let proxy = listen.map(|address| {
             let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
             let proxy = flags.callers.proxy(proxy);
@@ -254,7 +287,7 @@ impl Replay {
             proxy.transpose().map_err(|error| with_causes(&error))?,
             hooks,
         );
-        if let (Some(proxy), false, false) = (started.proxy(), starts, args.quiet) {
+        if let (Some(proxy), false, false) = (started.proxy(), is_ours, args.quiet) {
             // The user has to point the application here, and the port may have been given as 0.
             let _ = writeln!(
                 std::io::stderr(),
@@ -262,32 +295,39 @@ impl Replay {
                 proxy.url()
             );
         }
-        let app = match (app_url, started.proxy(), self.start_app.take()) {
-            (Some(url), ..) => Some(url),
-            (None, Some(proxy), Some(start)) => {
-                let app = start(proxy).map_err(|error| {
-                    format!("the application can't be started: {}", with_causes(&*error))
-                })?;
-                wait_until_listening(&app.url)
-                    .map_err(|e| format!("the application did not start: {e}"))?;
+        let url = match (started.proxy(), self.start_app.take()) {
+            (Some(proxy), Some(start)) if starts => {
+                let app = started_app(start, proxy)?;
                 let url = app.url.clone();
                 started.keep(app);
                 Some(url)
             }
-            _ => None,
+            _ => url,
         };
-        if let Some(url) = &app
-            && !is_base_url(url)
-        {
-            return Err(Refusal::arguments(format!(
-                "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
-                without_credentials(url)
-            )));
+        let interrupts = Interrupts::listen();
+        let mut apps = Apps::running(root, url);
+        if let Some(proxy) = started.proxy() {
+            apps.launch(launches, proxy, &interrupts, args)?;
         }
         let oracle = started.has_proxy().then(|| softprobe.oracle());
-        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, app)));
+        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps)));
+        started.interrupts = Some(interrupts);
         Ok(started)
     }
+}
+
+/// Starts an application by a closure, waits until it listens, and returns its URL.
+fn started_app(start: Box<StartApp>, proxy: &Proxy) -> Result<App, Refusal> {
+    let app = start(proxy)
+        .map_err(|error| format!("the application can't be started: {}", with_causes(&*error)))?;
+    wait_until_listening(&app.url).map_err(|e| format!("the application did not start: {e}"))?;
+    if !is_base_url(&app.url) {
+        return Err(Refusal::arguments(format!(
+            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
+            without_credentials(&app.url)
+        )));
+    }
+    Ok(app)
 }
 
 /// Returns the runtime in which sessions are opened.

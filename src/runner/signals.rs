@@ -1,11 +1,11 @@
 //! Runs work that a signal can end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 
 /// How long running cases may take to finish after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,34 +39,76 @@ pub(super) enum Outran {
     Gone,
 }
 
-/// Does the work on its own thread, so that this one can react to a signal at once by calling `stop`.
-pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOnce()) -> Outran {
-    enum Told {
-        Ended { well: bool },
-        Signal(i32),
-    }
-    let (sender, receiver) = mpsc::channel();
-    let signals = Signals::new(ending_signals());
-    let handle = signals.as_ref().ok().map(Signals::handle);
-    if let Ok(mut signals) = signals {
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            for signal in signals.forever() {
-                if sender.send(Told::Signal(signal)).is_err() {
-                    return;
+/// The signals that arrive while it lives; the first one ends the run.
+#[derive(Debug)]
+pub(super) struct Interrupts {
+    handle: Option<Handle>,
+    sender: Sender<Told>,
+    told: Receiver<Told>,
+}
+
+#[derive(Debug)]
+enum Told {
+    Ended { well: bool },
+    Signal(i32),
+}
+
+impl Interrupts {
+    /// Takes the signals from now on, so that none of them ends the process by itself.
+    pub(super) fn listen() -> Self {
+        let (sender, told) = mpsc::channel();
+        let signals = Signals::new(ending_signals());
+        let handle = signals.as_ref().ok().map(Signals::handle);
+        if let Ok(mut signals) = signals {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for signal in signals.forever() {
+                    if sender.send(Told::Signal(signal)).is_err() {
+                        return;
+                    }
                 }
-            }
-        });
+            });
+        }
+        Self {
+            handle,
+            sender,
+            told,
+        }
     }
+
+    /// Returns a signal that has arrived.
+    pub(super) fn seen(&self) -> Option<i32> {
+        match self.told.try_recv() {
+            Ok(Told::Signal(signal)) => Some(signal),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.handle {
+            handle.close();
+        }
+    }
+}
+
+/// Does the work on its own thread, so that this one can react to a signal at once by calling `stop`.
+pub(super) fn until_signal(
+    interrupts: &Interrupts,
+    work: impl FnOnce() + Send + 'static,
+    stop: impl FnOnce(),
+) -> Outran {
+    let (sender, told) = (interrupts.sender.clone(), &interrupts.told);
     std::thread::spawn(move || {
         let well = catch_unwind(AssertUnwindSafe(work)).is_ok();
         let _ = sender.send(Told::Ended { well });
     });
-    let outran = match receiver.recv() {
+    match told.recv() {
         Ok(Told::Signal(signal)) => {
             stop();
             // Give running cases time to finish; a second signal ends the wait.
-            let ended = receiver.recv_timeout(GRACE);
+            let ended = told.recv_timeout(GRACE);
             Outran::Signal {
                 signal,
                 done: matches!(ended, Ok(Told::Ended { well: true })),
@@ -74,9 +116,5 @@ pub(super) fn until_signal(work: impl FnOnce() + Send + 'static, stop: impl FnOn
         }
         Ok(Told::Ended { well: true }) => Outran::Done,
         Ok(Told::Ended { well: false }) | Err(_) => Outran::Gone,
-    };
-    if let Some(handle) = handle {
-        handle.close();
     }
-    outran
 }

@@ -46,7 +46,8 @@ pub(super) enum Unjudged {
     )]
     NoRequest,
     #[error(
-        "there is no application to send the request to; give --app-url, APP_URL, or `request: {{url: …}}`"
+        "there is no application to send the request to; launch it by `app: {{command: …}}`, or give --app-url, \
+         APP_URL, or `request: {{url: …}}`"
     )]
     NoApplication,
     #[error(
@@ -54,6 +55,10 @@ pub(super) enum Unjudged {
          `assertions: {{status: …}}` or an expected body"
     )]
     NothingToCompare,
+    #[error("the application ended in the middle of the run ({how}); --app-output shows all that it wrote")]
+    ApplicationEnded { how: String },
+    #[error("the application was not brought back to its first state (`reset`): {why}")]
+    NotReset { why: String },
     #[error("the application gave no answer to {url}: {why}")]
     NoAnswer { url: String, why: String },
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! The fields of a suite, its settings and its entries. The fields within each setting are defined
 //! next to the code that reads it.
 
+use super::app::APP_FIELD;
 use super::assertions::ASSERTIONS;
 use super::mocks::{MOCKS, UNUSED};
 use super::outbound::OUTBOUND_FIELD;
@@ -97,6 +98,7 @@ pub(super) const SUITE: Fields = Fields {
             ]),
             "a glob, an entry, or a list of globs and entries",
         ),
+        APP_FIELD,
         Field::new(
             "concurrency",
             Shape::Choice(|| names(&CONCURRENCY)),

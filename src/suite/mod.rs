@@ -1,5 +1,6 @@
 //! Suite files: parsed, expanded, merged and checked, so that nothing in them can fail later.
 
+mod app;
 mod assertions;
 mod expand;
 mod fields;
@@ -18,6 +19,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use app::{
+    AppPlan, Intercept, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
+};
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseToName, case_names, printable};
@@ -50,6 +54,8 @@ pub(crate) struct Suite {
     pub entries: Vec<Entry>,
     /// Whether no other case may run beside one of this suite.
     pub serial: bool,
+    /// How its application is launched, if it says so.
+    pub app: Option<AppPlan>,
 }
 
 /// One element of `cases`: a glob, a path or an object.
@@ -132,7 +138,15 @@ impl Draft {
         let (mut value, text) = parsed.map_err(|lines| in_file(shown, lines))?;
         let mut problems = Problems::default();
         let env = merge_env(&mut value, context, &mut problems);
+        let app = value.get_mut("app").map(Value::take);
         expand::expand(&mut value, &Place::root(), &env, &mut problems);
+        if let Some(mut app) = app {
+            // The port is known when the application is launched.
+            let mut env = env.clone();
+            env.insert("PORT".to_owned(), app::PORT_MARK.to_owned());
+            expand::expand(&mut app, &Place::root().key("app"), &env, &mut problems);
+            value["app"] = app;
+        }
         Ok(Self {
             shown: shown.to_owned(),
             text: text.into(),
@@ -171,6 +185,11 @@ impl Draft {
         } = self;
         let reader = Reader { context, hooks };
         let (name, entries) = reader.suite(&value, &mut problems);
+        let app = Node::root(&value).value.get("app");
+        let app = app.filter(|app| !app.is_null()).and_then(|app| {
+            let node = Node::at(app, Place::root().key("app")).lenient();
+            AppPlan::read(&node, &mut problems)
+        });
         let serial = Node::root(&value).value.get("concurrency");
         let serial = serial.is_some_and(|word| word == "serial");
         let faults = in_file(&shown, yaml::describe(&text, &problems));
@@ -180,7 +199,8 @@ impl Draft {
             env: Arc::new(env),
             text,
             entries,
-            serial,
+            serial: serial || app.as_ref().is_some_and(|app| app.reset.is_some()),
+            app,
         };
         (suite, faults)
     }

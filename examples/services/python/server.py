@@ -1,0 +1,71 @@
+"""Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
+/urllib needs nothing but Python; /requests, /httpx and /aiohttp need those packages."""
+
+import http.server
+import json
+import os
+import traceback
+import urllib.request
+
+STOCK = "http://stock.example/items"
+
+
+def with_urllib(url, headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+        return json.load(answer)
+
+
+def with_requests(url, headers):
+    import requests
+
+    return requests.get(url, headers=headers).json()
+
+
+def with_httpx(url, headers):
+    import httpx
+
+    return httpx.get(url, headers=headers).json()
+
+
+def with_aiohttp(url, headers):
+    import asyncio
+
+    import aiohttp
+
+    async def get():
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url, headers=headers) as answer:
+                return await answer.json()
+
+    return asyncio.run(get())
+
+
+CLIENTS = {"urllib": with_urllib, "requests": with_requests, "httpx": with_httpx, "aiohttp": with_aiohttp}
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        _, client, *item = self.path.split("/")
+        if client not in CLIENTS:
+            self.send_error(404)
+            return
+        # What any OpenTelemetry instrumentation does: the trace headers of the request go onto the calls that it causes.
+        traced = {name: self.headers[name] for name in ("traceparent", "tracestate") if self.headers[name]}
+        try:
+            left = CLIENTS[client](f"{STOCK}/{item[0]}", traced)["left"]
+            wrong = 1 if os.environ.get("DEFECT") else 0
+            self.answer(200, {"item": item[0], "left": left + wrong})
+        except Exception as error:
+            traceback.print_exc()
+            self.answer(502, {"error": str(error)})
+
+    def answer(self, status, body):
+        body = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Shop).serve_forever()

@@ -1,0 +1,186 @@
+//! What an application is given so that its HTTP clients call through the proxy: variables, and files that these name.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::base::http::split_url;
+use crate::disk::{Readers, write_whole};
+use crate::proxy::variables_of;
+
+/// What makes an application's calls come to a proxy.
+#[derive(Debug)]
+pub(crate) struct Interception {
+    /// The proxy's URL.
+    proxy: String,
+    /// The folder of the files.
+    folder: PathBuf,
+}
+
+/// The files, by their paths below the folder.
+const FILES: [(&str, &str); 4] = [
+    (NODE, include_str!("softprobe.cjs")),
+    ("python/sitecustomize.py", include_str!("sitecustomize.py")),
+    ("php/softprobe.php", include_str!("softprobe.php")),
+    ("php/softprobe.ini", "auto_prepend_file = \"${SOFTPROBE_PHP}\"\n"),
+];
+const NODE: &str = "node/softprobe.cjs";
+
+/// The exporters of telemetry that are switched off unless they are set.
+const EXPORTERS: [&str; 3] = [
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_LOGS_EXPORTER",
+];
+
+impl Interception {
+    /// Writes the files below a folder.
+    ///
+    /// # Errors
+    ///
+    /// Why one of them can't be written.
+    pub(crate) fn new(proxy: &str, folder: &Path) -> io::Result<Self> {
+        for (name, text) in FILES {
+            write_whole(&folder.join(name), text, Readers::Owner)?;
+        }
+        Ok(Self {
+            proxy: proxy.to_owned(),
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Returns the variables for an application that is given these besides. Where a variable of its own or an inherited one
+    /// has to be kept, the value is added to it; any other of its own is left as it is.
+    pub(crate) fn variables(&self, own: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+        let own = |name: &str| {
+            let mut own = own.iter().rev();
+            own.find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        };
+        let before = |name: &str| {
+            let before = own(name).or_else(|| std::env::var_os(name));
+            before.filter(|value| !value.is_empty())
+        };
+        let folder = |name: &str| self.folder.join(name).into_os_string();
+        let proxied = variables_of(&self.proxy).into_iter();
+        let mut given: Vec<(OsString, OsString)> = proxied
+            .chain([
+                ("PERL_LWP_ENV_PROXY", "1".to_owned()),
+                ("PYTHONUNBUFFERED", "1".to_owned()),
+                ("SOFTPROBE_PHP", folder("php/softprobe.php").to_string_lossy().into_owned()),
+            ])
+            .filter(|(name, _)| own(name).is_none())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let preload = option_word(&self.folder.join(NODE).to_string_lossy());
+        for (name, separator, value) in [
+            ("NODE_OPTIONS", " ", format!("--require {preload}").into()),
+            ("JAVA_TOOL_OPTIONS", " ", java(&self.proxy).into()),
+            ("PYTHONPATH", ":", folder("python")),
+            ("PHP_INI_SCAN_DIR", ":", folder("php")),
+        ] {
+            // With nothing before the separator, PHP looks in its own folder first.
+            let keeps_default = name == "PHP_INI_SCAN_DIR";
+            let value = match before(name) {
+                Some(before) => joined(&before, separator, &value),
+                None if keeps_default => joined(OsStr::new(""), separator, &value),
+                None => value,
+            };
+            given.push((name.into(), value));
+        }
+        let exporters = EXPORTERS.iter().filter(|name| before(name).is_none());
+        given.extend(exporters.map(|name| (OsString::from(name), OsString::from("none"))));
+        given
+    }
+}
+
+fn joined(before: &OsStr, separator: &str, value: &OsStr) -> OsString {
+    let mut joined = before.to_owned();
+    joined.push(separator);
+    joined.push(value);
+    joined
+}
+
+/// Returns a word as `NODE_OPTIONS` quotes it.
+fn option_word(word: &str) -> String {
+    match word.contains([' ', '"', '\\']) {
+        true => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")),
+        false => word.to_owned(),
+    }
+}
+
+/// Returns the options that send Java's own clients through a proxy, calls to loopback included.
+fn java(proxy: &str) -> String {
+    let authority = split_url(proxy).map_or(proxy, |(_, authority, _)| authority);
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    format!(
+        "-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port} \
+         -Dhttp.nonProxyHosts="
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(own: &[(&str, &str)]) -> Vec<(String, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let interception = Interception::new("http://127.0.0.1:4100", folder.path()).unwrap();
+        let own: Vec<(OsString, OsString)> = own
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let shown = |text: OsString| {
+            let text = text.into_string().unwrap();
+            text.replace(folder.path().to_str().unwrap(), "DIR")
+        };
+        let given = interception.variables(&own).into_iter();
+        given.map(|(name, value)| (shown(name), shown(value))).collect()
+    }
+
+    #[track_caller]
+    fn check(own: &[(&str, &str)], name: &str, wanted: Option<&str>) {
+        let given = given(own);
+        let value = given.iter().find(|(known, _)| known == name);
+        assert_eq!(value.map(|(_, value)| value.as_str()), wanted, "{name}");
+    }
+
+    #[test]
+    fn what_a_variable_holds_is_added_to() {
+        check(
+            &[("NODE_OPTIONS", "--max-old-space-size=99")],
+            "NODE_OPTIONS",
+            Some("--max-old-space-size=99 --require DIR/node/softprobe.cjs"),
+        );
+        check(
+            &[("JAVA_TOOL_OPTIONS", "-Xmx99m")],
+            "JAVA_TOOL_OPTIONS",
+            Some(
+                "-Xmx99m -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=4100 -Dhttps.proxyHost=127.0.0.1 \
+                 -Dhttps.proxyPort=4100 -Dhttp.nonProxyHosts=",
+            ),
+        );
+        check(&[("PYTHONPATH", "lib")], "PYTHONPATH", Some("lib:DIR/python"));
+        check(&[("PHP_INI_SCAN_DIR", "/etc/x")], "PHP_INI_SCAN_DIR", Some("/etc/x:DIR/php"));
+        check(&[], "PHP_INI_SCAN_DIR", Some(":DIR/php"));
+    }
+
+    #[test]
+    fn what_the_application_is_given_on_purpose_stays() {
+        check(&[], "NO_PROXY", Some(""));
+        check(&[("NO_PROXY", "db.internal")], "NO_PROXY", None);
+        check(&[("OTEL_TRACES_EXPORTER", "otlp")], "OTEL_TRACES_EXPORTER", None);
+        check(&[("OTEL_TRACES_EXPORTER", "otlp")], "OTEL_LOGS_EXPORTER", Some("none"));
+    }
+
+    #[test]
+    fn a_path_with_a_space_is_quoted_for_node() {
+        assert_eq!(option_word("/tmp/a b/\"c"), r#""/tmp/a b/\"c""#);
+        assert_eq!(option_word("/tmp/ab"), "/tmp/ab");
+    }
+
+    #[test]
+    fn a_proxy_at_an_ipv6_address_is_one_for_java_too() {
+        assert!(java("http://[::1]:4100").starts_with("-Dhttp.proxyHost=::1 -Dhttp.proxyPort=4100 "));
+    }
+}

@@ -1,0 +1,115 @@
+// Sends the HTTP calls of this process through the proxy that HTTP_PROXY names, where Node does not do that by itself:
+// every agent of `http` and `https`, and the dispatcher of `fetch` and undici.
+'use strict';
+
+const proxyUrl = process.env.http_proxy || process.env.HTTP_PROXY;
+if (proxyUrl) {
+  try {
+    intercept(new URL(proxyUrl));
+  } catch (error) {
+    process.stderr.write(`softprobe: calls are not sent through ${proxyUrl}: ${error.message}\n`);
+  }
+}
+
+function intercept(proxy) {
+  const http = require('http');
+  const https = require('https');
+  const tls = require('tls');
+  const at = { host: proxy.hostname.replace(/^\[|\]$/g, ''), port: Number(proxy.port || 80) };
+
+  function authority(host, port) {
+    return (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host) + `:${port}`;
+  }
+
+  // Opens a tunnel to a host and port.
+  function tunnel(host, port, done) {
+    const name = authority(host, port);
+    const request = http.request({ ...at, method: 'CONNECT', path: name, headers: { host: name }, agent: false });
+    request.once('connect', (response, socket) => {
+      if (response.statusCode === 200) return done(null, socket);
+      socket.destroy();
+      done(new Error(`the proxy answered CONNECT ${name} with ${response.statusCode}`));
+    });
+    request.once('error', done);
+    request.end();
+  }
+
+  // An agent of Node's that has a proxy, or of somebody else that connects in its own way.
+  function hasOwnWay(agent) {
+    return (agent.options && agent.options.proxyEnv) || agent.createSocket !== http.Agent.prototype.createSocket;
+  }
+
+  const addRequest = http.Agent.prototype.addRequest;
+  http.Agent.prototype.addRequest = function (request, options, ...rest) {
+    const isPlain = options && typeof options === 'object' && this.protocol === 'http:';
+    if (!isPlain || request.method === 'CONNECT' || options.socketPath || hasOwnWay(this)) {
+      return addRequest.call(this, request, options, ...rest);
+    }
+    const host = options.host || options.hostname || 'localhost';
+    const port = Number(options.port || 80);
+    // Some clients read the proxy variables by themselves.
+    if (host === at.host && port === at.port) return addRequest.call(this, request, options, ...rest);
+    const origin = `http://${authority(host, port).replace(/:80$/, '')}`;
+    request.path = origin + request.path;
+    if (request._header) {
+      // Headers given as a list are written before an agent is asked.
+      request._header = request._header.replace(' ', ` ${origin}`);
+    }
+    return addRequest.call(this, request, { ...options, ...at, hostname: at.host, lookup: undefined, family: undefined }, ...rest);
+  };
+
+  const createConnection = https.Agent.prototype.createConnection;
+  https.Agent.prototype.createConnection = function (options, done) {
+    const isCall = options && typeof options === 'object' && typeof done === 'function';
+    if (!isCall || options.socketPath || options.socket || (this.options && this.options.proxyEnv)) {
+      return createConnection.apply(this, arguments);
+    }
+    tunnel(options.host || options.hostname || 'localhost', options.port || 443, (error, socket) => {
+      if (error) return done(error);
+      done(null, createConnection.call(this, { ...options, socket }));
+    });
+  };
+
+  // Node loads its own undici, and sets this, as soon as one of its classes is looked at.
+  const name = Symbol.for('undici.globalDispatcher.1');
+  if (typeof Response === 'undefined' || !globalThis[name]) return;
+  const dispatcher = globalThis[name];
+  if (dispatcher.constructor.name !== 'Agent') return;
+
+  class Proxied extends dispatcher.constructor {
+    dispatch(options, handler) {
+      const origin = options.origin && new URL(options.origin);
+      if (!origin || origin.protocol !== 'http:') return super.dispatch(options, handler);
+      const headers = withHost(options.headers, origin.host);
+      return super.dispatch({ ...options, origin: proxy.origin, path: origin.origin + options.path, headers }, handler);
+    }
+  }
+
+  function withHost(headers, host) {
+    if (headers && typeof headers === 'object' && !Array.isArray(headers) && !headers[Symbol.iterator]) {
+      const given = Object.keys(headers).some((key) => key.toLowerCase() === 'host');
+      return given ? headers : { ...headers, host };
+    }
+    const list = headers ? [...headers].flat() : [];
+    const given = list.some((key, n) => n % 2 === 0 && String(key).toLowerCase() === 'host');
+    return given ? list : [...list, 'host', host];
+  }
+
+  function connect(options, done) {
+    const { hostname, port, protocol } = options;
+    if (protocol !== 'https:') {
+      const socket = require('net').connect(at);
+      socket.once('connect', () => done(null, socket));
+      socket.once('error', done);
+      return;
+    }
+    tunnel(hostname, port || 443, (error, socket) => {
+      if (error) return done(error, null);
+      const secure = tls.connect({ ...options, socket, servername: options.servername || hostname, ALPNProtocols: ['http/1.1'] });
+      secure.once('secureConnect', () => done(null, secure));
+      secure.once('error', done);
+    });
+  }
+
+  globalThis[name] = new Proxied({ connect });
+}

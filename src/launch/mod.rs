@@ -1,0 +1,25 @@
+//! Launches an application under test in a process group of its own, with everything that makes its calls come to the
+//! proxy, and ends it with everything that it started.
+
+mod application;
+mod group;
+mod interception;
+mod keeper;
+#[cfg(target_os = "linux")]
+#[path = "processes_linux.rs"]
+mod processes;
+#[cfg(not(target_os = "linux"))]
+#[path = "processes_elsewhere.rs"]
+mod processes;
+mod output;
+mod port;
+mod ready;
+mod reset;
+
+pub(crate) use application::{
+    Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere,
+};
+pub(crate) use interception::Interception;
+pub(crate) use output::Lines;
+pub(crate) use ready::wait_until_listening;
+pub(crate) use reset::reset;

@@ -1,0 +1,131 @@
+//! What Linux tells of processes below `/proc`.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// What `/proc/<id>/stat` says of a process.
+struct Process {
+    parent: i32,
+    group: i32,
+}
+
+/// Returns the processes of a group, those whose environment holds a mark, and what these started; `None` if they can't
+/// be listed. One that has ended and waits for its parent is none.
+pub(super) fn members(group: i32, mark: &str) -> Option<Vec<i32>> {
+    let own = i32::try_from(std::process::id()).ok();
+    let ids = fs::read_dir("/proc").ok()?.flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let running: HashMap<i32, Process> = ids
+        .filter(|id| Some(*id) != own)
+        .filter_map(|id| Some((id, process(id)?)))
+        .collect();
+    let mut found: HashSet<i32> = running
+        .iter()
+        .filter(|(id, process)| process.group == group || has_mark(**id, mark))
+        .map(|(id, _)| *id)
+        .collect();
+    loop {
+        let more: Vec<i32> = running
+            .iter()
+            .filter(|(id, process)| !found.contains(id) && found.contains(&process.parent))
+            .map(|(id, _)| *id)
+            .collect();
+        if more.is_empty() {
+            return Some(found.into_iter().collect());
+        }
+        found.extend(more);
+    }
+}
+
+/// Returns the group of a process, if it runs.
+pub(super) fn group_of(id: i32) -> Option<i32> {
+    process(id).map(|process| process.group)
+}
+
+fn process(id: i32) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name, which may hold anything, is in parentheses; the state, the parent and the group follow.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    if ["Z", "X"].contains(&fields.next()?) {
+        return None;
+    }
+    Some(Process {
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+    })
+}
+
+fn has_mark(id: i32, mark: &str) -> bool {
+    let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.any(|variable| variable == mark.as_bytes())
+}
+
+/// Returns where processes listen for TCP connections, as far as they can be asked.
+pub(super) fn listeners(processes: &[i32]) -> Vec<SocketAddr> {
+    let descriptors = processes.iter();
+    let descriptors = descriptors.filter_map(|id| fs::read_dir(format!("/proc/{id}/fd")).ok());
+    let links = descriptors
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let sockets: HashSet<String> = links
+        .filter_map(|link| {
+            let inode = link.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    let mut found: Vec<SocketAddr> = lines.filter_map(|line| listener(line, &sockets)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Returns the address in a line of a table of TCP sockets, if it is one of these sockets and listens.
+fn listener(line: &str, sockets: &HashSet<String>) -> Option<SocketAddr> {
+    const LISTENS: &str = "0A";
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+    if *state != LISTENS || !sockets.contains(*inode) {
+        return None;
+    }
+    let (host, port) = local.split_once(':')?;
+    // Each group of four bytes is a number in the machine's order.
+    let words: Option<Vec<u32>> = (0..host.len() / 8)
+        .map(|n| u32::from_str_radix(host.get(n * 8..n * 8 + 8)?, 16).ok())
+        .collect();
+    let bytes: Vec<u8> = words?.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let host = match bytes.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).map(Ipv4Addr::from).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).ok()?),
+    };
+    Some(SocketAddr::new(host, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Returns the first of the ports that the system gives to whoever asks for none.
+pub(super) fn first_given_port() -> Option<u16> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    range.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn what_this_process_listens_at_is_found() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let sockets = [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("[::1]:0")];
+        let found = listeners(&[own]);
+        for socket in sockets.iter().flatten() {
+            let address = socket.local_addr().unwrap();
+            assert!(found.contains(&address), "{address} is not in {found:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Brings an application back to its first state.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::application::Setting;
+use super::output::Output;
+use crate::net::{Client, ClientError, Timeouts};
+use crate::suite::{PortText, Reset};
+
+/// How many of the last lines of a command that fails are shown.
+const SHOWN_LINES: usize = 10;
+
+/// Brings the application at a URL back to its first state.
+///
+/// # Errors
+///
+/// Why that failed.
+pub(crate) fn reset(
+    reset: &Reset,
+    url: &str,
+    setting: &Setting,
+    limit: Duration,
+) -> Result<(), String> {
+    match reset {
+        Reset::Request { method, path } => request(method, path, url, limit),
+        Reset::Command(words) => command(words, setting, limit),
+    }
+}
+
+fn request(method: &str, path: &str, url: &str, limit: Duration) -> Result<(), String> {
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", url.trim_end_matches('/')))
+        .body(Vec::new())
+        .map_err(|error| format!("{method} {path}: {error}"))?;
+    match Client::new(Timeouts::Whole(limit)).send(request) {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(format!("{method} {path} was answered with {}", answer.status)),
+        Err(ClientError::Timeout) => Err(format!(
+            "{method} {path} was not answered within {} ms (`startTimeoutMs`)",
+            limit.as_millis()
+        )),
+        Err(error) => Err(format!("{method} {path}: {error}")),
+    }
+}
+
+fn command(words: &[PortText], setting: &Setting, limit: Duration) -> Result<(), String> {
+    let shown: Vec<String> = words.iter().map(|word| word.at(setting.port)).collect();
+    let failed = |why: String| format!("`{}` {why}", shown.join(" "));
+    let output = Output::start(None, None);
+    let (output, writer) = output.map_err(|error| failed(error.to_string()))?;
+    let other = writer.try_clone().map_err(|error| failed(error.to_string()))?;
+    let mut command = setting.command(words);
+    let child = command.stdout(Stdio::from(writer)).stderr(other).spawn();
+    let mut child = child.map_err(|error| failed(format!("can't be started: {error}")))?;
+    drop(command);
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) | Err(_) => break None,
+        }
+    };
+    let why = match status {
+        Some(status) if status.success() => return Ok(()),
+        Some(status) => format!("failed ({status})"),
+        None => {
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            let _ = child.wait();
+            format!("took longer than {} ms (`startTimeoutMs`)", limit.as_millis())
+        }
+    };
+    let lines = output.last_lines(SHOWN_LINES).lines;
+    Err(failed(match lines.is_empty() {
+        true => why,
+        false => format!("{why}; it wrote:\n    {}", lines.join("\n    ")),
+    }))
+}

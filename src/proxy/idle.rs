@@ -1,0 +1,61 @@
+//! The calls that come while no session is open.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::base::http::Request;
+
+/// What the proxy does with calls while no session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Idle {
+    /// Answers them with status 599, so that nothing leaves the machine.
+    #[default]
+    Refuse,
+    /// Forwards them, for applications that make calls while they start.
+    Forward,
+}
+
+/// A call that came while no session was open, and that nothing shared answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "runner"), expect(dead_code, reason = "only the runner tells of them"))]
+pub(crate) struct IdleCall {
+    /// The call, for display.
+    pub(crate) call: String,
+    /// How often it came.
+    pub(crate) count: u64,
+    /// Whether it was forwarded; refused otherwise.
+    pub(crate) is_forwarded: bool,
+}
+
+/// How many different calls are kept.
+const MOST: usize = 100;
+
+/// The calls that have come and have not been told of.
+#[derive(Debug, Default)]
+pub(super) struct IdleCalls(Mutex<Vec<IdleCall>>);
+
+impl IdleCalls {
+    pub(super) fn note(&self, request: &Request, is_forwarded: bool) {
+        let call = request.to_string();
+        log::info!("{call} came while no session is open");
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = calls
+            .iter()
+            .position(|known| known.call == call && known.is_forwarded == is_forwarded);
+        match known {
+            Some(known) => calls[known].count += 1,
+            None if calls.len() < MOST => calls.push(IdleCall {
+                call,
+                count: 1,
+                is_forwarded,
+            }),
+            None => {}
+        }
+    }
+
+    /// Returns the calls that have come since the last time.
+    #[cfg(feature = "runner")]
+    pub(super) fn take(&self) -> Vec<IdleCall> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
