@@ -3,6 +3,8 @@
 mod cases;
 mod diff;
 mod doctor;
+mod environment;
+mod exec;
 mod export;
 mod files;
 mod init;
@@ -78,6 +80,10 @@ enum Command {
     /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
+    /// Launch an application, and run a command against it: cargo nextest, pytest, Jest, JUnit, go test
+    Exec(exec::Exec),
+    /// Print what an application that is started by hand needs in its environment
+    Env(environment::Env),
     /// Report every error in files, with its location
     #[command(subcommand)]
     Validate(validate::Validate),
@@ -180,6 +186,8 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
         Command::Serve(serve) => serve.run(&global),
         Command::Proxy(proxy) => proxy.run(&global),
         Command::Suite(suite) => suite.run(&global, matches),
+        Command::Exec(exec) => exec.run(&global),
+        Command::Env(env) => env.run(),
         Command::Validate(validate) => validate.run(),
         Command::Session(session) => session.run(&global),
         Command::Inspect(inspect) => inspect.run(&global),

@@ -32,6 +32,8 @@ pub(super) enum Exit {
     SuiteFailed,
     /// 128 plus the signal number: it was interrupted.
     Signal(u8),
+    /// The exit code of a command that was run.
+    OfCommand(u8),
 }
 
 impl Exit {
@@ -45,7 +47,7 @@ impl Exit {
             Self::InvalidInput => 5,
             Self::DoctorFoundFault => 10,
             Self::SuiteFailed => 20,
-            Self::Signal(code) => code,
+            Self::Signal(code) | Self::OfCommand(code) => code,
         }
     }
 }
@@ -98,6 +100,14 @@ impl Output {
         Self {
             said: true,
             ..Self::fine("")
+        }
+    }
+
+    /// Creates the result of another command, which has printed all there is.
+    pub(super) fn of_command(code: u8) -> Self {
+        Self {
+            exit: Exit::OfCommand(code),
+            ..Self::silent()
         }
     }
 

@@ -219,8 +219,18 @@ impl Application {
         self.output.lines(from, to, most)
     }
 
+    /// Returns the names of its programs: of those that run, where that can be found out, and of its command.
+    pub(crate) fn programs(&self) -> Vec<String> {
+        let command = self.plan.command.first().map(PortText::written);
+        let command = command.unwrap_or_default();
+        let name = Path::new(&command).file_name().unwrap_or_default();
+        let mut names = processes::programs(&self.processes());
+        names.push(name.to_string_lossy().into_owned());
+        names
+    }
+
     /// Returns its processes, where they can be listed.
-    pub(crate) fn processes(&self) -> Vec<i32> {
+    fn processes(&self) -> Vec<i32> {
         let members = self.group.members().into_iter();
         members.map(|member| member.as_raw_pid()).collect()
     }
@@ -304,7 +314,10 @@ impl Application {
     /// Returns where it listens, if that is only where it is not expected.
     fn elsewhere(&self) -> Vec<SocketAddr> {
         let found = processes::listeners(&self.processes());
-        match found.iter().any(|address| address.port() == self.setting.port) {
+        match found
+            .iter()
+            .any(|address| address.port() == self.setting.port)
+        {
             true => Vec::new(),
             false => found,
         }
@@ -340,16 +353,21 @@ impl Application {
         match lines.is_empty() {
             true => "; it wrote nothing".to_owned(),
             false => {
-                let last = if cut { "the end of what it wrote" } else { "it wrote" };
+                let last = if cut {
+                    "the end of what it wrote"
+                } else {
+                    "it wrote"
+                };
                 format!("; {last}:\n    {}", lines.join("\n    "))
             }
         }
     }
 
-    /// Ends it with everything that it started: by its signal, and by force if that takes longer than it may.
-    pub(crate) fn stop(&self, most: Duration) {
+    /// Ends it with everything that it started: by its signal, and by force if that takes longer than it may. Returns
+    /// whether the signal was enough.
+    pub(crate) fn stop(&self, most: Duration) -> bool {
         if self.stopped.swap(true, Ordering::SeqCst) {
-            return;
+            return true;
         }
         self.group.signal(match self.plan.stop_signal {
             StopSignal::Term => Signal::TERM,
@@ -358,11 +376,13 @@ impl Application {
             StopSignal::Quit => Signal::QUIT,
             StopSignal::Kill => Signal::KILL,
         });
-        if !self.group.wait(self.plan.grace.min(most)) {
+        let has_ended = self.group.wait(self.plan.grace.min(most));
+        if !has_ended {
             self.group.signal(Signal::KILL);
             self.group.wait(SLOWEST_KILL);
         }
         self.keep(None);
+        has_ended
     }
 
     fn keep(&self, kept: Option<(Keeper, tempfile::TempDir)>) {
@@ -397,7 +417,9 @@ impl Leader {
     /// Waits until it has ended, for as long as this.
     fn wait(&self, limit: Duration) {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(status, limit, |status| status.is_none());
+        let waited = self
+            .ended
+            .wait_timeout_while(status, limit, |status| status.is_none());
         drop(waited);
     }
 }

@@ -45,7 +45,11 @@ impl Keeper {
     ///
     /// That it has ended.
     pub(super) fn watch(&mut self, group: i32) -> Result<(), String> {
-        let told = self.process.stdin.as_mut().map(|stdin| writeln!(stdin, "{group}"));
+        let told = self
+            .process
+            .stdin
+            .as_mut()
+            .map(|stdin| writeln!(stdin, "{group}"));
         match told {
             Some(Ok(())) => Ok(()),
             _ => Err("the process that would end it is gone".to_owned()),

@@ -5,14 +5,14 @@ mod application;
 mod group;
 mod interception;
 mod keeper;
+mod output;
+mod port;
 #[cfg(target_os = "linux")]
 #[path = "processes_linux.rs"]
 mod processes;
 #[cfg(not(target_os = "linux"))]
 #[path = "processes_elsewhere.rs"]
 mod processes;
-mod output;
-mod port;
 mod ready;
 mod reset;
 

@@ -220,7 +220,10 @@ impl Kept {
         for (file, start, end) in parts {
             let (from, to) = (from.max(start), to.min(end));
             let mut part = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or_default()];
-            if file.read_exact_at(&mut part, from.saturating_sub(start)).is_ok() {
+            if file
+                .read_exact_at(&mut part, from.saturating_sub(start))
+                .is_ok()
+            {
                 text.extend(part);
             }
         }

@@ -21,3 +21,8 @@ pub(super) fn listeners(_processes: &[i32]) -> Vec<SocketAddr> {
 pub(super) fn first_given_port() -> Option<u16> {
     None
 }
+
+/// Returns the names of the programs of processes; none, since they can't be found out.
+pub(super) fn programs(_processes: &[i32]) -> Vec<String> {
+    Vec::new()
+}

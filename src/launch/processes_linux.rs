@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What `/proc/<id>/stat` says of a process.
@@ -106,6 +107,33 @@ fn listener(line: &str, sockets: &HashSet<String>) -> Option<SocketAddr> {
     Some(SocketAddr::new(host, u16::from_str_radix(port, 16).ok()?))
 }
 
+/// Returns the names of the programs of processes, and `go` for each that Go's compiler made.
+pub(super) fn programs(processes: &[i32]) -> Vec<String> {
+    let files = processes.iter();
+    let files = files.filter_map(|id| fs::read_link(format!("/proc/{id}/exe")).ok());
+    let mut names = Vec::new();
+    for file in files {
+        names.extend(
+            file.file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+        );
+        if is_made_by_go(&file) {
+            names.push("go".to_owned());
+        }
+    }
+    names
+}
+
+/// Returns whether a program begins with the note that Go's linker leaves in it.
+fn is_made_by_go(file: &std::path::Path) -> bool {
+    /// The note is in the headers, or in the first pages of the code.
+    const LOOKED_AT: u64 = 64 * 1024;
+    let mut start = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut start));
+    let note = b"Go build ID";
+    read.is_ok() && start.windows(note.len()).any(|part| part == note)
+}
+
 /// Returns the first of the ports that the system gives to whoever asks for none.
 pub(super) fn first_given_port() -> Option<u16> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
@@ -121,7 +149,10 @@ mod tests {
     #[test]
     fn what_this_process_listens_at_is_found() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let sockets = [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("[::1]:0")];
+        let sockets = [
+            TcpListener::bind("127.0.0.1:0"),
+            TcpListener::bind("[::1]:0"),
+        ];
         let found = listeners(&[own]);
         for socket in sockets.iter().flatten() {
             let address = socket.local_addr().unwrap();

@@ -38,7 +38,10 @@ fn request(method: &str, path: &str, url: &str, limit: Duration) -> Result<(), S
         .map_err(|error| format!("{method} {path}: {error}"))?;
     match Client::new(Timeouts::Whole(limit)).send(request) {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
-        Ok(answer) => Err(format!("{method} {path} was answered with {}", answer.status)),
+        Ok(answer) => Err(format!(
+            "{method} {path} was answered with {}",
+            answer.status
+        )),
         Err(ClientError::Timeout) => Err(format!(
             "{method} {path} was not answered within {} ms (`startTimeoutMs`)",
             limit.as_millis()
@@ -52,7 +55,9 @@ fn command(words: &[PortText], setting: &Setting, limit: Duration) -> Result<(),
     let failed = |why: String| format!("`{}` {why}", shown.join(" "));
     let output = Output::start(None, None);
     let (output, writer) = output.map_err(|error| failed(error.to_string()))?;
-    let other = writer.try_clone().map_err(|error| failed(error.to_string()))?;
+    let other = writer
+        .try_clone()
+        .map_err(|error| failed(error.to_string()))?;
     let mut command = setting.command(words);
     let child = command.stdout(Stdio::from(writer)).stderr(other).spawn();
     let mut child = child.map_err(|error| failed(format!("can't be started: {error}")))?;
@@ -73,7 +78,10 @@ fn command(words: &[PortText], setting: &Setting, limit: Duration) -> Result<(),
                 let _ = kill_process_group(group, Signal::KILL);
             }
             let _ = child.wait();
-            format!("took longer than {} ms (`startTimeoutMs`)", limit.as_millis())
+            format!(
+                "took longer than {} ms (`startTimeoutMs`)",
+                limit.as_millis()
+            )
         }
     };
     let lines = output.last_lines(SHOWN_LINES).lines;

@@ -17,7 +17,10 @@ pub enum Idle {
 
 /// A call that came while no session was open, and that nothing shared answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "runner"), expect(dead_code, reason = "only the runner tells of them"))]
+#[cfg_attr(
+    not(feature = "runner"),
+    expect(dead_code, reason = "only the runner tells of them")
+)]
 pub(crate) struct IdleCall {
     /// The call, for display.
     pub(crate) call: String,

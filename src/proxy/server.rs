@@ -46,7 +46,10 @@ use crate::sdk::Softprobe;
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
-    #[cfg_attr(not(feature = "runner"), expect(dead_code, reason = "only the runner asks for its calls"))]
+    #[cfg_attr(
+        not(feature = "runner"),
+        expect(dead_code, reason = "only the runner asks for its calls")
+    )]
     core: Arc<Core>,
 }
 

@@ -23,12 +23,21 @@ const SLOWEST_END: Duration = Duration::from_millis(500);
 
 /// The applications of a run.
 #[derive(Debug, Default)]
-pub(super) struct Apps {
+pub(crate) struct Apps {
     /// The project's root, where an application runs unless its plan says otherwise.
     root: PathBuf,
     /// The URL of the application of all cases without one that was launched.
     running: Option<String>,
     launched: Vec<(Arc<AppPlan>, Application)>,
+}
+
+/// What is shown of launched applications, on standard error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Whether all that they write is.
+    pub(crate) output: bool,
+    /// Whether their URLs are.
+    pub(crate) urls: bool,
 }
 
 /// The application of a case.
@@ -43,7 +52,7 @@ pub(super) struct AppOfCase<'a> {
 
 impl Apps {
     /// Creates the applications of a run that launches none; the one at this URL runs already.
-    pub(super) fn running(root: &Path, url: Option<String>) -> Self {
+    pub(crate) fn running(root: &Path, url: Option<String>) -> Self {
         Self {
             root: root.to_owned(),
             running: url,
@@ -52,12 +61,12 @@ impl Apps {
     }
 
     /// Launches applications, and waits until all of them are ready.
-    pub(super) fn launch(
+    pub(crate) fn launch(
         &mut self,
         plans: Vec<Arc<AppPlan>>,
         proxy: &Proxy,
         interrupts: &Interrupts,
-        args: &Args,
+        shown: Shown,
     ) -> Result<(), Refusal> {
         let several = plans.len() > 1;
         for (n, plan) in plans.into_iter().enumerate() {
@@ -68,7 +77,7 @@ impl Apps {
             let around = Surroundings {
                 root: &self.root,
                 proxy: Some(&proxy.local_url()),
-                shown_as: args.flags.app.app_output.then_some(shown_as),
+                shown_as: shown.output.then_some(shown_as),
             };
             let launched = Application::launch(&plan, &around);
             let application = launched.map_err(|why| not_launched(&plan, &why))?;
@@ -83,11 +92,20 @@ impl Apps {
                 NotReady::Signal(signal) => Refusal::signal(signal),
                 NotReady::Failed(why) => not_launched(plan, &why),
             })?;
-            if !(args.silent || args.quiet) {
+            if shown.urls {
                 let _ = writeln!(stderr(), "softprobe: application {url}");
             }
         }
         Ok(())
+    }
+
+    /// Returns the URL of the only application, if there is one.
+    pub(crate) fn url(&self) -> Option<&str> {
+        let launched = self
+            .launched
+            .first()
+            .map(|(_, application)| application.url());
+        launched.or(self.running.as_deref())
     }
 
     /// Returns whether there is any application.
@@ -110,7 +128,7 @@ impl Apps {
     }
 
     /// Ends what was launched, all at the same time, each in this time at the most.
-    pub(super) fn stop(&self, most: Duration) {
+    pub(crate) fn stop(&self, most: Duration) {
         std::thread::scope(|scope| {
             for (_, application) in &self.launched {
                 scope.spawn(move || application.stop(most));
@@ -147,7 +165,10 @@ impl AppOfCase<'_> {
     ///
     /// Why that failed.
     pub(super) fn reset(self) -> Result<(), Unjudged> {
-        let Some((plan, way)) = self.plan.and_then(|plan| Some((plan, plan.reset.as_ref()?))) else {
+        let Some((plan, way)) = self
+            .plan
+            .and_then(|plan| Some((plan, plan.reset.as_ref()?)))
+        else {
             return Ok(());
         };
         let url = self.url.ok_or(Unjudged::NoApplication)?;
@@ -248,7 +269,7 @@ impl Drop for Progress {
 const TOLD_CALLS: usize = 10;
 
 /// Tells of calls that the application made while no case ran.
-pub(super) fn tell_idle_calls(when: &str, calls: &[IdleCall]) {
+pub(crate) fn tell_idle_calls(when: &str, calls: &[IdleCall]) {
     for call in calls.iter().take(TOLD_CALLS) {
         let times = match call.count {
             1 => String::new(),
@@ -317,7 +338,9 @@ pub(super) fn plan_apps<'t>(
                 continue;
             }
             (None, Some(command), own, _) => {
-                let mut plan = own.cloned().unwrap_or_else(|| AppPlan::of_command(Vec::new()));
+                let mut plan = own
+                    .cloned()
+                    .unwrap_or_else(|| AppPlan::of_command(Vec::new()));
                 plan.command.clone_from(command);
                 plan.url = match &flags.app_url {
                     Some(url) => Some(PortText::new(url)),
@@ -370,8 +393,22 @@ pub(super) fn plan_apps<'t>(
     Ok(plans)
 }
 
+/// Returns the plan of an application that flags alone describe.
+pub(crate) fn plan_of_flags(
+    flag: &str,
+    command: &str,
+    url: Option<&str>,
+    flags: &AppFlags,
+) -> Result<AppPlan, Refusal> {
+    let command = split_command(command);
+    let command = command.map_err(|why| Refusal::arguments(format!("{flag}: {why}")))?;
+    let mut plan = AppPlan::of_command(command);
+    plan.url = url.map(PortText::new);
+    with_flags(plan, flags)
+}
+
 /// Returns a plan with what the flags say besides.
-pub(crate) fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan, Refusal> {
+fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan, Refusal> {
     let AppFlags {
         app_env,
         ready,
@@ -379,7 +416,9 @@ pub(crate) fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan,
         app_output: _,
     } = flags;
     for variable in app_env {
-        let Some((name, value)) = variable.split_once('=').filter(|(name, _)| !name.is_empty())
+        let Some((name, value)) = variable
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
         else {
             return Err(Refusal::arguments(
                 "--app-env: expected NAME=value".to_owned(),

@@ -394,7 +394,7 @@ fn launch_flag(matches: &ArgMatches) -> Option<&'static str> {
 }
 
 /// Joins words into a line for a shell.
-fn line(words: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn line(words: impl IntoIterator<Item = String>) -> String {
     let words = words.into_iter();
     let words: Vec<String> = words.map(|word| shell_word(&word).into_owned()).collect();
     words.join(" ")

@@ -119,11 +119,7 @@ impl Drop for Started {
 }
 
 impl Environment {
-    pub(super) fn new(
-        softprobe: Softprobe,
-        oracle: Option<Arc<dyn Oracle>>,
-        apps: Apps,
-    ) -> Self {
+    pub(super) fn new(softprobe: Softprobe, oracle: Option<Arc<dyn Oracle>>, apps: Apps) -> Self {
         Self {
             softprobe,
             oracle,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
-use super::apps::AppOfCase;
 use super::answer::{expected, judge_answer};
+use super::apps::AppOfCase;
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
@@ -56,7 +56,9 @@ pub(super) fn replay(
     let before = app.written();
     let judged = match app.still_runs() {
         // Whatever was found in a case in which the application died is its death's doing.
-        Ok(()) => judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs()),
+        Ok(()) => {
+            judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs())
+        }
         ended => ended,
     };
     if let Err(error) = judged {

@@ -173,7 +173,10 @@ fn finish(
     }
     if let Some(app) = &mut suite.app {
         let folder = file.parent().unwrap_or(root);
-        let folder = app.folder.as_ref().map_or(root.to_owned(), |cwd| folder.join(cwd));
+        let folder = app
+            .folder
+            .as_ref()
+            .map_or(root.to_owned(), |cwd| folder.join(cwd));
         app.folder = Some(folder.canonicalize().unwrap_or(folder));
     }
     suite.file = file;

@@ -24,10 +24,10 @@ mod unjudged;
 
 pub(crate) use answer::expected;
 pub use app::App;
+pub(crate) use apps::{Apps, Shown, plan_of_flags, tell_idle_calls};
 pub(crate) use args::CommandArgs;
-pub(crate) use args::{AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, unless_blank};
-pub(crate) use apps::with_flags;
+pub(crate) use args::{AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, line, unless_blank};
 pub(crate) use load::check;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;
-pub(crate) use signals::ending_signals;
+pub(crate) use signals::{Interrupts, Outran, ending_signals, until_signal};

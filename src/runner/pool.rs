@@ -100,13 +100,16 @@ pub(super) fn run(
     let board = Arc::new(Board::new(args, threads, &trials, started.as_ref()));
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
     let start = Instant::now();
-    let interrupts = started.as_mut().and_then(|started| started.interrupts.take());
+    let interrupts = started
+        .as_mut()
+        .and_then(|started| started.interrupts.take());
     let interrupts = interrupts.unwrap_or_else(Interrupts::listen);
     let outran = if begun {
         run_all(threads, &trials, args, &board, &interrupts)
     } else {
         Outran::Gone
     };
+    let took = start.elapsed();
     if !matches!(outran, Outran::Done)
         && let Some(environment) = &board.environment
     {
@@ -137,7 +140,7 @@ pub(super) fn run(
         cases.map(|(n, (outcome, trial))| outcome.unwrap_or_else(|| board.cut_off(n, trial)));
     let run = RunOutcome {
         cases: cases.collect(),
-        took: start.elapsed(),
+        took,
         broke_off: !matches!(outran, Outran::Done) || board.broken.load(Ordering::SeqCst),
     };
     report(args, &run, &outran, &board)?;
@@ -195,7 +198,7 @@ fn run_all(
         interrupts,
         // The board has the outcome of each trial.
         move || drop(libtest_mimic::run(&arguments, mimics)),
-        || board.interrupted.store(true, Ordering::SeqCst),
+        |_| board.interrupted.store(true, Ordering::SeqCst),
     )
 }
 

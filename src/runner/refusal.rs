@@ -54,7 +54,9 @@ impl Refusal {
     /// Creates a refusal because of a signal.
     pub(crate) fn signal(signal: i32) -> Self {
         Self {
-            lines: vec![format!("interrupted by signal {signal} before the first case")],
+            lines: vec![format!(
+                "interrupted by signal {signal} before the first case"
+            )],
             kind: RefusalKind::Signal(signal),
         }
     }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::app::App;
-use super::apps::{AppInCode, AppPlans, Apps, plan_apps};
+use super::apps::{AppInCode, AppPlans, Apps, Shown, plan_apps};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
@@ -307,7 +307,11 @@ impl Replay {
         let interrupts = Interrupts::listen();
         let mut apps = Apps::running(root, url);
         if let Some(proxy) = started.proxy() {
-            apps.launch(launches, proxy, &interrupts, args)?;
+            let shown = Shown {
+                output: flags.app.app_output,
+                urls: !(args.silent || args.quiet),
+            };
+            apps.launch(launches, proxy, &interrupts, shown)?;
         }
         let oracle = started.has_proxy().then(|| softprobe.oracle());
         started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps)));

@@ -26,7 +26,7 @@ pub(crate) fn ending_signals() -> Vec<i32> {
 }
 
 /// What came first, the end of the work or a signal.
-pub(super) enum Outran {
+pub(crate) enum Outran {
     /// The work finished.
     Done,
     /// A signal arrived.
@@ -41,7 +41,7 @@ pub(super) enum Outran {
 
 /// The signals that arrive while it lives; the first one ends the run.
 #[derive(Debug)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     handle: Option<Handle>,
     sender: Sender<Told>,
     told: Receiver<Told>,
@@ -55,7 +55,7 @@ enum Told {
 
 impl Interrupts {
     /// Takes the signals from now on, so that none of them ends the process by itself.
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let (sender, told) = mpsc::channel();
         let signals = Signals::new(ending_signals());
         let handle = signals.as_ref().ok().map(Signals::handle);
@@ -77,7 +77,7 @@ impl Interrupts {
     }
 
     /// Returns a signal that has arrived.
-    pub(super) fn seen(&self) -> Option<i32> {
+    pub(crate) fn seen(&self) -> Option<i32> {
         match self.told.try_recv() {
             Ok(Told::Signal(signal)) => Some(signal),
             _ => None,
@@ -93,11 +93,12 @@ impl Drop for Interrupts {
     }
 }
 
-/// Does the work on its own thread, so that this one can react to a signal at once by calling `stop`.
-pub(super) fn until_signal(
+/// Does the work on its own thread, so that this one can react to a signal at once by calling
+/// `stop` with it.
+pub(crate) fn until_signal(
     interrupts: &Interrupts,
     work: impl FnOnce() + Send + 'static,
-    stop: impl FnOnce(),
+    stop: impl FnOnce(i32),
 ) -> Outran {
     let (sender, told) = (interrupts.sender.clone(), &interrupts.told);
     std::thread::spawn(move || {
@@ -106,7 +107,7 @@ pub(super) fn until_signal(
     });
     match told.recv() {
         Ok(Told::Signal(signal)) => {
-            stop();
+            stop(signal);
             // Give running cases time to finish; a second signal ends the wait.
             let ended = told.recv_timeout(GRACE);
             Outran::Signal {

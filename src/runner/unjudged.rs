@@ -55,7 +55,9 @@ pub(super) enum Unjudged {
          `assertions: {{status: …}}` or an expected body"
     )]
     NothingToCompare,
-    #[error("the application ended in the middle of the run ({how}); --app-output shows all that it wrote")]
+    #[error(
+        "the application ended in the middle of the run ({how}); --app-output shows all that it wrote"
+    )]
     ApplicationEnded { how: String },
     #[error("the application was not brought back to its first state (`reset`): {why}")]
     NotReset { why: String },

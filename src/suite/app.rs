@@ -365,9 +365,8 @@ pub(crate) fn split_command(text: &str) -> Result<Vec<PortText>, String> {
     };
     // One in quotes is an argument.
     let bare: Vec<&str> = text.split_whitespace().collect();
-    let is_operator = |word: &&String| {
-        OPERATORS.contains(&word.as_str()) && bare.contains(&word.as_str())
-    };
+    let is_operator =
+        |word: &&String| OPERATORS.contains(&word.as_str()) && bare.contains(&word.as_str());
     if let Some(operator) = words.iter().find(is_operator) {
         return Err(format!(
             "no shell runs the command, so `{operator}` would be one of its arguments; give it to a shell: sh -c '…'"
@@ -396,9 +395,7 @@ fn read_command(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<PortText
     } else {
         split_command(&node.string(problems)?)
     };
-    words
-        .map_err(|why| problems.add(&node.place, why))
-        .ok()
+    words.map_err(|why| problems.add(&node.place, why)).ok()
 }
 
 fn read_port(node: &Node<'_>, problems: &mut Problems) -> Option<Port> {
@@ -433,7 +430,11 @@ fn read_url(node: &Node<'_>, problems: &mut Problems) -> Option<PortText> {
 
 fn read_ready(node: &Node<'_>, problems: &mut Problems) -> Option<Ready> {
     let ready = node.fields(&READY, problems)?;
-    let (path, line, port) = (ready.given("path"), ready.given("line"), ready.given("port"));
+    let (path, line, port) = (
+        ready.given("path"),
+        ready.given("line"),
+        ready.given("port"),
+    );
     match (path, line, port) {
         (Some(path), None, None) => read_path(&path, problems).map(Ready::Path),
         (None, Some(line), None) => {
@@ -452,10 +453,7 @@ fn read_ready(node: &Node<'_>, problems: &mut Problems) -> Option<Ready> {
             None
         }
         _ => {
-            problems.add(
-                &node.place,
-                "give one of `path`, `line` and `port: true`",
-            );
+            problems.add(&node.place, "give one of `path`, `line` and `port: true`");
             None
         }
     }
@@ -528,11 +526,26 @@ mod tests {
             (json!({"command": "a"}), None),
             (json!({"command": "a", "port": "auto"}), None),
             (json!({"command": "a", "port": "8080"}), Some(8080)),
-            (json!({"command": "a", "url": "http://localhost:3000"}), Some(3000)),
-            (json!({"command": "a", "url": "http://[::1]:3000/x"}), Some(3000)),
-            (json!({"command": "a", "url": "http://localhost:3000", "port": "auto"}), None),
-            (json!({"command": "a", "url": format!("http://a:{PORT_MARK}")}), None),
-            (json!({"command": "a", "url": format!("http://a:{PORT_MARK}"), "port": 9}), Some(9)),
+            (
+                json!({"command": "a", "url": "http://localhost:3000"}),
+                Some(3000),
+            ),
+            (
+                json!({"command": "a", "url": "http://[::1]:3000/x"}),
+                Some(3000),
+            ),
+            (
+                json!({"command": "a", "url": "http://localhost:3000", "port": "auto"}),
+                None,
+            ),
+            (
+                json!({"command": "a", "url": format!("http://a:{PORT_MARK}")}),
+                None,
+            ),
+            (
+                json!({"command": "a", "url": format!("http://a:{PORT_MARK}"), "port": 9}),
+                Some(9),
+            ),
         ] {
             assert_eq!(read(&app).unwrap().fixed_port(), wanted, "{app}");
         }
@@ -541,32 +554,83 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (more, wanted) in [
-            (json!({"command": ""}), "command: the command names no program"),
-            (json!({"command": []}), "command: the command names no program"),
-            (json!({"command": "a 'b"}), "a quote in `a 'b` is never closed"),
-            (json!({"command": "a && b"}), "no shell runs the command, so `&&` would be"),
-            (json!({"port": 0}), "port: expected a port from 1 to 65535, or auto, found 0"),
+            (
+                json!({"command": ""}),
+                "command: the command names no program",
+            ),
+            (
+                json!({"command": []}),
+                "command: the command names no program",
+            ),
+            (
+                json!({"command": "a 'b"}),
+                "a quote in `a 'b` is never closed",
+            ),
+            (
+                json!({"command": "a && b"}),
+                "no shell runs the command, so `&&` would be",
+            ),
+            (
+                json!({"port": 0}),
+                "port: expected a port from 1 to 65535, or auto, found 0",
+            ),
             (json!({"port": "3000x"}), "port: expected a port"),
-            (json!({"url": "localhost:1"}), "url: `localhost:1` is not a base URL"),
-            (json!({"ready": {}}), "ready: give one of `path`, `line` and `port: true`"),
+            (
+                json!({"url": "localhost:1"}),
+                "url: `localhost:1` is not a base URL",
+            ),
+            (
+                json!({"ready": {}}),
+                "ready: give one of `path`, `line` and `port: true`",
+            ),
             (json!({"ready": {"path": "/a", "line": "b"}}), "give one of"),
-            (json!({"ready": {"path": "a"}}), "ready.path: `a` is not a path such as `/health`"),
-            (json!({"ready": {"line": " "}}), "ready.line: every line contains"),
+            (
+                json!({"ready": {"path": "a"}}),
+                "ready.path: `a` is not a path such as `/health`",
+            ),
+            (
+                json!({"ready": {"line": " "}}),
+                "ready.line: every line contains",
+            ),
             (json!({"ready": {"port": false}}), "ready.port: only `true`"),
-            (json!({"startTimeoutMs": 0}), "startTimeoutMs: expected an integer from 1"),
-            (json!({"stop": {"signal": "TREM"}}), "`TREM` is not one of TERM, INT, HUP, QUIT, KILL; did you mean TERM?"),
-            (json!({"stop": {"graceMs": -1}}), "stop.graceMs: expected an integer from 0"),
-            (json!({"intercept": "namespace"}), "`namespace` is not one of variables, none"),
-            (json!({"reset": {"method": "POST"}}), "reset: give either `path`"),
-            (json!({"reset": {"command": "a", "path": "/"}}), "reset: give either `path`"),
+            (
+                json!({"startTimeoutMs": 0}),
+                "startTimeoutMs: expected an integer from 1",
+            ),
+            (
+                json!({"stop": {"signal": "TREM"}}),
+                "`TREM` is not one of TERM, INT, HUP, QUIT, KILL; did you mean TERM?",
+            ),
+            (
+                json!({"stop": {"graceMs": -1}}),
+                "stop.graceMs: expected an integer from 0",
+            ),
+            (
+                json!({"intercept": "namespace"}),
+                "`namespace` is not one of variables, none",
+            ),
+            (
+                json!({"reset": {"method": "POST"}}),
+                "reset: give either `path`",
+            ),
+            (
+                json!({"reset": {"command": "a", "path": "/"}}),
+                "reset: give either `path`",
+            ),
             (json!({"tunnel": ["a"]}), "tunnel: unknown field"),
             (json!({"upstreamCa": "a"}), "upstreamCa: unknown field"),
         ] {
             let mut app = json!({"command": "a"});
-            app.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            app.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             let message = read(&app).unwrap_err();
             assert!(message.contains(wanted), "{message}");
         }
-        assert!(read(&json!({})).unwrap_err().contains("`command` is missing"));
+        assert!(
+            read(&json!({}))
+                .unwrap_err()
+                .contains("`command` is missing")
+        );
     }
 }

@@ -22,7 +22,10 @@ const FILES: [(&str, &str); 4] = [
     (NODE, include_str!("softprobe.cjs")),
     ("python/sitecustomize.py", include_str!("sitecustomize.py")),
     ("php/softprobe.php", include_str!("softprobe.php")),
-    ("php/softprobe.ini", "auto_prepend_file = \"${SOFTPROBE_PHP}\"\n"),
+    (
+        "php/softprobe.ini",
+        "auto_prepend_file = \"${SOFTPROBE_PHP}\"\n",
+    ),
 ];
 const NODE: &str = "node/softprobe.cjs";
 
@@ -54,7 +57,8 @@ impl Interception {
     pub(crate) fn variables(&self, own: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         let own = |name: &str| {
             let mut own = own.iter().rev();
-            own.find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            own.find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone())
         };
         let before = |name: &str| {
             let before = own(name).or_else(|| std::env::var_os(name));
@@ -66,7 +70,10 @@ impl Interception {
             .chain([
                 ("PERL_LWP_ENV_PROXY", "1".to_owned()),
                 ("PYTHONUNBUFFERED", "1".to_owned()),
-                ("SOFTPROBE_PHP", folder("php/softprobe.php").to_string_lossy().into_owned()),
+                (
+                    "SOFTPROBE_PHP",
+                    folder("php/softprobe.php").to_string_lossy().into_owned(),
+                ),
             ])
             .filter(|(name, _)| own(name).is_none())
             .map(|(name, value)| (name.into(), value.into()))
@@ -81,6 +88,8 @@ impl Interception {
             // With nothing before the separator, PHP looks in its own folder first.
             let keeps_default = name == "PHP_INI_SCAN_DIR";
             let value = match before(name) {
+                // An environment that `softprobe env` prepared has it already.
+                Some(before) if holds(&before, &value) => before,
                 Some(before) => joined(&before, separator, &value),
                 None if keeps_default => joined(OsStr::new(""), separator, &value),
                 None => value,
@@ -91,6 +100,10 @@ impl Interception {
         given.extend(exporters.map(|name| (OsString::from(name), OsString::from("none"))));
         given
     }
+}
+
+fn holds(before: &OsStr, value: &OsStr) -> bool {
+    before.to_string_lossy().contains(&*value.to_string_lossy())
 }
 
 fn joined(before: &OsStr, separator: &str, value: &OsStr) -> OsString {
@@ -135,7 +148,9 @@ mod tests {
             text.replace(folder.path().to_str().unwrap(), "DIR")
         };
         let given = interception.variables(&own).into_iter();
-        given.map(|(name, value)| (shown(name), shown(value))).collect()
+        given
+            .map(|(name, value)| (shown(name), shown(value)))
+            .collect()
     }
 
     #[track_caller]
@@ -160,8 +175,16 @@ mod tests {
                  -Dhttps.proxyPort=4100 -Dhttp.nonProxyHosts=",
             ),
         );
-        check(&[("PYTHONPATH", "lib")], "PYTHONPATH", Some("lib:DIR/python"));
-        check(&[("PHP_INI_SCAN_DIR", "/etc/x")], "PHP_INI_SCAN_DIR", Some("/etc/x:DIR/php"));
+        check(
+            &[("PYTHONPATH", "lib")],
+            "PYTHONPATH",
+            Some("lib:DIR/python"),
+        );
+        check(
+            &[("PHP_INI_SCAN_DIR", "/etc/x")],
+            "PHP_INI_SCAN_DIR",
+            Some("/etc/x:DIR/php"),
+        );
         check(&[], "PHP_INI_SCAN_DIR", Some(":DIR/php"));
     }
 
@@ -169,8 +192,16 @@ mod tests {
     fn what_the_application_is_given_on_purpose_stays() {
         check(&[], "NO_PROXY", Some(""));
         check(&[("NO_PROXY", "db.internal")], "NO_PROXY", None);
-        check(&[("OTEL_TRACES_EXPORTER", "otlp")], "OTEL_TRACES_EXPORTER", None);
-        check(&[("OTEL_TRACES_EXPORTER", "otlp")], "OTEL_LOGS_EXPORTER", Some("none"));
+        check(
+            &[("OTEL_TRACES_EXPORTER", "otlp")],
+            "OTEL_TRACES_EXPORTER",
+            None,
+        );
+        check(
+            &[("OTEL_TRACES_EXPORTER", "otlp")],
+            "OTEL_LOGS_EXPORTER",
+            Some("none"),
+        );
     }
 
     #[test]
@@ -181,6 +212,8 @@ mod tests {
 
     #[test]
     fn a_proxy_at_an_ipv6_address_is_one_for_java_too() {
-        assert!(java("http://[::1]:4100").starts_with("-Dhttp.proxyHost=::1 -Dhttp.proxyPort=4100 "));
+        assert!(
+            java("http://[::1]:4100").starts_with("-Dhttp.proxyHost=::1 -Dhttp.proxyPort=4100 ")
+        );
     }
 }

@@ -1,6 +1,6 @@
 <?php
 // Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
-// /streams is file_get_contents, /curl is the curl extension. Run it with `php -S 127.0.0.1:$PORT server.php`.
+// /streams is file_get_contents, /curl is the curl extension. Run it with `php -S 127.0.0.1:$PORT -t .`.
 [, $client, $item] = explode('/', $_SERVER['REQUEST_URI']) + [1 => '', 2 => ''];
 $stock = "http://stock.example/items/$item";
 

@@ -1,7 +1,11 @@
 //! `doctor`: checks what works and what does not.
 
+mod clients;
+mod launched;
+mod seen;
+
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,14 +14,12 @@ use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global};
 use crate::base::http::{Headers, Request, SESSION_HEADER, split_target, without_credentials};
 use crate::base::with_causes;
-use crate::case::Recording;
-use crate::control::{Call, Oracle, Ruling, SCHEMA_VERSION, SPEC_VERSION};
-use crate::error::SoftprobeError;
+use crate::control::{Call, Oracle, SCHEMA_VERSION, SPEC_VERSION};
 use crate::net::{Client, ClientError, Timeouts, address};
 use crate::proxy::{GREETING, ProxyBuilder};
-use crate::rule::Answer;
-use crate::runner::unless_blank;
+use crate::runner::{AppFlags, line, unless_blank};
 use crate::suite::{is_base_url, request_url};
+use seen::{Carried, Seen, SeenCall};
 
 /// The ids of the probe. Nothing else uses them, so a call that carries one got it from the probe.
 const SESSION: &str = "sess_doctor-probe";
@@ -26,7 +28,9 @@ const SPAN: &str = "50f7a5e0d0c70801";
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --app-url, the doctor listens where the proxy would, sends the application a request that carries \
+    after_help = "With a command after `--`, the doctor launches the application as a run would, and says of each thing whether it works:\n\
+    it starts, listens, sends its calls through the proxy, passes on the trace headers, and ends.\n\n\
+    With --app-url, the doctor listens where the proxy would, sends the application a request that carries \
     a session, and checks the calls that the application makes meanwhile; none of them leaves the machine. Start the \
     application with HTTP_PROXY pointing at --proxy-listen, and give a --probe that makes it call something.\n\n\
     Exits with 10 if a fault is found."
@@ -35,15 +39,20 @@ pub(super) struct Doctor {
     /// Base URL of a running application
     #[arg(long, value_name = "URL", env = "APP_URL")]
     app_url: Option<String>,
-    /// Address at which the proxy would listen
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", default_value = DEFAULT_PROXY, value_parser = address)]
-    proxy_listen: String,
+    /// Address at which the proxy would listen: 127.0.0.1:4100 by default, a free port for a launched application
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
+    proxy_listen: Option<String>,
     /// Request that makes the application call something
     #[arg(long, value_name = "METHOD PATH", default_value = "GET /")]
     probe: String,
     /// How long the application may take to answer the probe, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Command that launches the application to check
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 /// The result of one check.
@@ -85,10 +94,9 @@ impl Doctor {
     pub(super) fn run(mut self, global: &Global) -> Result<Output, Failed> {
         let probe = self.probe_request()?;
         self.app_url = unless_blank(self.app_url);
-        if self.proxy_listen.trim().is_empty() {
-            DEFAULT_PROXY.clone_into(&mut self.proxy_listen);
-        }
+        self.proxy_listen = unless_blank(self.proxy_listen);
         if let Some(url) = &self.app_url
+            && self.command.is_empty()
             && !is_base_url(url)
         {
             return Err(arguments(format!(
@@ -100,13 +108,19 @@ impl Doctor {
         let drifts = checks
             .iter()
             .any(|check| check.name == VERSIONS && check.verdict == Health::Fault);
-        checks.push(self.proxy_port());
+        if self.command.is_empty() {
+            checks.push(self.proxy_port());
+        }
         match &self.app_url {
+            _ if !self.command.is_empty() => {
+                checks.extend(self.launched(&line(self.command.clone()), &probe)?);
+            }
             Some(url) => checks.extend(self.application(url, probe)),
             None => checks.push(Check {
                 name: "application",
                 verdict: Health::Unclear,
-                message: "not checked; give its URL with --app-url".to_owned(),
+                message: "not checked; give its URL with --app-url, or its command after `--`"
+                    .to_owned(),
             }),
         }
         let text: String = checks
@@ -174,25 +188,30 @@ impl Doctor {
         })
     }
 
+    /// Returns where the proxy would listen for an application that is started by hand.
+    fn proxy_address(&self) -> &str {
+        self.proxy_listen.as_deref().unwrap_or(DEFAULT_PROXY)
+    }
+
     fn proxy_port(&self) -> Check {
         let name = "proxy port";
-        match TcpListener::bind(&self.proxy_listen) {
+        let address = self.proxy_address();
+        match TcpListener::bind(address) {
             Ok(_) => Check {
                 name,
                 verdict: Health::Fine,
-                message: format!("{} is free", self.proxy_listen),
+                message: format!("{address} is free"),
             },
             Err(_) if self.is_own_proxy() => Check {
                 name,
                 verdict: Health::Fine,
-                message: format!("a softprobe proxy listens at {}", self.proxy_listen),
+                message: format!("a softprobe proxy listens at {address}"),
             },
             Err(error) => Check {
                 name,
                 verdict: Health::Fault,
                 message: format!(
-                    "{}: {error}; stop what listens there, or choose another address with --proxy-listen",
-                    self.proxy_listen
+                    "{address}: {error}; stop what listens there, or choose another address with --proxy-listen"
                 ),
             },
         }
@@ -201,7 +220,7 @@ impl Doctor {
     /// Returns whether a softprobe proxy already listens where the doctor's would.
     fn is_own_proxy(&self) -> bool {
         let client = Client::new(Timeouts::Whole(Duration::from_secs(2)));
-        let request = ureq::http::Request::get(format!("http://{}/", self.proxy_listen));
+        let request = ureq::http::Request::get(format!("http://{}/", self.proxy_address()));
         let Ok(request) = request.body(Vec::new()) else {
             return false;
         };
@@ -215,11 +234,39 @@ impl Doctor {
         // If the port is taken, the application's calls go elsewhere, but its answer is still worth a
         // check.
         let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
-        let proxy = ProxyBuilder::new(oracle).listen(&self.proxy_listen).start();
+        let proxy = ProxyBuilder::new(oracle)
+            .listen(self.proxy_address())
+            .start();
         let sent = self.send(url, &probe);
+        let calls = seen.take();
+        let mut checks = vec![self.answered(url, &sent, &calls)];
+        if proxy.is_err() {
+            checks.push(Check {
+                name: "propagation",
+                verdict: Health::Unclear,
+                message: "not checked; the doctor needs the proxy's port for itself".to_owned(),
+            });
+        } else if sent.is_ok() || !calls.is_empty() {
+            checks.push(match calls.is_empty() {
+                false => propagation(&calls),
+                true => Check {
+                    name: "propagation",
+                    verdict: Health::Unclear,
+                    message: format!(
+                        "no call of the application came through {0}; start it with HTTP_PROXY=http://{0}, and give a \
+                         --probe that makes it call something",
+                        self.proxy_address()
+                    ),
+                },
+            });
+        }
+        checks
+    }
+
+    /// Checks whether the application answered the probe.
+    fn answered(&self, url: &str, sent: &Result<u16, String>, calls: &[SeenCall]) -> Check {
         let url = without_credentials(url);
-        let calls = seen.calls();
-        let (verdict, message) = match &sent {
+        let (verdict, message) = match sent {
             Ok(status) => (
                 Health::Fine,
                 format!("{url} answered `{}` with {status}", self.probe),
@@ -237,21 +284,11 @@ impl Doctor {
                 format!("{url} gave no answer to `{}`: {why}", self.probe),
             ),
         };
-        let mut checks = vec![Check {
+        Check {
             name: "application",
             verdict,
             message,
-        }];
-        if proxy.is_err() {
-            checks.push(Check {
-                name: "propagation",
-                verdict: Health::Unclear,
-                message: "not checked; the doctor needs the proxy's port for itself".to_owned(),
-            });
-        } else if sent.is_ok() || !calls.is_empty() {
-            checks.push(self.propagation(&calls));
         }
-        checks
     }
 
     fn send(&self, url: &str, probe: &Request) -> Result<u16, String> {
@@ -270,79 +307,70 @@ impl Doctor {
         })?;
         Ok(answer.status)
     }
+}
 
-    /// Checks what the application's calls carried.
-    fn propagation(&self, calls: &[SeenCall]) -> Check {
-        let name = "propagation";
-        let carried = |wanted: Carried| calls.iter().filter(move |call| call.carried == wanted);
-        let other = carried(Carried::Other).count();
-        let (state, parent) = (
-            carried(Carried::Tracestate).count(),
-            carried(Carried::Traceparent).count(),
-        );
-        let unseen: Vec<&str> = carried(Carried::Unseen).map(|c| c.call.as_str()).collect();
-        let lost: Vec<&str> = carried(Carried::Nothing).map(|c| c.call.as_str()).collect();
-        let total = calls.len();
-        let (verdict, message) = if total == 0 {
-            (
-                Health::Unclear,
-                format!(
-                    "no call of the application came through {}; start it with HTTP_PROXY=http://{}, and \
-                     give a --probe that makes it call something",
-                    self.proxy_listen, self.proxy_listen
-                ),
-            )
-        } else if !lost.is_empty() {
-            (
-                Health::Fault,
-                format!(
-                    "{} of {total} calls carried neither tracestate nor traceparent ({}); have the \
+/// Checks what the application's calls carried.
+fn propagation(calls: &[SeenCall]) -> Check {
+    let name = "propagation";
+    let carried = |wanted: Carried| calls.iter().filter(move |call| call.carried == wanted);
+    let other = carried(Carried::Other).count();
+    let (state, parent) = (
+        carried(Carried::Tracestate).count(),
+        carried(Carried::Traceparent).count(),
+    );
+    let unseen: Vec<&str> = carried(Carried::Unseen).map(|c| c.call.as_str()).collect();
+    let lost: Vec<&str> = carried(Carried::Nothing).map(|c| c.call.as_str()).collect();
+    let total = calls.len();
+    let (verdict, message) = if !lost.is_empty() {
+        (
+            Health::Fault,
+            format!(
+                "{} of {total} calls carried neither tracestate nor traceparent ({}); have the \
                      application pass them on, as OpenTelemetry's instrumentation does, or replay with \
                      --one-at-a-time",
-                    lost.len(),
-                    lost.join(", ")
-                ),
-            )
-        } else if other > 0 {
-            (
-                Health::Fault,
-                format!(
-                    "{other} of {total} calls carried the tracestate of another request; the application has to pass on \
+                lost.len(),
+                lost.join(", ")
+            ),
+        )
+    } else if other > 0 {
+        (
+            Health::Fault,
+            format!(
+                "{other} of {total} calls carried the tracestate of another request; the application has to pass on \
                      the one of the request that it is handling"
-                ),
-            )
-        } else if !unseen.is_empty() {
-            (
-                Health::Unclear,
-                format!(
-                    "{} of {total} calls are inside TLS and can't be inspected ({}); have the \
+            ),
+        )
+    } else if !unseen.is_empty() {
+        (
+            Health::Unclear,
+            format!(
+                "{} of {total} calls are inside TLS and can't be inspected ({}); have the \
                      application use plain HTTP, so that the proxy sees what it passes on",
-                    unseen.len(),
-                    unseen.join(", ")
-                ),
-            )
-        } else if state < total {
-            (
-                Health::Unclear,
-                format!(
-                    "{parent} of {total} calls carried traceparent without tracestate; the runner's own \
+                unseen.len(),
+                unseen.join(", ")
+            ),
+        )
+    } else if state < total {
+        (
+            Health::Unclear,
+            format!(
+                "{parent} of {total} calls carried traceparent without tracestate; the runner's own \
                      proxy recognises them, a proxy elsewhere does not"
-                ),
-            )
-        } else {
-            (
-                Health::Fine,
-                format!(
-                    "{total} of {total} calls carried tracestate ({})",
-                    calls[0].call
-                ),
-            )
-        };
-        Check {
-            name,
-            verdict,
-            message,
-        }
+            ),
+        )
+    } else {
+        (
+            Health::Fine,
+            format!(
+                "{total} of {total} calls carried tracestate ({})",
+                calls[0].call
+            ),
+        )
+    };
+    Check {
+        name,
+        verdict,
+        message,
     }
 }
 
@@ -410,106 +438,4 @@ fn runtime(global: &Global) -> Result<(Vec<Check>, Value), Failed> {
         }),
     }
     Ok((checks, versions))
-}
-
-/// What ties a call to the probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carried {
-    Tracestate,
-    Traceparent,
-    Nothing,
-    /// The id of a session other than the probe's.
-    Other,
-    /// It is inside TLS and can't be seen.
-    Unseen,
-}
-
-#[derive(Debug, Clone)]
-struct SeenCall {
-    call: String,
-    carried: Carried,
-}
-
-/// An oracle that answers every call as a miss and records what it carried.
-#[derive(Debug, Default)]
-struct Seen {
-    calls: Mutex<Vec<SeenCall>>,
-}
-
-impl Seen {
-    fn calls(&self) -> Vec<SeenCall> {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.clone()
-    }
-
-    fn note(&self, request: &Request) {
-        let has = |name: &str, text: &str| {
-            let mut values = request.headers.all(name);
-            values.any(|value| String::from_utf8_lossy(value).contains(text))
-        };
-        let carried = if request.method == "CONNECT" {
-            Carried::Unseen
-        } else if has("tracestate", SESSION) || has(SESSION_HEADER, SESSION) {
-            Carried::Tracestate
-        } else if has("tracestate", &format!("{SESSION_HEADER}=")) {
-            Carried::Other
-        } else if has("traceparent", TRACE) {
-            Carried::Traceparent
-        } else {
-            Carried::Nothing
-        };
-        let call = SeenCall {
-            call: request.to_string(),
-            carried,
-        };
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.push(call);
-    }
-}
-
-impl Oracle for Seen {
-    fn blocks(&self) -> bool {
-        false
-    }
-
-    fn open_sessions(&self) -> Result<Vec<String>, SoftprobeError> {
-        // Two sessions: with only one, even calls that name no session would be correlated with it.
-        Ok(vec![SESSION.to_owned(), format!("{SESSION}-other")])
-    }
-
-    fn issue_trace(&self, _trace_id: &str, _session: &str) {}
-
-    fn session_of_trace(&self, trace_id: &str) -> Option<String> {
-        (trace_id == TRACE).then(|| SESSION.to_owned())
-    }
-
-    fn decide(
-        &self,
-        session: &str,
-        request: &Arc<Request>,
-    ) -> Result<Option<Ruling>, SoftprobeError> {
-        if session != SESSION {
-            return Ok(None);
-        }
-        self.note(request);
-        Ok(Some(Ruling {
-            answer: Answer::Miss,
-            rule: None,
-            nearest: None,
-            records: false,
-        }))
-    }
-
-    fn record(&self, _recording: &Recording<'_>) -> Result<(), SoftprobeError> {
-        Ok(())
-    }
-
-    fn note_refused(&self, _: Option<&str>, _: &Request, _: &str) -> Result<(), SoftprobeError> {
-        Ok(())
-    }
-
-    fn note_uncorrelated(&self, request: &Request, _reason: &str) -> Result<bool, SoftprobeError> {
-        self.note(request);
-        Ok(false)
-    }
 }

@@ -1,0 +1,117 @@
+//! The checks of an application that the doctor launches itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clients::advice;
+use super::seen::Seen;
+use super::{Check, Doctor, Health, propagation};
+use crate::base::http::{Request, without_credentials};
+use crate::cli::output::{Exit, Failed, Output};
+use crate::control::Oracle;
+use crate::disk::project_root;
+use crate::launch::{Application, NotReady, Surroundings};
+use crate::proxy::ProxyBuilder;
+use crate::runner::{Interrupts, plan_of_flags, signal_code};
+
+/// How many calls are named in a message.
+const NAMED: usize = 5;
+
+impl Doctor {
+    /// Launches an application, sends it the probe, and ends it.
+    pub(super) fn launched(&self, command: &str, probe: &Request) -> Result<Vec<Check>, Failed> {
+        let plan = plan_of_flags("the command", command, self.app_url.as_deref(), &self.app)?;
+        let seen = Arc::new(Seen::default());
+        let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
+        let listen = self.proxy_listen.as_deref().unwrap_or("127.0.0.1:0");
+        let proxy = ProxyBuilder::new(oracle).listen(listen).start()?;
+        let proxy_url = proxy.local_url();
+        let interrupts = Interrupts::listen();
+        let around = Surroundings {
+            root: &project_root(),
+            proxy: Some(&proxy_url),
+            shown_as: self.app.app_output.then(|| "app | ".to_owned()),
+        };
+        let application = match Application::launch(&plan, &around) {
+            Ok(application) => application,
+            Err(why) => return Ok(vec![check("starts", Health::Fault, why)]),
+        };
+        let mut checks = vec![check("starts", Health::Fine, format!("`{command}` runs"))];
+        match application.wait_until_ready(&mut |_| interrupts.seen()) {
+            Err(NotReady::Signal(signal)) => {
+                let exit = Exit::Signal(signal_code(signal));
+                let message = format!("interrupted by signal {signal}");
+                return Err(Failed::from(Output::failed(exit, "interrupted", message)));
+            }
+            Err(NotReady::Failed(why)) => {
+                checks.extend(starting(&seen));
+                checks.push(check("listens", Health::Fault, why));
+                return Ok(checks);
+            }
+            Ok(()) => {
+                let url = without_credentials(application.url());
+                checks.push(check("listens", Health::Fine, format!("at {url}")));
+            }
+        }
+        checks.extend(starting(&seen));
+        let sent = self.send(application.url(), probe);
+        let calls = seen.take();
+        checks.push(self.answered(application.url(), &sent, &calls));
+        checks.push(match calls.len() {
+            0 => check(
+                "proxy",
+                Health::Unclear,
+                format!(
+                    "no call came through the proxy: give a --probe that makes it call something; if it does, {}",
+                    advice(&application.programs(), &proxy_url)
+                ),
+            ),
+            1 => check("proxy", Health::Fine, "a call came through the proxy".to_owned()),
+            n => check("proxy", Health::Fine, format!("{n} calls came through the proxy")),
+        });
+        if !calls.is_empty() {
+            checks.push(propagation(&calls));
+        }
+        checks.push(match application.stop(Duration::MAX) {
+            true => check("ends", Health::Fine, "with everything that it started".to_owned()),
+            false => check(
+                "ends",
+                Health::Unclear,
+                format!(
+                    "it did not end within {} ms, and was killed; `app: {{stop: {{signal: …, graceMs: …}}}}` says how it ends",
+                    plan.grace.as_millis()
+                ),
+            ),
+        });
+        Ok(checks)
+    }
+}
+
+fn check(name: &'static str, verdict: Health, message: String) -> Check {
+    Check {
+        name,
+        verdict,
+        message,
+    }
+}
+
+/// Tells of the calls that the application made before it was ready.
+fn starting(seen: &Seen) -> Option<Check> {
+    let calls = seen.take();
+    if calls.is_empty() {
+        return None;
+    }
+    let mut named: Vec<&str> = calls.iter().map(|call| call.call.as_str()).collect();
+    named.dedup();
+    let more = match named.len() > NAMED {
+        true => ", …",
+        false => "",
+    };
+    named.truncate(NAMED);
+    let message = format!(
+        "while it started it called {}{more}, answered with 599: a suite answers such calls by `mocks: {{shared: …}}`, or lets \
+         them out with --forward-idle",
+        named.join(", ")
+    );
+    Some(check("start-up calls", Health::Unclear, message))
+}

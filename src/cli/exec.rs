@@ -1,0 +1,243 @@
+//! `exec`: runs a command, such as a test runner, with a runtime, a proxy and an application around it.
+
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use super::Global;
+use super::output::{Exit, Failed, Output, arguments};
+use crate::base::http::without_credentials;
+use crate::base::visible_line;
+use crate::control::CallAnswer;
+use crate::disk::project_root;
+use crate::net::address;
+use crate::proxy::{Idle, Proxy, variables_of};
+use crate::report::late_call;
+use crate::runner::{
+    AppFlags, Apps, CallerFlags, Interrupts, Outran, Shown, plan_of_flags, signal_code,
+    tell_idle_calls, unless_blank, until_signal,
+};
+use crate::runtime::{ControlServer, EmbeddedRuntime};
+use crate::sdk::Softprobe;
+use crate::suite::is_base_url;
+
+/// How long calls in progress may take to end after the command has.
+const LAST_CALLS: Duration = Duration::from_millis(200);
+/// How long the application may take to end after a signal.
+const SLOWEST_STOP: Duration = Duration::from_secs(2);
+
+/// What would make the command launch an application of its own, or listen where the proxy does.
+const SETTINGS: [&str; 5] = [
+    "SOFTPROBE_APP_COMMAND",
+    "SOFTPROBE_READY",
+    "SOFTPROBE_INTERCEPT",
+    "SOFTPROBE_APP_OUTPUT",
+    "SOFTPROBE_PROXY_LISTEN",
+];
+
+/// The hosts that the command reaches without the proxy: the runtime and the application are there.
+const OWN_HOSTS: &str = "localhost,127.0.0.1,::1";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The command gets SOFTPROBE_RUNTIME_URL, APP_URL and the proxy variables, and passes its exit code on; 20 if it was 0 and\n\
+the application made a call after its session was closed that nothing answered under a strict policy.\n\n\
+  $ softprobe exec --app-command 'node server.js' -- cargo nextest run --test replay\n\
+  $ softprobe exec --app-command 'node server.js' -- pytest")]
+pub(super) struct Exec {
+    /// Launch this application; the command is split as a shell splits words
+    #[arg(long, value_name = "COMMAND", env = "SOFTPROBE_APP_COMMAND")]
+    app_command: Option<String>,
+    /// Base URL of a running application; of the launched one, with --app-command
+    #[arg(long, value_name = "URL", env = "APP_URL")]
+    app_url: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Address at which the proxy listens; a free port by default
+    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
+    proxy_listen: Option<String>,
+    #[command(flatten)]
+    callers: CallerFlags,
+    /// Forward the application's calls while no session is open, instead of answering 599
+    #[arg(long, env = "SOFTPROBE_FORWARD_IDLE", value_parser = FalseyValueParser::new())]
+    forward_idle: bool,
+    /// Command to run
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl Exec {
+    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
+        let Self {
+            app_command,
+            app_url,
+            app,
+            proxy_listen,
+            callers,
+            forward_idle,
+            command,
+        } = self;
+        if global.runtime_url()?.is_some() {
+            return Err(arguments(
+                "exec runs a runtime of its own; leave out --runtime-url and SOFTPROBE_RUNTIME_URL",
+            ));
+        }
+        let (app_command, app_url) = (unless_blank(app_command), unless_blank(app_url));
+        let plan = app_command
+            .as_deref()
+            .map(|command| plan_of_flags("--app-command", command, app_url.as_deref(), &app));
+        let plan = plan.transpose()?;
+        let running = app_url.filter(|_| plan.is_none());
+        if let Some(url) = running.as_ref().filter(|url| !is_base_url(url)) {
+            return Err(arguments(format!(
+                "--app-url: `{}` is not a base URL such as http://127.0.0.1:3000",
+                without_credentials(url)
+            )));
+        }
+
+        let interrupts = Interrupts::listen();
+        let runtime = EmbeddedRuntime::new();
+        let softprobe = Softprobe::embedded(&runtime);
+        let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
+        let server = ControlServer::builder(&runtime)
+            .listen("127.0.0.1:0")
+            .api_token(&token)
+            .start()?;
+        let mut proxy = Proxy::builder(&softprobe);
+        if let Some(address) = unless_blank(proxy_listen) {
+            proxy = proxy.listen(address);
+        }
+        if forward_idle {
+            proxy = proxy.idle(Idle::Forward);
+        }
+        let proxy = callers.proxy(proxy).start()?;
+        let mut apps = Apps::running(&project_root(), running);
+        let shown = Shown {
+            output: app.app_output,
+            urls: !global.quiet,
+        };
+        apps.launch(
+            plan.into_iter().map(Arc::new).collect(),
+            &proxy,
+            &interrupts,
+            shown,
+        )?;
+
+        let mut child = Command::new(&command[0]);
+        child.args(&command[1..]);
+        for name in SETTINGS {
+            child.env_remove(name);
+        }
+        child.envs(variables_of(&proxy.local_url()));
+        child.env("NO_PROXY", OWN_HOSTS).env("no_proxy", OWN_HOSTS);
+        child.env("SOFTPROBE_RUNTIME_URL", server.url());
+        if let Some(url) = apps.url() {
+            child.env("APP_URL", url);
+        }
+        let status = run_command(&mut child, &interrupts)?;
+
+        let most = match status {
+            Ended::Signal(_) => SLOWEST_STOP,
+            Ended::Exited(_) => Duration::MAX,
+        };
+        apps.stop(most);
+        let calls = proxy.take_idle_calls();
+        tell_idle_calls("while no session was open, the application called", &calls);
+        proxy.stop(LAST_CALLS);
+        server.stop(LAST_CALLS);
+        let missed = tell_late_calls(&softprobe);
+        drop(runtime.end_all());
+        match status {
+            Ended::Signal(signal) => Ok(Output::of_command(signal_code(signal))),
+            Ended::Exited(status) => match exit_code(status) {
+                0 if missed > 0 => {
+                    let message = format!("{missed} calls of closed sessions were missed");
+                    Err(Failed::from(Output::failed(
+                        Exit::SuiteFailed,
+                        "late_miss",
+                        message,
+                    )))
+                }
+                code => Ok(Output::of_command(code)),
+            },
+        }
+    }
+}
+
+/// How a command ended.
+enum Ended {
+    Exited(ExitStatus),
+    /// This signal arrived meanwhile.
+    Signal(i32),
+}
+
+/// Runs a command to its end. A signal that only this process got is passed on; after a while, the command is killed.
+fn run_command(command: &mut Command, interrupts: &Interrupts) -> Result<Ended, Failed> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .spawn()
+        .map_err(|error| arguments(format!("`{program}` can't be run: {error}")))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let send = |signal| pid.map(|pid| kill_process(pid, signal));
+    let status: Arc<Mutex<Option<ExitStatus>>> = Arc::default();
+    let own = Arc::clone(&status);
+    let outran = until_signal(
+        interrupts,
+        move || {
+            let ended = child.wait().ok();
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+        },
+        |signal| {
+            // The others come from a terminal, which sends them to the command as well.
+            let passed_on = match signal {
+                SIGTERM => Some(Signal::TERM),
+                SIGHUP => Some(Signal::HUP),
+                _ => None,
+            };
+            passed_on.map(send);
+        },
+    );
+    match outran {
+        Outran::Signal { signal, done } => {
+            if !done {
+                send(Signal::KILL);
+            }
+            Ok(Ended::Signal(signal))
+        }
+        Outran::Done | Outran::Gone => {
+            let status = *status.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(Ended::Exited(status.unwrap_or_default()))
+        }
+    }
+}
+
+/// Returns a command's exit code as a shell does.
+fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).unwrap_or(1),
+        (None, signal) => signal_code(signal.unwrap_or_default()),
+    }
+}
+
+/// Tells of calls that came after their sessions were closed, and returns how many of them were missed.
+fn tell_late_calls(softprobe: &Softprobe) -> usize {
+    let late = softprobe.oracle().take_late();
+    for late in &late {
+        let call = late_call(&late.call);
+        let line = format!(
+            "softprobe: after session {} was closed: {call}",
+            late.session
+        );
+        let _ = writeln!(std::io::stderr(), "{}", visible_line(&line));
+    }
+    let missed = late
+        .iter()
+        .filter(|late| late.call.answer == CallAnswer::Missed);
+    missed.count()
+}
