@@ -75,7 +75,12 @@ impl Setting {
     /// Returns a command with these words, that runs there.
     pub(super) fn command(&self, words: &[PortText]) -> Command {
         let mut words = words.iter().map(|word| word.at(self.port));
-        let mut command = Command::new(words.next().unwrap_or_default());
+        let mut program = PathBuf::from(words.next().unwrap_or_default());
+        if program.components().count() > 1 {
+            // The system might look for a relative path in the folder of this process.
+            program = self.folder.join(program);
+        }
+        let mut command = Command::new(program);
         command
             .args(words)
             .current_dir(&self.folder)

@@ -149,7 +149,11 @@ impl Output {
 }
 
 fn cut(line: &str) -> &str {
-    &line[..line.floor_char_boundary(LONGEST_LINE)]
+    let mut end = line.len().min(LONGEST_LINE);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    &line[..end]
 }
 
 impl Kept {

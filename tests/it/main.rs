@@ -21,6 +21,8 @@ mod files;
 mod harness;
 mod hookfiles;
 mod java;
+mod languages;
+mod launch;
 mod limits;
 mod moving_in;
 mod numbers;

@@ -96,7 +96,8 @@ impl Interception {
             };
             given.push((name.into(), value));
         }
-        let exporters = EXPORTERS.iter().filter(|name| before(name).is_none());
+        let is_off = |name: &&&str| before(name).is_none_or(|value| value == "none");
+        let exporters = EXPORTERS.iter().filter(is_off);
         given.extend(exporters.map(|name| (OsString::from(name), OsString::from("none"))));
         given
     }

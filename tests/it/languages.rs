@@ -1,0 +1,168 @@
+//! Services in several languages, each replayed with each of its HTTP clients: their calls are seen, and answered from the
+//! capture.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::command::{Output, softprobe};
+use crate::hookfiles::skipped;
+
+/// Where the services are.
+const SERVICES: &str = "examples/services";
+
+/// A service, and what it needs.
+struct Service {
+    name: &'static str,
+    /// The program that runs it, with arguments that do nothing.
+    program: &'static [&'static str],
+    /// Its clients, each with a file that has to be there for it, or an empty text.
+    clients: &'static [(&'static str, &'static str)],
+}
+
+/// Returns whether a program is there. On CI, it has to be.
+fn is_there(program: &[&str]) -> bool {
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).stdin(Stdio::null());
+    let run = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there = run.is_ok_and(|status| status.success());
+    if !there {
+        missing(&format!("`{}` does not run", program.join(" ")));
+    }
+    there
+}
+
+fn missing(what: &str) {
+    let on_ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
+    assert!(
+        !on_ci,
+        "{what}, and CI is set; examples/services/install installs clients"
+    );
+    skipped(&format!("{what}, so services that need it are not tested"));
+}
+
+fn check(service: &Service) {
+    let Service {
+        name,
+        program,
+        clients,
+    } = service;
+    if !is_there(program) {
+        return;
+    }
+    let folder = Path::new(SERVICES).join(name);
+    let suite = folder.join(format!("{name}.suite.yaml"));
+    let is_installed = |(client, file): &&(&str, &str)| {
+        let is_installed = file.is_empty() || folder.join(file).exists();
+        if !is_installed {
+            missing(&format!("{client} of {name} ({file}) is not installed"));
+        }
+        is_installed
+    };
+    let clients: Vec<&str> = clients
+        .iter()
+        .filter(is_installed)
+        .map(|(client, _)| *client)
+        .collect();
+    let run = |more: &[&str]| {
+        let mut run = softprobe(&["suite", "run"]);
+        run.arg(&suite).args(more).arg("--exact");
+        let python = Path::new(SERVICES).join("python/.venv/bin/python");
+        if python.exists() {
+            // Not canonical: the link is what makes it the environment's.
+            run.env("PYTHON", std::path::absolute(&python).unwrap());
+        }
+        for client in &clients {
+            run.args(["--filter", &format!("{name}::{client}")]);
+        }
+        Output::of(&mut run)
+    };
+    let right = run(&[]);
+    right.ends(0, &[&format!("{} passed; 0 failed", clients.len())]);
+    let wrong = run(&["--app-env", "DEFECT=1"]);
+    wrong.ends(
+        20,
+        &[
+            &format!("0 passed; {} failed", clients.len()),
+            "expected  3",
+            "actual    4",
+        ],
+    );
+}
+
+#[test]
+fn node() {
+    check(&Service {
+        name: "node",
+        program: &["node", "--version"],
+        clients: &[
+            ("fetch", ""),
+            ("http", ""),
+            ("agent", ""),
+            ("axios", "node_modules/axios"),
+            ("undici", "node_modules/undici"),
+            ("got", "node_modules/got"),
+            ("node-fetch", "node_modules/node-fetch"),
+        ],
+    });
+}
+
+#[test]
+fn python() {
+    check(&Service {
+        name: "python",
+        program: &["python3", "--version"],
+        clients: &[
+            ("urllib", ""),
+            ("requests", ".venv/bin/python"),
+            ("httpx", ".venv/bin/python"),
+            ("aiohttp", ".venv/bin/python"),
+        ],
+    });
+}
+
+#[test]
+fn java() {
+    check(&Service {
+        name: "java",
+        program: &["javac", "-version"],
+        clients: &[("client", ""), ("connection", "")],
+    });
+}
+
+#[test]
+fn go() {
+    check(&Service {
+        name: "go",
+        program: &["go", "version"],
+        clients: &[("http", "")],
+    });
+}
+
+#[test]
+fn ruby() {
+    check(&Service {
+        name: "ruby",
+        program: &["ruby", "--version"],
+        clients: &[("http", "")],
+    });
+}
+
+#[test]
+fn php() {
+    check(&Service {
+        name: "php",
+        program: &["php", "-r", "curl_version();"],
+        clients: &[("streams", ""), ("curl", "")],
+    });
+}
+
+#[test]
+fn programs() {
+    if is_there(&["curl", "--version"]) && is_there(&["wget", "--version"]) {
+        check(&Service {
+            name: "shell",
+            program: &["python3", "--version"],
+            clients: &[("curl", ""), ("wget", "")],
+        });
+    }
+}
