@@ -81,6 +81,11 @@ impl Setting {
             program = self.folder.join(program);
         }
         let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if is_cargos(&name.to_string_lossy()) {
+                command.env_remove(name);
+            }
+        }
         command
             .args(words)
             .current_dir(&self.folder)
@@ -89,6 +94,19 @@ impl Setting {
             .process_group(0);
         command
     }
+}
+
+/// Returns whether a variable tells a program which package cargo runs it for. Inherited by another cargo, such as that of
+/// `cargo run`, it would make build scripts run anew, again and again.
+fn is_cargos(name: &str) -> bool {
+    const PACKAGE: [&str; 5] = [
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_CRATE_NAME",
+        "CARGO_BIN_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    name.starts_with("CARGO_PKG_") || PACKAGE.contains(&name)
 }
 
 /// Returns the variables of a plan, and its port.

@@ -8,7 +8,7 @@ use crate::command::{Output, softprobe};
 use crate::hookfiles::skipped;
 
 /// Where the services are.
-const SERVICES: &str = "examples/services";
+pub(crate) const SERVICES: &str = "examples/services";
 
 /// A service, and what it needs.
 struct Service {
@@ -20,7 +20,7 @@ struct Service {
 }
 
 /// Returns whether a program is there. On CI, it has to be.
-fn is_there(program: &[&str]) -> bool {
+pub(crate) fn is_there(program: &[&str]) -> bool {
     let mut command = Command::new(program[0]);
     command.args(&program[1..]).stdin(Stdio::null());
     let run = command.stdout(Stdio::null()).stderr(Stdio::null()).status();

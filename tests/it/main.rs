@@ -29,6 +29,7 @@ mod numbers;
 mod outbound;
 mod proxy;
 mod rights;
+mod runners;
 mod schema;
 mod sdk;
 mod server;
