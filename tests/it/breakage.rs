@@ -40,6 +40,10 @@ pub(crate) fn sample(file: &str, from: &str, to: &str) -> Project {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let entry = entry.unwrap();
             let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            // It runs cargo in the project, and the copy is none.
+            if name == "suites/launched.suite.yaml" {
+                continue;
+            }
             let mut text = std::fs::read_to_string(entry.path()).unwrap();
             if name == file {
                 assert!(text.contains(from), "{from} is not in {file}");

@@ -138,6 +138,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
     // The default addresses may belong to other programs here, so the commands get the free ports.
     let mut script = format!(
         "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\nsoftprobe() {{\n\
+         case \" $* \" in *' -- '*) command softprobe \"$@\"; return;; esac\n\
          case \"$1 $2\" in\n\
          session*|'inspect session') command softprobe \"$@\" --runtime-url http://127.0.0.1:{runtime};;\n\
          doctor*) command softprobe \"$@\" --proxy-listen 127.0.0.1:{proxy};;\n\
@@ -204,6 +205,11 @@ fn the_command_page_shows_real_output() {
 #[test]
 fn the_hooks_page_shows_real_output() {
     page_is_true("docs/hooks.md", &["bash", "python3", "node"]);
+}
+
+#[test]
+fn the_application_page_shows_real_output() {
+    page_is_true("docs/application.md", &["bash", "python3"]);
 }
 
 #[test]

@@ -40,7 +40,28 @@ defaults:
   assertions: { status: 200, body: { mode: json-subset, ignore: [ "$.paymentId" ] } }
 "#,
     r#"
+name: launched
+app: { command: ./server, ready: { line: listening }, reset: { command: [ ./reset, 1 ] } }
+cases: a.json
+"#,
+    r#"
+name: launched-at-once
+app: { command: "./server --port ${PORT}", ready: { port: true } }
+cases: a.json
+"#,
+    r#"
 name: everything
+app:
+  command: [ node, 1 ]
+  cwd: ..
+  env: { A: "${PORT}", B: 1 }
+  port: 3000
+  url: http://127.0.0.1:${PORT}
+  ready: { path: /health }
+  startTimeoutMs: 1
+  stop: { signal: INT, graceMs: 0 }
+  intercept: none
+  reset: { method: POST, path: /reset }
 cases:
   - a/*.case.json
   - path: b.case.json
