@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! The test target needs `harness = false` in `Cargo.toml`. [`Replay::app`] starts the application as part of
-//! the run. The repository's `docs/suites.md` lists every field of a suite.
+//! The test target needs `harness = false` in `Cargo.toml`. [`Replay::app_command`], or `app` in a suite, launches the
+//! application as part of the run. The repository's `docs/suites.md` lists every field of a suite.
 //!
 //! # Testing by hand
 //!

@@ -146,7 +146,7 @@ impl Exec {
             Ended::Signal(_) => SLOWEST_STOP,
             Ended::Exited(_) => Duration::MAX,
         };
-        apps.stop(most);
+        apps.stop(most, &interrupts.arrived);
         let calls = proxy.take_idle_calls();
         tell_idle_calls("while no session was open, the application called", &calls);
         proxy.stop(LAST_CALLS);

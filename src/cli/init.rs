@@ -91,7 +91,7 @@ fn write_suite(name: &str, cases: &[(PathBuf, Case)], folder: &Path) -> String {
         "# Replays captured cases: sends each request to the application, answers its outbound calls from the\n\
          # capture, and compares its answer with the captured one.\n\
          #\n\
-         #   softprobe suite run <this file> --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100\n\
+         #   softprobe suite run <this file> -- node server.js\n\
          name: {}\n\n\
          cases:\n",
         quoted(name)

@@ -31,8 +31,9 @@ const SHOWN_LINES: usize = 40;
 const SLOWEST_KILL: Duration = Duration::from_secs(1);
 /// How long one answer about its health may take.
 const SLOWEST_HEALTH: Duration = Duration::from_secs(2);
-/// How long to wait before looking again whether it is ready.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long to wait before looking again whether it is ready: at first, and at the most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// When a port at which it listens by mistake is looked for, and how often.
 const LOOKS_ELSEWHERE: Duration = Duration::from_secs(2);
 
@@ -123,7 +124,7 @@ pub(crate) struct Application {
     plan: AppPlan,
     url: String,
     setting: Setting,
-    group: Group,
+    group: Arc<Group>,
     leader: Arc<Leader>,
     output: Arc<Output>,
     stopped: AtomicBool,
@@ -211,7 +212,7 @@ impl Application {
             plan: plan.clone(),
             url,
             setting,
-            leader: Leader::watch(child),
+            leader: Leader::watch(child, group.clone()),
             output,
             stopped: AtomicBool::new(false),
             kept: Mutex::new(None),
@@ -288,6 +289,7 @@ impl Application {
             elsewhere: Vec::new(),
         };
         let mut looks = LOOKS_ELSEWHERE;
+        let mut pause = SHORTEST_PAUSE;
         loop {
             // What has ended can't become ready: another process may listen there.
             if let Some(how) = self.ended() {
@@ -307,7 +309,8 @@ impl Application {
             if let Some(signal) = watch(&waited) {
                 return Err(NotReady::Signal(signal));
             }
-            self.leader.wait(PAUSE);
+            self.leader.wait(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -387,8 +390,8 @@ impl Application {
     }
 
     /// Ends it with everything that it started: by its signal, and by force if that takes longer than it may. Returns
-    /// whether the signal was enough.
-    pub(crate) fn stop(&self, most: Duration) -> bool {
+    /// whether the signal was enough. It is not waited for any longer once `hurry` says so.
+    pub(crate) fn stop(&self, most: Duration, hurry: &dyn Fn() -> bool) -> bool {
         if self.stopped.swap(true, Ordering::SeqCst) {
             return true;
         }
@@ -399,10 +402,10 @@ impl Application {
             StopSignal::Quit => Signal::QUIT,
             StopSignal::Kill => Signal::KILL,
         });
-        let has_ended = self.group.wait(self.plan.grace.min(most));
+        let has_ended = self.group.wait(self.plan.grace.min(most), hurry);
         if !has_ended {
             self.group.signal(Signal::KILL);
-            self.group.wait(SLOWEST_KILL);
+            self.group.wait(SLOWEST_KILL, &|| false);
         }
         self.keep(None);
         has_ended
@@ -415,17 +418,18 @@ impl Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
-        self.stop(Duration::MAX);
+        self.stop(Duration::MAX, &|| false);
     }
 }
 
 impl Leader {
     /// Waits for a process in a thread of its own.
-    fn watch(mut child: Child) -> Arc<Self> {
+    fn watch(mut child: Child, group: Arc<Group>) -> Arc<Self> {
         let leader = Arc::new(Self::default());
         let own = Arc::clone(&leader);
         std::thread::spawn(move || {
             let status = child.wait();
+            group.leader_ended();
             let mut known = own.status.lock().unwrap_or_else(PoisonError::into_inner);
             *known = Some(status.unwrap_or_default());
             own.ended.notify_all();

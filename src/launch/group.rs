@@ -1,5 +1,7 @@
 //! Everything that an application started: its process group, and what left the group but can be found.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -8,18 +10,24 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 use super::processes;
 
 /// The processes of an application.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Group {
     leader: Pid,
+    /// Whether the group is known to be empty: its number may be another group's by now.
+    is_empty: AtomicBool,
     /// What the environment of each of them holds.
     mark: String,
 }
 
 impl Group {
     /// Returns the group that the process with this id leads; `None` for an id that no process has.
-    pub(super) fn of(leader: u32, mark: String) -> Option<Self> {
+    pub(super) fn of(leader: u32, mark: String) -> Option<Arc<Self>> {
         let leader = Pid::from_raw(i32::try_from(leader).ok()?)?;
-        Some(Self { leader, mark })
+        Some(Arc::new(Self {
+            leader,
+            is_empty: AtomicBool::new(false),
+            mark,
+        }))
     }
 
     /// Returns the id of the group.
@@ -27,10 +35,23 @@ impl Group {
         self.leader.as_raw_pid()
     }
 
-    /// Returns the processes that run. Where they can't be listed, none of them stands for all.
+    /// Notes that the leader has ended, which it may have done as the last of its group.
+    pub(super) fn leader_ended(&self) {
+        let is_empty = test_kill_process_group(self.leader) == Err(Errno::SRCH);
+        self.is_empty.store(is_empty, Ordering::SeqCst);
+    }
+
+    /// Returns the id of the group, as long as it may have members.
+    fn open_id(&self) -> Option<i32> {
+        (!self.is_empty.load(Ordering::SeqCst)).then(|| self.id())
+    }
+
+    /// Returns the processes that run. Where they can't be listed, the leader stands for all.
     pub(super) fn members(&self) -> Vec<Pid> {
-        match processes::members(self.id(), &self.mark) {
+        let group = self.open_id();
+        match processes::members(group, &self.mark) {
             Some(ids) => ids.into_iter().filter_map(Pid::from_raw).collect(),
+            None if group.is_none() => Vec::new(),
             None => match test_kill_process_group(self.leader) {
                 Ok(()) | Err(Errno::PERM) => vec![self.leader],
                 Err(_) => Vec::new(),
@@ -45,21 +66,25 @@ impl Group {
 
     /// Sends a signal to all of them.
     pub(super) fn signal(&self, signal: Signal) {
+        let group = self.open_id();
         // A process that ends meanwhile needs no signal.
-        let _ = kill_process_group(self.leader, signal);
+        if group.is_some() {
+            let _ = kill_process_group(self.leader, signal);
+        }
         for member in self.members() {
-            if processes::group_of(member.as_raw_pid()).is_some_and(|group| group != self.id()) {
+            let own = processes::group_of(member.as_raw_pid());
+            if own.is_some() && own != group {
                 let _ = kill_process(member, signal);
             }
         }
     }
 
-    /// Waits until none of them runs, and returns whether that happened in time.
-    pub(super) fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+    /// Waits until none of them runs, and returns whether that happened in time and before `hurry`.
+    pub(super) fn wait(&self, limit: Duration, hurry: &dyn Fn() -> bool) -> bool {
+        let start = Instant::now();
         let mut pause = Duration::from_millis(2);
         while self.lives() {
-            if Instant::now() >= deadline {
+            if start.elapsed() >= limit || hurry() {
                 return false;
             }
             std::thread::sleep(pause);

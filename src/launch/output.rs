@@ -13,6 +13,9 @@ use rustix::io::Errno;
 const LARGEST_FILE: u64 = 32 * 1024 * 1024;
 /// The longest part of a line that is looked at and shown, in bytes.
 const LONGEST_LINE: usize = 16 * 1024;
+/// How often the pipe is read in one go: more than it can hold, so that whoever drains it has read all that was written before,
+/// and does not wait for an application that never stops writing.
+const MOST_READS: usize = 128;
 /// How many bytes are read back at the most, to show lines.
 const MOST_READ: u64 = 64 * 1024;
 
@@ -109,7 +112,10 @@ impl Output {
         // Every change is whole before anything can panic.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = [0; 16 * 1024];
-        while !kept.ended {
+        for _ in 0..MOST_READS {
+            if kept.ended {
+                break;
+            }
             match (&self.pipe).read(&mut buffer) {
                 Ok(0) => kept.end(),
                 Ok(length) => kept.add(&buffer[..length]),

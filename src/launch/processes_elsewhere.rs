@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 /// Returns the processes of a group and what else carries a mark; `None`, since they can't be listed.
-pub(super) fn members(_group: i32, _mark: &str) -> Option<Vec<i32>> {
+pub(super) fn members(_group: Option<i32>, _mark: &str) -> Option<Vec<i32>> {
     None
 }
 

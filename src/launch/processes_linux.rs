@@ -13,7 +13,7 @@ struct Process {
 
 /// Returns the processes of a group, those whose environment holds a mark, and what these started; `None` if they can't
 /// be listed. One that has ended and waits for its parent is none.
-pub(super) fn members(group: i32, mark: &str) -> Option<Vec<i32>> {
+pub(super) fn members(group: Option<i32>, mark: &str) -> Option<Vec<i32>> {
     let own = i32::try_from(std::process::id()).ok();
     let ids = fs::read_dir("/proc").ok()?.flatten();
     let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -23,7 +23,7 @@ pub(super) fn members(group: i32, mark: &str) -> Option<Vec<i32>> {
         .collect();
     let mut found: HashSet<i32> = running
         .iter()
-        .filter(|(id, process)| process.group == group || has_mark(**id, mark))
+        .filter(|(id, process)| Some(process.group) == group || has_mark(**id, mark))
         .map(|(id, _)| *id)
         .collect();
     loop {

@@ -7,13 +7,25 @@ use std::time::Duration;
 use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
-use super::idle::{Idle, IdleCalls};
+#[cfg(feature = "runner")]
+use super::idle::IdleCalls;
 use crate::base::http::{Direction, Failure, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
 use crate::net::{Callers, HyperResponse, Intake, Unread, plain, to_hyper};
 use crate::rule::{Answer, Policy, Question, RuleState, STRICT_MISS_STATUS, resolve, strict_miss};
+
+/// What the proxy does with calls while no session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Idle {
+    /// Answers them with status 599, so that nothing leaves the machine.
+    #[default]
+    Refuse,
+    /// Forwards them, for applications that make calls while they start.
+    Forward,
+}
 
 /// What all connections of a proxy share.
 #[derive(Debug)]
@@ -23,6 +35,7 @@ pub(super) struct Core {
     /// The rules that answer calls of no session that is open.
     pub(super) idle_rules: Vec<RuleState>,
     /// The calls of no session that these did not answer.
+    #[cfg(feature = "runner")]
     pub(super) idle_calls: IdleCalls,
     pub(super) forwarder: Forwarder,
     /// Who may call it in the reverse form.
@@ -253,6 +266,7 @@ fn decide_idle(core: &Core, request: &Request) -> Act {
     if let Some(act) = shared_answer(core, request) {
         return act;
     }
+    #[cfg(feature = "runner")]
     core.idle_calls.note(request, core.idle == Idle::Forward);
     match core.idle {
         Idle::Refuse => Act::at_once(idle(request)),

@@ -4,23 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::http::Request;
 
-/// What the proxy does with calls while no session is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Idle {
-    /// Answers them with status 599, so that nothing leaves the machine.
-    #[default]
-    Refuse,
-    /// Forwards them, for applications that make calls while they start.
-    Forward,
-}
-
 /// A call that came while no session was open, and that nothing shared answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "runner"),
-    expect(dead_code, reason = "only the runner tells of them")
-)]
 pub(crate) struct IdleCall {
     /// The call, for display.
     pub(crate) call: String,
@@ -57,7 +42,6 @@ impl IdleCalls {
     }
 
     /// Returns the calls that have come since the last time.
-    #[cfg(feature = "runner")]
     pub(super) fn take(&self) -> Vec<IdleCall> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -8,6 +8,7 @@ mod connect;
 mod correlate;
 mod decide;
 mod forward;
+#[cfg(feature = "runner")]
 mod idle;
 mod observe;
 mod server;
@@ -15,7 +16,7 @@ mod target;
 
 #[cfg(feature = "runner")]
 pub(crate) use adapt::unreversed;
-pub use idle::Idle;
+pub use decide::Idle;
 #[cfg(feature = "runner")]
 pub(crate) use idle::IdleCall;
 #[cfg(feature = "runner")]

@@ -10,11 +10,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::answer;
-use super::decide::{Core, note_unread};
+use super::decide::{Core, Idle, note_unread};
 use super::forward::Forwarder;
 #[cfg(feature = "runner")]
-use super::idle::IdleCall;
-use super::idle::{Idle, IdleCalls};
+use super::idle::{IdleCall, IdleCalls};
 use super::target::REVERSE_PREFIX;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
@@ -46,10 +45,7 @@ use crate::sdk::Softprobe;
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
-    #[cfg_attr(
-        not(feature = "runner"),
-        expect(dead_code, reason = "only the runner asks for its calls")
-    )]
+    #[cfg(feature = "runner")]
     core: Arc<Core>,
 }
 
@@ -220,6 +216,7 @@ impl ProxyBuilder {
         let _ = shared.address.set(server.address());
         Ok(Proxy {
             server,
+            #[cfg(feature = "runner")]
             core: shared,
         })
     }
@@ -240,6 +237,7 @@ impl ProxyBuilder {
                 oracle,
                 idle,
                 idle_rules,
+                #[cfg(feature = "runner")]
                 idle_calls: IdleCalls::default(),
                 forwarder,
                 callers,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::{AppFlags, Args};
 use super::discover::Trial;
 use super::refusal::Refusal;
-use super::signals::Interrupts;
+use super::signals::{Arrived, Interrupts};
 use super::unjudged::Unjudged;
 use crate::base::http::without_credentials;
 use crate::base::visible_line;
@@ -127,11 +127,14 @@ impl Apps {
         }
     }
 
-    /// Ends what was launched, all at the same time, each in this time at the most.
-    pub(crate) fn stop(&self, most: Duration) {
+    /// Ends what was launched, all at the same time, each in this time at the most, and by force as soon as a further signal
+    /// arrives.
+    pub(crate) fn stop(&self, most: Duration, arrived: &Arrived) {
+        let before = arrived.count();
+        let hurry = || arrived.count() > before;
         std::thread::scope(|scope| {
             for (_, application) in &self.launched {
-                scope.spawn(move || application.stop(most));
+                scope.spawn(|| application.stop(most, &hurry));
             }
         });
     }
@@ -219,7 +222,7 @@ fn wait(application: &Application, url: &str, interrupts: &Interrupts) -> Result
             let _ = writeln!(stderr(), "warning: the application is not ready: {hint}");
         }
         shown.show(waited.elapsed, url);
-        interrupts.seen()
+        interrupts.arrived.last()
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::app::App;
 use super::apps::{AppOfCase, Apps, tell_idle_calls};
 use super::discover::Trial;
-use super::signals::Interrupts;
+use super::signals::{Arrived, Interrupts};
 use super::unjudged::Unjudged;
 use crate::base::http::{
     Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
@@ -104,7 +104,7 @@ impl Drop for Started {
     fn drop(&mut self) {
         drop(self.app.take());
         if let Some(environment) = &self.environment {
-            environment.stop_apps(Duration::MAX);
+            environment.stop_apps(Duration::MAX, &Arrived::default());
         }
         if let Some(proxy) = &self.proxy {
             let calls = proxy.take_idle_calls();
@@ -140,9 +140,10 @@ impl Environment {
         self.apps.of(trial)
     }
 
-    /// Ends the applications that were launched, each in this time at the most.
-    pub(super) fn stop_apps(&self, most: Duration) {
-        self.apps.stop(most);
+    /// Ends the applications that were launched, each in this time at the most, and by force as soon as a further signal
+    /// arrives.
+    pub(super) fn stop_apps(&self, most: Duration, arrived: &Arrived) {
+        self.apps.stop(most, arrived);
     }
 
     /// Opens a session and sets its policy in one call: between two calls, it would let everything pass.

@@ -104,7 +104,8 @@ pub(super) fn run(
         .as_mut()
         .and_then(|started| started.interrupts.take());
     let interrupts = interrupts.unwrap_or_else(Interrupts::listen);
-    let outran = if begun {
+    let arrived = Arc::clone(&interrupts.arrived);
+    let mut outran = if begun {
         run_all(threads, &trials, args, &board, &interrupts)
     } else {
         Outran::Gone
@@ -114,7 +115,7 @@ pub(super) fn run(
         && let Some(environment) = &board.environment
     {
         let left = std::thread::scope(|scope| {
-            scope.spawn(|| environment.stop_apps(SLOWEST_STOP));
+            scope.spawn(|| environment.stop_apps(SLOWEST_STOP, &arrived));
             environment.close_all(SLOWEST_CLOSE)
         });
         if left > 0 {
@@ -122,6 +123,12 @@ pub(super) fn run(
                 io::stderr(),
                 "softprobe: {left} sessions may still be open, since the runtime did not answer"
             );
+        }
+    }
+    if let (Outran::Done, Some(environment)) = (&outran, &board.environment) {
+        environment.stop_apps(Duration::MAX, &arrived);
+        if let Some(signal) = arrived.last() {
+            outran = Outran::Signal { signal, done: true };
         }
     }
     // Stop the application before reporting, so that its last output precedes the reports.

@@ -1,6 +1,8 @@
 //! Runs work that a signal can end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -39,10 +41,30 @@ pub(crate) enum Outran {
     Gone,
 }
 
+/// The signals that have arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    last: AtomicI32,
+    count: AtomicUsize,
+}
+
+impl Arrived {
+    /// Returns how many have arrived.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Returns the last one.
+    pub(crate) fn last(&self) -> Option<i32> {
+        (self.count() > 0).then(|| self.last.load(Ordering::SeqCst))
+    }
+}
+
 /// The signals that arrive while it lives; the first one ends the run.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     handle: Option<Handle>,
+    pub(crate) arrived: Arc<Arrived>,
     sender: Sender<Told>,
     told: Receiver<Told>,
 }
@@ -57,12 +79,15 @@ impl Interrupts {
     /// Takes the signals from now on, so that none of them ends the process by itself.
     pub(crate) fn listen() -> Self {
         let (sender, told) = mpsc::channel();
+        let arrived = Arc::<Arrived>::default();
         let signals = Signals::new(ending_signals());
         let handle = signals.as_ref().ok().map(Signals::handle);
         if let Ok(mut signals) = signals {
-            let sender = sender.clone();
+            let (sender, arrived) = (sender.clone(), Arc::clone(&arrived));
             std::thread::spawn(move || {
                 for signal in signals.forever() {
+                    arrived.last.store(signal, Ordering::SeqCst);
+                    arrived.count.fetch_add(1, Ordering::SeqCst);
                     if sender.send(Told::Signal(signal)).is_err() {
                         return;
                     }
@@ -71,16 +96,9 @@ impl Interrupts {
         }
         Self {
             handle,
+            arrived,
             sender,
             told,
-        }
-    }
-
-    /// Returns a signal that has arrived.
-    pub(crate) fn seen(&self) -> Option<i32> {
-        match self.told.try_recv() {
-            Ok(Told::Signal(signal)) => Some(signal),
-            _ => None,
         }
     }
 }

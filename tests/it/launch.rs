@@ -442,6 +442,26 @@ fn no_process_of_an_application_survives_its_runner() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_signal_ends_an_application_that_takes_its_time_to_end() {
+    let mark = Mark::new();
+    let command = json!(["sh", "-c", format!("trap '' TERM; {}", shell_command())]);
+    let app = format!(
+        "app:\n  command: {command}\n  {}\n  stop: {{graceMs: 600000}}\n",
+        mark.env("")
+    );
+    let project = project(&["a"], &app);
+    let mut command = suite_run(&project, &["s.suite.yaml"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let _watch = watch(&child);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "test s::a ... ok"));
+    kill(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(mark.processes(), [""; 0]);
+}
+
+#[test]
 fn an_application_that_dies_fails_the_case_and_all_that_follow() {
     let app = "app: {command: COMMAND, env: {SOFTPROBE_TEST_APP: ''}}";
     let project = project(&["a", "die", "z"], app);

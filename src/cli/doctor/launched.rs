@@ -37,7 +37,7 @@ impl Doctor {
             Err(why) => return Ok(vec![check("starts", Health::Fault, why)]),
         };
         let mut checks = vec![check("starts", Health::Fine, format!("`{command}` runs"))];
-        match application.wait_until_ready(&mut |_| interrupts.seen()) {
+        match application.wait_until_ready(&mut |_| interrupts.arrived.last()) {
             Err(NotReady::Signal(signal)) => {
                 let exit = Exit::Signal(signal_code(signal));
                 let message = format!("interrupted by signal {signal}");
@@ -72,7 +72,7 @@ impl Doctor {
         if !calls.is_empty() {
             checks.push(propagation(&calls));
         }
-        checks.push(match application.stop(Duration::MAX) {
+        checks.push(match application.stop(Duration::MAX, &|| interrupts.arrived.count() > 0) {
             true => check("ends", Health::Fine, "with everything that it started".to_owned()),
             false => check(
                 "ends",
