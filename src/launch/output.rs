@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::base::visible;
+
 /// How many bytes of each of the two files are kept. What is older than both is gone.
 const LARGEST_FILE: u64 = 32 * 1024 * 1024;
 /// The longest part of a line that is looked at and shown, in bytes.
@@ -142,7 +144,7 @@ impl Output {
         let excess = lines.len().saturating_sub(most);
         let shown = lines[excess..].iter();
         Lines {
-            lines: shown.map(|line| cut(line).to_owned()).collect(),
+            lines: shown.map(|line| without_colours(cut(line))).collect(),
             cut: excess > 0 || start > from,
         }
     }
@@ -160,6 +162,23 @@ fn cut(line: &str) -> &str {
         end -= 1;
     }
     &line[..end]
+}
+
+/// Returns a line without the sequences that colour it on a terminal.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
+        match end.filter(|end| part[*end..].starts_with('m')) {
+            Some(end) => out.push_str(&part[end + 1..]),
+            None => {
+                out.push_str("\u{1b}[");
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 impl Kept {
@@ -200,7 +219,8 @@ impl Kept {
         let line = std::mem::take(&mut self.line);
         if let Some(name) = &self.shown_as {
             let line = String::from_utf8_lossy(&line);
-            let line = crate::base::visible(line.trim_end_matches('\r'));
+            let line = without_colours(line.trim_end_matches('\r'));
+            let line = visible(&line);
             let _ = writeln!(io::stderr(), "{name}{line}");
         }
     }
@@ -257,6 +277,18 @@ mod tests {
         let last = output.last_lines(2);
         assert_eq!(last.lines, ["three", "fo"]);
         assert!(last.cut);
+    }
+
+    #[test]
+    fn colours_are_left_out() {
+        for (line, wanted) in [
+            ("\u{1b}[32minfo\u{1b}[39m: up", "info: up"),
+            ("\u{1b}[1;38:5:9mred\u{1b}[m", "red"),
+            ("\u{1b}[2Jgone \u{1b}[", "\u{1b}[2Jgone \u{1b}["),
+            ("[32m", "[32m"),
+        ] {
+            assert_eq!(without_colours(line), wanted);
+        }
     }
 
     #[test]

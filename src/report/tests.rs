@@ -97,6 +97,10 @@ fn mismatched() -> CaseOutcome {
             call("/items/1", "mock", Some("stock")),
             call("/items/2", "forwarded", None),
         ],
+        written: Written {
+            lines: vec!["GET /orders".to_owned(), "odd \u{1b}[2J line\r".to_owned()],
+            cut: true,
+        },
         any_call_seen: true,
         ..case("mismatched")
     }
