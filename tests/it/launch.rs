@@ -716,7 +716,7 @@ fn the_command_that_runs_a_case_again_launches_the_application() {
 }
 
 #[test]
-fn a_test_target_launches_by_flag_and_by_variable() {
+fn a_test_target_launches_by_flag_by_variable_and_in_code() {
     let project = project(&["a", "wrong-b"], "");
     let shell = shell_command();
     let env = [
@@ -727,6 +727,13 @@ fn a_test_target_launches_by_flag_and_by_variable() {
     run.passes();
     let failed = project.run_with(&["--app-command", &shell], &[("SOFTPROBE_TEST_APP", "")]);
     failed.fails(&["request /b"]);
+    let in_code = [
+        ("SOFTPROBE_TEST_APP_COMMAND", shell.as_str()),
+        ("SOFTPROBE_TEST_APP", ""),
+    ];
+    project.run_with(&["--skip", "wrong"], &in_code).passes();
+    let refused = project.run_with(&[], &[("SOFTPROBE_TEST_APP_COMMAND", "a 'b")]);
+    refused.fails(&["Replay::app_command: a quote in `a 'b` is never closed"]);
 }
 
 #[test]

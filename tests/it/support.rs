@@ -687,6 +687,9 @@ fn runner_process() {
             Ok(App::new(shop.url(), shop))
         });
     }
+    if let Ok(command) = std::env::var("SOFTPROBE_TEST_APP_COMMAND") {
+        replay = replay.app_command(command);
+    }
     if let Ok(calls) = std::env::var("SOFTPROBE_TEST_CALLS") {
         replay = replay.app(move |proxy| {
             let relay = relay(proxy.address(), &serde_json::from_str(&calls)?);
