@@ -11,16 +11,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::Global;
-use super::output::{Exit, Failed, Output, arguments};
+use super::output::{Exit, Failed, Output, arguments, failure};
 use crate::base::http::without_credentials;
 use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
+use crate::launch::Guard;
 use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
-    AppFlags, Apps, CallerFlags, Interrupts, Outran, Shown, plan_of_flags, signal_code,
+    AppFlags, Apps, CallerFlags, Interrupts, Launch, Outran, Shown, plan_of_flags, signal_code,
     tell_idle_calls, unless_blank, until_signal,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
@@ -122,12 +123,11 @@ impl Exec {
             output: app.app_output,
             urls: !global.quiet,
         };
-        apps.launch(
-            plan.into_iter().map(Arc::new).collect(),
-            &proxy,
-            &interrupts,
-            shown,
-        )?;
+        let launches = plan.into_iter().map(|plan| Launch {
+            plan: Arc::new(plan),
+            suites: Vec::new(),
+        });
+        apps.launch(launches.collect(), &proxy, &interrupts, shown)?;
 
         let mut child = Command::new(&command[0]);
         child.args(&command[1..]);
@@ -140,13 +140,14 @@ impl Exec {
         if let Some(url) = apps.url() {
             child.env("APP_URL", url);
         }
+        let _guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
         let status = run_command(&mut child, &interrupts)?;
 
-        let most = match status {
-            Ended::Signal(_) => SLOWEST_STOP,
-            Ended::Exited(_) => Duration::MAX,
+        let (most, heeded) = match status {
+            Ended::Signal(_) => (SLOWEST_STOP, 1),
+            Ended::Exited(_) => (Duration::MAX, 0),
         };
-        apps.stop(most, &interrupts.arrived);
+        apps.stop(most, &interrupts.arrived, heeded);
         let calls = proxy.take_idle_calls();
         tell_idle_calls("while no session was open, the application called", &calls);
         proxy.stop(LAST_CALLS);

@@ -32,8 +32,10 @@ pub(super) enum SuiteCommand {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Point the application at the proxy, and give its URL with --app-url:\n\
-  $ HTTP_PROXY=http://127.0.0.1:4100 node server.js\n\
+Launch the application for the run:\n\
+  $ softprobe suite run suites/first.suite.yaml -- node server.js\n\
+Or start it yourself, point it at the proxy, and give its URL:\n\
+  $ (eval \"$(softprobe env)\"; node server.js)\n\
   $ softprobe suite run suites/first.suite.yaml --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100")]
 pub(super) struct Run {
     /// Suite files or globs

@@ -21,7 +21,7 @@ use super::{processes, ready};
 use crate::base::encoding::shell_word;
 use crate::base::http::{split_port, split_url};
 use crate::net::{Client, Timeouts};
-use crate::suite::{AppPlan, Intercept, PortText, Ready, StopSignal};
+use crate::suite::{AppPlan, Intercept, PORT, PortText, Ready, StopSignal};
 
 /// The variable by which the processes of an application are found.
 const MARK: &str = "SOFTPROBE_APP";
@@ -114,7 +114,7 @@ fn is_cargos(name: &str) -> bool {
 fn variables(plan: &AppPlan, port: u16) -> Vec<(OsString, OsString)> {
     let own = plan.env.iter();
     let own = own.map(|(name, value)| (name.into(), value.at(port).into()));
-    let given = [(OsString::from("PORT"), OsString::from(port.to_string()))];
+    let given = [(OsString::from(PORT), OsString::from(port.to_string()))];
     given.into_iter().chain(own).collect()
 }
 
@@ -171,8 +171,7 @@ impl Application {
         let url = plan.url(port);
         if ready::listens(&url).is_ok() {
             return Err(format!(
-                "something listens at {url} already; stop it, or choose another `port`; --app-url {url} replays against what \
-                 runs there"
+                "something listens at {url} already; stop it, or choose another `port`"
             ));
         }
         let (folder, writable) = private_folder()?;
@@ -185,10 +184,10 @@ impl Application {
                 setting.folder.display()
             ));
         }
+        let mut given = Vec::new();
         if let (Some(proxy), Intercept::Variables) = (around.proxy, plan.intercept) {
             let interception = Interception::new(proxy, folder.path()).map_err(&writable)?;
-            let given = interception.variables(&setting.variables);
-            setting.variables.extend(given);
+            given = interception.variables(&setting.variables);
         }
         let mark = format!("{:016x}", fastrand::u64(..));
         let variable = format!("{MARK}={mark}");
@@ -199,9 +198,10 @@ impl Application {
         };
         let output = Output::start(wanted, around.shown_as.clone());
         let (output, writer) = output.map_err(&writable)?;
-        let mut keeper = Keeper::start(&variable, folder.path())?;
+        let mut keeper = Keeper::start(&variable, Some(folder.path()))?;
         let mut command = setting.command(&plan.command);
         command
+            .envs(given)
             .stdout(writer.try_clone().map_err(&writable)?)
             .stderr(writer);
         let child = command.spawn().map_err(|error| not_started(plan, &error))?;
@@ -257,6 +257,11 @@ impl Application {
     fn processes(&self) -> Vec<i32> {
         let members = self.group.members().into_iter();
         members.map(|member| member.as_raw_pid()).collect()
+    }
+
+    /// Returns whether something listens at its URL.
+    pub(crate) fn listens(&self) -> bool {
+        ready::listens(&self.url).is_ok()
     }
 
     /// Returns how it ended; `None` as long as it runs. An application that went into the background runs.
@@ -339,14 +344,10 @@ impl Application {
 
     /// Returns where it listens, if that is only where it is not expected.
     fn elsewhere(&self) -> Vec<SocketAddr> {
-        let found = processes::listeners(&self.processes());
-        match found
-            .iter()
-            .any(|address| address.port() == self.setting.port)
-        {
-            true => Vec::new(),
-            false => found,
+        if self.listens() {
+            return Vec::new();
         }
+        processes::listeners(&self.processes())
     }
 
     fn never_ready(&self, how: &str) -> String {
@@ -451,14 +452,24 @@ impl Leader {
     }
 }
 
-/// Returns a sentence about an application that listens at other ports than its own.
+/// Returns a sentence about an application that listens elsewhere than at its port.
 pub(crate) fn listens_elsewhere(found: &[SocketAddr], port: u16) -> String {
     let shown: Vec<String> = found.iter().map(SocketAddr::to_string).collect();
-    let first = found.first().map(SocketAddr::port).unwrap_or_default();
-    format!(
-        "it listens at {}, but its port is {port}: have it read PORT, or say `port: {first}` in `app`",
-        shown.join(" and ")
-    )
+    let shown = shown.join(" and ");
+    match found.iter().find(|address| address.port() == port) {
+        Some(address) => {
+            let mut url = *address;
+            url.set_port(0);
+            let host = url.to_string();
+            let host = host.trim_end_matches(":0");
+            format!("it listens at {shown} alone: say `url: http://{host}:${{PORT}}` in `app`")
+        }
+        None => format!(
+            "it listens at {shown}, but its port is {port}: have it read PORT, give it `${{PORT}}` in its command or in `env`, or say \
+             `port: {}` in `app`",
+            found.first().map(SocketAddr::port).unwrap_or_default()
+        ),
+    }
 }
 
 /// Makes a folder that its owner alone may read, and returns it with what makes an error of it a message.
@@ -472,12 +483,19 @@ fn private_folder() -> Result<(tempfile::TempDir, impl Fn(io::Error) -> String),
 fn not_started(plan: &AppPlan, error: &io::Error) -> String {
     let program = plan.command.first().map(PortText::written);
     let program = program.unwrap_or_default();
-    if error.kind() == io::ErrorKind::NotFound {
-        let shown = shell_word(&program).into_owned();
-        return match program.contains('/') {
-            true => format!("there is no program {shown}; a path is relative to `cwd`"),
-            false => format!("there is no program {shown} on PATH"),
-        };
+    if error.kind() != io::ErrorKind::NotFound {
+        return format!("{program}: {error}");
     }
-    format!("{program}: {error}")
+    let hint = if program.contains(char::is_whitespace) {
+        "; its words belong apart from each other, and what a shell has to read belongs to one: sh -c '…'"
+    } else if program.contains('=') {
+        "; variables are given by `env` or --app-env"
+    } else {
+        ""
+    };
+    let shown = shell_word(&program);
+    match program.contains('/') {
+        true => format!("there is no program {shown}; a path is relative to `cwd`{hint}"),
+        false => format!("there is no program {shown} on PATH{hint}"),
+    }
 }

@@ -19,15 +19,15 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it, before there is an application.
+    /// Starts it, before there is an application, which has this mark in its environment; it removes the folder too.
     ///
     /// # Errors
     ///
     /// Why it does not start.
-    pub(super) fn start(mark: &str, folder: &Path) -> Result<Self, String> {
+    pub(super) fn start(mark: &str, folder: Option<&Path>) -> Result<Self, String> {
         let process = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "softprobe-keeper", mark])
-            .arg(folder)
+            .arg(folder.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -45,15 +45,44 @@ impl Keeper {
     ///
     /// That it has ended.
     pub(super) fn watch(&mut self, group: i32) -> Result<(), String> {
+        self.tell(&group.to_string())
+    }
+
+    fn tell(&mut self, line: &str) -> Result<(), String> {
         let told = self
             .process
             .stdin
             .as_mut()
-            .map(|stdin| writeln!(stdin, "{group}"));
+            .map(|stdin| writeln!(stdin, "{line}"));
         match told {
             Some(Ok(())) => Ok(()),
             _ => Err("the process that would end it is gone".to_owned()),
         }
+    }
+}
+
+/// Ends a command, with everything that it started, if this process is killed; where processes can be found by their
+/// environment. Dropping it ends nothing.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    #[expect(dead_code, reason = "held only for its drop")]
+    keeper: Keeper,
+}
+
+impl Guard {
+    /// Starts to guard a command, which has to be run after that.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible.
+    pub(crate) fn of_command(command: &mut Command) -> Result<Self, String> {
+        const MARK: &str = "SOFTPROBE_COMMAND";
+        let mark = format!("{:016x}", fastrand::u64(..));
+        let mut keeper = Keeper::start(&format!("{MARK}={mark}"), None)?;
+        command.env(MARK, mark);
+        // The command is in the group of this process, which a terminal knows as its own.
+        keeper.tell("")?;
+        Ok(Self { keeper })
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) use application::{
     Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere,
 };
 pub(crate) use interception::Interception;
+pub(crate) use keeper::Guard;
 pub(crate) use output::Lines;
 pub(crate) use ready::wait_until_listening;
 pub(crate) use reset::reset;

@@ -112,6 +112,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         request,
         calls,
         any_call_seen: _,
+        launched: _,
         written,
         rerun: _,
         took,

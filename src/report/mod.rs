@@ -11,8 +11,8 @@ pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use outcome::{
-    CaseOutcome, End, ExtraCalls, Fault, Finding, Note, RunOutcome, SentDifference, SentRequest,
-    Skip, Verdict, Written,
+    CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, RunOutcome, SentDifference,
+    SentRequest, Skip, Verdict, Written,
 };
 pub(crate) use text::Palette;
 pub(crate) use words::{HIDDEN, NOTHING_SEEN, late_call, mask, summary, warnings};

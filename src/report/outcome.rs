@@ -34,12 +34,26 @@ pub(crate) struct CaseOutcome {
     pub(crate) calls: Vec<OutboundCall>,
     /// Whether a call of any case of the run has been seen so far.
     pub(crate) any_call_seen: bool,
+    /// How the application was launched.
+    pub(crate) launched: Launched,
     /// What the application wrote while the case ran, if the case is bad.
     pub(crate) written: Written,
     /// The command that runs a case again, without the case's name.
     pub(crate) rerun: Arc<str>,
     /// How long the case took.
     pub(crate) took: Duration,
+}
+
+/// How an application was launched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Launched {
+    /// It was not.
+    #[default]
+    Not,
+    /// By this command, with what makes its calls come to the proxy.
+    By(String),
+    /// Without that.
+    Unintercepted,
 }
 
 /// Lines that the application wrote.
@@ -232,6 +246,7 @@ impl CaseOutcome {
         self.request = None;
         self.calls = Vec::new();
         self.written = Written::default();
+        self.launched = Launched::Not;
     }
 
     /// Returns what `pick` takes from the findings, each with whether it fails the case.

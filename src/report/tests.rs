@@ -24,6 +24,7 @@ fn case(trial: &str) -> CaseOutcome {
         request: None,
         calls: Vec::new(),
         any_call_seen: false,
+        launched: Launched::Not,
         written: Written::default(),
         rerun: "softprobe suite run s.yaml --exact --filter".into(),
         took: Duration::from_millis(12),

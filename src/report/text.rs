@@ -77,6 +77,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         request,
         calls,
         any_call_seen,
+        launched,
         written,
         rerun: _,
         took: _,
@@ -141,7 +142,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
             page.line(1, &format!("{}{verdict}", shown_target(name)));
         }
         if !any_call_seen {
-            page.line(1, words::NO_CALL);
+            page.line(1, &words::no_call(launched));
         }
     }
     page.section("notes", notes.iter(), |page, note| {

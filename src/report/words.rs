@@ -9,10 +9,27 @@ use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
 use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
-use crate::report::outcome::{CaseOutcome, End, ExtraCalls, Fault, Note, SentDifference, Skip};
+use crate::report::outcome::{
+    CaseOutcome, End, ExtraCalls, Fault, Launched, Note, SentDifference, Skip,
+};
 
-/// The advice to show if there are mocks but no outbound call arrived.
-pub(crate) const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
+/// Returns the advice to show if there are mocks but no outbound call arrived.
+pub(super) fn no_call(launched: &Launched) -> String {
+    match launched {
+        Launched::Not => NO_CALL.to_owned(),
+        Launched::By(command) => format!(
+            "no outbound call reached the proxy; if the application made any, its HTTP client uses no proxy: \
+             `softprobe doctor -- {command}` says what to set"
+        ),
+        Launched::Unintercepted => {
+            "no outbound call reached the proxy: with `intercept: none`, nothing sends them there"
+                .to_owned()
+        }
+    }
+}
+
+/// The advice for an application that was started by hand.
+const NO_CALL: &str = "no outbound call reached the proxy; check that the application's HTTP_PROXY points to it, and that \
      the HTTP client uses that variable (Node's built-in clients do with NODE_USE_ENV_PROXY=1), or run \
      `softprobe doctor`";
 
@@ -420,7 +437,7 @@ pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
         })
         .collect();
     if !unused.is_empty() && !outcome.any_call_seen {
-        lines.push(NO_CALL.to_owned());
+        lines.push(no_call(&outcome.launched));
     }
     lines.extend(uncorrelated);
     lines

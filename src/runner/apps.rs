@@ -1,11 +1,11 @@
-//! The applications of a run: which one each case is sent to, and how they are launched.
+//! The applications of a run, launched and ended.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{AppFlags, Args};
+use super::args::line;
 use super::discover::Trial;
 use super::refusal::Refusal;
 use super::signals::{Arrived, Interrupts};
@@ -16,10 +16,15 @@ use crate::launch::{
     Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere, reset,
 };
 use crate::proxy::{IdleCall, Proxy};
-use crate::suite::{AppPlan, PortText, WAYS, is_base_url, is_path, split_command};
+use crate::report::Launched;
+use crate::suite::{AppPlan, Intercept, PortText};
 
 /// How long an application may take to be gone after it broke off an answer.
 const SLOWEST_END: Duration = Duration::from_millis(500);
+
+/// How long an application that is about to end after its last answer may take to do so: a run that did not wait for it would be
+/// green though the application crashed.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// The applications of a run.
 #[derive(Debug, Default)]
@@ -28,7 +33,39 @@ pub(crate) struct Apps {
     root: PathBuf,
     /// The URL of the application of all cases without one that was launched.
     running: Option<String>,
-    launched: Vec<(Arc<AppPlan>, Application)>,
+    launched: Vec<(Launch, Application)>,
+}
+
+/// An application to launch.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) plan: Arc<AppPlan>,
+    /// The names of the suites that need it.
+    pub(crate) suites: Vec<Arc<str>>,
+}
+
+impl Launch {
+    /// Returns the suites for display, if there are any.
+    fn for_whom(&self) -> String {
+        match self.suites.as_slice() {
+            [] => String::new(),
+            suites => format!(" for {}", suites.join(", ")),
+        }
+    }
+
+    /// Returns an error about its start.
+    fn failed(&self, why: &str) -> Refusal {
+        Refusal::from(format!(
+            "the application `{}`{} did not start: {why}",
+            command_line(&self.plan),
+            self.for_whom()
+        ))
+    }
+}
+
+/// Returns the command of an application, for a shell.
+fn command_line(plan: &AppPlan) -> String {
+    line(plan.command.iter().map(PortText::written))
 }
 
 /// What is shown of launched applications, on standard error.
@@ -63,37 +100,43 @@ impl Apps {
     /// Launches applications, and waits until all of them are ready.
     pub(crate) fn launch(
         &mut self,
-        plans: Vec<Arc<AppPlan>>,
+        launches: Vec<Launch>,
         proxy: &Proxy,
         interrupts: &Interrupts,
         shown: Shown,
     ) -> Result<(), Refusal> {
-        let several = plans.len() > 1;
-        for (n, plan) in plans.into_iter().enumerate() {
-            let shown_as = match several {
-                true => format!("app {} | ", n + 1),
-                false => "app | ".to_owned(),
+        let several = launches.len() > 1;
+        for launch in launches {
+            let name = match launch.suites.first() {
+                Some(suite) if several => suite,
+                _ => "app",
             };
             let around = Surroundings {
                 root: &self.root,
                 proxy: Some(&proxy.local_url()),
-                shown_as: shown.output.then_some(shown_as),
+                shown_as: shown.output.then(|| format!("{name} | ")),
             };
-            let launched = Application::launch(&plan, &around);
-            let application = launched.map_err(|why| not_launched(&plan, &why))?;
-            self.launched.push((plan, application));
+            let launched = Application::launch(&launch.plan, &around);
+            let application = launched.map_err(|why| launch.failed(&why))?;
+            self.launched.push((launch, application));
         }
-        for (plan, application) in &self.launched {
+        for (launch, application) in &self.launched {
             let url = without_credentials(application.url());
             let ready = wait(application, &url, interrupts);
             let calls = proxy.take_idle_calls();
             tell_idle_calls("while the application started, it called", &calls);
             ready.map_err(|error| match error {
                 NotReady::Signal(signal) => Refusal::signal(signal),
-                NotReady::Failed(why) => not_launched(plan, &why),
+                NotReady::Failed(why) => launch.failed(&why),
             })?;
             if shown.urls {
-                let _ = writeln!(stderr(), "softprobe: application {url}");
+                let whose = if several {
+                    launch.for_whom()
+                } else {
+                    String::new()
+                };
+                let line = format!("softprobe: application {url}{whose}");
+                let _ = writeln!(stderr(), "{}", visible_line(&line));
             }
         }
         Ok(())
@@ -115,50 +158,77 @@ impl Apps {
 
     /// Returns the application of a case.
     pub(super) fn of<'a>(&'a self, trial: &'a Trial) -> AppOfCase<'a> {
-        let plan = trial.app.as_deref();
+        let plan = trial.app.as_ref();
         let mut launched = self.launched.iter();
-        let launched = launched.find(|(own, _)| Some(&**own) == plan);
+        let is_own =
+            |(own, _): &&(Launch, _)| plan.is_some_and(|plan| Arc::ptr_eq(&own.plan, plan));
+        let launched = launched.find(is_own);
         let launched = launched.map(|(_, application)| application);
         AppOfCase {
             url: launched.map(Application::url).or(self.running.as_deref()),
             launched,
-            plan,
+            plan: trial.app.as_deref(),
             root: &self.root,
         }
     }
 
-    /// Ends what was launched, all at the same time, each in this time at the most, and by force as soon as a further signal
-    /// arrives.
-    pub(crate) fn stop(&self, most: Duration, arrived: &Arrived) {
-        let before = arrived.count();
-        let hurry = || arrived.count() > before;
+    /// Returns how the application of a case ended by itself, if it has, or is about to after its last answer.
+    pub(super) fn ended(&self, trial: &Trial) -> Option<String> {
+        let application = self.of(trial).launched?;
+        application.ends_within(LAST_WORDS)
+    }
+
+    /// Ends what was launched, all at the same time, each in this time at the most, and by force as soon as more than
+    /// `heeded` signals have arrived. What had to be killed though it had all the time that its plan allows is told.
+    pub(crate) fn stop(&self, most: Duration, arrived: &Arrived, heeded: usize) {
+        let hurry = || arrived.count() > heeded;
         std::thread::scope(|scope| {
-            for (_, application) in &self.launched {
-                scope.spawn(|| application.stop(most, &hurry));
+            for (launch, application) in &self.launched {
+                scope.spawn(|| {
+                    let has_ended = application.stop(most, &hurry);
+                    let Launch { plan, .. } = launch;
+                    if !has_ended && most >= plan.grace && !hurry() {
+                        let line = format!(
+                            "warning: the application `{}` did not end within {} ms, and was killed; `app: {{stop: {{signal: …, \
+                             graceMs: …}}}}` says how it ends",
+                            command_line(plan),
+                            plan.grace.as_millis()
+                        );
+                        let _ = writeln!(stderr(), "{}", visible_line(&line));
+                    }
+                });
             }
         });
     }
 }
 
 impl AppOfCase<'_> {
-    /// Checks that it still runs.
+    /// Checks that it still runs, before a case or in a running one.
     ///
     /// # Errors
     ///
     /// How it ended.
-    pub(super) fn still_runs(self) -> Result<(), Unjudged> {
+    pub(super) fn still_runs(self, running: bool) -> Result<(), Unjudged> {
         match self.launched.and_then(Application::ended) {
-            Some(how) => Err(Unjudged::ApplicationEnded { how }),
+            Some(how) => Err(Unjudged::ApplicationEnded { how, running }),
             None => Ok(()),
         }
     }
 
     /// Returns why there was no answer: if it ended meanwhile, that.
     pub(super) fn why_silent(self, why: Unjudged) -> Unjudged {
-        let ended = self.launched.and_then(|app| app.ends_within(SLOWEST_END));
-        match ended {
-            Some(how) => Unjudged::ApplicationEnded { how },
-            None => why,
+        let Some(application) = self.launched else {
+            return why;
+        };
+        match (application.ends_within(SLOWEST_END), why) {
+            (Some(how), _) => Unjudged::ApplicationEnded { how, running: true },
+            (None, Unjudged::NoAnswer { url, why }) if !application.listens() => {
+                Unjudged::NoAnswer {
+                    url,
+                    why: format!("{why}; nothing listens there any more"),
+                }
+            }
+            (None, why) => why,
         }
     }
 
@@ -189,6 +259,15 @@ impl AppOfCase<'_> {
         })
     }
 
+    /// Returns how it was launched, for reports.
+    pub(super) fn launched_as(self) -> Launched {
+        match (self.launched, self.plan) {
+            (Some(_), Some(plan)) if plan.intercept == Intercept::None => Launched::Unintercepted,
+            (Some(_), Some(plan)) => Launched::By(command_line(plan)),
+            _ => Launched::Not,
+        }
+    }
+
     /// Returns how much it has written; 0 if it was not launched.
     pub(super) fn written(self) -> u64 {
         self.launched.map_or(0, Application::written)
@@ -199,14 +278,6 @@ impl AppOfCase<'_> {
         let lines = |app: &Application| app.lines(from, app.written(), most);
         self.launched.map(lines).unwrap_or_default()
     }
-}
-
-fn not_launched(plan: &AppPlan, why: &str) -> Refusal {
-    let words: Vec<String> = plan.command.iter().map(PortText::written).collect();
-    Refusal::from(format!(
-        "the application `{}` did not start: {why}",
-        words.join(" ")
-    ))
 }
 
 /// Waits until an application is ready, and shows that on a terminal.
@@ -292,169 +363,4 @@ pub(crate) fn tell_idle_calls(when: &str, calls: &[IdleCall]) {
         let more = calls.len() - TOLD_CALLS;
         let _ = writeln!(stderr(), "warning: {when} {more} others besides");
     }
-}
-
-/// What code says about the application, if no flag does.
-#[derive(Debug, Default)]
-pub(super) struct AppInCode {
-    /// A command that launches it.
-    pub(super) command: Option<String>,
-    /// The URL of one that runs already.
-    pub(super) url: Option<String>,
-    /// Whether a closure starts it.
-    pub(super) starts: bool,
-}
-
-/// How the applications of a run come to be.
-#[derive(Debug, Default)]
-pub(super) struct AppPlans {
-    /// Those to launch, each once.
-    pub(super) launches: Vec<Arc<AppPlan>>,
-    /// The URL of the application of the other cases.
-    pub(super) url: Option<String>,
-    /// Whether a closure starts the application of the other cases.
-    pub(super) starts: bool,
-}
-
-/// Decides how the application of each of these trials is reached, and gives the trials that share one the same plan.
-pub(super) fn plan_apps<'t>(
-    args: &Args,
-    code: &AppInCode,
-    trials: impl Iterator<Item = &'t mut Trial>,
-) -> Result<AppPlans, Refusal> {
-    let flags = &args.flags;
-    let command = |flag: &str, text: &Option<String>| {
-        let command = text.as_deref().map(split_command).transpose();
-        command.map_err(|why| Refusal::arguments(format!("{flag}: {why}")))
-    };
-    let given = command("--app-command", &flags.app_command)?;
-    let in_code = command("Replay::app_command", &code.command)?;
-    let running = flags.app_url.clone().filter(|_| given.is_none());
-    let mut plans = AppPlans::default();
-    let (mut needs_other, mut not_launched) = (false, None);
-    for trial in trials {
-        let own = trial.app.as_deref();
-        let plan = match (&running, &given, own, &in_code) {
-            (Some(_), ..) => {
-                not_launched = not_launched.or(own.map(|_| Arc::clone(&trial.suite)));
-                needs_other = true;
-                continue;
-            }
-            (None, Some(command), own, _) => {
-                let mut plan = own
-                    .cloned()
-                    .unwrap_or_else(|| AppPlan::of_command(Vec::new()));
-                plan.command.clone_from(command);
-                plan.url = match &flags.app_url {
-                    Some(url) => Some(PortText::new(url)),
-                    None => plan.url,
-                };
-                plan
-            }
-            (None, None, Some(own), _) => own.clone(),
-            (None, None, None, Some(command)) if !code.starts => {
-                AppPlan::of_command(command.clone())
-            }
-            _ => {
-                needs_other = true;
-                continue;
-            }
-        };
-        let plan = with_flags(plan, &flags.app)?;
-        let known = plans.launches.iter().find(|known| ***known == plan);
-        let plan = known.cloned().unwrap_or_else(|| {
-            let plan = Arc::new(plan);
-            plans.launches.push(Arc::clone(&plan));
-            plan
-        });
-        trial.app = Some(plan);
-    }
-    if let Some(suite) = not_launched
-        && !args.silent
-    {
-        let _ = writeln!(
-            stderr(),
-            "softprobe: the `app` of {suite} is not launched, since --app-url or APP_URL names one that runs"
-        );
-    }
-    if let (true, Some(flag)) = (plans.launches.is_empty(), args.launch_flag) {
-        return Err(Refusal::arguments(format!(
-            "{flag} is for an application that is launched, and none is: give its command after `--`, with --app-command, or \
-             as `app` in the suite"
-        )));
-    }
-    if let Some(url) = running.as_ref().or(code.url.as_ref())
-        && !is_base_url(url)
-    {
-        return Err(Refusal::arguments(format!(
-            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
-            without_credentials(url)
-        )));
-    }
-    plans.starts = needs_other && running.is_none() && code.starts;
-    plans.url = running.or_else(|| code.url.clone().filter(|_| !plans.starts));
-    Ok(plans)
-}
-
-/// Returns the plan of an application that flags alone describe.
-pub(crate) fn plan_of_flags(
-    flag: &str,
-    command: &str,
-    url: Option<&str>,
-    flags: &AppFlags,
-) -> Result<AppPlan, Refusal> {
-    let command = split_command(command);
-    let command = command.map_err(|why| Refusal::arguments(format!("{flag}: {why}")))?;
-    let mut plan = AppPlan::of_command(command);
-    plan.url = url.map(PortText::new);
-    with_flags(plan, flags)
-}
-
-/// Returns a plan with what the flags say besides.
-fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan, Refusal> {
-    let AppFlags {
-        app_env,
-        ready,
-        intercept,
-        app_output: _,
-    } = flags;
-    for variable in app_env {
-        let Some((name, value)) = variable
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-        else {
-            return Err(Refusal::arguments(
-                "--app-env: expected NAME=value".to_owned(),
-            ));
-        };
-        plan.env.retain(|(known, _)| known != name);
-        plan.env.push((name.to_owned(), PortText::new(value)));
-    }
-    if let Some(path) = ready {
-        if !is_path(path) {
-            return Err(Refusal::arguments(format!(
-                "--ready: `{path}` is not a path such as /health"
-            )));
-        }
-        plan.ready = crate::suite::Ready::Path(path.clone());
-    }
-    if let Some(way) = intercept {
-        let known = WAYS.iter().find(|(name, _)| name == way);
-        let Some((_, way)) = known else {
-            let names = WAYS.map(|(name, _)| name).join(", ");
-            return Err(Refusal::arguments(format!(
-                "--intercept: `{way}` is not one of {names}"
-            )));
-        };
-        plan.intercept = *way;
-    }
-    if let Some(url) = &plan.url
-        && !is_base_url(&url.at(1))
-    {
-        return Err(Refusal::arguments(format!(
-            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:${{PORT}}`",
-            without_credentials(&url.written())
-        )));
-    }
-    Ok(plan)
 }

@@ -18,7 +18,7 @@ use crate::case::{Case, Exchange};
 use crate::compare::{Expected, Reached, compares_anything};
 use crate::hook::HookContext;
 use crate::launch::Lines;
-use crate::report::{CaseOutcome, End, Note, Written};
+use crate::report::{CaseOutcome, End, Launched, Note, Written};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
 
 /// How many lines of an application's output stand in the report of a case.
@@ -37,6 +37,7 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
         request: None,
         calls: Vec::new(),
         any_call_seen: false,
+        launched: Launched::Not,
         written: Written::default(),
         rerun: Arc::clone(rerun),
         took: Duration::ZERO,
@@ -54,15 +55,18 @@ pub(super) fn replay(
     let mut outcome = fresh_outcome(trial, rerun);
     let app = environment.app(trial);
     let before = app.written();
-    let judged = match app.still_runs() {
+    let judged = match app.still_runs(false) {
         // Whatever was found in a case in which the application died is its death's doing.
         Ok(()) => {
-            judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs())
+            judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs(true))
         }
         ended => ended,
     };
     if let Err(error) = judged {
         outcome.end = End::Errored(Arc::new(error));
+    }
+    if outcome.unused().next().is_some() {
+        outcome.launched = app.launched_as();
     }
     if outcome.is_bad() {
         let Lines { lines, cut } = app.lines_since(before, SHOWN_LINES);

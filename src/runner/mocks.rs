@@ -13,7 +13,7 @@ use crate::base::http::{
     Direction, Host, Request, Response, same_path, same_query_without, split_port, with_port,
 };
 use crate::base::with_causes;
-use crate::case::{Answered, Case, CaseLookupError, Exchange};
+use crate::case::{Answered, Case, CaseLookupError, Exchange, SpanSummary};
 use crate::compare::RequestRules;
 use crate::hook::{Hook, HookContext, HookError, MockContext};
 use crate::rule::{Consume, Question, Turn, When};
@@ -103,6 +103,15 @@ pub(super) enum MockError {
     },
     #[error("mock `{mock}`: {problems}")]
     Fixture { mock: String, problems: Problems },
+    /// The exchange says too little of its call for a mock that answers this call alone.
+    #[error(
+        "{span}: it has no {lacking}, so its answer would be given to calls with any; add the attribute, or answer the call by a mock \
+         with a `match` for it"
+    )]
+    Vague {
+        span: Box<SpanSummary>,
+        lacking: &'static str,
+    },
     #[error("mock `{mock}`: {}", with_causes(.error))]
     Hook { mock: String, error: HookError },
 }
@@ -365,6 +374,12 @@ fn from_exchanges<'c>(
     for (n, Answered { exchange, response }) in found.iter().enumerate().rev() {
         let response = changed(plan, response.replayable(), Some(exchange), hooks)?;
         let mut when = narrowed(&plan.when, exchange, &rules.query_ignore);
+        if let Some(lacking) = lacks(&when) {
+            return Err(MockError::Vague {
+                span: Box::new(exchange.summary()),
+                lacking,
+            });
+        }
         let mut others = found
             .iter()
             .map(|found| found.exchange.request.host.as_str());
@@ -443,6 +458,15 @@ fn same_call(a: &Exchange, b: &Exchange, ignore: &[String]) -> bool {
             a.query.as_deref().unwrap_or_default(),
             b.query.as_deref().unwrap_or_default(),
         )
+}
+
+/// Returns the attribute without which predicates fit calls to any host, or by any method.
+fn lacks(when: &When) -> Option<&'static str> {
+    let lookup = &when.lookup;
+    if lookup.host.is_none() && lookup.host_suffix.is_none() {
+        return Some("url.host");
+    }
+    lookup.method.is_none().then_some("http.request.method")
 }
 
 /// Returns whether two hosts are one, but their ports are not: a host without a port would then answer for the

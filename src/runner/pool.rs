@@ -1,5 +1,6 @@
 //! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::report::{
     CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, RunOutcome, Skip,
     Style, Verdict, junit, late_call, log_lines, mask, summary, warnings,
 };
+use crate::suite::AppPlan;
 
 /// How long the sessions of a run that was broken off may take to close.
 const SLOWEST_CLOSE: Duration = Duration::from_millis(1500);
@@ -71,6 +73,8 @@ struct Board {
     ahead: Option<ReadAhead>,
     /// Whether each trial has begun, by its number.
     begun: Vec<AtomicBool>,
+    /// The numbers of the trials that have been judged, in the order of their ends.
+    judged: Mutex<Vec<usize>>,
     /// Whether an outbound call of any case has been seen.
     any_call_seen: AtomicBool,
     /// Whether there was a case under a strict policy of which no call was seen.
@@ -115,7 +119,7 @@ pub(super) fn run(
         && let Some(environment) = &board.environment
     {
         let left = std::thread::scope(|scope| {
-            scope.spawn(|| environment.stop_apps(SLOWEST_STOP, &arrived));
+            scope.spawn(|| environment.stop_apps(SLOWEST_STOP, &arrived, 1));
             environment.close_all(SLOWEST_CLOSE)
         });
         if left > 0 {
@@ -125,8 +129,9 @@ pub(super) fn run(
             );
         }
     }
+    board.note_ended_apps(&trials);
     if let (Outran::Done, Some(environment)) = (&outran, &board.environment) {
-        environment.stop_apps(Duration::MAX, &arrived);
+        environment.stop_apps(Duration::MAX, &arrived, 0);
         if let Some(signal) = arrived.last() {
             outran = Outran::Signal { signal, done: true };
         }
@@ -271,6 +276,7 @@ impl Board {
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
             begun: trials.iter().map(|_| AtomicBool::new(false)).collect(),
+            judged: Mutex::default(),
             any_call_seen: AtomicBool::new(false),
             any_unseen: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
@@ -305,6 +311,10 @@ impl Board {
         }
         outcome.any_call_seen = self.any_call_seen.load(Ordering::SeqCst);
         let judged = matches!(outcome.end, End::Judged);
+        if judged {
+            let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(n);
+        }
         if judged && !seen && trial.plan.policy.external_http == PolicyMode::Strict {
             self.any_unseen.store(true, Ordering::SeqCst);
         }
@@ -426,6 +436,58 @@ impl Board {
             let outcome = (fails && !was_bad).then(|| outcome.clone());
             drop(outcomes);
             if let Some(outcome) = outcome {
+                self.tell_failure(&outcome);
+            }
+        }
+    }
+
+    /// Fails the last case of each application that has ended by itself since that case was judged.
+    fn note_ended_apps(&self, trials: &[Arc<Trial>]) {
+        let Some(environment) = &self.environment else {
+            return;
+        };
+        let judged =
+            std::mem::take(&mut *self.judged.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut known: HashSet<*const AppPlan> = HashSet::new();
+        for n in judged.into_iter().rev() {
+            let trial = &trials[n];
+            let Some(plan) = trial
+                .app
+                .as_ref()
+                .filter(|plan| known.insert(Arc::as_ptr(plan)))
+            else {
+                continue;
+            };
+            let Some(how) = environment.app_ended(trial) else {
+                continue;
+            };
+            let mut outcomes = self.outcomes();
+            let ended = |outcome: &CaseOutcome| {
+                let error = match &outcome.end {
+                    End::Errored(error) => error.downcast_ref::<Unjudged>(),
+                    End::Judged | End::Skipped(_) => None,
+                };
+                matches!(
+                    error,
+                    Some(Unjudged::ApplicationEnded { running: true, .. })
+                )
+            };
+            // A case in which it ended has told of it; one that came after its end was not the cause.
+            let told = outcomes.iter().zip(trials).any(|(outcome, other)| {
+                let is_own = other
+                    .app
+                    .as_ref()
+                    .is_some_and(|other| Arc::ptr_eq(other, plan));
+                is_own && outcome.as_ref().is_some_and(ended)
+            });
+            if told {
+                continue;
+            }
+            if let Some(outcome) = outcomes[n].as_mut() {
+                outcome.end =
+                    End::Errored(Arc::new(Unjudged::ApplicationEnded { how, running: true }));
+                let outcome = outcome.clone();
+                drop(outcomes);
                 self.tell_failure(&outcome);
             }
         }

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::app::App;
-use super::apps::{AppInCode, AppPlans, Apps, Shown, plan_apps};
+use super::apps::{Apps, Shown};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
+use super::plan_apps::{AppInCode, AppPlans, plan_apps};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
 use super::share::share;

@@ -46,8 +46,8 @@ pub(super) enum Unjudged {
     )]
     NoRequest,
     #[error(
-        "there is no application to send the request to; launch it by `app: {{command: …}}`, or give --app-url, \
-         APP_URL, or `request: {{url: …}}`"
+        "there is no application to send the request to; launch it by `-- COMMAND`, --app-command or \
+         `app: {{command: …}}`, or give --app-url, APP_URL, or `request: {{url: …}}`"
     )]
     NoApplication,
     #[error(
@@ -56,9 +56,14 @@ pub(super) enum Unjudged {
     )]
     NothingToCompare,
     #[error(
-        "the application ended in the middle of the run ({how}); --app-output shows all that it wrote"
+        "the application ended in the middle of the run ({how}); --one-at-a-time tells in which case, and --app-output \
+         shows all that it wrote"
     )]
-    ApplicationEnded { how: String },
+    ApplicationEnded {
+        how: String,
+        /// Whether the case had begun.
+        running: bool,
+    },
     #[error("the application was not brought back to its first state (`reset`): {why}")]
     NotReset { why: String },
     #[error("the application gave no answer to {url}: {why}")]

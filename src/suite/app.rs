@@ -10,6 +10,9 @@ use crate::base::http::{split_port, split_url, without_credentials};
 /// Stands for `${PORT}` in a text of `app` until the port is known. It is no character that a text may hold.
 pub(super) const PORT_MARK: &str = "\u{FDD0}";
 
+/// The variable that holds an application's port.
+pub(crate) const PORT: &str = "PORT";
+
 /// A text of `app` in which `${PORT}` is filled in when the application is launched.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PortText(String);
@@ -306,6 +309,10 @@ impl AppPlan {
             let env = env.string_map(problems).unwrap_or_default();
             let env = env.into_iter();
             plan.env = env.map(|(name, value)| (name, PortText(value))).collect();
+            if plan.env.iter().any(|(name, _)| name == PORT) {
+                let place = app.place.key("env").key(PORT);
+                problems.add(&place, "the port is that of `port`, which is given as PORT");
+            }
         }
         if let Some(port) = app.given("port") {
             plan.port = read_port(&port, problems).unwrap_or(plan.port);
@@ -616,6 +623,10 @@ mod tests {
             (
                 json!({"reset": {"command": "a", "path": "/"}}),
                 "reset: give either `path`",
+            ),
+            (
+                json!({"env": {"PORT": 1}}),
+                "env.PORT: the port is that of `port`",
             ),
             (json!({"tunnel": ["a"]}), "tunnel: unknown field"),
             (json!({"upstreamCa": "a"}), "upstreamCa: unknown field"),

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use app::{
-    AppPlan, Intercept, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
+    AppPlan, Intercept, PORT, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
 };
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};

@@ -88,6 +88,12 @@ fn serve(mut stream: TcpStream, counts: &Mutex<HashMap<String, u32>>) {
             println!("out of memory");
             std::process::exit(7);
         }
+        "/late" => {
+            let _ = stream.write_all(&http(200, &[], json!({"is": "late"}).to_string()));
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            println!("out of memory, later");
+            std::process::exit(9);
+        }
         "/hang" => {
             drop(counts);
             std::thread::sleep(Duration::from_secs(3600));
@@ -196,7 +202,7 @@ fn an_application_is_launched_only_when_a_case_needs_it() {
     run(&project, &[&both[..], &["--filter", "s::b"]].concat()).ends(0, &["1 passed"]);
     run(&project, &both).ends(
         1,
-        &["the application `no-such-program` did not start: there is no program"],
+        &["the application `no-such-program` for other did not start: there is no program"],
     );
     project.write(
         "a.suite.yaml",
@@ -248,7 +254,7 @@ fn an_application_that_does_not_start_is_told_with_what_happened() {
             taken.as_str(),
             vec![
                 "something listens at http://127.0.0.1:",
-                " already; stop it",
+                " already; stop it, or choose another `port`",
             ],
         ),
         (
@@ -257,7 +263,7 @@ fn an_application_that_does_not_start_is_told_with_what_happened() {
             vec![
                 "it was not ready within 3000 ms (`startTimeoutMs`): nothing listens at",
                 "warning: the application is not ready: it listens at 127.0.0.1:",
-                "have it read PORT, or say `port: ",
+                "have it read PORT, give it `${PORT}` in its command or in `env`, or say `port: ",
             ],
         ),
         (
@@ -480,6 +486,22 @@ fn an_application_that_dies_fails_the_case_and_all_that_follow() {
 }
 
 #[test]
+fn an_application_that_dies_after_its_last_answer_fails_that_case() {
+    let app = "app: {command: COMMAND, env: {SOFTPROBE_TEST_APP: ''}}";
+    for (paths, count) in [
+        (vec!["a", "late"], "1 passed; 1 failed"),
+        (vec!["late", "z"], "0 passed; 2 failed"),
+    ] {
+        let failed = run(
+            &project(&paths, app),
+            &["s.suite.yaml", "--test-threads", "1"],
+        );
+        let told = "s::late: can't be judged: the application ended in the middle of the run (exit status: 9)";
+        failed.ends(20, &[count, told]);
+    }
+}
+
+#[test]
 fn a_failing_case_shows_what_the_application_wrote_meanwhile() {
     let app = "app: {command: COMMAND, env: {SOFTPROBE_TEST_APP: ''}}";
     let project = project(&["a", "wrong-b"], app);
@@ -598,6 +620,28 @@ fn an_application_is_reset_before_each_case() {
 }
 
 #[test]
+fn different_applications_need_different_ports() {
+    let project = project(&["a"], "app: {command: COMMAND, port: 41999}");
+    let other =
+        "name: two\ncases: a.case.json\napp: {command: COMMAND, url: 'http://localhost:41999'}\n";
+    project.write("two.suite.yaml", with_command(other));
+    run(&project, &["*.suite.yaml"]).ends(
+        2,
+        &["the applications of s and of two are different, but have one port, 41999"],
+    );
+}
+
+#[test]
+fn an_application_that_has_to_be_killed_is_told() {
+    let command = json!(["sh", "-c", format!("trap '' TERM; {}", shell_command())]);
+    let app = format!(
+        "app:\n  command: {command}\n  env: {{SOFTPROBE_TEST_APP: ''}}\n  stop: {{graceMs: 50}}\n"
+    );
+    run(&project(&["a"], &app), &["s.suite.yaml"])
+        .ends(0, &["did not end within 50 ms, and was killed"]);
+}
+
+#[test]
 fn flags_launch_an_application_as_a_suite_does() {
     let shell = shell_command();
     let plain = project(&["a"], "");
@@ -647,7 +691,10 @@ fn flags_launch_an_application_as_a_suite_does() {
         2,
         &["--ready is for an application that is launched, and none is"],
     );
-    run(&plain, &["s.suite.yaml"]).ends(20, &["launch it by `app: {command: …}`"]);
+    run(&plain, &["s.suite.yaml"]).ends(
+        20,
+        &["launch it by `-- COMMAND`, --app-command or `app: {command: …}`"],
+    );
     for (flags, wanted) in [
         (
             vec!["--app-command", "a 'b"],

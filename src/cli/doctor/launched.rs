@@ -1,6 +1,7 @@
 //! The checks of an application that the doctor launches itself.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::clients::advice;
@@ -14,6 +15,10 @@ use crate::launch::{Application, NotReady, Surroundings};
 use crate::proxy::ProxyBuilder;
 use crate::runner::{Interrupts, plan_of_flags, signal_code};
 
+/// How long an application may take to be gone after it broke off an answer.
+const SLOWEST_END: Duration = Duration::from_millis(500);
+/// How often to look for a signal while an answer is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How many calls are named in a message.
 const NAMED: usize = 5;
 
@@ -38,11 +43,7 @@ impl Doctor {
         };
         let mut checks = vec![check("starts", Health::Fine, format!("`{command}` runs"))];
         match application.wait_until_ready(&mut |_| interrupts.arrived.last()) {
-            Err(NotReady::Signal(signal)) => {
-                let exit = Exit::Signal(signal_code(signal));
-                let message = format!("interrupted by signal {signal}");
-                return Err(Failed::from(Output::failed(exit, "interrupted", message)));
-            }
+            Err(NotReady::Signal(_)) => return Err(interrupted(&interrupts)),
             Err(NotReady::Failed(why)) => {
                 checks.extend(starting(&seen));
                 checks.push(check("listens", Health::Fault, why));
@@ -54,9 +55,20 @@ impl Doctor {
             }
         }
         checks.extend(starting(&seen));
-        let sent = self.send(application.url(), probe);
+        let Some(sent) = self.send_unless(application.url(), probe, &interrupts) else {
+            return Err(interrupted(&interrupts));
+        };
         let calls = seen.take();
         checks.push(self.answered(application.url(), &sent, &calls));
+        let ended = match sent {
+            Ok(_) => application.ended(),
+            Err(_) => application.ends_within(SLOWEST_END),
+        };
+        if let Some(how) = ended {
+            let why = format!("it ended by itself ({how}){}", application.last_words());
+            checks.push(check("runs on", Health::Fault, why));
+            return Ok(checks);
+        }
         checks.push(match calls.len() {
             0 => check(
                 "proxy",
@@ -85,6 +97,33 @@ impl Doctor {
         });
         Ok(checks)
     }
+
+    /// Sends the probe; `None` if a signal arrives before the answer.
+    fn send_unless(
+        &self,
+        url: &str,
+        probe: &Request,
+        interrupts: &Interrupts,
+    ) -> Option<Result<u16, String>> {
+        let (sender, answered) = mpsc::channel();
+        let (own, url, probe) = (self.clone(), url.to_owned(), probe.clone());
+        std::thread::spawn(move || sender.send(own.send(&url, &probe)));
+        loop {
+            match answered.recv_timeout(PAUSE) {
+                Ok(sent) => return Some(sent),
+                Err(RecvTimeoutError::Timeout) if interrupts.arrived.last().is_none() => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// Returns the failure after a signal.
+fn interrupted(interrupts: &Interrupts) -> Failed {
+    let signal = interrupts.arrived.last().unwrap_or_default();
+    let exit = Exit::Signal(signal_code(signal));
+    let message = format!("interrupted by signal {signal}");
+    Failed::from(Output::failed(exit, "interrupted", message))
 }
 
 fn check(name: &'static str, verdict: Health, message: String) -> Check {

@@ -26,7 +26,7 @@ const SESSION: &str = "sess_doctor-probe";
 const TRACE: &str = "50f7a5e0d0c70850f7a5e0d0c7080001";
 const SPAN: &str = "50f7a5e0d0c70801";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(
     after_help = "With a command after `--`, the doctor launches the application as a run would, and says of each thing whether it works:\n\
     it starts, listens, sends its calls through the proxy, passes on the trace headers, and ends.\n\n\
