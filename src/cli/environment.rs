@@ -14,8 +14,7 @@ use crate::runner::unless_blank;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-  $ eval \"$(softprobe env)\"\n\
-  $ node server.js\n\n\
+  $ (eval \"$(softprobe env)\"; node server.js)\n\n\
 Values that exist, such as NODE_OPTIONS and PYTHONPATH, are added to.")]
 pub(super) struct Env {
     /// Address of the proxy
