@@ -1,18 +1,19 @@
 //! `exec`: runs a command, such as a test runner, with a runtime, a proxy and an application around it.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::Global;
 use super::output::{Exit, Failed, Output, arguments, failure};
-use crate::base::http::without_credentials;
+use crate::base::http::{split_port, split_url, without_credentials};
 use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
@@ -21,8 +22,8 @@ use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
-    AppFlags, Apps, CallerFlags, Interrupts, Launch, Outran, Shown, plan_of_flags, signal_code,
-    tell_idle_calls, unless_blank, until_signal,
+    AppFlags, Apps, CallerFlags, Interrupts, Launch, Outran, SLOWEST_STOP, Shown, app_of,
+    plan_of_flags, signal_code, tell_idle_calls, unless_blank, until_signal,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;
@@ -30,8 +31,6 @@ use crate::suite::is_base_url;
 
 /// How long calls in progress may take to end after the command has.
 const LAST_CALLS: Duration = Duration::from_millis(200);
-/// How long the application may take to end after a signal.
-const SLOWEST_STOP: Duration = Duration::from_secs(2);
 
 /// What would make the command launch an application of its own, or listen where the proxy does.
 const SETTINGS: [&str; 5] = [
@@ -42,13 +41,23 @@ const SETTINGS: [&str; 5] = [
     "SOFTPROBE_PROXY_LISTEN",
 ];
 
-/// The hosts that the command reaches without the proxy: the runtime and the application are there.
-const OWN_HOSTS: &str = "localhost,127.0.0.1,::1";
+/// Returns the hosts that the command reaches without the proxy: the runtime and the application are there.
+fn own_hosts(app: Option<&str>) -> String {
+    const LOOPBACK: &str = "localhost,127.0.0.1,::1";
+    let authority = app
+        .and_then(|url| split_url(url))
+        .map(|(_, authority, _)| authority);
+    let host = authority.map(|authority| split_port(authority).0);
+    match host.filter(|host| !LOOPBACK.split(',').any(|own| own == *host)) {
+        Some(host) => format!("{LOOPBACK},{host}"),
+        None => LOOPBACK.to_owned(),
+    }
+}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The command gets SOFTPROBE_RUNTIME_URL, APP_URL and the proxy variables, and passes its exit code on; 20 if it was 0 and\n\
-the application made a call after its session was closed that nothing answered under a strict policy.\n\n\
+the application ended meanwhile, or made a call after its session was closed that nothing answered under a strict policy.\n\n\
   $ softprobe exec --app-command 'node server.js' -- cargo nextest run --test replay\n\
   $ softprobe exec --app-command 'node server.js' -- pytest")]
 pub(super) struct Exec {
@@ -74,7 +83,7 @@ pub(super) struct Exec {
 }
 
 impl Exec {
-    pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
+    pub(super) fn run(self, global: &Global, matches: &ArgMatches) -> Result<Output, Failed> {
         let Self {
             app_command,
             app_url,
@@ -89,7 +98,8 @@ impl Exec {
                 "exec runs a runtime of its own; leave out --runtime-url and SOFTPROBE_RUNTIME_URL",
             ));
         }
-        let (app_command, app_url) = (unless_blank(app_command), unless_blank(app_url));
+        let own = matches.subcommand_matches("exec").unwrap_or(matches);
+        let (app_command, app_url) = app_of(own, app_command, Vec::new(), app_url);
         let plan = app_command
             .as_deref()
             .map(|command| plan_of_flags("--app-command", command, app_url.as_deref(), &app));
@@ -118,7 +128,7 @@ impl Exec {
             proxy = proxy.idle(Idle::Forward);
         }
         let proxy = callers.proxy(proxy).start()?;
-        let mut apps = Apps::running(&project_root(), running);
+        let mut apps = Apps::running(&project_root(), running, &interrupts);
         let shown = Shown {
             output: app.app_output,
             urls: !global.quiet,
@@ -135,13 +145,16 @@ impl Exec {
             child.env_remove(name);
         }
         child.envs(variables_of(&proxy.local_url()));
-        child.env("NO_PROXY", OWN_HOSTS).env("no_proxy", OWN_HOSTS);
+        let hosts = own_hosts(apps.url());
+        child.env("NO_PROXY", &hosts).env("no_proxy", &hosts);
         child.env("SOFTPROBE_RUNTIME_URL", server.url());
         if let Some(url) = apps.url() {
             child.env("APP_URL", url);
         }
-        let _guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
+        let guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
         let status = run_command(&mut child, &interrupts)?;
+        drop(guard);
+        let ended = apps.tell_ended();
 
         let (most, heeded) = match status {
             Ended::Signal(_) => (SLOWEST_STOP, 1),
@@ -149,7 +162,8 @@ impl Exec {
         };
         apps.stop(most, &interrupts.arrived, heeded);
         let calls = proxy.take_idle_calls();
-        tell_idle_calls("while no session was open, the application called", &calls);
+        let who = "while no session was open, the application or the command called";
+        tell_idle_calls(who, &calls);
         proxy.stop(LAST_CALLS);
         server.stop(LAST_CALLS);
         let missed = tell_late_calls(&softprobe);
@@ -157,6 +171,14 @@ impl Exec {
         match status {
             Ended::Signal(signal) => Ok(Output::of_command(signal_code(signal))),
             Ended::Exited(status) => match exit_code(status) {
+                0 if ended => {
+                    let message = "the application ended before the command did";
+                    Err(Failed::from(Output::failed(
+                        Exit::SuiteFailed,
+                        "application_ended",
+                        message,
+                    )))
+                }
                 0 if missed > 0 => {
                     let message = format!("{missed} calls of closed sessions were missed");
                     Err(Failed::from(Output::failed(
@@ -195,10 +217,13 @@ fn run_command(command: &mut Command, interrupts: &Interrupts) -> Result<Ended, 
             *own.lock().unwrap_or_else(PoisonError::into_inner) = ended;
         },
         |signal| {
-            // The others come from a terminal, which sends them to the command as well.
+            // A terminal sends the others to the command as well.
+            let on_terminal = std::io::stdin().is_terminal();
             let passed_on = match signal {
                 SIGTERM => Some(Signal::TERM),
                 SIGHUP => Some(Signal::HUP),
+                SIGINT if !on_terminal => Some(Signal::INT),
+                SIGQUIT if !on_terminal => Some(Signal::QUIT),
                 _ => None,
             };
             passed_on.map(send);
@@ -213,7 +238,14 @@ fn run_command(command: &mut Command, interrupts: &Interrupts) -> Result<Ended, 
         }
         Outran::Done | Outran::Gone => {
             let status = *status.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(Ended::Exited(status.unwrap_or_default()))
+            // One that is not known must not count as success.
+            let unknown = || {
+                failure(
+                    "failure",
+                    format!("`{program}` ended, but its exit status is unknown"),
+                )
+            };
+            status.map(Ended::Exited).ok_or_else(unknown)
         }
     }
 }

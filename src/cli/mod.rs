@@ -186,14 +186,14 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
         Command::Serve(serve) => serve.run(&global),
         Command::Proxy(proxy) => proxy.run(&global),
         Command::Suite(suite) => suite.run(&global, matches),
-        Command::Exec(exec) => exec.run(&global),
+        Command::Exec(exec) => exec.run(&global, matches),
         Command::Env(env) => env.run(),
         Command::Validate(validate) => validate.run(),
         Command::Session(session) => session.run(&global),
         Command::Inspect(inspect) => inspect.run(&global),
         Command::Scrub(scrub) => scrub.run(),
         Command::Export(export) => export.run(),
-        Command::Doctor(doctor) => doctor.run(&global),
+        Command::Doctor(doctor) => doctor.run(&global, matches),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             Ok(Output::fine(format!("softprobe {version}\n")).field("cliVersion", version))

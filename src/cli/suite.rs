@@ -9,7 +9,7 @@ use super::output::{Exit, Failed, Output, arguments};
 use super::{Global, diff, files, init, validate};
 use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
-use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, signal_code};
+use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, is_flagged, signal_code};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,7 +50,7 @@ pub(super) struct Run {
     #[command(flatten)]
     flags: Flags,
     /// Command that launches the application for the run; ${PORT} in it is the port that it is given as PORT
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "app_command")]
+    #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -104,6 +104,11 @@ impl Run {
         let own = matches.subcommand_matches("suite");
         let own = own.and_then(|suite| suite.subcommand_matches("run"));
         let own = own.unwrap_or(matches);
+        if !command.is_empty() && is_flagged(own, "app_command") {
+            return Err(arguments(
+                "the application's command stands after `--` and in --app-command; keep one of them",
+            ));
+        }
         let given = CommandArgs {
             suite: suites,
             filters: filter,

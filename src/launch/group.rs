@@ -1,4 +1,4 @@
-//! Everything that an application started: its process group, and what left the group but can be found.
+//! Everything that a process started: its process group, and what can be found by a mark in its environment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,12 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 
 use super::processes;
 
-/// The processes of an application.
+/// Processes that end together.
 #[derive(Debug)]
 pub(super) struct Group {
-    leader: Pid,
-    /// Whether the group is known to be empty: its number may be another group's by now.
+    /// The leader of their process group, if they have one of their own.
+    leader: Option<Pid>,
+    /// Whether the process group is known to be empty: its number may be another group's by now.
     is_empty: AtomicBool,
     /// What the environment of each of them holds.
     mark: String,
@@ -24,39 +25,47 @@ impl Group {
     pub(super) fn of(leader: u32, mark: String) -> Option<Arc<Self>> {
         let leader = Pid::from_raw(i32::try_from(leader).ok()?)?;
         Some(Arc::new(Self {
-            leader,
-            is_empty: AtomicBool::new(false),
-            mark,
+            leader: Some(leader),
+            ..Self::marked(mark)
         }))
     }
 
-    /// Returns the id of the group.
-    pub(super) fn id(&self) -> i32 {
-        self.leader.as_raw_pid()
+    /// Returns the processes that only a mark tells from others.
+    pub(super) fn marked(mark: String) -> Self {
+        Self {
+            leader: None,
+            is_empty: AtomicBool::new(false),
+            mark,
+        }
+    }
+
+    /// Returns the id of the process group, if there is one.
+    pub(super) fn id(&self) -> Option<i32> {
+        self.leader.map(Pid::as_raw_pid)
     }
 
     /// Notes that the leader has ended, which it may have done as the last of its group.
     pub(super) fn leader_ended(&self) {
-        let is_empty = test_kill_process_group(self.leader) == Err(Errno::SRCH);
-        self.is_empty.store(is_empty, Ordering::SeqCst);
+        let is_empty = |leader| test_kill_process_group(leader) == Err(Errno::SRCH);
+        self.is_empty
+            .store(self.leader.is_some_and(is_empty), Ordering::SeqCst);
     }
 
-    /// Returns the id of the group, as long as it may have members.
-    fn open_id(&self) -> Option<i32> {
-        (!self.is_empty.load(Ordering::SeqCst)).then(|| self.id())
+    /// Returns the leader, as long as its process group may have members.
+    fn open(&self) -> Option<Pid> {
+        self.leader
+            .filter(|_| !self.is_empty.load(Ordering::SeqCst))
     }
 
     /// Returns the processes that run. Where they can't be listed, the leader stands for all.
     pub(super) fn members(&self) -> Vec<Pid> {
-        let group = self.open_id();
-        match processes::members(group, &self.mark) {
-            Some(ids) => ids.into_iter().filter_map(Pid::from_raw).collect(),
-            None if group.is_none() => Vec::new(),
-            None => match test_kill_process_group(self.leader) {
-                Ok(()) | Err(Errno::PERM) => vec![self.leader],
-                Err(_) => Vec::new(),
-            },
+        let leader = self.open();
+        if let Some(ids) = processes::members(leader.map(Pid::as_raw_pid), &self.mark) {
+            return ids.into_iter().filter_map(Pid::from_raw).collect();
         }
+        let lives =
+            |leader: &Pid| matches!(test_kill_process_group(*leader), Ok(()) | Err(Errno::PERM));
+        leader.filter(lives).into_iter().collect()
     }
 
     /// Returns whether any of its processes runs.
@@ -66,14 +75,14 @@ impl Group {
 
     /// Sends a signal to all of them.
     pub(super) fn signal(&self, signal: Signal) {
-        let group = self.open_id();
+        let leader = self.open();
         // A process that ends meanwhile needs no signal.
-        if group.is_some() {
-            let _ = kill_process_group(self.leader, signal);
+        if let Some(leader) = leader {
+            let _ = kill_process_group(leader, signal);
         }
         for member in self.members() {
-            let own = processes::group_of(member.as_raw_pid());
-            if own.is_some() && own != group {
+            let group = processes::group_of(member.as_raw_pid());
+            if group.is_some() && group != leader.map(Pid::as_raw_pid) {
                 let _ = kill_process(member, signal);
             }
         }
@@ -91,5 +100,21 @@ impl Group {
             pause = (pause * 2).min(Duration::from_millis(50));
         }
         true
+    }
+
+    /// Ends all of them by a signal, and by force if that takes longer than this. Returns whether the signal was enough.
+    pub(super) fn end(&self, signal: Signal, limit: Duration, hurry: &dyn Fn() -> bool) -> bool {
+        /// How long killed processes may take to be gone.
+        const SLOWEST_KILL: Duration = Duration::from_secs(1);
+        if !self.lives() {
+            return true;
+        }
+        self.signal(signal);
+        let has_ended = self.wait(limit, hurry);
+        if !has_ended {
+            self.signal(Signal::KILL);
+            self.wait(SLOWEST_KILL, &|| false);
+        }
+        has_ended
     }
 }

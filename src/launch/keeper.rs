@@ -6,6 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
+use super::group::Group;
+use super::leader::keep_statuses;
+
 /// What the process does: a shell script, since a copy of this program might do more than that.
 const SCRIPT: &str = include_str!("keeper.sh");
 
@@ -39,35 +44,33 @@ impl Keeper {
         Ok(Self { process })
     }
 
-    /// Tells it which process group it keeps.
+    /// Tells it which process group it keeps, if it is one of its own.
     ///
     /// # Errors
     ///
     /// That it has ended.
-    pub(super) fn watch(&mut self, group: i32) -> Result<(), String> {
-        self.tell(&group.to_string())
-    }
-
-    fn tell(&mut self, line: &str) -> Result<(), String> {
-        let told = self
-            .process
-            .stdin
-            .as_mut()
-            .map(|stdin| writeln!(stdin, "{line}"));
-        match told {
+    pub(super) fn watch(&mut self, group: Option<i32>) -> Result<(), String> {
+        let group = group.map_or(String::new(), |group| group.to_string());
+        let stdin = self.process.stdin.as_mut();
+        match stdin.map(|stdin| writeln!(stdin, "{group}")) {
             Some(Ok(())) => Ok(()),
             _ => Err("the process that would end it is gone".to_owned()),
         }
     }
 }
 
-/// Ends a command, with everything that it started, if this process is killed; where processes can be found by their
-/// environment. Dropping it ends nothing.
+/// What a command started, where processes can be found by their environment. The command is in the process group of this
+/// process, which a terminal knows as its own; dropping this ends what is left of it, and so does the end of this process,
+/// however it ends.
 #[derive(Debug)]
 pub(crate) struct Guard {
+    group: Group,
     #[expect(dead_code, reason = "held only for its drop")]
     keeper: Keeper,
 }
+
+/// How long what a command left behind may take to end.
+const SLOWEST_STRAY: Duration = Duration::from_secs(1);
 
 impl Guard {
     /// Starts to guard a command, which has to be run after that.
@@ -77,12 +80,22 @@ impl Guard {
     /// Why that is not possible.
     pub(crate) fn of_command(command: &mut Command) -> Result<Self, String> {
         const MARK: &str = "SOFTPROBE_COMMAND";
+        keep_statuses();
         let mark = format!("{:016x}", fastrand::u64(..));
-        let mut keeper = Keeper::start(&format!("{MARK}={mark}"), None)?;
+        let variable = format!("{MARK}={mark}");
+        let mut keeper = Keeper::start(&variable, None)?;
+        keeper.watch(None)?;
         command.env(MARK, mark);
-        // The command is in the group of this process, which a terminal knows as its own.
-        keeper.tell("")?;
-        Ok(Self { keeper })
+        Ok(Self {
+            group: Group::marked(variable),
+            keeper,
+        })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.group.end(Signal::TERM, SLOWEST_STRAY, &|| false);
     }
 }
 

@@ -5,6 +5,7 @@ mod application;
 mod group;
 mod interception;
 mod keeper;
+mod leader;
 mod output;
 mod port;
 #[cfg(target_os = "linux")]
@@ -13,14 +14,16 @@ mod processes;
 #[cfg(not(target_os = "linux"))]
 #[path = "processes_elsewhere.rs"]
 mod processes;
+mod readiness;
 mod ready;
 mod reset;
+mod setting;
 
-pub(crate) use application::{
-    Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere,
-};
+pub(crate) use application::{Application, Surroundings};
 pub(crate) use interception::Interception;
 pub(crate) use keeper::Guard;
 pub(crate) use output::Lines;
+pub(crate) use readiness::{NotReady, Waited, listens_elsewhere};
 pub(crate) use ready::wait_until_listening;
 pub(crate) use reset::reset;
+pub(crate) use setting::Setting;

@@ -15,9 +15,8 @@ struct Process {
 /// be listed. One that has ended and waits for its parent is none.
 pub(super) fn members(group: Option<i32>, mark: &str) -> Option<Vec<i32>> {
     let own = i32::try_from(std::process::id()).ok();
-    let ids = fs::read_dir("/proc").ok()?.flatten();
-    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let running: HashMap<i32, Process> = ids
+    fs::metadata("/proc/self/stat").ok()?;
+    let running: HashMap<i32, Process> = ids()
         .filter(|id| Some(*id) != own)
         .filter_map(|id| Some((id, process(id)?)))
         .collect();
@@ -66,32 +65,59 @@ fn has_mark(id: i32, mark: &str) -> bool {
 
 /// Returns where processes listen for TCP connections, as far as they can be asked.
 pub(super) fn listeners(processes: &[i32]) -> Vec<SocketAddr> {
-    let descriptors = processes.iter();
-    let descriptors = descriptors.filter_map(|id| fs::read_dir(format!("/proc/{id}/fd")).ok());
-    let links = descriptors
-        .flatten()
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    let sockets: HashSet<String> = links
-        .filter_map(|link| {
-            let inode = link.to_str()?.strip_prefix("socket:[")?;
-            Some(inode.strip_suffix(']')?.to_owned())
-        })
+    let sockets: HashSet<String> = processes.iter().flat_map(|id| sockets(*id)).collect();
+    let open = open_listeners().into_iter();
+    let mut found: Vec<SocketAddr> = open
+        .filter(|(_, socket)| sockets.contains(socket))
+        .map(|(address, _)| address)
         .collect();
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
-    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
-    let mut found: Vec<SocketAddr> = lines.filter_map(|line| listener(line, &sockets)).collect();
     found.sort();
     found.dedup();
     found
 }
 
-/// Returns the address in a line of a table of TCP sockets, if it is one of these sockets and listens.
-fn listener(line: &str, sockets: &HashSet<String>) -> Option<SocketAddr> {
+/// Returns the processes that listen at a port, each with its program, as far as they can be asked.
+pub(super) fn listening_at(port: u16) -> Vec<(i32, String)> {
+    let open = open_listeners().into_iter();
+    let wanted: HashSet<String> = open
+        .filter(|(address, _)| address.port() == port)
+        .map(|(_, socket)| socket)
+        .collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut found: Vec<(i32, String)> = ids()
+        .filter(|id| sockets(*id).any(|socket| wanted.contains(&socket)))
+        .map(|id| (id, programs(&[id]).into_iter().next().unwrap_or_default()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Returns the numbers of a process's sockets.
+fn sockets(id: i32) -> impl Iterator<Item = String> {
+    let files = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten();
+    let links = files.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.filter_map(|link| {
+        let number = link.to_str()?.strip_prefix("socket:[")?;
+        Some(number.strip_suffix(']')?.to_owned())
+    })
+}
+
+/// Returns the sockets that listen for TCP connections, by their addresses and numbers.
+fn open_listeners() -> Vec<(SocketAddr, String)> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    lines.filter_map(listener).collect()
+}
+
+/// Returns the address and the number of the socket in a line of a table of TCP sockets, if it listens.
+fn listener(line: &str) -> Option<(SocketAddr, String)> {
     const LISTENS: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-    if *state != LISTENS || !sockets.contains(*inode) {
+    let (local, state, number) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+    if *state != LISTENS {
         return None;
     }
     let (host, port) = local.split_once(':')?;
@@ -104,7 +130,14 @@ fn listener(line: &str, sockets: &HashSet<String>) -> Option<SocketAddr> {
         4 => IpAddr::from(<[u8; 4]>::try_from(bytes).map(Ipv4Addr::from).ok()?),
         _ => IpAddr::from(<[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).ok()?),
     };
-    Some(SocketAddr::new(host, u16::from_str_radix(port, 16).ok()?))
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some((SocketAddr::new(host, port), (*number).to_owned()))
+}
+
+/// Returns the processes that run or wait for their parents.
+fn ids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Returns the names of the programs of processes, and `go` for each that Go's compiler made.

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::application::Setting;
+use super::leader::keep_statuses;
 use super::output::Output;
+use super::setting::Setting;
 use crate::net::{Client, ClientError, Timeouts};
 use crate::suite::{PortText, Reset};
 
 /// How many of the last lines of a command that fails are shown.
 const SHOWN_LINES: usize = 10;
 
-/// Brings the application at a URL back to its first state.
+/// Brings the application at a URL back to its first state. A command is ended when a signal arrives.
 ///
 /// # Errors
 ///
@@ -23,10 +24,11 @@ pub(crate) fn reset(
     url: &str,
     setting: &Setting,
     limit: Duration,
+    is_interrupted: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     match reset {
         Reset::Request { method, path } => request(method, path, url, limit),
-        Reset::Command(words) => command(words, setting, limit),
+        Reset::Command(words) => command(words, setting, limit, is_interrupted),
     }
 }
 
@@ -50,7 +52,13 @@ fn request(method: &str, path: &str, url: &str, limit: Duration) -> Result<(), S
     }
 }
 
-fn command(words: &[PortText], setting: &Setting, limit: Duration) -> Result<(), String> {
+fn command(
+    words: &[PortText],
+    setting: &Setting,
+    limit: Duration,
+    is_interrupted: &dyn Fn() -> bool,
+) -> Result<(), String> {
+    keep_statuses();
     let shown: Vec<String> = words.iter().map(|word| word.at(setting.port)).collect();
     let failed = |why: String| format!("`{}` {why}", shown.join(" "));
     let output = Output::start(None, None);
@@ -63,30 +71,29 @@ fn command(words: &[PortText], setting: &Setting, limit: Duration) -> Result<(),
     let mut child = child.map_err(|error| failed(format!("can't be started: {error}")))?;
     drop(command);
     let deadline = Instant::now() + limit;
-    let status = loop {
+    let mut why = loop {
         match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) | Err(_) => break None,
-        }
-    };
-    let why = match status {
-        Some(status) if status.success() => return Ok(()),
-        Some(status) => format!("failed ({status})"),
-        None => {
-            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                let _ = kill_process_group(group, Signal::KILL);
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => break format!("failed ({status})"),
+            Err(error) => break format!("can't be waited for: {error}"),
+            Ok(None) if is_interrupted() => break "was broken off".to_owned(),
+            Ok(None) if Instant::now() >= deadline => {
+                break format!(
+                    "took longer than {} ms (`startTimeoutMs`)",
+                    limit.as_millis()
+                );
             }
-            let _ = child.wait();
-            format!(
-                "took longer than {} ms (`startTimeoutMs`)",
-                limit.as_millis()
-            )
+            Ok(None) => std::thread::sleep(Duration::from_millis(2)),
         }
     };
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // What it left in its group ends with it, and so does it itself if it still runs.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.wait();
     let lines = output.last_lines(SHOWN_LINES).lines;
-    Err(failed(match lines.is_empty() {
-        true => why,
-        false => format!("{why}; it wrote:\n    {}", lines.join("\n    ")),
-    }))
+    if !lines.is_empty() {
+        why = format!("{why}; it wrote:\n    {}", lines.join("\n    "));
+    }
+    Err(failed(why))
 }

@@ -20,13 +20,21 @@ const MOST: usize = 100;
 
 /// The calls that have come and have not been told of.
 #[derive(Debug, Default)]
-pub(super) struct IdleCalls(Mutex<Vec<IdleCall>>);
+pub(super) struct IdleCalls(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    calls: Vec<IdleCall>,
+    /// How many different ones there was no room for.
+    others: u64,
+}
 
 impl IdleCalls {
     pub(super) fn note(&self, request: &Request, is_forwarded: bool) {
         let call = request.to_string();
         log::info!("{call} came while no session is open");
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { calls, others } = &mut *kept;
         let known = calls
             .iter()
             .position(|known| known.call == call && known.is_forwarded == is_forwarded);
@@ -37,12 +45,13 @@ impl IdleCalls {
                 count: 1,
                 is_forwarded,
             }),
-            None => {}
+            None => *others += 1,
         }
     }
 
-    /// Returns the calls that have come since the last time.
-    pub(super) fn take(&self) -> Vec<IdleCall> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Returns the calls that have come since the last time, and how many came besides.
+    pub(super) fn take(&self) -> (Vec<IdleCall>, u64) {
+        let kept = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        (kept.calls, kept.others)
     }
 }

@@ -94,9 +94,10 @@ impl Proxy {
         format!("http://{address}")
     }
 
-    /// Returns the calls that came while no session was open, since the last time they were asked for.
+    /// Returns the calls that came while no session was open, since the last time they were asked for, and how many
+    /// there was no room for.
     #[cfg(feature = "runner")]
-    pub(crate) fn take_idle_calls(&self) -> Vec<IdleCall> {
+    pub(crate) fn take_idle_calls(&self) -> (Vec<IdleCall>, u64) {
         self.core.idle_calls.take()
     }
 

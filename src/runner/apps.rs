@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::args::line;
 use super::discover::Trial;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalKind};
 use super::signals::{Arrived, Interrupts};
 use super::unjudged::Unjudged;
 use crate::base::http::without_credentials;
-use crate::base::visible_line;
+use crate::base::{visible, visible_line};
 use crate::launch::{
     Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere, reset,
 };
@@ -22,6 +22,8 @@ use crate::suite::{AppPlan, Intercept, PortText};
 /// How long an application may take to be gone after it broke off an answer.
 const SLOWEST_END: Duration = Duration::from_millis(500);
 
+/// How long applications may take to end after a signal, before they are killed.
+pub(crate) const SLOWEST_STOP: Duration = Duration::from_secs(2);
 /// How long an application that is about to end after its last answer may take to do so: a run that did not wait for it would be
 /// green though the application crashed.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -34,6 +36,8 @@ pub(crate) struct Apps {
     /// The URL of the application of all cases without one that was launched.
     running: Option<String>,
     launched: Vec<(Launch, Application)>,
+    /// The signals that have arrived.
+    arrived: Arc<Arrived>,
 }
 
 /// An application to launch.
@@ -85,20 +89,40 @@ pub(super) struct AppOfCase<'a> {
     launched: Option<&'a Application>,
     plan: Option<&'a AppPlan>,
     root: &'a Path,
+    arrived: &'a Arrived,
 }
 
 impl Apps {
     /// Creates the applications of a run that launches none; the one at this URL runs already.
-    pub(crate) fn running(root: &Path, url: Option<String>) -> Self {
+    pub(crate) fn running(root: &Path, url: Option<String>, interrupts: &Interrupts) -> Self {
         Self {
             root: root.to_owned(),
             running: url,
             launched: Vec::new(),
+            arrived: Arc::clone(&interrupts.arrived),
         }
     }
 
-    /// Launches applications, and waits until all of them are ready.
+    /// Launches applications, and waits until all of them are ready. If one of them does not get ready, all are ended.
     pub(crate) fn launch(
+        &mut self,
+        launches: Vec<Launch>,
+        proxy: &Proxy,
+        interrupts: &Interrupts,
+        shown: Shown,
+    ) -> Result<(), Refusal> {
+        let launched = self.try_to_launch(launches, proxy, interrupts, shown);
+        if let Err(refusal) = &launched {
+            let (most, heeded) = match refusal.kind {
+                RefusalKind::Signal(_) => (SLOWEST_STOP, 1),
+                _ => (Duration::MAX, 0),
+            };
+            self.stop(most, &interrupts.arrived, heeded);
+        }
+        launched
+    }
+
+    fn try_to_launch(
         &mut self,
         launches: Vec<Launch>,
         proxy: &Proxy,
@@ -169,7 +193,25 @@ impl Apps {
             launched,
             plan: trial.app.as_deref(),
             root: &self.root,
+            arrived: &self.arrived,
         }
+    }
+
+    /// Tells of applications that have ended by themselves, with their last lines, and returns whether there are any.
+    pub(crate) fn tell_ended(&self) -> bool {
+        let mut any = false;
+        for (launch, application) in &self.launched {
+            if let Some(how) = application.ended() {
+                any = true;
+                let command = command_line(&launch.plan);
+                let words = application.last_words();
+                let text = format!(
+                    "softprobe: the application `{command}` ended meanwhile ({how}){words}"
+                );
+                let _ = writeln!(stderr(), "{}", visible(&text));
+            }
+        }
+        any
     }
 
     /// Returns how the application of a case ended by itself, if it has, or is about to after its last answer.
@@ -253,7 +295,8 @@ impl AppOfCase<'_> {
                 &beside
             }
         };
-        reset(way, url, setting, plan.start_limit).map_err(|why| {
+        let is_interrupted = || self.arrived.count() > 0;
+        reset(way, url, setting, plan.start_limit, &is_interrupted).map_err(|why| {
             // What it made of its state may be the cause.
             self.why_silent(Unjudged::NotReset { why })
         })
@@ -343,7 +386,7 @@ impl Drop for Progress {
 const TOLD_CALLS: usize = 10;
 
 /// Tells of calls that the application made while no case ran.
-pub(crate) fn tell_idle_calls(when: &str, calls: &[IdleCall]) {
+pub(crate) fn tell_idle_calls(when: &str, (calls, others): &(Vec<IdleCall>, u64)) {
     for call in calls.iter().take(TOLD_CALLS) {
         let times = match call.count {
             1 => String::new(),
@@ -359,8 +402,8 @@ pub(crate) fn tell_idle_calls(when: &str, calls: &[IdleCall]) {
         let line = format!("warning: {when} {}{times}: {way_out}", call.call);
         let _ = writeln!(stderr(), "{}", visible_line(&line));
     }
-    if calls.len() > TOLD_CALLS {
-        let more = calls.len() - TOLD_CALLS;
+    let more = calls.len().saturating_sub(TOLD_CALLS) as u64 + others;
+    if more > 0 {
         let _ = writeln!(stderr(), "warning: {when} {more} others besides");
     }
 }

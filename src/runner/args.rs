@@ -377,8 +377,31 @@ impl Flags {
     }
 }
 
-fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
+pub(crate) fn is_flagged(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// Returns the command and the URL of the application, of those given on the command line and in the environment: a command
+/// on the command line launches it, whatever `APP_URL` says; without one, a URL is that of an application that runs.
+pub(crate) fn app_of(
+    matches: &ArgMatches,
+    command: Option<String>,
+    words: Vec<String>,
+    url: Option<String>,
+) -> (Option<String>, Option<String>) {
+    let has_words = !words.is_empty();
+    let command = if has_words {
+        Some(line(words))
+    } else {
+        unless_blank(command)
+    };
+    let url = unless_blank(url);
+    let is_given =
+        matches.try_contains_id("app_command").is_ok() && is_flagged(matches, "app_command");
+    match has_words || is_given {
+        true => (command, url.filter(|_| is_flagged(matches, "app_url"))),
+        false => (command.filter(|_| url.is_none()), url),
+    }
 }
 
 /// Returns a flag on the command line that says how an application is launched.
@@ -413,7 +436,10 @@ impl Args {
             runtime_url,
             flags,
         } = HarnessArgs::from_arg_matches(&matches)?;
-        let flags = flags.without_blanks();
+        let mut flags = flags.without_blanks();
+        let url = flags.app_url.take();
+        (flags.app_command, flags.app_url) =
+            app_of(&matches, flags.app_command.take(), Vec::new(), url);
         let suite: Vec<String> = suite.iter().flat_map(|list| split_list(list)).collect();
         let mut words = Vec::new();
         if is_flagged(&matches, "suite") {
@@ -450,9 +476,9 @@ impl Args {
             silent,
         } = args;
         let is_given = !command.is_empty();
-        if is_given {
-            flags.app_command = Some(line(command));
-        }
+        let url = flags.app_url.take();
+        (flags.app_command, flags.app_url) =
+            app_of(matches, flags.app_command.take(), command, url);
         let flags = flags.without_blanks();
         let mut words: Vec<String> = ["softprobe", "suite", "run"].map(str::to_owned).into();
         words.extend(suite.iter().cloned());

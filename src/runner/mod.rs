@@ -25,9 +25,11 @@ mod unjudged;
 
 pub(crate) use answer::expected;
 pub use app::App;
-pub(crate) use apps::{Apps, Launch, Shown, tell_idle_calls};
+pub(crate) use apps::{Apps, Launch, SLOWEST_STOP, Shown, tell_idle_calls};
 pub(crate) use args::CommandArgs;
-pub(crate) use args::{AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, line, unless_blank};
+pub(crate) use args::{
+    AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, app_of, is_flagged, line, unless_blank,
+};
 pub(crate) use load::check;
 pub(crate) use plan_apps::plan_of_flags;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};

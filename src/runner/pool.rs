@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic};
 
 use super::ahead::ReadAhead;
+use super::apps::SLOWEST_STOP;
 use super::args::{Args, Color, Format};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
@@ -29,8 +30,6 @@ use crate::suite::AppPlan;
 
 /// How long the sessions of a run that was broken off may take to close.
 const SLOWEST_CLOSE: Duration = Duration::from_millis(1500);
-/// How long the launched applications of a run that was broken off may take to end, before they are killed.
-const SLOWEST_STOP: Duration = Duration::from_millis(2000);
 
 /// Prints the list of trials as libtest does.
 pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {

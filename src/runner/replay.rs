@@ -306,7 +306,7 @@ impl Replay {
             _ => url,
         };
         let interrupts = Interrupts::listen();
-        let mut apps = Apps::running(root, url);
+        let mut apps = Apps::running(root, url, &interrupts);
         if let Some(proxy) = started.proxy() {
             let shown = Shown {
                 output: flags.app.app_output,

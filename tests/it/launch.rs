@@ -620,6 +620,83 @@ fn an_application_is_reset_before_each_case() {
 }
 
 #[test]
+fn the_command_line_beats_the_environment() {
+    let project = project(&["a"], "");
+    let shell = shell_command();
+    let words: Vec<&str> = shell
+        .split(' ')
+        .map(|word| word.trim_matches('\''))
+        .collect();
+    let args = [
+        &["s.suite.yaml", "--app-env", "SOFTPROBE_TEST_APP=", "--"][..],
+        &words,
+    ]
+    .concat();
+    let mut both = suite_run(&project, &args);
+    both.env("SOFTPROBE_APP_COMMAND", "no-such-program");
+    both.env("APP_URL", "http://127.0.0.1:1");
+    Output::of(&mut both).ends(0, &["1 passed"]);
+    // Without a command on the command line, a URL is that of an application that runs.
+    let app = Stub::json(200, &json!({"is": "a"}));
+    let mut running = suite_run(&project, &["s.suite.yaml"]);
+    running.env("SOFTPROBE_APP_COMMAND", "no-such-program");
+    running.env("APP_URL", app.url());
+    Output::of(&mut running).ends(0, &["1 passed"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn another_process_at_the_port_is_not_taken_for_the_application() {
+    // It takes the port as soon as the application has begun, which never does.
+    let port = free_port();
+    let project = project(&["a"], "");
+    let command = json!(["sh", "-c", "touch begun; exec sleep 3600"]);
+    project.write(
+        "s.suite.yaml",
+        format!("name: s\ncases: '*.case.json'\napp:\n  command: {command}\n  port: {port}\n"),
+    );
+    let begun = project.path().join("begun");
+    let stranger = std::thread::spawn(move || {
+        let deadline = Instant::now() + LIMIT;
+        while !begun.exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        TcpListener::bind(("127.0.0.1", port)).unwrap()
+    });
+    let failed = run(&project, &["s.suite.yaml"]);
+    drop(stranger.join().unwrap());
+    let told = format!("which it did not start, listens at http://127.0.0.1:{port} instead of it");
+    failed.ends(1, &[&told]);
+}
+
+#[test]
+fn an_exit_status_is_known_though_children_are_ignored() {
+    if !crate::hookfiles::is_there("python3") {
+        return;
+    }
+    // As a program does that wants no exit statuses, and starts this one.
+    let ignoring = |command: &Command| {
+        let script = "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                      os.execvp(sys.argv[1], sys.argv[1:])";
+        through("python3", &["-c", script], command)
+    };
+    let exec = softprobe(&["exec", "--", "sh", "-c", "exit 7"]);
+    Output::of(&mut ignoring(&exec)).ends(7, &[]);
+    let project = project(&["a"], "app: {command: [sh, -c, 'exit 3']}");
+    let mut failed = ignoring(&suite_run(&project, &["s.suite.yaml"]));
+    Output::of(failed.current_dir(project.path())).ends(1, &["(exit status: 3)"]);
+}
+
+#[test]
+fn passwords_in_urls_are_not_shown() {
+    let app = "app: {command: COMMAND, env: {SOFTPROBE_TEST_APP: elsewhere}, startTimeoutMs: 500, \
+               url: 'http://bob:hunter2@127.0.0.1:${PORT}'}";
+    let failed = run(&project(&["a"], app), &["s.suite.yaml"]);
+    failed.ends(1, &["nothing listens at http://[masked]@127.0.0.1:"]);
+    assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+}
+
+#[test]
 fn different_applications_need_different_ports() {
     let project = project(&["a"], "app: {command: COMMAND, port: 41999}");
     let other =
@@ -720,7 +797,14 @@ fn flags_launch_an_application_as_a_suite_does() {
             vec!["--app-command", "a", "--app-url", "b"],
             "`b` is not a base URL such as `http://127.0.0.1:${PORT}`",
         ),
-        (vec!["--app-command", "a", "--", "b"], "cannot be used with"),
+        (
+            vec!["--app-command", "a", "--", "b"],
+            "stands after `--` and in --app-command; keep one of them",
+        ),
+        (
+            vec!["--app-command", "a", "--app-env", "PORT=1"],
+            "--app-env: the port is given as PORT",
+        ),
         (vec!["--tunnel", "a"], "unexpected argument '--tunnel'"),
         (
             vec!["--upstream-ca", "a"],
@@ -820,6 +904,29 @@ fn exec_runs_a_command_beside_an_application() {
 }
 
 #[test]
+fn exec_fails_if_the_application_ended_meanwhile() {
+    let project = Project::new();
+    let shell = shell_command();
+    let exec = |code: &str| {
+        let script = format!("curl --silent $APP_URL/die; exit {code}");
+        let args = [
+            "exec",
+            "--app-env",
+            "SOFTPROBE_TEST_APP=",
+            "--app-command",
+            &shell,
+        ];
+        let mut exec = softprobe(&[&args[..], &["--", "sh", "-c", &script]].concat());
+        Output::of(exec.current_dir(project.path()))
+    };
+    exec("0").ends(
+        20,
+        &["ended meanwhile (exit status: 7); ", "\n    out of memory"],
+    );
+    exec("3").ends(3, &["ended meanwhile (exit status: 7)"]);
+}
+
+#[test]
 fn exec_tells_of_calls_that_come_too_late() {
     let project = Project::new();
     let script = r#"
@@ -852,6 +959,8 @@ fn exec_ends_with_everything_on_a_signal() {
     let project = Project::new();
     let mark = Mark::new();
     let variable = format!("SOFTPROBE_TEST_MARK={}", mark.0);
+    // The command inherits this one.
+    let own = Mark::new();
     let shell = shell_command();
     let args = [
         "exec",
@@ -866,12 +975,18 @@ fn exec_ends_with_everything_on_a_signal() {
         let command = softprobe(
             &[
                 &args[..],
-                &["--", "sh", "-c", "echo begun; exec sleep 3600"],
+                &[
+                    "--",
+                    "sh",
+                    "-c",
+                    "sleep 3600 & echo begun; sleep 3600; true",
+                ],
             ]
             .concat(),
         );
         let mut command = through("setsid", &[], &command);
         command
+            .env("SOFTPROBE_TEST_MARK", &own.0)
             .current_dir(project.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -885,6 +1000,7 @@ fn exec_ends_with_everything_on_a_signal() {
         kill(&child, signal);
         assert_eq!(child.wait().unwrap().code().unwrap_or(-1), code);
         mark.wait("it should end", <[String]>::is_empty);
+        own.wait("the command should end", <[String]>::is_empty);
     }
 }
 

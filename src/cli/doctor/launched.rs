@@ -84,7 +84,11 @@ impl Doctor {
         if !calls.is_empty() {
             checks.push(propagation(&calls));
         }
-        checks.push(match application.stop(Duration::MAX, &|| interrupts.arrived.count() > 0) {
+        let has_ended = application.stop(Duration::MAX, &|| interrupts.arrived.count() > 0);
+        if interrupts.arrived.last().is_some() {
+            return Err(interrupted(&interrupts));
+        }
+        checks.push(match has_ended {
             true => check("ends", Health::Fine, "with everything that it started".to_owned()),
             false => check(
                 "ends",

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::output::{Exit, Failed, Output, arguments};
@@ -17,7 +18,7 @@ use crate::base::with_causes;
 use crate::control::{Call, Oracle, SCHEMA_VERSION, SPEC_VERSION};
 use crate::net::{Client, ClientError, Timeouts, address};
 use crate::proxy::{GREETING, ProxyBuilder};
-use crate::runner::{AppFlags, line, unless_blank};
+use crate::runner::{AppFlags, app_of, line, unless_blank};
 use crate::suite::{is_base_url, request_url};
 use seen::{Carried, Seen, SeenCall};
 
@@ -91,9 +92,11 @@ impl Health {
 }
 
 impl Doctor {
-    pub(super) fn run(mut self, global: &Global) -> Result<Output, Failed> {
+    pub(super) fn run(mut self, global: &Global, matches: &ArgMatches) -> Result<Output, Failed> {
         let probe = self.probe_request()?;
-        self.app_url = unless_blank(self.app_url);
+        let own = matches.subcommand_matches("doctor").unwrap_or(matches);
+        let words = self.command.clone();
+        (_, self.app_url) = app_of(own, None, words, self.app_url.take());
         self.proxy_listen = unless_blank(self.proxy_listen);
         if let Some(url) = &self.app_url
             && self.command.is_empty()

@@ -76,7 +76,11 @@ impl Interception {
                 ),
             ])
             .filter(|(name, _)| own(name).is_none())
-            .map(|(name, value)| (name.into(), value.into()))
+            .map(|(name, value)| {
+                // Clients differ in the spelling that they read.
+                let value = other_spelling(name).and_then(own).unwrap_or(value.into());
+                (name.into(), value)
+            })
             .collect();
         let preload = option_word(&self.folder.join(NODE).to_string_lossy());
         for (name, separator, value) in [
@@ -87,7 +91,16 @@ impl Interception {
         ] {
             // With nothing before the separator, PHP looks in its own folder first.
             let keeps_default = name == "PHP_INI_SCAN_DIR";
+            // What the suite gives on purpose beats ours, and ours what happens to be in the environment; of Java's options, the
+            // last one counts. Of Python's folders it is the first one, whose `sitecustomize` runs the next.
+            let comes_first = match name {
+                "JAVA_TOOL_OPTIONS" => own(name).is_some(),
+                name => name == "PYTHONPATH",
+            };
             let value = match before(name) {
+                Some(before) if comes_first && !holds(&before, &value) => {
+                    joined(&value, separator, &before)
+                }
                 // An environment that `softprobe env` prepared has it already.
                 Some(before) if holds(&before, &value) => before,
                 Some(before) => joined(&before, separator, &value),
@@ -101,6 +114,20 @@ impl Interception {
         given.extend(exporters.map(|name| (OsString::from(name), OsString::from("none"))));
         given
     }
+}
+
+/// Returns the other spelling of a proxy variable.
+fn other_spelling(name: &str) -> Option<&'static str> {
+    const SPELLINGS: [(&str, &str); 3] = [
+        ("HTTP_PROXY", "http_proxy"),
+        ("HTTPS_PROXY", "https_proxy"),
+        ("NO_PROXY", "no_proxy"),
+    ];
+    SPELLINGS.iter().find_map(|(upper, lower)| match name {
+        name if name == *upper => Some(*lower),
+        name if name == *lower => Some(*upper),
+        _ => None,
+    })
 }
 
 fn holds(before: &OsStr, value: &OsStr) -> bool {
@@ -172,14 +199,14 @@ mod tests {
             &[("JAVA_TOOL_OPTIONS", "-Xmx99m")],
             "JAVA_TOOL_OPTIONS",
             Some(
-                "-Xmx99m -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=4100 -Dhttps.proxyHost=127.0.0.1 \
-                 -Dhttps.proxyPort=4100 -Dhttp.nonProxyHosts=",
+                "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=4100 -Dhttps.proxyHost=127.0.0.1 \
+                 -Dhttps.proxyPort=4100 -Dhttp.nonProxyHosts= -Xmx99m",
             ),
         );
         check(
             &[("PYTHONPATH", "lib")],
             "PYTHONPATH",
-            Some("lib:DIR/python"),
+            Some("DIR/python:lib"),
         );
         check(
             &[("PHP_INI_SCAN_DIR", "/etc/x")],
@@ -193,6 +220,11 @@ mod tests {
     fn what_the_application_is_given_on_purpose_stays() {
         check(&[], "NO_PROXY", Some(""));
         check(&[("NO_PROXY", "db.internal")], "NO_PROXY", None);
+        check(
+            &[("NO_PROXY", "db.internal")],
+            "no_proxy",
+            Some("db.internal"),
+        );
         check(
             &[("OTEL_TRACES_EXPORTER", "otlp")],
             "OTEL_TRACES_EXPORTER",

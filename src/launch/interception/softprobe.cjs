@@ -35,20 +35,34 @@ function intercept(proxy) {
   }
 
   // An agent of Node's that has a proxy, or of somebody else that connects in its own way.
-  function hasOwnWay(agent) {
-    return (agent.options && agent.options.proxyEnv) || agent.createSocket !== http.Agent.prototype.createSocket;
+  function hasOwnWay(agent, options) {
+    const own = http.Agent.prototype;
+    const connects = agent.createSocket === own.createSocket && agent.createConnection === own.createConnection;
+    return (agent.options && agent.options.proxyEnv) || !connects || options.createConnection;
+  }
+
+  const exempt = (process.env.no_proxy || process.env.NO_PROXY || '').split(',').map((entry) => entry.trim().toLowerCase());
+
+  function isExempt(host, port) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return exempt.some((entry) => {
+      const [, wanted, wantedPort] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry);
+      if (entry === '*') return true;
+      if (!wanted || (wantedPort && Number(wantedPort) !== Number(port))) return false;
+      return name === wanted || name.endsWith(`.${wanted}`);
+    });
   }
 
   const addRequest = http.Agent.prototype.addRequest;
   http.Agent.prototype.addRequest = function (request, options, ...rest) {
     const isPlain = options && typeof options === 'object' && this.protocol === 'http:';
-    if (!isPlain || request.method === 'CONNECT' || options.socketPath || hasOwnWay(this)) {
+    if (!isPlain || request.method === 'CONNECT' || options.socketPath || hasOwnWay(this, options)) {
       return addRequest.call(this, request, options, ...rest);
     }
     const host = options.host || options.hostname || 'localhost';
     const port = Number(options.port || 80);
     // Some clients read the proxy variables by themselves.
-    if (host === at.host && port === at.port) return addRequest.call(this, request, options, ...rest);
+    if ((host === at.host && port === at.port) || isExempt(host, port)) return addRequest.call(this, request, options, ...rest);
     const origin = `http://${authority(host, port).replace(/:80$/, '')}`;
     request.path = origin + request.path;
     if (request._header) {
@@ -61,10 +75,10 @@ function intercept(proxy) {
   const createConnection = https.Agent.prototype.createConnection;
   https.Agent.prototype.createConnection = function (options, done) {
     const isCall = options && typeof options === 'object' && typeof done === 'function';
-    if (!isCall || options.socketPath || options.socket || (this.options && this.options.proxyEnv)) {
-      return createConnection.apply(this, arguments);
-    }
-    tunnel(options.host || options.hostname || 'localhost', options.port || 443, (error, socket) => {
+    const host = (isCall && (options.host || options.hostname)) || 'localhost';
+    const isOurs = isCall && !options.socketPath && !options.socket && !(this.options && this.options.proxyEnv);
+    if (!isOurs || isExempt(host, options.port || 443)) return createConnection.apply(this, arguments);
+    tunnel(host, options.port || 443, (error, socket) => {
       if (error) return done(error);
       done(null, createConnection.call(this, { ...options, socket }));
     });
@@ -79,7 +93,8 @@ function intercept(proxy) {
   class Proxied extends dispatcher.constructor {
     dispatch(options, handler) {
       const origin = options.origin && new URL(options.origin);
-      if (!origin || origin.protocol !== 'http:') return super.dispatch(options, handler);
+      const isOurs = origin && origin.protocol === 'http:' && !isExempt(origin.hostname, origin.port || 80);
+      if (!isOurs) return super.dispatch(options, handler);
       const headers = withHost(options.headers, origin.host);
       return super.dispatch({ ...options, origin: proxy.origin, path: origin.origin + options.path, headers }, handler);
     }
@@ -97,9 +112,11 @@ function intercept(proxy) {
 
   function connect(options, done) {
     const { hostname, port, protocol } = options;
-    if (protocol !== 'https:') {
-      const socket = require('net').connect(at);
-      socket.once('connect', () => done(null, socket));
+    if (protocol !== 'https:' || isExempt(hostname, port || 443)) {
+      const socket = protocol === 'https:'
+        ? tls.connect({ ...options, host: hostname, port: port || 443, servername: options.servername || hostname, ALPNProtocols: ['http/1.1'] })
+        : require('net').connect({ host: hostname, port: port || 80 });
+      socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => done(null, socket));
       socket.once('error', done);
       return;
     }
