@@ -68,9 +68,17 @@ impl Group {
         leader.filter(lives).into_iter().collect()
     }
 
-    /// Returns whether any of its processes runs.
+    /// Returns whether any of its processes runs. Looks again before it says no: a process that is just becoming another program
+    /// shows no environment, and so no mark.
     pub(super) fn lives(&self) -> bool {
-        !self.members().is_empty()
+        const LOOKS: usize = 3;
+        const PAUSE: Duration = Duration::from_millis(5);
+        (0..LOOKS).any(|look| {
+            if look > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            !self.members().is_empty()
+        })
     }
 
     /// Sends a signal to all of them.

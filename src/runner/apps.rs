@@ -1,12 +1,13 @@
 //! The applications of a run, launched and ended.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::line;
 use super::discover::Trial;
+use super::progress::Progress;
 use super::refusal::{Refusal, RefusalKind};
 use super::signals::{Arrived, Interrupts};
 use super::unjudged::Unjudged;
@@ -338,48 +339,6 @@ fn wait(application: &Application, url: &str, interrupts: &Interrupts) -> Result
         shown.show(waited.elapsed, url);
         interrupts.arrived.last()
     })
-}
-
-/// A line on a terminal that tells what is waited for.
-struct Progress {
-    is_shown: bool,
-    seconds: Option<u64>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let on_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-        Self {
-            is_shown: stderr().is_terminal() && !is_dumb && !on_ci,
-            seconds: None,
-        }
-    }
-
-    fn show(&mut self, elapsed: Duration, url: &str) {
-        let seconds = elapsed.as_secs();
-        if !self.is_shown || seconds == 0 || self.seconds == Some(seconds) {
-            return;
-        }
-        self.seconds = Some(seconds);
-        let url = visible_line(url);
-        let _ = write!(
-            stderr(),
-            "\r\x1b[2Ksoftprobe: waiting for the application at {url} ({seconds} s)"
-        );
-    }
-
-    fn clear(&mut self) {
-        if self.seconds.take().is_some() {
-            let _ = write!(stderr(), "\r\x1b[2K");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }
 
 /// How many calls outside of cases are told of by name.

@@ -14,6 +14,7 @@ mod mocks;
 mod narrow;
 mod plan_apps;
 mod pool;
+mod progress;
 mod refusal;
 mod replay;
 mod select;

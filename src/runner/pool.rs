@@ -128,8 +128,8 @@ pub(super) fn run(
             );
         }
     }
-    board.note_ended_apps(&trials);
     if let (Outran::Done, Some(environment)) = (&outran, &board.environment) {
+        board.note_ended_apps(&trials);
         environment.stop_apps(Duration::MAX, &arrived, 0);
         if let Some(signal) = arrived.last() {
             outran = Outran::Signal { signal, done: true };

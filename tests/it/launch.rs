@@ -441,6 +441,11 @@ fn no_process_of_an_application_survives_its_runner() {
                     HashMap::from([("HUP", 1), ("INT", 2), ("QUIT", 3), ("TERM", 15)])[signal];
                 assert_eq!(status.code(), Some(128 + number), "{signal}: {said}");
                 assert_eq!(mark.processes(), [""; 0], "{signal}: {said}");
+                // It was ended, and did not end by itself.
+                assert!(
+                    !said.contains("in the middle of the run"),
+                    "{signal}: {said}"
+                );
             }
             mark.wait("it should end", <[String]>::is_empty);
         }
@@ -465,6 +470,40 @@ fn a_signal_ends_an_application_that_takes_its_time_to_end() {
     kill(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(mark.processes(), [""; 0]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_case_that_passed_before_a_signal_stays_passed() {
+    let mark = Mark::new();
+    let app = format!("app:\n  command: COMMAND\n  {}\n", mark.env(""));
+    let project = project(&["a", "hang"], &app);
+    let args = [
+        "s.suite.yaml",
+        "--test-threads",
+        "1",
+        "--app-output",
+        "--junit",
+        "junit.xml",
+    ];
+    let mut command = suite_run(&project, &args);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _watch = watch(&child);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "app | request /hang"));
+    kill(&child, "INT");
+    for line in lines {
+        line.unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let junit = std::fs::read_to_string(project.path().join("junit.xml")).unwrap();
+    let case = junit.split_once("<testcase name=\"a\"").unwrap().1;
+    let case = case.split_once("<testcase").unwrap().0;
+    assert!(!case.contains("<error"), "{junit}");
 }
 
 #[test]

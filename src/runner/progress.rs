@@ -1,0 +1,51 @@
+//! What a terminal shows while a run waits.
+
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::time::Duration;
+
+use crate::base::visible_line;
+
+/// A line on a terminal that tells what is waited for.
+pub(super) struct Progress {
+    is_shown: bool,
+    seconds: Option<u64>,
+}
+
+impl Progress {
+    /// Creates a line, which is shown only on a terminal, and not on CI.
+    pub(super) fn new() -> Self {
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let on_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+        Self {
+            is_shown: stderr().is_terminal() && !is_dumb && !on_ci,
+            seconds: None,
+        }
+    }
+
+    /// Shows how long the application at a URL has been waited for.
+    pub(super) fn show(&mut self, elapsed: Duration, url: &str) {
+        let seconds = elapsed.as_secs();
+        if !self.is_shown || seconds == 0 || self.seconds == Some(seconds) {
+            return;
+        }
+        self.seconds = Some(seconds);
+        let url = visible_line(url);
+        let _ = write!(
+            stderr(),
+            "\r\x1b[2Ksoftprobe: waiting for the application at {url} ({seconds} s)"
+        );
+    }
+
+    /// Takes the line away, so that another one can be written.
+    pub(super) fn clear(&mut self) {
+        if self.seconds.take().is_some() {
+            let _ = write!(stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
