@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::command::{Served, softprobe};
+#[cfg(target_os = "linux")]
+use crate::launch::{Mark, family};
 use crate::server::{call, start};
 use crate::support::{
     LIMIT, Project, Stub, attribute, document, http, read_answer, response_body, send, span, watch,
@@ -175,6 +177,57 @@ fn interrupts_leave_nothing_behind() {
                  the end; exit codes {codes:?}"
             ));
         }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "takes minutes; run it with `just endure`"]
+fn launched_applications_leave_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(9);
+    for signal in ["-INT", "-TERM", "-HUP", "-QUIT", "-KILL"] {
+        let runs = count(200) / 2;
+        let (mut slowest, mut codes) = (Duration::ZERO, BTreeMap::new());
+        for _ in 0..runs {
+            let mark = Mark::new();
+            let project = crate::launch::project(&["a", "hang"], &family(&mark, ""));
+            let mut child = softprobe(&["suite", "run", "s.suite.yaml"])
+                .current_dir(project.path())
+                .env("TMPDIR", temporary.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let _watch = watch(&child);
+            std::thread::sleep(Duration::from_millis(random.u64(0..400)));
+            let sent = Instant::now();
+            let pid = child.id().to_string();
+            let _ = Command::new("kill")
+                .args([signal, &pid])
+                .stderr(Stdio::null())
+                .status();
+            let code = child.wait().unwrap().code();
+            slowest = slowest.max(sent.elapsed());
+            *codes.entry(code).or_insert(0_u64) += 1;
+            if code.is_some() {
+                assert_eq!(mark.processes(), [""; 0], "{signal}: a process is left");
+            }
+            // What is killed leaves the rest to its keeper.
+            mark.wait("it should end", <[String]>::is_empty);
+            let deadline = Instant::now() + LIMIT;
+            while std::fs::read_dir(temporary.path()).unwrap().count() > 0 {
+                assert!(
+                    Instant::now() < deadline,
+                    "{signal}: a temporary file is left"
+                );
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        assert!(slowest < Duration::from_secs(5), "{signal}: {slowest:?}");
+        tell(&format!(
+            "{runs} launches, {signal}: no process, no temporary file left; at most {slowest:.1?} to the end; exit codes {codes:?}"
+        ));
     }
 }
 

@@ -139,7 +139,7 @@ fn shell_command() -> String {
 
 /// A project whose cases are requests of these paths; each is answered as the application does, unless the path begins
 /// with `wrong`.
-fn project(paths: &[&str], app: &str) -> Project {
+pub(crate) fn project(paths: &[&str], app: &str) -> Project {
     let project = Project::new();
     for path in paths {
         let answer = response_body(&json!({"is": path}).to_string());
@@ -316,11 +316,11 @@ fn an_application_is_waited_for_until_it_is_ready() {
 
 /// A mark in the environment of an application, by which its processes are found.
 #[cfg(target_os = "linux")]
-struct Mark(String);
+pub(crate) struct Mark(String);
 
 #[cfg(target_os = "linux")]
 impl Mark {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(format!("{}-{}", std::process::id(), free_port()))
     }
 
@@ -332,7 +332,7 @@ impl Mark {
         )
     }
 
-    fn processes(&self) -> Vec<String> {
+    pub(crate) fn processes(&self) -> Vec<String> {
         let wanted = format!("SOFTPROBE_TEST_MARK={}", self.0);
         let entries = std::fs::read_dir("/proc").unwrap().flatten();
         let marked = entries.filter(|entry| {
@@ -349,7 +349,7 @@ impl Mark {
     }
 
     #[track_caller]
-    fn wait(&self, what: &str, is_right: impl Fn(&[String]) -> bool) {
+    pub(crate) fn wait(&self, what: &str, is_right: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + LIMIT;
         loop {
             let processes = self.processes();
@@ -364,7 +364,7 @@ impl Mark {
 
 /// An application with a child in its group and one outside.
 #[cfg(target_os = "linux")]
-fn family(mark: &Mark, more: &str) -> String {
+pub(crate) fn family(mark: &Mark, more: &str) -> String {
     let script = format!("sleep 3600 & setsid sleep 3600 & {}", shell_command());
     let command = json!(["sh", "-c", script]);
     format!("app:\n  command: {command}\n  {}\n  {more}\n", mark.env(""))
