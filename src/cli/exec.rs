@@ -153,14 +153,19 @@ impl Exec {
         }
         let guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
         let status = run_command(&mut child, &interrupts)?;
-        drop(guard);
         let ended = apps.tell_ended();
-
         let (most, heeded) = match status {
             Ended::Signal(_) => (SLOWEST_STOP, 1),
             Ended::Exited(_) => (Duration::MAX, 0),
         };
-        apps.stop(most, &interrupts.arrived, heeded);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(guard));
+            apps.stop(most, &interrupts.arrived, heeded);
+        });
+        let status = match interrupts.arrived.last() {
+            Some(signal) => Ended::Signal(signal),
+            None => status,
+        };
         let calls = proxy.take_idle_calls();
         let who = "while no session was open, the application or the command called";
         tell_idle_calls(who, &calls);

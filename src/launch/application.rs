@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::group::Group;
+use super::group::{Group, new_mark};
 use super::interception::Interception;
 use super::keeper::Keeper;
 use super::leader::{Ended, Leader, keep_statuses};
@@ -20,8 +20,6 @@ use crate::base::encoding::shell_word;
 use crate::base::http::without_credentials;
 use crate::suite::{AppPlan, Intercept, PortText, Ready, StopSignal};
 
-/// The variable by which the processes of an application are found.
-const MARK: &str = "SOFTPROBE_APP";
 /// How many of the last lines of an application that does not start are shown.
 const SHOWN_LINES: usize = 40;
 
@@ -45,6 +43,8 @@ pub(crate) struct Application {
     group: Arc<Group>,
     pub(super) leader: Arc<Leader>,
     pub(super) output: Arc<Output>,
+    /// When its first process began, as the system counts it.
+    pub(super) began: Option<u64>,
     stopped: AtomicBool,
     /// What ends it if this process is killed, and the folder of the files that it was given.
     kept: Mutex<Option<(Keeper, tempfile::TempDir)>>,
@@ -84,31 +84,32 @@ impl Application {
             let interception = Interception::new(proxy, folder.path()).map_err(&writable)?;
             given = interception.variables(&setting.variables);
         }
-        let mark = format!("{:016x}", fastrand::u64(..));
-        let variable = format!("{MARK}={mark}");
-        setting.variables.push((MARK.into(), mark.into()));
+        let (name, mark) = new_mark("SOFTPROBE_APP");
+        setting.variables.push((name.into(), "1".into()));
         let wanted = match &plan.ready {
             Ready::Line(text) => Some(text.as_str()),
             Ready::Listens | Ready::Path(_) => None,
         };
         let output = Output::start(wanted, around.shown_as.clone());
         let (output, writer) = output.map_err(&writable)?;
-        let mut keeper = Keeper::start(&variable, Some(folder.path()))?;
+        let mut keeper = Keeper::start(&mark, Some(folder.path()))?;
         let mut command = setting.command(&plan.command);
         command
             .envs(given)
             .stdout(writer.try_clone().map_err(&writable)?)
             .stderr(writer);
         let child = command.spawn().map_err(|error| not_started(plan, &error))?;
+        let began = i32::try_from(child.id()).ok().and_then(processes::began);
         // What holds the write end of the pipe now would keep the output from ending.
         drop(command);
-        let group = Group::of(child.id(), variable).ok_or("it has no process id")?;
+        let group = Group::of(child.id(), mark).ok_or("it has no process id")?;
         let application = Self {
             plan: plan.clone(),
             url,
             setting,
             leader: Leader::watch(child, group.clone()),
             output,
+            began,
             stopped: AtomicBool::new(false),
             kept: Mutex::new(None),
             group,
@@ -180,8 +181,25 @@ impl Application {
 
     /// Returns how it ended, if it does so within a time.
     pub(crate) fn ends_within(&self, limit: Duration) -> Option<String> {
-        self.leader.wait(limit);
-        self.ended()
+        let start = Instant::now();
+        loop {
+            let ended = self.ended();
+            let left = limit.saturating_sub(start.elapsed());
+            if ended.is_some() || left.is_zero() {
+                return ended;
+            }
+            self.pause(left);
+        }
+    }
+
+    /// Waits for as long as this, or until its first process ends if that runs.
+    pub(super) fn pause(&self, limit: Duration) {
+        /// How long to wait before looking again at an application in the background.
+        const PAUSE: Duration = Duration::from_millis(20);
+        match self.leader.ended() {
+            None => self.leader.wait(limit),
+            Some(_) => std::thread::sleep(limit.min(PAUSE)),
+        }
     }
 
     /// Returns the last lines that it wrote, as the end of a message.

@@ -9,6 +9,14 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 
 use super::processes;
 
+/// Returns the name of a variable that nothing else has, and the mark that it is in an environment. Its name differs each time,
+/// so that whatever is started inside of what carries one mark carries it as well.
+pub(super) fn new_mark(what: &str) -> (String, String) {
+    let name = format!("{what}_{:016x}", fastrand::u64(..));
+    let mark = format!("{name}=1");
+    (name, mark)
+}
+
 /// Processes that end together.
 #[derive(Debug)]
 pub(super) struct Group {

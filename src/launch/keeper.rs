@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::group::Group;
+use super::group::{Group, new_mark};
 use super::leader::keep_statuses;
 
 /// What the process does: a shell script, since a copy of this program might do more than that.
@@ -79,15 +79,13 @@ impl Guard {
     ///
     /// Why that is not possible.
     pub(crate) fn of_command(command: &mut Command) -> Result<Self, String> {
-        const MARK: &str = "SOFTPROBE_COMMAND";
         keep_statuses();
-        let mark = format!("{:016x}", fastrand::u64(..));
-        let variable = format!("{MARK}={mark}");
-        let mut keeper = Keeper::start(&variable, None)?;
+        let (name, mark) = new_mark("SOFTPROBE_COMMAND");
+        let mut keeper = Keeper::start(&mark, None)?;
         keeper.watch(None)?;
-        command.env(MARK, mark);
+        command.env(name, "1");
         Ok(Self {
-            group: Group::marked(variable),
+            group: Group::marked(mark),
             keeper,
         })
     }

@@ -17,9 +17,26 @@ pub(super) fn listeners(_processes: &[i32]) -> Vec<SocketAddr> {
     Vec::new()
 }
 
-/// Returns the processes that listen at a port; none, since it can't be found out.
-pub(super) fn listening_at(_port: u16) -> Vec<(i32, String)> {
+/// A process that listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listener {
+    pub(super) process: i32,
+    /// The name of its program.
+    pub(super) program: String,
+    /// When it began, as the system counts it.
+    pub(super) began: u64,
+    /// Whether a run has launched it.
+    pub(super) is_launched: bool,
+}
+
+/// Returns the processes that get the connections to one of these addresses; none, since they can't be found out.
+pub(super) fn listening_at(_addresses: &[SocketAddr]) -> Vec<Listener> {
     Vec::new()
+}
+
+/// Returns when a process began; `None`, since it can't be found out.
+pub(super) fn began(_id: i32) -> Option<u64> {
+    None
 }
 
 /// Returns the ports that the system gives to whoever asks for none.

@@ -57,8 +57,12 @@ fn process(id: i32) -> Option<Process> {
     })
 }
 
+fn environment(id: i32) -> Vec<u8> {
+    fs::read(format!("/proc/{id}/environ")).unwrap_or_default()
+}
+
 fn has_mark(id: i32, mark: &str) -> bool {
-    let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+    let environment = environment(id);
     let mut variables = environment.split(|byte| *byte == 0);
     variables.any(|variable| variable == mark.as_bytes())
 }
@@ -76,22 +80,61 @@ pub(super) fn listeners(processes: &[i32]) -> Vec<SocketAddr> {
     found
 }
 
-/// Returns the processes that listen at a port, each with its program, as far as they can be asked.
-pub(super) fn listening_at(port: u16) -> Vec<(i32, String)> {
-    let open = open_listeners().into_iter();
-    let wanted: HashSet<String> = open
-        .filter(|(address, _)| address.port() == port)
-        .map(|(_, socket)| socket)
-        .collect();
+/// A process that listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listener {
+    pub(super) process: i32,
+    /// The name of its program.
+    pub(super) program: String,
+    /// When it began, as the system counts it.
+    pub(super) began: u64,
+    /// Whether a run has launched it.
+    pub(super) is_launched: bool,
+}
+
+/// Returns the processes that get the connections to one of these addresses, as far as they can be asked.
+pub(super) fn listening_at(addresses: &[SocketAddr]) -> Vec<Listener> {
+    let open = open_listeners();
+    let get = |address: &SocketAddr| {
+        let numbers = |is_right: &dyn Fn(&SocketAddr) -> bool| -> Vec<String> {
+            let right = open.iter().filter(|(listener, _)| is_right(listener));
+            right.map(|(_, number)| number.clone()).collect()
+        };
+        let exact = numbers(&|listener| listener == address);
+        match exact.is_empty() {
+            false => exact,
+            true => numbers(&|listener| {
+                listener.port() == address.port() && listener.ip().is_unspecified()
+            }),
+        }
+    };
+    let wanted: HashSet<String> = addresses.iter().flat_map(get).collect();
     if wanted.is_empty() {
         return Vec::new();
     }
-    let mut found: Vec<(i32, String)> = ids()
+    let mut found: Vec<Listener> = ids()
         .filter(|id| sockets(*id).any(|socket| wanted.contains(&socket)))
-        .map(|id| (id, programs(&[id]).into_iter().next().unwrap_or_default()))
+        .map(|id| Listener {
+            process: id,
+            program: programs(&[id]).into_iter().next().unwrap_or_default(),
+            began: began(id).unwrap_or_default(),
+            is_launched: environment(id)
+                .split(|byte| *byte == 0)
+                .any(|variable| variable.starts_with(b"SOFTPROBE_APP_")),
+        })
         .collect();
     found.sort();
     found
+}
+
+/// Returns when a process began, in ticks since the system did.
+pub(super) fn began(id: i32) -> Option<u64> {
+    /// The number of the field behind the name, which is the second one.
+    const BEGAN: usize = 22 - 3;
+    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    fields.skip(BEGAN).next()?.parse().ok()
 }
 
 /// Returns the numbers of a process's sockets.

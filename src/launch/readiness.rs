@@ -1,13 +1,13 @@
 //! Waits until an application is ready, and says why it is not.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::application::Application;
 use super::leader::Ended;
-use super::processes;
-use crate::base::http::{Host, split_url, without_credentials};
+use super::processes::{self, Listener};
+use crate::base::http::{Host, split_url, with_port, without_credentials};
 use crate::net::{Client, ClientError, Timeouts};
 use crate::suite::Ready;
 
@@ -18,14 +18,20 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// When a port at which it listens by mistake is looked for, and how often.
 const LOOKS_ELSEWHERE: Duration = Duration::from_secs(2);
-/// Programs that listen for what runs in a container, and are started by another process than the one that starts the
-/// container.
-const CONTAINER_PROXIES: [&str; 5] = [
+/// Programs that listen for what runs in a container or on another machine, and are no children of the command that says so.
+const FORWARDERS: [&str; 12] = [
     "docker-proxy",
+    "com.docker",
+    "containerd-shim",
+    "rootlesskit",
     "rootlessport",
     "slirp4netns",
     "pasta",
     "conmon",
+    "gvproxy",
+    "limactl",
+    "ssh",
+    "kubectl",
 ];
 
 /// How long an application has been waited for.
@@ -95,7 +101,7 @@ impl Application {
             if let Some(signal) = watch(&waited) {
                 return Err(NotReady::Signal(signal));
             }
-            self.leader.wait(pause);
+            self.pause(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -132,24 +138,43 @@ impl Application {
         answer
     }
 
-    /// Returns a message if another process listens where the application should: a run would be about that one.
+    /// Returns a message if a process listens at its URL that can't be part of it: a run would be about that one. One that began
+    /// after it, and is not of another run, may have been started by a supervisor for it, which is only told.
     fn stranger(&self) -> Option<String> {
-        let (_, authority, _) = split_url(&self.url)?;
+        let (scheme, authority, _) = split_url(&self.url)?;
         if !Host::read(authority).is_loopback() {
             return None;
         }
-        let owners = processes::listening_at(self.setting.port());
+        let addresses: Vec<SocketAddr> = with_port(scheme, authority)
+            .to_socket_addrs()
+            .ok()?
+            .collect();
+        let owners = processes::listening_at(&addresses);
         let own = self.processes();
-        let is_known = |(process, program): &(i32, String)| {
-            own.contains(process) || CONTAINER_PROXIES.contains(&program.as_str())
+        let is_known = |owner: &Listener| {
+            own.contains(&owner.process)
+                || FORWARDERS
+                    .iter()
+                    .any(|name| owner.program.starts_with(name))
         };
         if owners.iter().any(is_known) {
             return None;
         }
-        let (process, program) = owners.first()?;
+        let Listener {
+            process,
+            program,
+            began,
+            is_launched,
+        } = owners.first()?;
+        let url = without_credentials(&self.url);
+        let what =
+            format!("process {process} (`{program}`), which it did not start, listens at {url}");
+        if !is_launched && self.began.is_some_and(|launch| *began >= launch) {
+            log::warn!("{what}; if that is not the application, choose another `port`");
+            return None;
+        }
         Some(format!(
-            "process {process} (`{program}`), which it did not start, listens at {} instead of it; choose another `port`{}",
-            without_credentials(&self.url),
+            "{what} instead of it; choose another `port`{}",
             self.last_words()
         ))
     }

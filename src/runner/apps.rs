@@ -202,7 +202,7 @@ impl Apps {
     pub(crate) fn tell_ended(&self) -> bool {
         let mut any = false;
         for (launch, application) in &self.launched {
-            if let Some(how) = application.ended() {
+            if let Some(how) = application.ends_within(LAST_WORDS) {
                 any = true;
                 let command = command_line(&launch.plan);
                 let words = application.last_words();

@@ -309,6 +309,10 @@ impl Board {
             self.any_call_seen.store(true, Ordering::SeqCst);
         }
         outcome.any_call_seen = self.any_call_seen.load(Ordering::SeqCst);
+        if self.interrupted.load(Ordering::SeqCst) && matches!(outcome.end, End::Errored(_)) {
+            // What is wrong with a case whose session was closed and whose application was ended is their end.
+            outcome.end = End::Errored(Arc::new(Unjudged::CutOff));
+        }
         let judged = matches!(outcome.end, End::Judged);
         if judged {
             let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::command::{Output, softprobe};
 use crate::hookfiles::skipped;
+use crate::support::Project;
 
 /// Where the services are.
 pub(crate) const SERVICES: &str = "examples/services";
@@ -98,6 +99,7 @@ fn node() {
             ("fetch", ""),
             ("http", ""),
             ("agent", ""),
+            ("subclass", ""),
             ("axios", "node_modules/axios"),
             ("undici", "node_modules/undici"),
             ("got", "node_modules/got"),
@@ -154,6 +156,43 @@ fn php() {
         program: &["php", "-r", "curl_version();"],
         clients: &[("streams", ""), ("curl", "")],
     });
+}
+
+#[test]
+fn php_runs_without_a_configuration_and_with_odd_ones() {
+    if !is_there(&["php", "-r", "curl_version();"]) {
+        return;
+    }
+    let service = Path::new(SERVICES).join("php");
+    let service = service.canonicalize().unwrap();
+    let project = Project::new();
+    project.write("empty/.keep", "");
+    project.write("none/php.ini", "auto_prepend_file = none\n");
+    project.write("own/php.ini", "auto_prepend_file = \"${PREPENDED}\"\n");
+    let own = project.write("prepended.php", "<?php header('x-prepended: 1');\n");
+    let suite = std::fs::read_to_string(service.join("php.suite.yaml")).unwrap();
+    let case = service.parent().unwrap().join("item.case.json");
+    let suite = suite
+        .replace("cwd: .", &format!("cwd: {}", service.display()))
+        .replace("../item.case.json", case.to_str().unwrap());
+    project.write("php.suite.yaml", &suite);
+    project.write(
+        "own.suite.yaml",
+        suite.replace(
+            "mocks: auto",
+            "assertions: { headers: { include: { x-prepended: '1' } } }\nmocks: auto",
+        ),
+    );
+    for (folder, suite) in [("empty", "php"), ("none", "php"), ("own", "own")] {
+        let ini = project.path().join(folder);
+        let mut run = softprobe(&["suite", "run"]);
+        run.arg(format!("{suite}.suite.yaml"))
+            .args(["--filter", "streams"]);
+        run.current_dir(project.path())
+            .env("PHPRC", &ini)
+            .env("PREPENDED", &own);
+        Output::of(&mut run).ends(0, &["1 passed"]);
+    }
 }
 
 #[test]

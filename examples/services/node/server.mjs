@@ -1,10 +1,19 @@
 // Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
-// /fetch, /http and /agent need nothing but Node; /axios, /undici, /got and /node-fetch need those packages.
+// /fetch, /http, /agent and /subclass need nothing but Node; /axios, /undici, /got and /node-fetch need those packages.
 import http from "node:http";
 
 const STOCK = "http://stock.example/items";
 
 const agent = new http.Agent({ keepAlive: true });
+
+// As agentkeepalive and others do that look after their connections.
+class Subclass extends http.Agent {
+  createConnection(options, done) {
+    return super.createConnection(options, done);
+  }
+}
+
+const subclass = new Subclass();
 
 function get(url, options) {
   return new Promise((resolve, reject) => {
@@ -22,6 +31,7 @@ const clients = {
   fetch: async (url, headers) => (await fetch(url, { headers })).json(),
   http: (url, headers) => get(url, { headers }),
   agent: (url, headers) => get(url, { headers, agent }),
+  subclass: (url, headers) => get(url, { headers, agent: subclass }),
   axios: async (url, headers) => (await (await import("axios")).default.get(url, { headers })).data,
   undici: async (url, headers) => (await (await import("undici")).request(url, { headers })).body.json(),
   got: async (url, headers) => (await import("got")).default(url, { headers }).json(),

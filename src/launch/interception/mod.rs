@@ -91,6 +91,9 @@ impl Interception {
         ] {
             // With nothing before the separator, PHP looks in its own folder first.
             let keeps_default = name == "PHP_INI_SCAN_DIR";
+            if own(name).is_some_and(|value| value.is_empty()) {
+                continue;
+            }
             // What the suite gives on purpose beats ours, and ours what happens to be in the environment; of Java's options, the
             // last one counts. Of Python's folders it is the first one, whose `sitecustomize` runs the next.
             let comes_first = match name {
@@ -235,6 +238,18 @@ mod tests {
             "OTEL_LOGS_EXPORTER",
             Some("none"),
         );
+    }
+
+    #[test]
+    fn an_empty_value_is_left_empty() {
+        for name in [
+            "NODE_OPTIONS",
+            "JAVA_TOOL_OPTIONS",
+            "PYTHONPATH",
+            "PHP_INI_SCAN_DIR",
+        ] {
+            check(&[(name, "")], name, None);
+        }
     }
 
     #[test]

@@ -35,28 +35,33 @@ function intercept(proxy) {
   }
 
   // An agent of Node's that has a proxy, or of somebody else that connects in its own way.
-  function hasOwnWay(agent, options) {
-    const own = http.Agent.prototype;
-    const connects = agent.createSocket === own.createSocket && agent.createConnection === own.createConnection;
-    return (agent.options && agent.options.proxyEnv) || !connects || options.createConnection;
+  function hasOwnWay(agent) {
+    return (agent.options && agent.options.proxyEnv) || agent.proxy || agent.createSocket !== http.Agent.prototype.createSocket;
   }
 
-  const exempt = (process.env.no_proxy || process.env.NO_PROXY || '').split(',').map((entry) => entry.trim().toLowerCase());
+  // The entries of NO_PROXY: `*`, or a name or an address, perhaps with a port.
+  const exempt = (process.env.no_proxy || process.env.NO_PROXY || '')
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry)
+    .map((entry) => {
+      const parts = /^\[(.*)\](?::(\d+))?$/.exec(entry) || /^([^:]*)(?::(\d+))?$/.exec(entry);
+      return parts ? { host: parts[1].replace(/^\*?\./, ''), port: parts[2] } : { host: entry };
+    });
 
   function isExempt(host, port) {
     const name = host.replace(/^\[|\]$/g, '').toLowerCase();
     return exempt.some((entry) => {
-      const [, wanted, wantedPort] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry);
-      if (entry === '*') return true;
-      if (!wanted || (wantedPort && Number(wantedPort) !== Number(port))) return false;
-      return name === wanted || name.endsWith(`.${wanted}`);
+      if (entry.host === '*') return true;
+      if (entry.port && Number(entry.port) !== Number(port)) return false;
+      return name === entry.host || name.endsWith(`.${entry.host}`);
     });
   }
 
   const addRequest = http.Agent.prototype.addRequest;
   http.Agent.prototype.addRequest = function (request, options, ...rest) {
     const isPlain = options && typeof options === 'object' && this.protocol === 'http:';
-    if (!isPlain || request.method === 'CONNECT' || options.socketPath || hasOwnWay(this, options)) {
+    if (!isPlain || request.method === 'CONNECT' || options.socketPath || hasOwnWay(this)) {
       return addRequest.call(this, request, options, ...rest);
     }
     const host = options.host || options.hostname || 'localhost';

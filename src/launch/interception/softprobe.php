@@ -9,8 +9,8 @@ if ($softprobe) {
 $softprobe = null;
 foreach (explode(',', php_ini_loaded_file() . ',' . php_ini_scanned_files()) as $softprobe_ini) {
     $softprobe_ini = trim($softprobe_ini);
-    $softprobe_ini = $softprobe_ini === '' ? [] : @parse_ini_file($softprobe_ini, false, INI_SCANNER_RAW);
-    if (!in_array($softprobe_ini['auto_prepend_file'] ?? '', ['', '${SOFTPROBE_PHP}'], true)) {
+    $softprobe_ini = $softprobe_ini === '' ? [] : @parse_ini_file($softprobe_ini, false, INI_SCANNER_NORMAL);
+    if (!in_array($softprobe_ini['auto_prepend_file'] ?? '', ['', getenv('SOFTPROBE_PHP')], true)) {
         $softprobe = $softprobe_ini['auto_prepend_file'];
     }
 }
