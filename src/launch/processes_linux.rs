@@ -133,8 +133,8 @@ pub(super) fn began(id: i32) -> Option<u64> {
     const BEGAN: usize = 22 - 3;
     let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    let fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
-    fields.skip(BEGAN).next()?.parse().ok()
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    fields.nth(BEGAN)?.parse().ok()
 }
 
 /// Returns the numbers of a process's sockets.
