@@ -21,6 +21,8 @@ fn application_process() {
     let Ok(ways) = std::env::var("SOFTPROBE_TEST_APP") else {
         return;
     };
+    // With one thread, libtest leaves its line about the test open.
+    println!();
     let ways: Vec<&str> = ways.split(' ').collect();
     let mut port: u16 = std::env::var("PORT").unwrap().parse().unwrap();
     if let Ok(log) = std::env::var("SOFTPROBE_TEST_STARTS") {
