@@ -6,6 +6,7 @@ mod group;
 mod interception;
 mod keeper;
 mod leader;
+mod listener;
 mod output;
 mod port;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::listener::Listener;
+
 /// Returns the processes of a group and what else carries a mark; `None`, since they can't be listed.
 pub(super) fn members(_group: Option<i32>, _mark: &str) -> Option<Vec<i32>> {
     None
@@ -15,18 +17,6 @@ pub(super) fn group_of(_process: i32) -> Option<i32> {
 /// Returns where processes listen; nothing, since it can't be found out.
 pub(super) fn listeners(_processes: &[i32]) -> Vec<SocketAddr> {
     Vec::new()
-}
-
-/// A process that listens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Listener {
-    pub(super) process: i32,
-    /// The name of its program.
-    pub(super) program: String,
-    /// When it began, as the system counts it.
-    pub(super) began: u64,
-    /// Whether a run has launched it.
-    pub(super) is_launched: bool,
 }
 
 /// Returns the processes that get the connections to one of these addresses; none, since they can't be found out.

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::listener::Listener;
+
 /// What `/proc/<id>/stat` says of a process.
 struct Process {
     parent: i32,
@@ -78,18 +80,6 @@ pub(super) fn listeners(processes: &[i32]) -> Vec<SocketAddr> {
     found.sort();
     found.dedup();
     found
-}
-
-/// A process that listens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Listener {
-    pub(super) process: i32,
-    /// The name of its program.
-    pub(super) program: String,
-    /// When it began, as the system counts it.
-    pub(super) began: u64,
-    /// Whether a run has launched it.
-    pub(super) is_launched: bool,
 }
 
 /// Returns the processes that get the connections to one of these addresses, as far as they can be asked.

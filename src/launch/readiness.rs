@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::application::Application;
 use super::leader::Ended;
-use super::processes::{self, Listener};
+use super::listener::Listener;
+use super::processes;
 use crate::base::http::{Host, split_url, with_port, without_credentials};
 use crate::net::{Client, ClientError, Timeouts};
 use crate::suite::Ready;
