@@ -29,19 +29,29 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
     trials.retain(|trial| args.selects(&trial.name, &trial.file));
     if flags.exact && trials.is_empty() && !filters.is_empty() {
         return Err(Refusal::invalid(vec![format!(
-            "no case is called {}; {known} cases are known (--list shows them)",
-            filters.join(" or ")
+            "no case is called {}; {} (--list shows them)",
+            filters.join(" or "),
+            counted(known)
         )]));
     }
     if args.wants_cases && trials.is_empty() {
         return Err(Refusal::invalid(vec![format!(
-            "no case's name matches the filters; {known} cases are known (--list shows them)"
+            "no case's name matches the filters; {} (--list shows them)",
+            counted(known)
         )]));
     }
     if flags.ignored {
         trials.retain(|trial| trial.ignored.is_some());
     }
     Ok(trials)
+}
+
+/// Returns how many cases are known, for display.
+fn counted(known: usize) -> String {
+    match known {
+        1 => "1 case is known".to_owned(),
+        n => format!("{n} cases are known"),
+    }
 }
 
 /// Returns every trial of the suites.
