@@ -11,9 +11,9 @@ use clap::builder::FalseyValueParser;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use super::Global;
 use super::output::{Exit, Failed, Output, arguments, failure};
-use crate::base::http::{split_port, split_url, without_credentials};
+use super::{Global, check_app_url};
+use crate::base::http::{split_port, split_url};
 use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
@@ -27,7 +27,6 @@ use crate::runner::{
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;
-use crate::suite::is_base_url;
 
 /// How long calls in progress may take to end after the command has.
 const LAST_CALLS: Duration = Duration::from_millis(200);
@@ -105,12 +104,7 @@ impl Exec {
             .map(|command| plan_of_flags("--app-command", command, app_url.as_deref(), &app));
         let plan = plan.transpose()?;
         let running = app_url.filter(|_| plan.is_none());
-        if let Some(url) = running.as_ref().filter(|url| !is_base_url(url)) {
-            return Err(arguments(format!(
-                "--app-url: `{}` is not a base URL such as http://127.0.0.1:3000",
-                without_credentials(url)
-            )));
-        }
+        running.as_deref().map(check_app_url).transpose()?;
 
         let interrupts = Interrupts::listen();
         let runtime = EmbeddedRuntime::new();
@@ -137,7 +131,7 @@ impl Exec {
             plan: Arc::new(plan),
             suites: Vec::new(),
         });
-        apps.launch(launches.collect(), &proxy, &interrupts, shown)?;
+        apps.launch(launches.collect(), &proxy, shown)?;
 
         let mut child = Command::new(&command[0]);
         child.args(&command[1..]);
@@ -160,7 +154,7 @@ impl Exec {
         };
         std::thread::scope(|scope| {
             scope.spawn(|| drop(guard));
-            apps.stop(most, &interrupts.arrived, heeded);
+            apps.stop(most, heeded);
         });
         let status = match interrupts.arrived.last() {
             Some(signal) => Ended::Signal(signal),

@@ -150,6 +150,17 @@ impl Global {
     }
 }
 
+/// Checks the URL of an application that runs.
+fn check_app_url(url: &str) -> Result<(), Failed> {
+    match is_base_url(url) {
+        true => Ok(()),
+        false => Err(output::arguments(format!(
+            "--app-url: `{}` is not a base URL such as http://127.0.0.1:3000",
+            without_credentials(url)
+        ))),
+    }
+}
+
 /// Runs the `softprobe` command with these arguments, the program's name first, and returns the exit
 /// code for `main`.
 #[must_use = "return it from `main`, or failures pass unnoticed"]

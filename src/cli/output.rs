@@ -234,6 +234,13 @@ pub(super) fn failure(code: &str, message: impl Display) -> Failed {
     Failed::from(Output::failed(Exit::Failure, code, message))
 }
 
+/// Creates the failure of a command that a signal interrupted.
+pub(super) fn interrupted(signal: i32) -> Failed {
+    let exit = Exit::Signal(signal_code(signal));
+    let message = format!("interrupted by signal {signal}");
+    Failed::from(Output::failed(exit, "interrupted", message))
+}
+
 /// Creates the failure for arguments that are invalid or can't be combined.
 pub(super) fn arguments(message: impl Display) -> Failed {
     Failed::from(Output::failed(

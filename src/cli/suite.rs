@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::Value;
 
-use super::output::{Exit, Failed, Output, arguments};
+use super::output::{Exit, Failed, Output, arguments, interrupted};
 use super::{Global, diff, files, init, validate};
 use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
-use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, is_flagged, signal_code};
+use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, is_flagged};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
@@ -127,11 +127,7 @@ impl Run {
                 let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
                 Err(Failed::from(with_results(global, answer, &run)))
             }
-            Ended::Signal(signal) => {
-                let exit = Exit::Signal(signal_code(signal));
-                let message = format!("interrupted by signal {signal}");
-                Err(Failed::from(Output::failed(exit, "interrupted", message)))
-            }
+            Ended::Signal(signal) => Err(interrupted(signal)),
         }
     }
 }

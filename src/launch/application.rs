@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::group::{Group, new_mark};
 use super::interception::Interception;
 use super::keeper::Keeper;
-use super::leader::{Ended, Leader, keep_statuses};
+use super::leader::{Ended, Leader};
 use super::output::{Lines, Output};
 use super::port::free_port;
 use super::setting::{Setting, variables};
@@ -20,6 +20,8 @@ use crate::base::encoding::shell_word;
 use crate::base::http::without_credentials;
 use crate::suite::{AppPlan, Intercept, PortText, Ready, StopSignal};
 
+/// How long an application may take to be gone after it broke off an answer.
+pub(crate) const SLOWEST_END: Duration = Duration::from_millis(500);
 /// How many of the last lines of an application that does not start are shown.
 const SHOWN_LINES: usize = 40;
 
@@ -72,7 +74,6 @@ impl Application {
         let mut setting = Setting::beside(plan, &url, around.root);
         setting.port = port;
         setting.variables = variables(plan, port);
-        keep_statuses();
         if !setting.folder.is_dir() {
             return Err(format!(
                 "its folder {} does not exist",
@@ -134,9 +135,9 @@ impl Application {
         self.output.written()
     }
 
-    /// Returns what it wrote between two places.
-    pub(crate) fn lines(&self, from: u64, to: u64, most: usize) -> Lines {
-        self.output.lines(from, to, most)
+    /// Returns the last lines of what it wrote since a place.
+    pub(crate) fn lines_since(&self, from: u64, most: usize) -> Lines {
+        self.output.lines_since(from, most)
     }
 
     /// Returns the names of its programs: of those that run, where that can be found out, and of its command.
@@ -204,7 +205,7 @@ impl Application {
 
     /// Returns the last lines that it wrote, as the end of a message.
     pub(crate) fn last_words(&self) -> String {
-        let Lines { lines, cut } = self.output.last_lines(SHOWN_LINES);
+        let Lines { lines, cut } = self.output.lines_since(0, SHOWN_LINES);
         match lines.is_empty() {
             true => "; it wrote nothing".to_owned(),
             false => {

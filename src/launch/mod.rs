@@ -20,7 +20,7 @@ mod ready;
 mod reset;
 mod setting;
 
-pub(crate) use application::{Application, Surroundings};
+pub(crate) use application::{Application, SLOWEST_END, Surroundings};
 pub(crate) use interception::Interception;
 pub(crate) use keeper::Guard;
 pub(crate) use output::Lines;

@@ -129,9 +129,10 @@ impl Output {
         kept
     }
 
-    /// Returns the last lines of a part of the output.
-    pub(super) fn lines(&self, from: u64, to: u64, most: usize) -> Lines {
+    /// Returns the last lines of what was written since a place in the output; since 0, of all.
+    pub(super) fn lines_since(&self, from: u64, most: usize) -> Lines {
         let kept = self.drained();
+        let to = kept.written;
         let start = from.max(to.saturating_sub(MOST_READ));
         let text = kept.read(start, to);
         drop(kept);
@@ -147,12 +148,6 @@ impl Output {
             lines: shown.map(|line| without_colours(cut(line))).collect(),
             cut: excess > 0 || start > from,
         }
-    }
-
-    /// Returns the last lines of all.
-    pub(super) fn last_lines(&self, most: usize) -> Lines {
-        let written = self.written();
-        self.lines(0, written, most)
     }
 }
 
@@ -273,8 +268,8 @@ mod tests {
         writer.write_all(b"three\r\nfo").unwrap();
         let end = output.written();
         assert_eq!((middle, end), (8, 17));
-        assert_eq!(output.lines(middle, end, 9).lines, ["three", "fo"]);
-        let last = output.last_lines(2);
+        assert_eq!(output.lines_since(middle, 9).lines, ["three", "fo"]);
+        let last = output.lines_since(0, 2);
         assert_eq!(last.lines, ["three", "fo"]);
         assert!(last.cut);
     }
@@ -311,7 +306,7 @@ mod tests {
         }
         writer.write_all(b"the end\n").unwrap();
         assert_eq!(output.written(), sent + 8);
-        let last = output.last_lines(2);
+        let last = output.lines_since(0, 2);
         assert_eq!(last.lines[1], "the end");
         assert!(last.cut);
         let kept = output.drained();

@@ -45,11 +45,17 @@ pub(super) fn group_of(id: i32) -> Option<i32> {
     process(id).map(|process| process.group)
 }
 
-fn process(id: i32) -> Option<Process> {
+/// Returns what `/proc/<id>/stat` says of a process after its name, which may hold anything and is in parentheses.
+fn stat(id: i32) -> Option<String> {
     let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The name, which may hold anything, is in parentheses; the state, the parent and the group follow.
-    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    Some(stat[stat.rfind(')')? + 1..].to_owned())
+}
+
+fn process(id: i32) -> Option<Process> {
+    let stat = stat(id)?;
+    // The state, the parent and the group.
+    let mut fields = stat.split_ascii_whitespace();
     if ["Z", "X"].contains(&fields.next()?) {
         return None;
     }
@@ -59,14 +65,14 @@ fn process(id: i32) -> Option<Process> {
     })
 }
 
-fn environment(id: i32) -> Vec<u8> {
-    fs::read(format!("/proc/{id}/environ")).unwrap_or_default()
+/// Returns whether the environment of a process holds such a variable.
+fn has_variable(id: i32, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(is_it)
 }
 
 fn has_mark(id: i32, mark: &str) -> bool {
-    let environment = environment(id);
-    let mut variables = environment.split(|byte| *byte == 0);
-    variables.any(|variable| variable == mark.as_bytes())
+    has_variable(id, |variable| variable == mark.as_bytes())
 }
 
 /// Returns where processes listen for TCP connections, as far as they can be asked.
@@ -108,9 +114,7 @@ pub(super) fn listening_at(addresses: &[SocketAddr]) -> Vec<Listener> {
             process: id,
             program: programs(&[id]).into_iter().next().unwrap_or_default(),
             began: began(id).unwrap_or_default(),
-            is_launched: environment(id)
-                .split(|byte| *byte == 0)
-                .any(|variable| variable.starts_with(b"SOFTPROBE_APP_")),
+            is_launched: has_variable(id, |variable| variable.starts_with(b"SOFTPROBE_APP_")),
         })
         .collect();
     found.sort();
@@ -121,10 +125,7 @@ pub(super) fn listening_at(addresses: &[SocketAddr]) -> Vec<Listener> {
 pub(super) fn began(id: i32) -> Option<u64> {
     /// The number of the field behind the name, which is the second one.
     const BEGAN: usize = 22 - 3;
-    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
-    fields.nth(BEGAN)?.parse().ok()
+    stat(id)?.split_ascii_whitespace().nth(BEGAN)?.parse().ok()
 }
 
 /// Returns the numbers of a process's sockets.

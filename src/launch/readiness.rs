@@ -1,14 +1,14 @@
 //! Waits until an application is ready, and says why it is not.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::application::Application;
 use super::leader::Ended;
 use super::listener::Listener;
-use super::processes;
-use crate::base::http::{Host, split_url, with_port, without_credentials};
+use super::{processes, ready};
+use crate::base::http::{Host, split_url, without_credentials};
 use crate::net::{Client, ClientError, Timeouts};
 use crate::suite::Ready;
 
@@ -142,15 +142,11 @@ impl Application {
     /// Returns a message if a process listens at its URL that can't be part of it: a run would be about that one. One that began
     /// after it, and is not of another run, may have been started by a supervisor for it, which is only told.
     fn stranger(&self) -> Option<String> {
-        let (scheme, authority, _) = split_url(&self.url)?;
+        let (_, authority, _) = split_url(&self.url)?;
         if !Host::read(authority).is_loopback() {
             return None;
         }
-        let addresses: Vec<SocketAddr> = with_port(scheme, authority)
-            .to_socket_addrs()
-            .ok()?
-            .collect();
-        let owners = processes::listening_at(&addresses);
+        let owners = processes::listening_at(&ready::addresses(&self.url).ok()?);
         let own = self.processes();
         let is_known = |owner: &Listener| {
             own.contains(&owner.process)

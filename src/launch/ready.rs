@@ -1,6 +1,6 @@
 //! When an application is ready.
 
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use crate::base::http::{split_url, with_port, without_credentials};
@@ -17,24 +17,32 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// # Errors
 ///
 /// Why nothing does.
-pub(crate) fn listens(url: &str) -> Result<(), String> {
-    let shown = without_credentials(url);
-    let Some((scheme, authority, _)) = split_url(url) else {
-        return Err(format!(
-            "`{shown}` is not a base URL such as `http://127.0.0.1:3000`"
-        ));
-    };
-    let addresses = with_port(scheme, authority)
-        .to_socket_addrs()
-        .map_err(|e| format!("{shown}: {e}"))?;
+pub(super) fn listens(url: &str) -> Result<(), String> {
     let mut last = "it has no address".to_owned();
-    for address in addresses {
+    for address in addresses(url)? {
         match TcpStream::connect_timeout(&address, SLOWEST_ACCEPT) {
             Ok(_) => return Ok(()),
             Err(error) => last = error.to_string(),
         }
     }
     Err(last)
+}
+
+/// Returns the addresses of a base URL.
+///
+/// # Errors
+///
+/// Why there are none.
+pub(super) fn addresses(url: &str) -> Result<Vec<SocketAddr>, String> {
+    let shown = without_credentials(url);
+    let Some((scheme, authority, _)) = split_url(url) else {
+        return Err(format!(
+            "`{shown}` is not a base URL such as `http://127.0.0.1:3000`"
+        ));
+    };
+    let addresses = with_port(scheme, authority).to_socket_addrs();
+    let addresses = addresses.map_err(|e| format!("{shown}: {e}"))?;
+    Ok(addresses.collect())
 }
 
 /// Waits until something listens at a base URL.

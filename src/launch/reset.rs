@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::leader::keep_statuses;
 use super::output::Output;
 use super::setting::Setting;
 use crate::net::{Client, ClientError, Timeouts};
@@ -58,7 +57,6 @@ fn command(
     limit: Duration,
     is_interrupted: &dyn Fn() -> bool,
 ) -> Result<(), String> {
-    keep_statuses();
     let shown: Vec<String> = words.iter().map(|word| word.at(setting.port)).collect();
     let failed = |why: String| format!("`{}` {why}", shown.join(" "));
     let output = Output::start(None, None);
@@ -91,7 +89,7 @@ fn command(
         let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = child.wait();
-    let lines = output.last_lines(SHOWN_LINES).lines;
+    let lines = output.lines_since(0, SHOWN_LINES).lines;
     if !lines.is_empty() {
         why = format!("{why}; it wrote:\n    {}", lines.join("\n    "));
     }

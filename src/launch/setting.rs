@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::leader::keep_statuses;
 use crate::base::http::{split_port, split_url};
 use crate::suite::{AppPlan, PORT, PortText};
 
@@ -35,6 +36,7 @@ impl Setting {
 
     /// Returns a command with these words, that runs there.
     pub(super) fn command(&self, words: &[PortText]) -> Command {
+        keep_statuses();
         let mut words = words.iter().map(|word| word.at(self.port));
         let mut program = PathBuf::from(words.next().unwrap_or_default());
         if program.components().count() > 1 {

@@ -14,14 +14,11 @@ use super::unjudged::Unjudged;
 use crate::base::http::without_credentials;
 use crate::base::{visible, visible_line};
 use crate::launch::{
-    Application, NotReady, Setting, Surroundings, Waited, listens_elsewhere, reset,
+    Application, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere, reset,
 };
 use crate::proxy::{IdleCall, Proxy};
 use crate::report::Launched;
 use crate::suite::{AppPlan, Intercept, PortText};
-
-/// How long an application may take to be gone after it broke off an answer.
-const SLOWEST_END: Duration = Duration::from_millis(500);
 
 /// How long applications may take to end after a signal, before they are killed.
 pub(crate) const SLOWEST_STOP: Duration = Duration::from_secs(2);
@@ -30,7 +27,7 @@ pub(crate) const SLOWEST_STOP: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// The applications of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Apps {
     /// The project's root, where an application runs unless its plan says otherwise.
     root: PathBuf,
@@ -109,16 +106,15 @@ impl Apps {
         &mut self,
         launches: Vec<Launch>,
         proxy: &Proxy,
-        interrupts: &Interrupts,
         shown: Shown,
     ) -> Result<(), Refusal> {
-        let launched = self.try_to_launch(launches, proxy, interrupts, shown);
+        let launched = self.try_to_launch(launches, proxy, shown);
         if let Err(refusal) = &launched {
             let (most, heeded) = match refusal.kind {
                 RefusalKind::Signal(_) => (SLOWEST_STOP, 1),
                 _ => (Duration::MAX, 0),
             };
-            self.stop(most, &interrupts.arrived, heeded);
+            self.stop(most, heeded);
         }
         launched
     }
@@ -127,7 +123,6 @@ impl Apps {
         &mut self,
         launches: Vec<Launch>,
         proxy: &Proxy,
-        interrupts: &Interrupts,
         shown: Shown,
     ) -> Result<(), Refusal> {
         let several = launches.len() > 1;
@@ -147,7 +142,7 @@ impl Apps {
         }
         for (launch, application) in &self.launched {
             let url = without_credentials(application.url());
-            let ready = wait(application, &url, interrupts);
+            let ready = wait(application, &url, &self.arrived);
             let calls = proxy.take_idle_calls();
             tell_idle_calls("while the application started, it called", &calls);
             ready.map_err(|error| match error {
@@ -215,16 +210,10 @@ impl Apps {
         any
     }
 
-    /// Returns how the application of a case ended by itself, if it has, or is about to after its last answer.
-    pub(super) fn ended(&self, trial: &Trial) -> Option<String> {
-        let application = self.of(trial).launched?;
-        application.ends_within(LAST_WORDS)
-    }
-
     /// Ends what was launched, all at the same time, each in this time at the most, and by force as soon as more than
     /// `heeded` signals have arrived. What had to be killed though it had all the time that its plan allows is told.
-    pub(crate) fn stop(&self, most: Duration, arrived: &Arrived, heeded: usize) {
-        let hurry = || arrived.count() > heeded;
+    pub(crate) fn stop(&self, most: Duration, heeded: usize) {
+        let hurry = || self.arrived.count() > heeded;
         std::thread::scope(|scope| {
             for (launch, application) in &self.launched {
                 scope.spawn(|| {
@@ -256,6 +245,11 @@ impl AppOfCase<'_> {
             Some(how) => Err(Unjudged::ApplicationEnded { how, running }),
             None => Ok(()),
         }
+    }
+
+    /// Returns how it ended by itself, if it has, or is about to after its last answer.
+    pub(super) fn ended_by_itself(self) -> Option<String> {
+        self.launched?.ends_within(LAST_WORDS)
     }
 
     /// Returns why there was no answer: if it ended meanwhile, that.
@@ -319,13 +313,13 @@ impl AppOfCase<'_> {
 
     /// Returns the last lines of what it wrote since then.
     pub(super) fn lines_since(self, from: u64, most: usize) -> crate::launch::Lines {
-        let lines = |app: &Application| app.lines(from, app.written(), most);
+        let lines = |app: &Application| app.lines_since(from, most);
         self.launched.map(lines).unwrap_or_default()
     }
 }
 
 /// Waits until an application is ready, and shows that on a terminal.
-fn wait(application: &Application, url: &str, interrupts: &Interrupts) -> Result<(), NotReady> {
+fn wait(application: &Application, url: &str, arrived: &Arrived) -> Result<(), NotReady> {
     let mut shown = Progress::new();
     let mut told = false;
     application.wait_until_ready(&mut |waited: &Waited| {
@@ -337,7 +331,7 @@ fn wait(application: &Application, url: &str, interrupts: &Interrupts) -> Result
             let _ = writeln!(stderr(), "warning: the application is not ready: {hint}");
         }
         shown.show(waited.elapsed, url);
-        interrupts.arrived.last()
+        arrived.last()
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::app::App;
 use super::apps::{AppOfCase, Apps, tell_idle_calls};
 use super::discover::Trial;
-use super::signals::{Arrived, Interrupts};
+use super::signals::Interrupts;
 use super::unjudged::Unjudged;
 use crate::base::http::{
     Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
@@ -104,7 +104,7 @@ impl Drop for Started {
     fn drop(&mut self) {
         drop(self.app.take());
         if let Some(environment) = &self.environment {
-            environment.stop_apps(Duration::MAX, &Arrived::default(), 0);
+            environment.stop_apps(Duration::MAX, usize::MAX);
         }
         if let Some(proxy) = &self.proxy {
             let calls = proxy.take_idle_calls();
@@ -140,15 +140,10 @@ impl Environment {
         self.apps.of(trial)
     }
 
-    /// Returns how the application of a case ended by itself, if it has.
-    pub(super) fn app_ended(&self, trial: &Trial) -> Option<String> {
-        self.apps.ended(trial)
-    }
-
     /// Ends the applications that were launched, each in this time at the most, and by force as soon as more than `heeded`
     /// signals have arrived.
-    pub(super) fn stop_apps(&self, most: Duration, arrived: &Arrived, heeded: usize) {
-        self.apps.stop(most, arrived, heeded);
+    pub(super) fn stop_apps(&self, most: Duration, heeded: usize) {
+        self.apps.stop(most, heeded);
     }
 
     /// Opens a session and sets its policy in one call: between two calls, it would let everything pass.

@@ -107,17 +107,22 @@ pub(super) fn plan_apps<'t>(
              as `app` in the suite"
         )));
     }
-    if let Some(url) = running.as_ref().or(code.url.as_ref())
-        && !is_base_url(url)
-    {
-        return Err(Refusal::arguments(format!(
-            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
-            without_credentials(url)
-        )));
-    }
+    let url = running.as_deref().or(code.url.as_deref());
+    url.map(check_base_url).transpose()?;
     plans.starts = needs_other && running.is_none() && code.starts;
     plans.url = running.or_else(|| code.url.clone().filter(|_| !plans.starts));
     Ok(plans)
+}
+
+/// Checks the URL of an application.
+pub(super) fn check_base_url(url: &str) -> Result<(), Refusal> {
+    match is_base_url(url) {
+        true => Ok(()),
+        false => Err(Refusal::arguments(format!(
+            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
+            without_credentials(url)
+        ))),
+    }
 }
 
 /// Refuses applications that would have to listen at the same port.

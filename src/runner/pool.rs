@@ -72,7 +72,7 @@ struct Board {
     ahead: Option<ReadAhead>,
     /// Whether each trial has begun, by its number.
     begun: Vec<AtomicBool>,
-    /// The numbers of the trials that have been judged, in the order of their ends.
+    /// The numbers of the judged trials whose applications may have been launched, in the order of their ends.
     judged: Mutex<Vec<usize>>,
     /// Whether an outbound call of any case has been seen.
     any_call_seen: AtomicBool,
@@ -107,7 +107,6 @@ pub(super) fn run(
         .as_mut()
         .and_then(|started| started.interrupts.take());
     let interrupts = interrupts.unwrap_or_else(Interrupts::listen);
-    let arrived = Arc::clone(&interrupts.arrived);
     let mut outran = if begun {
         run_all(threads, &trials, args, &board, &interrupts)
     } else {
@@ -118,7 +117,7 @@ pub(super) fn run(
         && let Some(environment) = &board.environment
     {
         let left = std::thread::scope(|scope| {
-            scope.spawn(|| environment.stop_apps(SLOWEST_STOP, &arrived, 1));
+            scope.spawn(|| environment.stop_apps(SLOWEST_STOP, 1));
             environment.close_all(SLOWEST_CLOSE)
         });
         if left > 0 {
@@ -130,8 +129,8 @@ pub(super) fn run(
     }
     if let (Outran::Done, Some(environment)) = (&outran, &board.environment) {
         board.note_ended_apps(&trials);
-        environment.stop_apps(Duration::MAX, &arrived, 0);
-        if let Some(signal) = arrived.last() {
+        environment.stop_apps(Duration::MAX, 0);
+        if let Some(signal) = interrupts.arrived.last() {
             outran = Outran::Signal { signal, done: true };
         }
     }
@@ -314,7 +313,7 @@ impl Board {
             outcome.end = End::Errored(Arc::new(Unjudged::CutOff));
         }
         let judged = matches!(outcome.end, End::Judged);
-        if judged {
+        if judged && trial.app.is_some() {
             let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(n);
         }
@@ -461,7 +460,7 @@ impl Board {
             else {
                 continue;
             };
-            let Some(how) = environment.app_ended(trial) else {
+            let Some(how) = environment.app(trial).ended_by_itself() else {
                 continue;
             };
             let mut outcomes = self.outcomes();

@@ -14,7 +14,7 @@ use super::apps::{Apps, Shown};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
-use super::plan_apps::{AppInCode, AppPlans, plan_apps};
+use super::plan_apps::{AppInCode, AppPlans, check_base_url, plan_apps};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
 use super::share::share;
@@ -33,7 +33,6 @@ use crate::report::RunOutcome;
 use crate::rule::{Policy, Rule};
 use crate::runtime::EmbeddedRuntime;
 use crate::sdk::Softprobe;
-use crate::suite::is_base_url;
 
 /// The exit code for failures, and for everything that keeps a run from starting.
 const FAILED: u8 = 101;
@@ -312,7 +311,7 @@ impl Replay {
                 output: flags.app.app_output,
                 urls: !(args.silent || args.quiet),
             };
-            apps.launch(launches, proxy, &interrupts, shown)?;
+            apps.launch(launches, proxy, shown)?;
         }
         let oracle = started.has_proxy().then(|| softprobe.oracle());
         started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps)));
@@ -326,12 +325,7 @@ fn started_app(start: Box<StartApp>, proxy: &Proxy) -> Result<App, Refusal> {
     let app = start(proxy)
         .map_err(|error| format!("the application can't be started: {}", with_causes(&*error)))?;
     wait_until_listening(&app.url).map_err(|e| format!("the application did not start: {e}"))?;
-    if !is_base_url(&app.url) {
-        return Err(Refusal::arguments(format!(
-            "the application's URL `{}` is not a base URL such as `http://127.0.0.1:3000`",
-            without_credentials(&app.url)
-        )));
-    }
+    check_base_url(&app.url)?;
     Ok(app)
 }
 

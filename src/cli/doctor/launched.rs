@@ -8,15 +8,13 @@ use super::clients::advice;
 use super::seen::Seen;
 use super::{Check, Doctor, Health, propagation};
 use crate::base::http::{Request, without_credentials};
-use crate::cli::output::{Exit, Failed, Output};
+use crate::cli::output::{Failed, interrupted};
 use crate::control::Oracle;
 use crate::disk::project_root;
-use crate::launch::{Application, NotReady, Surroundings};
+use crate::launch::{Application, NotReady, SLOWEST_END, Surroundings};
 use crate::proxy::ProxyBuilder;
-use crate::runner::{Interrupts, plan_of_flags, signal_code};
+use crate::runner::{Interrupts, plan_of_flags};
 
-/// How long an application may take to be gone after it broke off an answer.
-const SLOWEST_END: Duration = Duration::from_millis(500);
 /// How often to look for a signal while an answer is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How many calls are named in a message.
@@ -43,7 +41,7 @@ impl Doctor {
         };
         let mut checks = vec![check("starts", Health::Fine, format!("`{command}` runs"))];
         match application.wait_until_ready(&mut |_| interrupts.arrived.last()) {
-            Err(NotReady::Signal(_)) => return Err(interrupted(&interrupts)),
+            Err(NotReady::Signal(signal)) => return Err(interrupted(signal)),
             Err(NotReady::Failed(why)) => {
                 checks.extend(starting(&seen));
                 checks.push(check("listens", Health::Fault, why));
@@ -56,7 +54,7 @@ impl Doctor {
         }
         checks.extend(starting(&seen));
         let Some(sent) = self.send_unless(application.url(), probe, &interrupts) else {
-            return Err(interrupted(&interrupts));
+            return Err(interrupted(interrupts.arrived.last().unwrap_or_default()));
         };
         let calls = seen.take();
         checks.push(self.answered(application.url(), &sent, &calls));
@@ -85,8 +83,8 @@ impl Doctor {
             checks.push(propagation(&calls));
         }
         let has_ended = application.stop(Duration::MAX, &|| interrupts.arrived.count() > 0);
-        if interrupts.arrived.last().is_some() {
-            return Err(interrupted(&interrupts));
+        if let Some(signal) = interrupts.arrived.last() {
+            return Err(interrupted(signal));
         }
         checks.push(match has_ended {
             true => check("ends", Health::Fine, "with everything that it started".to_owned()),
@@ -120,14 +118,6 @@ impl Doctor {
             }
         }
     }
-}
-
-/// Returns the failure after a signal.
-fn interrupted(interrupts: &Interrupts) -> Failed {
-    let signal = interrupts.arrived.last().unwrap_or_default();
-    let exit = Exit::Signal(signal_code(signal));
-    let message = format!("interrupted by signal {signal}");
-    Failed::from(Output::failed(exit, "interrupted", message))
 }
 
 fn check(name: &'static str, verdict: Health, message: String) -> Check {

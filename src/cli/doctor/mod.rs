@@ -12,14 +12,14 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::output::{Exit, Failed, Output, arguments};
-use super::{DEFAULT_PROXY, Global};
+use super::{DEFAULT_PROXY, Global, check_app_url};
 use crate::base::http::{Headers, Request, SESSION_HEADER, split_target, without_credentials};
 use crate::base::with_causes;
 use crate::control::{Call, Oracle, SCHEMA_VERSION, SPEC_VERSION};
 use crate::net::{Client, ClientError, Timeouts, address};
 use crate::proxy::{GREETING, ProxyBuilder};
 use crate::runner::{AppFlags, app_of, line, unless_blank};
-use crate::suite::{is_base_url, request_url};
+use crate::suite::request_url;
 use seen::{Carried, Seen, SeenCall};
 
 /// The ids of the probe. Nothing else uses them, so a call that carries one got it from the probe.
@@ -98,14 +98,8 @@ impl Doctor {
         let words = self.command.clone();
         (_, self.app_url) = app_of(own, None, words, self.app_url.take());
         self.proxy_listen = unless_blank(self.proxy_listen);
-        if let Some(url) = &self.app_url
-            && self.command.is_empty()
-            && !is_base_url(url)
-        {
-            return Err(arguments(format!(
-                "--app-url: `{}` is not a base URL such as http://127.0.0.1:3000",
-                without_credentials(url)
-            )));
+        if self.command.is_empty() {
+            self.app_url.as_deref().map(check_app_url).transpose()?;
         }
         let (mut checks, versions) = runtime(global)?;
         let drifts = checks

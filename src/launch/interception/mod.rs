@@ -101,11 +101,9 @@ impl Interception {
                 name => name == "PYTHONPATH",
             };
             let value = match before(name) {
-                Some(before) if comes_first && !holds(&before, &value) => {
-                    joined(&value, separator, &before)
-                }
                 // An environment that `softprobe env` prepared has it already.
                 Some(before) if holds(&before, &value) => before,
+                Some(before) if comes_first => joined(&value, separator, &before),
                 Some(before) => joined(&before, separator, &value),
                 None if keeps_default => joined(OsStr::new(""), separator, &value),
                 None => value,
