@@ -123,6 +123,27 @@ fn python() {
 }
 
 #[test]
+fn python_modules_are_found_while_aiohttp_is_changed() {
+    if !is_there(&["python3", "--version"]) {
+        return;
+    }
+    let project = Project::new();
+    project.write("aiohttp/__init__.py", "");
+    project.write(
+        "aiohttp/client.py",
+        "class ClientSession:\n    def __init__(self, trust_env=False):\n        self.trust_env = trust_env\n",
+    );
+    // Another thread's import that goes through the list of finders would skip one if the list changed.
+    let code = "import sys\nbefore = list(sys.meta_path)\nimport aiohttp.client\nassert sys.meta_path == before\n\
+                assert aiohttp.client.ClientSession().trust_env\n";
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/launch/interception");
+    let mut python = Command::new("python3");
+    python.args(["-c", code]).current_dir(project.path());
+    python.env("PYTHONPATH", ours).env("PYTHONDONTWRITEBYTECODE", "1");
+    Output::of(&mut python).ends(0, &[]);
+}
+
+#[test]
 fn java() {
     check(&Service {
         name: "java",

@@ -13,8 +13,10 @@ class _AiohttpFinder:
     def find_spec(self, name, path=None, target=None):
         if name != "aiohttp.client":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        # This one stays in the list: an import on another thread that goes through a list that changes skips a finder.
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
