@@ -75,6 +75,9 @@ pub enum SoftprobeError {
         /// What to do.
         way_out: &'static str,
     },
+    /// There can't be an authority for certificates, for this reason.
+    #[error("can't make certificates: {0}")]
+    Authority(String),
     /// A server or a proxy can't listen on the address that it was given.
     #[error("can't listen on {address}")]
     #[non_exhaustive]

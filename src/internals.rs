@@ -98,6 +98,7 @@ impl Compared {
                 status: 200,
                 headers: Headers::new(),
                 body: actual.into_bytes(),
+                trailers: Headers::new(),
             },
         }
     }

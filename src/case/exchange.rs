@@ -111,6 +111,8 @@ pub struct CapturedResponse {
     pub body: Option<Vec<u8>>,
     /// Whether the body was captured as bytes, so that its `content-encoding` still applies.
     pub body_is_bytes: bool,
+    /// The header fields that followed the body: `http.response.trailer.<name>`.
+    pub trailers: Headers,
 }
 
 impl CapturedResponse {
@@ -128,6 +130,7 @@ impl CapturedResponse {
             headers,
             body,
             body_is_bytes,
+            trailers,
         } = self;
         let mut headers = headers.clone();
         // Without a body it is the length of another answer's, as for `HEAD`.
@@ -141,6 +144,7 @@ impl CapturedResponse {
             status: *status,
             headers,
             body: body.clone().unwrap_or_default(),
+            trailers: trailers.clone(),
         }
     }
 }
@@ -392,6 +396,7 @@ fn failed(kind: &str) -> CapturedResponse {
         headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
         body: Some(text.into_bytes()),
         body_is_bytes: false,
+        trailers: Headers::new(),
     }
 }
 
@@ -573,5 +578,6 @@ fn response_of(
         headers: words.headers(RESPONSE_HEADER),
         body,
         body_is_bytes,
+        trailers: words.headers("http.response.trailer."),
     })
 }

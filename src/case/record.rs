@@ -140,6 +140,7 @@ pub(crate) fn response_attributes(response: &Response) -> Vec<Value> {
         status,
         headers,
         body,
+        trailers,
     } = response;
     let mut attributes = vec![json!({
         "key": "http.response.status_code",
@@ -147,6 +148,7 @@ pub(crate) fn response_attributes(response: &Response) -> Vec<Value> {
     })];
     attributes.extend(header_attributes("http.response.header.", headers));
     attributes.push(body_attribute("http.response.body", headers, body));
+    attributes.extend(header_attributes("http.response.trailer.", trailers));
     attributes
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::files;
 use super::output::{Exit, Failed, Output};
 use crate::base::decode::decoded;
-use crate::base::http::{self, Direction, Response};
+use crate::base::http::{self, Direction, Headers, Response};
 use crate::case::{Case, Exchange};
 use crate::compare::{
     Assertions, BodyMode, BodyRules, Expected, HeaderRules, MessagePlace, Mismatch, Reached,
@@ -352,7 +352,13 @@ fn differences(was: &Exchange, is: &Exchange) -> Vec<Divergence> {
     }
     found.extend(side("request", &request_side(was), &request_side(is)));
     match (response_side(was), response_side(is)) {
-        (Some(was), Some(is)) => found.extend(side("response", &was, &is)),
+        (Some(was_side), Some(is_side)) => {
+            found.extend(side("response", &was_side, &is_side));
+            let (was, is) = (trailers(was), trailers(is));
+            if was != is {
+                found.push(Divergence::new("response trailers", was, is));
+            }
+        }
         // Responses that can't be read may still differ.
         (None, None) => found.extend(raw_difference(was, is)),
         (was, _) => {
@@ -394,6 +400,16 @@ fn request_side(exchange: &Exchange) -> Expected<'_> {
     }
 }
 
+/// Returns the trailers of the response, for display.
+fn trailers(exchange: &Exchange) -> String {
+    let response = exchange.captured_response().ok().flatten();
+    let fields = response
+        .iter()
+        .flat_map(|response| response.trailers.iter());
+    let fields = fields.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+    fields.collect::<Vec<_>>().join(", ")
+}
+
 fn response_side(exchange: &Exchange) -> Option<Expected<'_>> {
     let response = exchange.captured_response().ok().flatten()?;
     Some(expected(response))
@@ -415,6 +431,7 @@ fn side(name: &str, was: &Expected<'_>, is: &Expected<'_>) -> Vec<Divergence> {
         status: is.status,
         headers: is.headers.clone(),
         body: is.body.as_deref().unwrap_or_default().to_vec(),
+        trailers: Headers::new(),
     };
     let both = was.body.is_some() == is.body.is_some();
     let found = compare(Some(was), &actual, &strict).mismatches.into_iter();

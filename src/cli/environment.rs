@@ -1,11 +1,12 @@
 //! `env`: prints what makes the calls of an application that is started by hand come to the proxy.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::DEFAULT_PROXY;
+use super::ca::{CaFlag, make_private};
 use super::output::{Failed, Output, failure, invalid};
 use crate::base::encoding::shell_word;
 use crate::launch::Interception;
@@ -23,6 +24,8 @@ pub(super) struct Env {
     /// Folder for the files that the variables name; ~/.cache/softprobe by default
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
+    #[command(flatten)]
+    ca: CaFlag,
     /// Print lines for a shell's eval; this is the default
     #[arg(long, conflicts_with = "dotenv")]
     shell: bool,
@@ -39,14 +42,17 @@ impl Env {
             Some(folder) => std::path::absolute(&folder).map_err(|e| invalid(&folder, e))?,
             None => default_folder()?,
         };
+        let authority = self.ca.authority()?;
         let written = make_private(&folder).and_then(|()| {
             let proxy = format!("http://{proxy}");
-            Interception::new(&proxy, &folder)
+            let authority = authority.as_ref().map(|authority| authority.certificate());
+            let interception = Interception::new(&proxy, authority, &folder)?;
+            interception.variables(&[], Path::new("."))
         });
-        let interception = written
+        let given = written
             .map_err(|error| failure("failure", format!("{}: {error}", folder.display())))?;
         let mut variables: Vec<(String, String)> = Vec::new();
-        for (name, value) in interception.variables(&[]) {
+        for (name, value) in given {
             let text = |text: OsString| text.to_string_lossy().into_owned();
             variables.push((text(name), text(value)));
         }
@@ -71,11 +77,4 @@ fn default_folder() -> Result<PathBuf, Failed> {
     let caches =
         caches.ok_or_else(|| failure("failure", "there is no HOME; give a folder with --files"))?;
     Ok(caches.join("softprobe").join(env!("CARGO_PKG_VERSION")))
-}
-
-/// Makes a folder that its owner alone may read; one that stands keeps its permissions.
-fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }

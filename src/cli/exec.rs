@@ -17,13 +17,13 @@ use crate::base::http::{split_port, split_url};
 use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
-use crate::launch::Guard;
+use crate::launch::{Guard, trust_variables};
 use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
     AppFlags, Apps, CallerFlags, Interrupts, Launch, Outran, SLOWEST_STOP, Shown, app_of,
-    plan_of_flags, signal_code, tell_idle_calls, unless_blank, until_signal,
+    for_launched, plan_of_flags, signal_code, tell_idle_calls, unless_blank, until_signal,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;
@@ -121,14 +121,16 @@ impl Exec {
         if forward_idle {
             proxy = proxy.idle(Idle::Forward);
         }
-        let proxy = callers.proxy(proxy).start()?;
+        let plan = plan.map(Arc::new);
+        let proxy = for_launched(callers.proxy(proxy), plan.iter());
+        let proxy = proxy.map_err(arguments)?.start()?;
         let mut apps = Apps::running(&project_root(), running, &interrupts);
         let shown = Shown {
             output: app.app_output,
             urls: !global.quiet,
         };
         let launches = plan.into_iter().map(|plan| Launch {
-            plan: Arc::new(plan),
+            plan,
             suites: Vec::new(),
         });
         apps.launch(launches.collect(), &proxy, shown)?;
@@ -139,6 +141,12 @@ impl Exec {
             child.env_remove(name);
         }
         child.envs(variables_of(&proxy.local_url()));
+        let files = tempfile::tempdir();
+        let files = files.map_err(|error| failure("failure", error))?;
+        if let Some(authority) = proxy.authority() {
+            let trusted = trust_variables(authority, files.path());
+            child.envs(trusted.map_err(|error| failure("failure", error))?);
+        }
         let hosts = own_hosts(apps.url());
         child.env("NO_PROXY", &hosts).env("no_proxy", &hosts);
         child.env("SOFTPROBE_RUNTIME_URL", server.url());

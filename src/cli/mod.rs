@@ -1,5 +1,6 @@
 //! The `softprobe` command.
 
+mod ca;
 mod cases;
 mod diff;
 mod doctor;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use signal_hook::iterator::Signals;
 
-use super::output::{Failed, Output, failure, invalid};
+use super::ca::CaFlag;
+use super::output::{Failed, Output, arguments, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
 use crate::net::{MOST_HELD, address};
 use crate::proxy::{Idle, Proxy, ProxyBuilder};
-use crate::runner::{CallerFlags, ending_signals, signal_code};
+use crate::runner::{CallerFlags, UpstreamFlags, ending_signals, signal_code, with_upstreams};
 use crate::runtime::{ControlServer, EmbeddedRuntime, Keep};
 use crate::sdk::Softprobe;
 
@@ -34,6 +35,8 @@ pub(super) struct Serve {
     proxy: Option<String>,
     #[command(flatten)]
     idle: IdleFlag,
+    #[command(flatten)]
+    tls: TlsFlags,
     #[command(flatten)]
     callers: CallerFlags,
     /// Folder in which captures are kept, and below which `close?out=` may write them; without it, the newest stay in memory
@@ -64,7 +67,28 @@ pub(super) struct ProxyAlone {
     #[command(flatten)]
     idle: IdleFlag,
     #[command(flatten)]
+    tls: TlsFlags,
+    #[command(flatten)]
     callers: CallerFlags,
+}
+
+#[derive(Debug, clap::Args)]
+struct TlsFlags {
+    #[command(flatten)]
+    ca: CaFlag,
+    #[command(flatten)]
+    upstreams: UpstreamFlags,
+}
+
+impl TlsFlags {
+    fn proxy(&self, proxy: ProxyBuilder) -> Result<ProxyBuilder, Failed> {
+        let plan = self.upstreams.plan().map_err(arguments)?;
+        let proxy = with_upstreams(proxy, std::iter::once(&plan)).map_err(arguments)?;
+        Ok(match self.ca.authority()? {
+            Some(authority) => proxy.authority(authority),
+            None => proxy,
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -123,8 +147,9 @@ impl Serve {
         let idle = self.idle.idle();
         let proxy = self.proxy.map(|address| {
             let proxy = Proxy::builder(&Softprobe::embedded(&runtime));
-            let proxy = self.callers.proxy(proxy);
-            proxy.listen(address).idle(idle).start()
+            let proxy = self.tls.proxy(self.callers.proxy(proxy))?;
+            let started = proxy.listen(address).idle(idle).start();
+            started.map_err(Failed::from)
         });
         let proxy = proxy.transpose()?;
         let mut ready = Output::fine(format!("the runtime listens at {}\n", server.url()))
@@ -164,6 +189,7 @@ impl ProxyAlone {
         let runtime = global.runtime()?;
         runtime.check()?;
         let proxy = self.callers.proxy(ProxyBuilder::new(runtime.oracle()));
+        let proxy = self.tls.proxy(proxy)?;
         let proxy = proxy.listen(self.listen).idle(self.idle.idle()).start()?;
         let address = runtime.address();
         Output::fine(format!(

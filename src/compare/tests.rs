@@ -53,6 +53,7 @@ fn check(captured: Answer<'_>, yaml: &str, actual: Answer<'_>, wanted: &[&str]) 
         status: actual.0,
         headers: headers(actual.1),
         body: actual.2.to_vec(),
+        trailers: Headers::new(),
     };
     let plan = assertions(yaml);
     let found = compare(Some(&expected), &actual, &plan.rules);
@@ -339,6 +340,7 @@ fn members_that_appear_twice_are_told() {
         status: 200,
         headers: Headers::new(),
         body: twice.into(),
+        trailers: Headers::new(),
     };
     let found = compare(Some(&expected), &actual, &assertions("{}").rules);
     assert!(found.mismatches.is_empty(), "{found:?}");
@@ -660,6 +662,7 @@ fn a_body_is_compared_up_to_a_thousand_levels() {
         status: 200,
         headers: json.iter().copied().collect(),
         body: body.into(),
+        trailers: Headers::new(),
     };
     let (plain, deep) = (answer("{}"), answer(&deep));
     let expected = Expected {

@@ -19,15 +19,20 @@ pub(crate) enum Readers {
 /// Writes a file, whole or not at all, and creates its folder if it is missing. A link stays a link, and
 /// an existing file keeps its permissions. What is there and is not a file, such as a pipe or a device, is
 /// written to as it is.
-pub(crate) fn write_whole(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+pub(crate) fn write_whole(
+    path: &Path,
+    content: impl AsRef<[u8]>,
+    readers: Readers,
+) -> io::Result<()> {
+    let content = content.as_ref();
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return fs::OpenOptions::new()
             .write(true)
             .open(path)?
-            .write_all(text.as_bytes());
+            .write_all(content);
     }
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let file = beside(&target, text, readers)?;
+    let file = beside(&target, content, readers)?;
     if let Ok(there) = fs::metadata(&target) {
         file.as_file().set_permissions(there.permissions())?;
     }
@@ -49,7 +54,7 @@ pub(crate) fn write_new(
         }
         let file = match written.take() {
             Some(file) => file,
-            None => beside(&path, text, readers)?,
+            None => beside(&path, text.as_bytes(), readers)?,
         };
         match file.persist_noclobber(&path) {
             Ok(_) => return Ok(path),
@@ -63,7 +68,7 @@ pub(crate) fn write_new(
 }
 
 /// Writes a temporary file in the folder of another, which is created if it is missing.
-fn beside(target: &Path, text: &str, readers: Readers) -> io::Result<NamedTempFile> {
+fn beside(target: &Path, content: &[u8], readers: Readers) -> io::Result<NamedTempFile> {
     let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -82,6 +87,6 @@ fn beside(target: &Path, text: &str, readers: Readers) -> io::Result<NamedTempFi
     #[cfg(not(unix))]
     let _ = readers;
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     Ok(file)
 }

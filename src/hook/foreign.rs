@@ -59,11 +59,14 @@ pub(super) fn change_response(
     );
     let result = function.call(HookKind::MockResponse, payload)?;
     read(&result, |node, problems| {
-        let object = node.object(&["status", "headers", "body", "bodyEncoding"], problems)?;
+        let known = ["status", "headers", "body", "bodyEncoding", "trailers"];
+        let object = node.object(&known, problems)?;
+        let trailers = object.get("trailers").filter(|node| !node.value.is_null());
         Some(ResponseChange {
             status: object.get("status").and_then(|n| read_status(&n, problems)),
             headers: given_headers(&object, &mock.captured_response.headers, problems),
             body: given_body(&object, problems),
+            trailers: trailers.and_then(|node| read_headers(&node, problems)),
         })
     })
 }

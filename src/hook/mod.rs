@@ -224,12 +224,20 @@ pub struct ResponseChange {
     pub(crate) status: Option<u16>,
     pub(crate) headers: Option<Headers>,
     pub(crate) body: Option<Vec<u8>>,
+    pub(crate) trailers: Option<Headers>,
 }
 
 impl ResponseChange {
     /// Creates a change that changes nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Replaces all header fields that follow the body, such as gRPC's `grpc-status`.
+    #[must_use]
+    pub fn trailers(mut self, trailers: Headers) -> Self {
+        self.trailers = Some(trailers);
+        self
     }
 
     /// Replaces the status.
@@ -259,6 +267,7 @@ impl ResponseChange {
             status,
             headers,
             body,
+            trailers,
         } = self;
         if let Some(status) = status {
             response.status = status;
@@ -269,6 +278,9 @@ impl ResponseChange {
         }
         if let Some(headers) = headers {
             response.headers = headers;
+        }
+        if let Some(trailers) = trailers {
+            response.trailers = trailers;
         }
         response
     }

@@ -32,6 +32,8 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) root: &'s Path,
     /// The URL of the proxy that its calls should come to.
     pub(crate) proxy: Option<&'s str>,
+    /// The certificate, as PEM, of the authority that it should trust.
+    pub(crate) authority: Option<&'s str>,
     /// What each line of its output is shown with on standard error, if it is shown.
     pub(crate) shown_as: Option<String>,
 }
@@ -82,8 +84,10 @@ impl Application {
         }
         let mut given = Vec::new();
         if let (Some(proxy), Intercept::Variables) = (around.proxy, plan.intercept) {
-            let interception = Interception::new(proxy, folder.path()).map_err(&writable)?;
-            given = interception.variables(&setting.variables);
+            let interception = Interception::new(proxy, around.authority, folder.path());
+            let interception = interception.map_err(&writable)?;
+            let variables = interception.variables(&setting.variables, &setting.folder);
+            given = variables.map_err(&writable)?;
         }
         let (name, mark) = new_mark("SOFTPROBE_APP");
         setting.variables.push((name.into(), "1".into()));

@@ -21,7 +21,7 @@ mod reset;
 mod setting;
 
 pub(crate) use application::{Application, SLOWEST_END, Surroundings};
-pub(crate) use interception::Interception;
+pub(crate) use interception::{Interception, trust_variables};
 pub(crate) use keeper::Guard;
 pub(crate) use output::Lines;
 pub(crate) use readiness::{NotReady, Waited, listens_elsewhere};

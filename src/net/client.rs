@@ -181,6 +181,7 @@ fn read_whole(mut response: ureq::http::Response<ureq::Body>) -> Result<Response
         status,
         headers,
         body: body.read_to_vec()?,
+        trailers: Headers::new(),
     })
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
         status,
         headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
         body: format!("softprobe: {message}\n").into_bytes(),
+        trailers: Headers::new(),
     }
 }
 
@@ -142,7 +143,17 @@ fn convert(response: Arc<Response>, keeps_length: bool) -> HyperResponse {
         true => Bytes::new(),
         false => Bytes::from_owner(shared),
     };
-    let mut out = hyper::Response::new(Full::new(body).map_err(|never| match never {}).boxed());
+    let body = Full::new(body).map_err(|never| match never {});
+    let body = match response.trailers.is_empty() {
+        true => body.boxed(),
+        false => {
+            let mut trailers = hyper::HeaderMap::new();
+            append_headers(&mut trailers, &response.trailers);
+            body.with_trailers(std::future::ready(Some(Ok(trailers))))
+                .boxed()
+        }
+    };
+    let mut out = hyper::Response::new(body);
     *out.status_mut() = status;
     // Hyper frames the body itself.
     let framing: &[&str] = match keeps_length {

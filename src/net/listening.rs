@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::names::addresses;
 use crate::base::http::{Host, Request, default_port};
 
 /// How long a name may take to resolve.
@@ -86,9 +87,12 @@ async fn addresses_of(request: &Request, port: u16) -> Vec<IpAddr> {
     if let Some(address) = host.address() {
         return vec![address];
     }
-    let resolving = tokio::net::lookup_host((host.name(), port));
+    let resolving = addresses(host.name(), port);
     match tokio::time::timeout(SLOWEST_NAME, resolving).await {
-        Ok(Ok(found)) => found.map(|address| address.ip().to_canonical()).collect(),
+        Ok(Ok(found)) => found
+            .iter()
+            .map(|address| address.ip().to_canonical())
+            .collect(),
         // A name that does not resolve leads nowhere.
         _ => Vec::new(),
     }

@@ -10,7 +10,11 @@ mod client;
 mod convert;
 mod early;
 #[cfg(feature = "embedded")]
+mod http2;
+#[cfg(feature = "embedded")]
 mod listening;
+#[cfg(feature = "embedded")]
+mod names;
 #[cfg(feature = "embedded")]
 mod peer;
 #[cfg(feature = "embedded")]
@@ -37,8 +41,12 @@ pub(crate) use convert::{
     to_hyper,
 };
 #[cfg(feature = "embedded")]
+pub(crate) use http2::{Http2Limits, http2_connection};
+#[cfg(feature = "embedded")]
 pub(crate) use listening::{leads_to_authority, own_address};
-#[cfg(feature = "runner")]
+#[cfg(feature = "embedded")]
+pub(crate) use names::Names;
+#[cfg(feature = "embedded")]
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
 pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Unreadable, gunzip, leave_body};
@@ -47,4 +55,4 @@ pub(crate) use server::{ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::{now_ns, random_trace};
 #[cfg(feature = "embedded")]
-pub(crate) use watched::Unread;
+pub(crate) use watched::{Resets, Unread};

@@ -19,7 +19,7 @@ use super::convert::{HyperRequest, HyperResponse};
 use super::listening::Listening;
 use super::peer::Peer;
 use super::targets::Readable;
-use super::watched::{Unread, Watch, Watched};
+use super::watched::{Resets, Unread, Watch, Watched};
 use crate::base::http::Failure;
 
 /// How long a client may take to send its headers.
@@ -30,7 +30,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 
 /// An exchange that breaks without an answer, because a mock says so.
 #[derive(Debug)]
-struct Broken;
+pub(super) struct Broken;
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,6 +159,11 @@ impl Server {
         }
     }
 
+    /// Returns what tells its connections to stop, and counts them.
+    pub(crate) fn stopping(&self) -> (CancellationToken, TaskTracker) {
+        (self.stop.clone(), self.tasks.clone())
+    }
+
     /// Returns the address it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -201,7 +206,8 @@ async fn accept<H, F>(
                 // Without it, a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
-                tasks.spawn(connection(stream, handle, unread, Some(stop.clone())));
+                let serving = connection(stream, handle, unread, stop.clone());
+                tasks.spawn(async move { drop(serving.await) });
             }
             Err(error) => {
                 // Most likely the process is out of file handles: others have to be closed first.
@@ -212,13 +218,14 @@ async fn accept<H, F>(
     }
 }
 
-/// Serves one connection until the client closes it, or until its server stops.
+/// Serves one connection until the client closes it, or until `stop`. Returns how it broke, if it did.
 pub(crate) async fn connection<S, H, F>(
     stream: S,
     handle: Arc<H>,
     unread: Unread,
-    stop: Option<CancellationToken>,
-) where
+    stop: CancellationToken,
+) -> Option<hyper::Error>
+where
     S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
@@ -226,8 +233,11 @@ pub(crate) async fn connection<S, H, F>(
     let watch = Arc::new(Watch::default());
     let service = {
         let watch = Arc::clone(&watch);
-        service_fn(move |request: HyperRequest| {
+        service_fn(move |mut request: HyperRequest| {
             let is_connect = request.method() == hyper::Method::CONNECT;
+            if is_connect {
+                request.extensions_mut().insert(Resets(Arc::clone(&watch)));
+            }
             let (answer, watch) = (handle(request), Arc::clone(&watch));
             async move {
                 let mut answer = answer.await;
@@ -268,7 +278,6 @@ pub(crate) async fn connection<S, H, F>(
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let stop = stop.unwrap_or_default();
     // hyper-util's graceful shutdown takes no connection that `CONNECT` can upgrade.
     let served = tokio::select! {
         served = &mut serving => served,
@@ -280,15 +289,15 @@ pub(crate) async fn connection<S, H, F>(
             if let Some(parts) = serving.into_parts() {
                 until_gone(parts.io.into_inner(), &stop).await;
             }
-            return;
+            return None;
         }
     };
-    if let Err(error) = served {
-        log::debug!("connection ended: {error}");
-        if error.is_parse() && !watch.noted.load(Ordering::SeqCst) {
-            unread(&error.to_string()).await;
-        }
+    let error = served.err()?;
+    log::debug!("connection ended: {error}");
+    if error.is_parse() && !watch.noted.load(Ordering::SeqCst) {
+        unread(&error.to_string()).await;
     }
+    Some(error)
 }
 
 /// Waits until a client that gets no answer gives up.

@@ -32,6 +32,16 @@ pub(super) struct Watch {
     pub(super) silent: tokio::sync::Notify,
 }
 
+/// Makes the end of a connection a reset; a tunnel gets it from its `CONNECT`.
+#[derive(Debug, Clone)]
+pub(crate) struct Resets(pub(super) Arc<Watch>);
+
+impl Peer for Resets {
+    fn reset(&self) {
+        self.0.resets.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A stream that holds an answer back that is not the service's own until the request is noted.
 pub(super) struct Watched<S: Peer> {
     pub(super) stream: S,

@@ -96,6 +96,7 @@ fn empty_success(request: &Request) -> Response {
         status: 200,
         headers: Headers::from_iter([("content-type", &*kind)]),
         body: if is_json { b"{}".to_vec() } else { Vec::new() },
+        trailers: Headers::new(),
     }
 }
 

@@ -65,8 +65,9 @@ pub(super) async fn answer(
         }
         request = whole;
     }
-    let authority = tunnel.as_deref().map(|tunnel| tunnel.authority.as_str());
-    let form = match target::of(&mut request, form, authority) {
+    let named = tunnel.as_deref();
+    let named = named.map(|tunnel| (tunnel.scheme, tunnel.authority.as_str()));
+    let form = match target::of(&mut request, form, named) {
         Ok(form) => form,
         Err(why) => return refuse(&core, request, 400, why).await,
     };
@@ -89,7 +90,7 @@ pub(super) async fn answer(
 async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form) -> HyperResponse {
     let Handling { act, records } = decide(&core, &request).await;
     match (act, records) {
-        (Act::Forward, None) if request.scheme == "http" => {
+        (Act::Forward, None) => {
             let request = traced(request, form);
             let answer = core.forwarder.pass(&request, body).await;
             answer.unwrap_or_else(to_hyper)

@@ -1,6 +1,7 @@
 //! `CONNECT` tunnels. Some clients open one even for plain HTTP, so the first byte decides what is inside.
-//! Plain HTTP is answered like any other call. TLS is opaque here: it passes if the session's rules and
-//! policy forward it, and is otherwise a miss.
+//!
+//! Plain HTTP is answered like any other call, and so is what is inside TLS if this proxy has an authority. What can't be
+//! read passes if the session's rules and policy forward it, and is otherwise a miss.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,21 +9,35 @@ use std::time::Duration;
 
 use hyper::body::Body as _;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, copy_bidirectional};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::decide::{Act, Core, Handling, answer_ambient, decide, note_unread, refuse};
+use super::decide::{
+    Act, Core, Handling, answer_ambient, decide, note_refused, note_unread, refuse,
+};
+use super::tls::{Inner, Read, Tls, Unread};
 use crate::base::http::{Host, Request, Response, without_default_port};
-use crate::net::{HyperRequest, HyperResponse, connection, head_of, own_address, to_hyper};
+use crate::net::{
+    Http2Limits, HyperRequest, HyperResponse, Resets, connection, head_of, http2_connection,
+    own_address, to_hyper,
+};
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How long a client may take to send its first byte, and an upstream to accept a connection.
+/// How long a client may take to open its tunnel once it may.
 const SLOWEST_START: Duration = Duration::from_secs(30);
+/// How long a client may be silent before the server may be one that speaks first.
+const FIRST_WORD: Duration = Duration::from_millis(200);
+/// How long a client may be silent before that is a miss: where it is slow to begin its handshake, a miss would be wrong.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+/// The same at the ports of HTTP, where no server speaks first.
+const LONGEST_SILENCE_AT_HTTP: Duration = Duration::from_secs(10);
 
 /// What a `CONNECT` says about the requests inside it.
 #[derive(Debug)]
 pub(super) struct Tunnel {
+    /// The scheme of the requests inside.
+    pub(super) scheme: &'static str,
     pub(super) authority: String,
     /// `Proxy-Authorization`, which clients send only with the `CONNECT` itself.
     pub(super) credentials: Option<Vec<u8>>,
@@ -32,11 +47,13 @@ pub(super) struct Tunnel {
 pub(super) type Inside =
     fn(Arc<Core>, Arc<Tunnel>, HyperRequest) -> Pin<Box<dyn Future<Output = HyperResponse> + Send>>;
 
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
 /// Accepts the tunnel and serves it in its own task; `nested` if it is asked for inside another one.
 pub(super) async fn open(
     core: Arc<Core>,
     nested: bool,
-    request: HyperRequest,
+    mut request: HyperRequest,
     inside: Inside,
 ) -> HyperResponse {
     if nested {
@@ -70,13 +87,19 @@ pub(super) async fn open(
     if let Some(answer) = answer_ambient(&core, &asked) {
         return to_hyper(answer);
     }
-    let credentials = request
-        .headers()
-        .get("proxy-authorization")
-        .map(|value| value.as_bytes().to_vec());
-    tokio::spawn(async move {
-        if let Err(error) = tunnel(core, authority, credentials, request, inside).await {
-            log::debug!("tunnel ended: {error}");
+    let credentials = request.headers().get("proxy-authorization");
+    let opened = Opened {
+        credentials: credentials.map(|value| value.as_bytes().to_vec()),
+        resets: request.extensions_mut().remove::<Resets>(),
+        core: Arc::clone(&core),
+        asked,
+        authority,
+        inside,
+    };
+    core.spawn(async move {
+        let authority = opened.authority.clone();
+        if let Err(error) = opened.serve(request).await {
+            log::debug!("tunnel to {authority} ended: {error}");
         }
     });
     to_hyper(Response {
@@ -99,48 +122,206 @@ fn asked(request: &HyperRequest, authority: &str) -> Request {
     }
 }
 
-async fn tunnel(
+/// A tunnel that a client has been granted.
+struct Opened {
     core: Arc<Core>,
+    /// The `CONNECT` as the call that it stands for.
+    asked: Request,
     authority: String,
     credentials: Option<Vec<u8>>,
-    mut request: HyperRequest,
+    resets: Option<Resets>,
     inside: Inside,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let upgraded = hyper::upgrade::on(&mut request);
-    let mut stream = TokioIo::new(tokio::time::timeout(SLOWEST_START, upgraded).await??);
-    let mut first = [0_u8; 1];
-    if tokio::time::timeout(SLOWEST_START, stream.read(&mut first)).await?? == 0 {
-        return Ok(());
+}
+
+/// What is known of a tunnel.
+enum Begins {
+    /// The client's first byte.
+    With(u8),
+    /// The client has gone without a word.
+    Never,
+    /// Neither side has spoken; the upstream, if the call is forwarded, has been connected to.
+    Silent(Option<TcpStream>),
+}
+
+impl Opened {
+    async fn serve(self, mut request: HyperRequest) -> Result<(), Broken> {
+        let upgraded = hyper::upgrade::on(&mut request);
+        let upgraded = tokio::time::timeout(SLOWEST_START, upgraded).await??;
+        let mut stream = TokioIo::new(upgraded);
+        let first = match self.begin(&mut stream).await? {
+            Begins::With(first) => first,
+            Begins::Never => return Ok(()),
+            Begins::Silent(Some(mut upstream)) => {
+                copy_bidirectional(&mut stream, &mut upstream).await?;
+                return Ok(());
+            }
+            Begins::Silent(None) => {
+                let why = "its client waits for the server to speak first, which can't be answered from a capture; \
+                           `policy.allowHosts` lets such a connection pass";
+                note_refused(&self.core, self.asked, why.to_owned()).await;
+                return Ok(());
+            }
+        };
+        let stream = Inner::new(stream, Some(first), self.resets.clone());
+        if first != TLS_HANDSHAKE {
+            self.answer(stream, "http").await;
+            return Ok(());
+        }
+        let core = Arc::clone(&self.core);
+        match core.tls.as_ref() {
+            Some(tls) if !tls.passes(&Host::of(&self.asked)) => {
+                self.read(tls, stream).await;
+                Ok(())
+            }
+            _ => self.pass(stream).await,
+        }
     }
-    let (read, write) = tokio::io::split(stream);
-    let mut stream = tokio::io::join(std::io::Cursor::new(first).chain(read), write);
-    if first[0] != TLS_HANDSHAKE {
+
+    /// Waits for the client's first byte. If there is none for a while and the call is forwarded, the upstream may be one
+    /// that speaks first.
+    async fn begin(
+        &self,
+        stream: &mut TokioIo<hyper::upgrade::Upgraded>,
+    ) -> Result<Begins, Broken> {
+        let mut first = [0_u8; 1];
+        let begins = |count: usize, first: [u8; 1]| match count {
+            0 => Begins::Never,
+            _ => Begins::With(first[0]),
+        };
+        let host = Host::read(&self.authority);
+        let at_http = matches!(host.port(), Some("80" | "443"));
+        let patience = match at_http {
+            true => LONGEST_SILENCE_AT_HTTP,
+            false => FIRST_WORD,
+        };
+        if let Ok(read) = tokio::time::timeout(patience, stream.read(&mut first)).await {
+            return Ok(begins(read?, first));
+        }
+        let Handling { act, .. } = decide(&self.core, &Arc::new(self.asked.clone())).await;
+        if !matches!(act, Act::Forward) {
+            let patience = LONGEST_SILENCE.saturating_sub(patience);
+            let read = tokio::time::timeout(patience, stream.read(&mut first)).await;
+            return match read {
+                Ok(read) => Ok(begins(read?, first)),
+                Err(_) => Ok(Begins::Silent(None)),
+            };
+        }
+        let upstream = self.core.forwarder.tunnel(&self.authority).await?;
+        tokio::select! {
+            read = stream.read(&mut first) => Ok(begins(read?, first)),
+            ready = upstream.readable() => {
+                ready?;
+                Ok(Begins::Silent(Some(upstream)))
+            }
+        }
+    }
+
+    /// Answers the requests in a tunnel of plain HTTP.
+    async fn answer(self, stream: Inner, scheme: &'static str) {
+        let Self {
+            core,
+            authority,
+            credentials,
+            inside,
+            ..
+        } = self;
         let tunnel = Arc::new(Tunnel {
+            scheme,
             authority,
             credentials,
         });
-        let unread = note_unread(&core);
+        let (unread, stop) = (note_unread(&core), core.stop());
         let handle = move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request);
-        connection(stream, Arc::new(handle), unread, None).await;
-        return Ok(());
+        connection(stream, Arc::new(handle), unread, stop).await;
     }
-    let asked = asked(&request, &authority);
-    let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
-    if let (Act::Forward, Some(session)) = (&act, records) {
-        log::warn!(
-            "CONNECT {authority}: TLS passes through unread; the capture of session {session} lacks its calls"
-        );
-    }
-    match act {
-        Act::Forward => {
-            let upstream = TcpStream::connect(&authority);
-            let mut upstream = tokio::time::timeout(SLOWEST_START, upstream).await??;
-            copy_bidirectional(&mut stream, &mut upstream).await?;
+
+    /// Answers the requests inside TLS.
+    async fn read(self, tls: &Tls, stream: Inner) {
+        let Self {
+            core,
+            asked,
+            authority,
+            credentials,
+            inside,
+            ..
+        } = self;
+        let agent = asked
+            .headers
+            .text("user-agent")
+            .unwrap_or_default()
+            .into_owned();
+        let host = Host::read(&authority);
+        let read = match tls.read(stream, host.name()).await {
+            Ok(read) => read,
+            Err(Unread::Distrusted(distrust)) => {
+                let why = tls.advice(distrust, &agent);
+                return note_refused(&core, asked, why).await;
+            }
+            Err(Unread::Failed(why)) => return note_refused(&core, asked, why).await,
+        };
+        let Read {
+            stream,
+            name,
+            speaks_http2,
+        } = read;
+        // A client that has resolved the name itself asks for an address.
+        let authority = match (host.address(), Host::read(&name).address(), host.port()) {
+            (Some(_), None, Some(port)) => format!("{name}:{port}"),
+            _ => authority.clone(),
+        };
+        let connected = Arc::new(tls.connected(&name, &agent));
+        let tunnel = Arc::new(Tunnel {
+            scheme: "https",
+            authority,
+            credentials,
+        });
+        let handle = {
+            let (core, connected) = (Arc::clone(&core), Arc::clone(&connected));
+            move |request| {
+                connected.asks();
+                inside(Arc::clone(&core), Arc::clone(&tunnel), request)
+            }
+        };
+        let (handle, unread, stop) = (Arc::new(handle), note_unread(&core), core.stop());
+        let broken = match speaks_http2 {
+            true => {
+                http2_connection(stream, handle, unread, stop.clone(), Http2Limits::default()).await
+            }
+            false => connection(stream, handle, unread, stop.clone()).await,
+        };
+        if connected.ends() && !stop.is_cancelled() {
+            let distrust = Tls::without_request(broken.as_ref());
+            note_refused(&core, asked, tls.advice(distrust, &agent)).await;
         }
-        // No answer can be put into a connection whose keys only the client and the upstream have.
-        Act::Respond(..) | Act::Break(..) => log::warn!(
-            "CONNECT {authority}: TLS can't be answered from a capture; closing the connection"
-        ),
     }
-    Ok(())
+
+    /// Passes what can't be read on, if it is forwarded.
+    async fn pass(self, mut stream: Inner) -> Result<(), Broken> {
+        let Self {
+            core,
+            asked,
+            authority,
+            ..
+        } = self;
+        let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
+        if let (Act::Forward, Some(session)) = (&act, records) {
+            log::warn!(
+                "CONNECT {authority}: TLS passes through unread; the capture of session {session} lacks its calls"
+            );
+        }
+        match act {
+            Act::Forward => {
+                let mut upstream = core.forwarder.tunnel(&authority).await?;
+                copy_bidirectional(&mut stream, &mut upstream).await?;
+            }
+            // No answer can be put into a connection whose keys only the client and the upstream have.
+            Act::Respond(..) | Act::Break(..) => {
+                log::warn!(
+                    "CONNECT {authority}: TLS can't be answered from a capture; closing the connection"
+                );
+                stream.shutdown().await?;
+            }
+        }
+        Ok(())
+    }
 }

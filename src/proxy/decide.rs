@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
 use super::forward::Forwarder;
 #[cfg(feature = "runner")]
 use super::idle::IdleCalls;
+use super::tls::Tls;
 use crate::base::http::{Direction, Failure, Headers, Request, Response};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
@@ -42,14 +46,32 @@ pub(super) struct Core {
     pub(super) callers: Callers,
     /// What it takes in.
     pub(super) intake: Intake,
+    /// What it reads TLS with, if it does.
+    pub(super) tls: Option<Tls>,
     /// The address at which it listens, if it does.
     pub(super) address: OnceLock<SocketAddr>,
+    /// What tells its connections to stop, and counts them.
+    pub(super) stopping: OnceLock<(CancellationToken, TaskTracker)>,
 }
 
 impl Core {
     /// Returns whether an address of this process is the one at which this proxy listens.
     pub(super) fn is_at(&self, own: Option<SocketAddr>) -> bool {
         own.is_some() && own.as_ref() == self.address.get()
+    }
+
+    /// Runs the task of a tunnel, which its server waits for as for any connection.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match self.stopping.get() {
+            Some((_, tasks)) => drop(tasks.spawn(task)),
+            None => drop(tokio::spawn(task)),
+        }
+    }
+
+    /// Returns what tells a connection to stop.
+    pub(super) fn stop(&self) -> CancellationToken {
+        let stopping = self.stopping.get();
+        stopping.map(|(stop, _)| stop.clone()).unwrap_or_default()
     }
 }
 
@@ -83,7 +105,7 @@ pub(super) async fn refuse(
 }
 
 /// Lists a call that the proxy refuses, before its client is answered, so that no verdict comes before it.
-async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
+pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
     let note = {
         let core = Arc::clone(core);
         move || {
@@ -284,5 +306,6 @@ fn idle(request: &Request) -> Response {
         status: STRICT_MISS_STATUS,
         headers: Headers::from_iter([("content-type", "application/json")]),
         body: body.to_string().into_bytes(),
+        trailers: Headers::new(),
     }
 }

@@ -1,20 +1,19 @@
 //! Forwards calls to their upstreams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::CONTENT_LENGTH;
+use hyper::header::{CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpStream;
 
+use super::upstream::{Applications, UpstreamSettings, UpstreamTls, Upstreams};
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
 use crate::base::with_causes;
-use crate::net::{
-    Body, Client as BlockingClient, ClientError, HyperResponse, LARGEST_BODY, Timeouts,
-    append_headers, headers_of, plain, to_hyper,
-};
+use crate::net::{Body, HyperResponse, LARGEST_BODY, append_headers, headers_of, plain};
 
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
@@ -23,12 +22,15 @@ const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
 const SLOWEST_UPLOAD: Duration = Duration::from_secs(600);
 
 pub(super) struct Forwarder {
-    plain: Client<HttpConnector, Full<Bytes>>,
+    upstreams: Upstreams,
+    /// Keeps connections.
+    kept: Client<Upstreams, Full<Bytes>>,
     /// Opens a connection for each request.
-    fresh: Client<HttpConnector, Full<Bytes>>,
-    tls: BlockingClient,
+    fresh: Client<Upstreams, Full<Bytes>>,
+    /// For the application itself, with a connection for each request too.
+    inbound: Client<Applications, Full<Bytes>>,
     /// For bodies that are not held.
-    passing: Client<HttpConnector, Body>,
+    passing: Client<Upstreams, Body>,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -38,20 +40,27 @@ impl std::fmt::Debug for Forwarder {
 }
 
 impl Forwarder {
-    pub(super) fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_secs(10)));
-        connector.set_nodelay(true);
+    pub(super) fn new(settings: UpstreamSettings) -> Self {
+        let tls = Arc::new(UpstreamTls::new(settings));
+        let upstreams = Upstreams::new(Arc::clone(&tls));
+        let mut once = Client::builder(TokioExecutor::new());
+        once.pool_max_idle_per_host(0);
         Self {
-            plain: Client::builder(TokioExecutor::new()).build(connector.clone()),
-            fresh: Client::builder(TokioExecutor::new())
-                .pool_max_idle_per_host(0)
-                .build(connector.clone()),
-            passing: Client::builder(TokioExecutor::new())
-                .pool_max_idle_per_host(0)
-                .build(connector),
-            tls: BlockingClient::new(Timeouts::Whole(SLOWEST_UPSTREAM)),
+            kept: Client::builder(TokioExecutor::new()).build(upstreams.clone()),
+            fresh: once.build(upstreams.clone()),
+            inbound: once.build(Applications::new(tls)),
+            passing: once.build(upstreams.clone()),
+            upstreams,
         }
+    }
+
+    /// Opens a connection to `host:port` for a tunnel.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be opened.
+    pub(super) async fn tunnel(&self, authority: &str) -> std::io::Result<TcpStream> {
+        self.upstreams.connect(authority).await
     }
 
     /// Sends a request on and returns the upstream's answer, whose body may still be arriving. An inbound one, to the
@@ -67,20 +76,30 @@ impl Forwarder {
         inbound: bool,
     ) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
-        let request = upstream_request(request)
-            .map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
-        if request.uri().scheme_str() == Some("https") {
-            return self.forward_tls(request, &shown).await.map(to_hyper);
-        }
+        let request = self.upstream_request(request, &shown)?;
         let request = request.map(|body| Full::new(Bytes::from(body)));
         match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request, inbound)).await {
             Ok(Ok(response)) => Ok(passed_on(response)),
-            Ok(Err(error)) => Err(plain(
-                502,
-                &format!("{shown} failed: {}", with_causes(&error)),
-            )),
+            Ok(Err(error)) => Err(failed(&shown, &error)),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
         }
+    }
+
+    /// Returns a request as it is sent on.
+    fn upstream_request(
+        &self,
+        request: &Request,
+        shown: &str,
+    ) -> Result<hyper::Request<Vec<u8>>, Response> {
+        let request = upstream_request(request);
+        let mut request =
+            request.map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
+        if let Some(credentials) = self.upstreams.credentials(request.uri()) {
+            request
+                .headers_mut()
+                .insert(PROXY_AUTHORIZATION, credentials);
+        }
+        Ok(request)
     }
 
     /// Sends a request on whose body is passed on as it arrives, and returns the upstream's answer.
@@ -95,18 +114,14 @@ impl Forwarder {
     ) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
         let length = body.size_hint().exact();
-        let request = upstream_request(request)
-            .map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
+        let request = self.upstream_request(request, &shown)?;
         let mut request = request.map(|_| body.map_err(Into::into).boxed());
         if let Some(length) = length {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         match tokio::time::timeout(SLOWEST_UPLOAD, self.passing.request(request)).await {
             Ok(Ok(response)) => Ok(passed_on(response)),
-            Ok(Err(error)) => {
-                let why = format!("{shown} failed: {}", with_causes(&error));
-                Err(plain(502, &why))
-            }
+            Ok(Err(error)) => Err(failed(&shown, &error)),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
         }
     }
@@ -119,13 +134,13 @@ impl Forwarder {
         inbound: bool,
     ) -> Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error> {
         if inbound {
-            return self.fresh.request(request).await;
+            return self.inbound.request(request).await;
         }
         const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
         let again = IDEMPOTENT
             .contains(&request.method().as_str())
             .then(|| request.clone());
-        match (self.plain.request(request).await, again) {
+        match (self.kept.request(request).await, again) {
             (Err(error), Some(again)) if !error.is_connect() => self.fresh.request(again).await,
             (sent, _) => sent,
         }
@@ -143,33 +158,28 @@ impl Forwarder {
     ) -> Result<Response, Response> {
         let (parts, body) = self.forward(request, inbound).await?.into_parts();
         let read = tokio::time::timeout(SLOWEST_UPSTREAM, read_whole(body)).await;
-        let body = read.unwrap_or_else(|_| Err("its body took too long to arrive".to_owned()));
-        let body =
-            body.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
+        let read = read.unwrap_or_else(|_| Err("its body took too long to arrive".to_owned()));
+        let (body, trailers) =
+            read.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
         Ok(Response {
             status: parts.status.as_u16(),
             headers: headers_of(&parts.headers),
             body,
+            trailers,
         })
     }
+}
 
-    async fn forward_tls(
-        &self,
-        request: hyper::Request<Vec<u8>>,
-        shown: &str,
-    ) -> Result<Response, Response> {
-        let client = self.tls.clone();
-        let sent = tokio::task::spawn_blocking(move || client.send(request)).await;
-        match sent {
-            Ok(Ok(mut response)) => {
-                drop_hop_by_hop(&mut response.headers);
-                Ok(response)
-            }
-            Ok(Err(ClientError::Timeout)) => Err(plain(504, &format!("{shown} timed out"))),
-            Ok(Err(error)) => Err(plain(502, &format!("{shown} failed: {error}"))),
-            Err(error) => Err(plain(502, &format!("{shown} failed: {error}"))),
+/// Returns the answer to a call whose upstream can't be reached, or breaks off.
+fn failed(shown: &str, error: &hyper_util::client::legacy::Error) -> Response {
+    let why = with_causes(error);
+    let way_out = match why.contains("UnknownIssuer") {
+        true => {
+            "; `upstreamCa` in the suite's `app`, or --upstream-ca FILE, adds the authority that made its certificate"
         }
-    }
+        false => "",
+    };
+    plain(502, &format!("{shown} failed: {why}{way_out}"))
 }
 
 /// Returns an upstream's answer in the form in which the client gets it.
@@ -188,18 +198,23 @@ fn passed_on(response: hyper::Response<Incoming>) -> HyperResponse {
     HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
 }
 
-async fn read_whole(mut body: Body) -> Result<Vec<u8>, String> {
-    let mut whole = Vec::new();
+/// Reads a whole body, and what follows it.
+async fn read_whole(mut body: Body) -> Result<(Vec<u8>, Headers), String> {
+    let (mut whole, mut trailers) = (Vec::new(), Headers::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| error.to_string())?;
-        if let Ok(data) = frame.into_data() {
-            whole.extend_from_slice(&data);
+        match frame.into_data() {
+            Ok(data) => whole.extend_from_slice(&data),
+            Err(frame) => {
+                let fields = frame.into_trailers();
+                trailers = fields.map(|fields| headers_of(&fields)).unwrap_or_default();
+            }
         }
         if whole.len() > LARGEST_BODY {
             return Err(format!("its body is larger than {LARGEST_BODY} bytes"));
         }
     }
-    Ok(whole)
+    Ok((whole, trailers))
 }
 
 fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
@@ -216,6 +231,10 @@ fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper:
         if !(ours || is_hop_by_hop(name) || dropped.contains(&name.to_ascii_lowercase())) {
             out = out.header(name, value);
         }
+    }
+    if request.is_grpc() {
+        // Servers refuse clients that do not say that they take trailers.
+        out = out.header("te", HeaderValue::from_static("trailers"));
     }
     out.body(request.body.clone())
 }

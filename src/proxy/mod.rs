@@ -13,6 +13,8 @@ mod idle;
 mod observe;
 mod server;
 mod target;
+mod tls;
+mod upstream;
 
 #[cfg(feature = "runner")]
 pub(crate) use adapt::unreversed;
@@ -26,3 +28,7 @@ pub(crate) use server::variables_of;
 pub use server::{Proxy, ProxyBuilder};
 #[cfg(feature = "runner")]
 pub(crate) use target::GREETING;
+#[cfg(feature = "runner")]
+pub(crate) use tls::{Authority, AuthorityFiles};
+#[cfg(feature = "runner")]
+pub(crate) use upstream::{Identity, UpstreamSettings};

@@ -15,6 +15,8 @@ use super::forward::Forwarder;
 #[cfg(feature = "runner")]
 use super::idle::{IdleCall, IdleCalls};
 use super::target::REVERSE_PREFIX;
+use super::tls::{Authority, Tls};
+use super::upstream::UpstreamSettings;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
 use crate::net::{Callers, Intake, Server, is_loopback};
@@ -25,7 +27,7 @@ use crate::rule::Rule;
 use crate::rule::RuleState;
 use crate::sdk::Softprobe;
 
-/// A forward proxy for plain HTTP, with a reverse form below `/__softprobe/`; dropping it stops it.
+/// A forward proxy for HTTP and HTTPS, with a reverse form below `/__softprobe/`; dropping it stops it.
 ///
 /// The application under test sends its outbound calls through it. For each call, the proxy finds
 /// the session and asks the runtime; it then answers with a mock, forwards the call, or answers with
@@ -45,7 +47,6 @@ use crate::sdk::Softprobe;
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
-    #[cfg(feature = "runner")]
     core: Arc<Core>,
 }
 
@@ -101,6 +102,20 @@ impl Proxy {
         self.core.idle_calls.take()
     }
 
+    /// Returns the certificate, as PEM, of the authority whose certificates it presents if it reads TLS.
+    pub fn authority(&self) -> Option<&str> {
+        let tls = self.core.tls.as_ref()?;
+        Some(tls.authority.certificate())
+    }
+
+    /// Sets the programs of the application, which say what to set for clients that do not trust the authority.
+    #[cfg(feature = "runner")]
+    pub(crate) fn set_programs(&self, programs: Vec<String>) {
+        if let Some(tls) = &self.core.tls {
+            tls.set_programs(programs);
+        }
+    }
+
     /// Returns the URL of the reverse form for a host, for clients that can't use a proxy:
     /// `http://127.0.0.1:4100/__softprobe/http/payments.example`.
     pub fn reverse_url(&self, scheme: &str, host: &str) -> String {
@@ -140,6 +155,11 @@ pub struct ProxyBuilder {
     idle_rules: Vec<RuleState>,
     callers: Callers,
     unauthenticated: bool,
+    upstreams: UpstreamSettings,
+    /// The authority whose certificates are presented, if TLS is read, and the hosts whose TLS is not.
+    authority: Option<Arc<Authority>>,
+    reads_tls: bool,
+    tunnels: Vec<String>,
 }
 
 impl ProxyBuilder {
@@ -152,6 +172,10 @@ impl ProxyBuilder {
             idle_rules: Vec::new(),
             callers: Callers::default(),
             unauthenticated: false,
+            upstreams: UpstreamSettings::default(),
+            authority: None,
+            reads_tls: false,
+            tunnels: Vec::new(),
         }
     }
 
@@ -195,6 +219,37 @@ impl ProxyBuilder {
         self
     }
 
+    /// Reads TLS inside tunnels, with certificates of an authority that lives as long as the proxy and that the application
+    /// has to trust: [`Proxy::authority`] is its certificate. Without it, TLS passes unread where the policy lets it, and is
+    /// otherwise a miss.
+    pub fn read_tls(self) -> Self {
+        Self {
+            reads_tls: true,
+            ..self
+        }
+    }
+
+    /// Reads TLS as [`read_tls`](Self::read_tls) does, with an authority that exists already.
+    #[cfg(feature = "runner")]
+    pub(crate) fn authority(mut self, authority: Arc<Authority>) -> Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// Lets the TLS of a host pass unread, or with `*.name` of all hosts below a name. A strict policy still has to allow the
+    /// host.
+    pub fn tunnel(mut self, host: impl Into<String>) -> Self {
+        self.tunnels.push(host.into());
+        self
+    }
+
+    /// Sets what is known of upstreams besides what the system knows.
+    #[cfg(feature = "runner")]
+    pub(crate) fn upstreams(mut self, upstreams: UpstreamSettings) -> Self {
+        self.upstreams = upstreams;
+        self
+    }
+
     /// Starts the proxy.
     ///
     /// # Errors
@@ -209,15 +264,20 @@ impl ProxyBuilder {
                 way_out: "the proxy forwards requests for any client; allow that with --allow-unauthenticated",
             });
         }
-        let Connections { core } = self.connections();
+        let mut builder = self;
+        if builder.reads_tls && builder.authority.is_none() {
+            let authority = Authority::of_run().map_err(SoftprobeError::Authority)?;
+            builder.authority = Some(Arc::new(authority));
+        }
+        let Connections { core } = builder.connections();
         let (shared, unread) = (Arc::clone(&core), note_unread(&core));
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let server = Server::start_noting(&address, handle, unread)?;
         // A client can't know a free port's number before this.
         let _ = shared.address.set(server.address());
+        let _ = shared.stopping.set(server.stopping());
         Ok(Proxy {
             server,
-            #[cfg(feature = "runner")]
             core: shared,
         })
     }
@@ -231,8 +291,12 @@ impl ProxyBuilder {
             idle_rules,
             callers,
             unauthenticated: _,
+            upstreams,
+            authority,
+            reads_tls: _,
+            tunnels,
         } = self;
-        let forwarder = Forwarder::new();
+        let forwarder = Forwarder::new(upstreams);
         Connections {
             core: Arc::new(Core {
                 oracle,
@@ -243,6 +307,8 @@ impl ProxyBuilder {
                 forwarder,
                 callers,
                 intake: Intake::default(),
+                tls: authority.map(|authority| Tls::new(authority, tunnels)),
+                stopping: OnceLock::new(),
                 address: OnceLock::new(),
             }),
         }
@@ -265,6 +331,7 @@ impl Connections {
         let core = Arc::clone(&self.core);
         let unread = note_unread(&core);
         let handle = move |request| answer(Arc::clone(&core), None, request);
-        connection(stream, Arc::new(handle), unread, None).await;
+        let stop = self.core.stop();
+        connection(stream, Arc::new(handle), unread, stop).await;
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Form {
     Reverse,
 }
 
-/// Rewrites the request to name its upstream: the tunnel's host inside a `CONNECT`, the first two segments of
+/// Rewrites the request to name its upstream: the tunnel's scheme and host inside a `CONNECT`, the first two segments of
 /// the path in the reverse form; the absolute form needs no change.
 ///
 /// # Errors
@@ -28,10 +28,11 @@ pub(super) enum Form {
 pub(super) fn of(
     request: &mut Request,
     form: Option<Form>,
-    tunnel: Option<&str>,
+    tunnel: Option<(&str, &str)>,
 ) -> Result<Form, String> {
-    if let Some(authority) = tunnel {
-        request.host = host("http", authority);
+    if let Some((scheme, authority)) = tunnel {
+        scheme.clone_into(&mut request.scheme);
+        request.host = host(scheme, authority);
         return Ok(Form::Forward);
     }
     if form == Some(Form::Reverse) {

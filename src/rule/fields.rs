@@ -121,6 +121,12 @@ pub(crate) const WHEN: Fields = Fields {
     ],
 };
 
+const HEADERS: Shape = Shape::Map(&Shape::Either(&[
+    Shape::Scalar,
+    Shape::List(&Shape::Scalar),
+    Shape::Map(&Shape::Text),
+]));
+
 /// The fields of a response.
 pub(crate) const RESPONSE: Fields = Fields {
     title: "response",
@@ -128,11 +134,7 @@ pub(crate) const RESPONSE: Fields = Fields {
         Field::new("status", Shape::Integer(200, 999), "the HTTP status"),
         Field::new(
             "headers",
-            Shape::Map(&Shape::Either(&[
-                Shape::Scalar,
-                Shape::List(&Shape::Scalar),
-                Shape::Map(&Shape::Text),
-            ])),
+            HEADERS,
             "header names, each with a value or a list of values; {base64: …} is a value that is not text",
         ),
         Field::new(
@@ -144,6 +146,11 @@ pub(crate) const RESPONSE: Fields = Fields {
             "bodyEncoding",
             Shape::Choice(|| vec!["base64"]),
             "the encoding of `body`: base64, for a body that is not text",
+        ),
+        Field::new(
+            "trailers",
+            HEADERS,
+            "header fields that follow the body, such as gRPC's grpc-status",
         ),
     ],
 };

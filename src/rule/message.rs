@@ -10,7 +10,8 @@ use crate::base::http::{Headers, Response};
 use crate::base::json;
 
 /// The fields of a response.
-pub(super) const RESPONSE_FIELDS: &[&str] = &["status", "headers", "body", "bodyEncoding"];
+pub(super) const RESPONSE_FIELDS: &[&str] =
+    &["status", "headers", "body", "bodyEncoding", "trailers"];
 
 /// The statuses that an answer may have: with a lower one, the client would wait for another answer.
 const STATUSES: RangeInclusive<u16> = 200..=999;
@@ -22,7 +23,7 @@ pub(crate) fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<u1
     u16::try_from(status).ok()
 }
 
-/// Reads a response from the fields `status`, `headers`, `body` and `bodyEncoding`.
+/// Reads a response from the fields `status`, `headers`, `body`, `bodyEncoding` and `trailers`.
 pub(crate) fn read_response(
     object: &Object<'_>,
     default_status: u16,
@@ -38,12 +39,17 @@ pub(crate) fn read_response(
         Some(node) => read_headers(&node, problems)?,
         None => Headers::new(),
     };
+    let trailers = match object.given("trailers") {
+        Some(node) => read_headers(&node, problems)?,
+        None => Headers::new(),
+    };
     let before = problems.0.len();
     let body = read_body(object, &mut headers, problems).unwrap_or_default();
     (problems.0.len() == before).then_some(Response {
         status,
         headers,
         body,
+        trailers,
     })
 }
 
@@ -147,15 +153,19 @@ pub(crate) fn is_header_name(name: &str) -> bool {
 }
 
 /// Returns a response as `{"status", "headers", "body"}`, with `bodyEncoding: base64` if the body is not
-/// text. [`Rule::read_document`] reads this form.
+/// text, and with `trailers` if it has any. [`Rule::read_document`] reads this form.
 pub(crate) fn response_value(response: &Response) -> Value {
     let Response {
         status,
         headers,
         body,
+        trailers,
     } = response;
     let mut value = message_value(headers, body);
     value["status"] = (*status).into();
+    if !trailers.is_empty() {
+        value["trailers"] = headers_value(trailers);
+    }
     value
 }
 
@@ -200,12 +210,15 @@ pub(crate) fn check_response(response: &Response, place: &Place, problems: &mut 
         status,
         headers,
         body: _,
+        trailers,
     } = response;
     if !STATUSES.contains(status) {
         read_status(&Node::at(&(*status).into(), place.key("status")), problems);
     }
-    for (name, value) in headers.iter() {
-        let at = || place.key("headers").key(name);
+    let headers = headers.iter().map(|field| ("headers", field));
+    let trailers = trailers.iter().map(|field| ("trailers", field));
+    for (list, (name, value)) in headers.chain(trailers) {
+        let at = || place.key(list).key(name);
         if !is_header_name(name) {
             problems.add(&at(), NO_HEADER_NAME);
         }

@@ -26,6 +26,7 @@ pub(crate) fn strict_miss(request: &Request, session: &str) -> Response {
         status: STRICT_MISS_STATUS,
         headers: Headers::from_iter([(MISS_HEADER, "1"), ("content-type", "application/json")]),
         body: body.to_string().into_bytes(),
+        trailers: Headers::new(),
     }
 }
 

@@ -63,6 +63,7 @@ impl Policy {
                     rule.rule, rule.difference.has
                 )
                 .into_bytes(),
+                trailers: Headers::new(),
             })),
         };
         Decision {

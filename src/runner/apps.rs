@@ -11,12 +11,13 @@ use super::progress::Progress;
 use super::refusal::{Refusal, RefusalKind};
 use super::signals::{Arrived, Interrupts};
 use super::unjudged::Unjudged;
+use super::upstreams::with_upstreams;
 use crate::base::http::without_credentials;
 use crate::base::{visible, visible_line};
 use crate::launch::{
     Application, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere, reset,
 };
-use crate::proxy::{IdleCall, Proxy};
+use crate::proxy::{IdleCall, Proxy, ProxyBuilder};
 use crate::report::Launched;
 use crate::suite::{AppPlan, Intercept, PortText};
 
@@ -68,6 +69,23 @@ impl Launch {
 /// Returns the command of an application, for a shell.
 fn command_line(plan: &AppPlan) -> String {
     line(plan.command.iter().map(PortText::written))
+}
+
+/// Returns a proxy for applications that are launched: it reads the TLS of those that are given its authority.
+///
+/// # Errors
+///
+/// The file of a plan that can't be read, and why.
+pub(crate) fn for_launched<'p>(
+    proxy: ProxyBuilder,
+    plans: impl Iterator<Item = &'p Arc<AppPlan>> + Clone,
+) -> Result<ProxyBuilder, String> {
+    let mut ways = plans.clone().map(|plan| plan.intercept);
+    let proxy = match ways.any(|way| way == Intercept::Variables) {
+        true => proxy.read_tls(),
+        false => proxy,
+    };
+    with_upstreams(proxy, plans.map(|plan| &plan.upstreams))
 }
 
 /// What is shown of launched applications, on standard error.
@@ -134,12 +152,18 @@ impl Apps {
             let around = Surroundings {
                 root: &self.root,
                 proxy: Some(&proxy.local_url()),
+                authority: proxy.authority(),
                 shown_as: shown.output.then(|| format!("{name} | ")),
             };
             let launched = Application::launch(&launch.plan, &around);
             let application = launched.map_err(|why| launch.failed(&why))?;
             self.launched.push((launch, application));
         }
+        let programs = self
+            .launched
+            .iter()
+            .flat_map(|(_, application)| application.programs());
+        proxy.set_programs(programs.collect());
         for (launch, application) in &self.launched {
             let url = without_credentials(application.url());
             let ready = wait(application, &url, &self.arrived);

@@ -1,7 +1,7 @@
 //! The command line: libtest's flags, with libtest's meaning, and the runner's own.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -178,6 +178,25 @@ pub(crate) struct AppFlags {
     /// Show what the launched application writes, line by line, on standard error
     #[arg(long, env = "SOFTPROBE_APP_OUTPUT", value_parser = FalseyValueParser::new())]
     pub(crate) app_output: bool,
+    #[command(flatten)]
+    pub(crate) upstreams: UpstreamFlags,
+}
+
+/// The flags about how upstreams are reached.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct UpstreamFlags {
+    /// Pass the TLS of this host through unread, where the policy lets it; *.name stands for the hosts below a name; may be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "SOFTPROBE_TUNNEL",
+        value_delimiter = ','
+    )]
+    pub(crate) tunnel: Vec<String>,
+    /// File (PEM) with certificates of authorities that forwarded calls trust besides the system's; may be repeated
+    #[arg(long, value_name = "FILE", env = "SOFTPROBE_UPSTREAM_CA")]
+    pub(crate) upstream_ca: Vec<PathBuf>,
 }
 
 /// The flags about who may call what listens on this machine.
@@ -411,6 +430,8 @@ fn launch_flag(matches: &ArgMatches) -> Option<&'static str> {
         ("ready", "--ready"),
         ("intercept", "--intercept"),
         ("app_output", "--app-output"),
+        ("tunnel", "--tunnel"),
+        ("upstream_ca", "--upstream-ca"),
     ];
     let mut given = flags.into_iter().filter(|(id, _)| is_flagged(matches, id));
     given.next().map(|(_, flag)| flag)

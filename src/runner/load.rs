@@ -173,6 +173,7 @@ fn finish(
     }
     if let Some(app) = &mut suite.app {
         let folder = file.parent().unwrap_or(root);
+        app.upstreams.resolve(folder);
         let folder = app
             .folder
             .as_ref()

@@ -23,16 +23,19 @@ mod shared;
 mod signals;
 mod sources;
 mod unjudged;
+mod upstreams;
 
 pub(crate) use answer::expected;
 pub use app::App;
-pub(crate) use apps::{Apps, Launch, SLOWEST_STOP, Shown, tell_idle_calls};
+pub(crate) use apps::{Apps, Launch, SLOWEST_STOP, Shown, for_launched, tell_idle_calls};
 pub(crate) use args::CommandArgs;
 pub(crate) use args::{
-    AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, app_of, is_flagged, line, unless_blank,
+    AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, UpstreamFlags, app_of, is_flagged, line,
+    unless_blank,
 };
 pub(crate) use load::check;
 pub(crate) use plan_apps::plan_of_flags;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;
 pub(crate) use signals::{Interrupts, Outran, ending_signals, until_signal};
+pub(crate) use upstreams::with_upstreams;

@@ -165,6 +165,7 @@ fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan, Refusal> {
         ready,
         intercept,
         app_output: _,
+        upstreams,
     } = flags;
     for variable in app_env {
         let Some((name, value)) = variable
@@ -202,6 +203,9 @@ fn with_flags(mut plan: AppPlan, flags: &AppFlags) -> Result<AppPlan, Refusal> {
         };
         plan.intercept = *way;
     }
+    let more = upstreams.plan().map_err(Refusal::arguments)?;
+    plan.upstreams.tunnels.extend(more.tunnels);
+    plan.upstreams.roots.extend(more.roots);
     if let Some(url) = &plan.url
         && !is_base_url(&url.at(1))
     {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::app::App;
-use super::apps::{Apps, Shown};
+use super::apps::{Apps, Shown, for_launched};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
@@ -278,15 +278,14 @@ impl Replay {
             self.idle
         };
         let listen = listen.or_else(|| is_ours.then(|| "127.0.0.1:0".to_owned()));
+        let plans = launches.iter().map(|launch| &launch.plan);
         let proxy = listen.map(|address| {
             let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
             let proxy = flags.callers.proxy(proxy);
-            proxy.idle_rules(shared_rules(trials)).start()
+            let proxy = for_launched(proxy.idle_rules(shared_rules(trials)), plans)?;
+            proxy.start().map_err(|error| with_causes(&error))
         });
-        let mut started = Started::new(
-            proxy.transpose().map_err(|error| with_causes(&error))?,
-            hooks,
-        );
+        let mut started = Started::new(proxy.transpose()?, hooks);
         if let (Some(proxy), false, false) = (started.proxy(), is_ours, args.quiet) {
             // The user has to point the application here, and the port may have been given as 0.
             let _ = writeln!(

@@ -220,5 +220,6 @@ fn text(content_type: &str, body: String) -> Response {
         status: 200,
         headers: Headers::from_iter([("content-type", content_type)]),
         body: body.into_bytes(),
+        trailers: Headers::new(),
     }
 }

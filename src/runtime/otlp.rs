@@ -174,6 +174,7 @@ fn no_match() -> Response {
         status: 404,
         headers: Headers::from_iter([("content-type", "application/json")]),
         body: json!({"error": NO_MATCH}).to_string().into_bytes(),
+        trailers: Headers::new(),
     }
 }
 
@@ -221,6 +222,7 @@ fn as_mock(
         status: 200,
         headers: Headers::from_iter([("content-type", content_type)]),
         body,
+        trailers: Headers::new(),
     })
 }
 

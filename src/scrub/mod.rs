@@ -215,9 +215,13 @@ impl Pass<'_> {
 
     /// Scrubs the texts of an attribute that is not a body.
     fn attribute_value(&mut self, key: &str, value: &mut Value) {
-        let header = ["http.request.header.", "http.response.header."]
-            .iter()
-            .find_map(|prefix| key.strip_prefix(prefix));
+        let header = [
+            "http.request.header.",
+            "http.response.header.",
+            "http.response.trailer.",
+        ]
+        .iter()
+        .find_map(|prefix| key.strip_prefix(prefix));
         match value {
             Value::Array(elements) => {
                 elements

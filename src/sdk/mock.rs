@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::base::document::{Node, Place, Problems};
-use crate::base::http::{Direction, Failure, Headers, Response};
+use crate::base::http::{Direction, Failure, Response};
 use crate::base::json;
 use crate::case::{CapturedHit, CapturedResponse, Predicate};
 use crate::error::SoftprobeError;
@@ -240,12 +240,14 @@ pub struct MockResponse {
 impl MockResponse {
     /// Creates a response with this status, no headers and an empty body.
     pub fn new(status: u16) -> Self {
-        Response {
-            status,
-            headers: Headers::new(),
-            body: Vec::new(),
-        }
-        .into()
+        Response::new(status).into()
+    }
+
+    /// Appends a header field that follows the body, such as gRPC's `grpc-status`.
+    #[must_use]
+    pub fn trailer(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.response.trailers.push(name, value);
+        self
     }
 
     /// Appends a header, even if there already is one with that name.

@@ -99,6 +99,7 @@ impl HttpRuntime {
             status: captured.status,
             headers: captured.headers.clone(),
             body: captured.body.clone().unwrap_or_default(),
+            trailers: captured.trailers.clone(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::request::is_base_url;
+use super::upstream::{TUNNEL, UPSTREAM_CA, UPSTREAM_CERT, UpstreamPlan};
 use crate::base::document::{Field, Fields, Node, Object, Problems, Shape, names};
 use crate::base::http::{split_port, split_url, without_credentials};
 
@@ -59,6 +60,8 @@ pub(crate) struct AppPlan {
     pub(crate) intercept: Intercept,
     /// What brings it back to its first state before each case.
     pub(crate) reset: Option<Reset>,
+    /// How its upstreams are reached.
+    pub(crate) upstreams: UpstreamPlan,
 }
 
 /// The port that an application is given.
@@ -248,6 +251,9 @@ const APP: Fields = Fields {
             "what brings it back to its first state before each case, by a request {method, path} or a {command}; the \
              cases are then run one at a time",
         ),
+        TUNNEL,
+        UPSTREAM_CA,
+        UPSTREAM_CERT,
     ],
 };
 
@@ -273,6 +279,7 @@ impl AppPlan {
             grace: Duration::from_secs(5),
             intercept: Intercept::Variables,
             reset: None,
+            upstreams: UpstreamPlan::default(),
         }
     }
 
@@ -350,6 +357,7 @@ impl AppPlan {
         {
             plan.reset = read_reset(&reset, problems);
         }
+        plan.upstreams = UpstreamPlan::read(&app, problems);
         (problems.0.len() == before).then_some(plan)
     }
 }
@@ -628,8 +636,15 @@ mod tests {
                 json!({"env": {"PORT": 1}}),
                 "env.PORT: the port is that of `port`",
             ),
-            (json!({"tunnel": ["a"]}), "tunnel: unknown field"),
-            (json!({"upstreamCa": "a"}), "upstreamCa: unknown field"),
+            (
+                json!({"tunnel": ["a", "https://b"]}),
+                "tunnel: `https://b` is not a host",
+            ),
+            (json!({"upstreamCa": 1}), "upstreamCa: expected"),
+            (
+                json!({"upstreamCert": [{"host": "a", "cert": "b"}]}),
+                "upstreamCert[0]: `key` is missing",
+            ),
         ] {
             let mut app = json!({"command": "a"});
             app.as_object_mut()

@@ -11,6 +11,7 @@ mod request;
 mod schema;
 mod shared;
 mod unquoted;
+mod upstream;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(crate) use request::{RequestPlan, RequestSource};
 pub(crate) use request::{is_base_url, request_url};
 pub(crate) use schema::schema;
 pub(crate) use shared::{Shared, SharedSource};
+pub(crate) use upstream::{UpstreamCert, UpstreamPlan, is_host_entry};
 pub(crate) use yaml::parse as parse_yaml;
 
 use crate::base::document::{Node, Object, Place, Problems};

@@ -139,7 +139,9 @@ fn python_modules_are_found_while_aiohttp_is_changed() {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/launch/interception");
     let mut python = Command::new("python3");
     python.args(["-c", code]).current_dir(project.path());
-    python.env("PYTHONPATH", ours).env("PYTHONDONTWRITEBYTECODE", "1");
+    python
+        .env("PYTHONPATH", ours)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     Output::of(&mut python).ends(0, &[]);
 }
 

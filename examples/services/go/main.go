@@ -11,9 +11,12 @@ import (
 	"strings"
 )
 
-const stock = "http://stock.example/items/"
+var stock = "https://stock.example"
 
 func main() {
+	if given := os.Getenv("STOCK"); given != "" {
+		stock = given
+	}
 	http.HandleFunc("/http/", func(w http.ResponseWriter, r *http.Request) {
 		item := strings.TrimPrefix(r.URL.Path, "/http/")
 		left, err := left(r, item)
@@ -33,7 +36,7 @@ func main() {
 }
 
 func left(r *http.Request, item string) (int, error) {
-	call, err := http.NewRequestWithContext(r.Context(), "GET", stock+item, nil)
+	call, err := http.NewRequestWithContext(r.Context(), "GET", stock+"/items/"+item, nil)
 	if err != nil {
 		return 0, err
 	}

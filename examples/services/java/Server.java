@@ -18,7 +18,8 @@ import java.util.regex.Pattern;
  * /client is java.net.http.HttpClient, /connection is HttpURLConnection.
  */
 public class Server {
-    private static final String STOCK = "http://stock.example/items/";
+    private static final String STOCK =
+            System.getenv().getOrDefault("STOCK", "https://stock.example") + "/items/";
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
 
     public static void main(String[] args) throws IOException {

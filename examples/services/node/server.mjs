@@ -1,13 +1,16 @@
 // Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
 // /fetch, /http, /agent and /subclass need nothing but Node; /axios, /undici, /got and /node-fetch need those packages.
 import http from "node:http";
+import https from "node:https";
 
-const STOCK = "http://stock.example/items";
+const STOCK = `${process.env.STOCK ?? "https://stock.example"}/items`;
+// Node has a module for each of the two.
+const { Agent, request: call } = STOCK.startsWith("https:") ? https : http;
 
-const agent = new http.Agent({ keepAlive: true });
+const agent = new Agent({ keepAlive: true });
 
 // As agentkeepalive and others do that look after their connections.
-class Subclass extends http.Agent {
+class Subclass extends Agent {
   createConnection(options, done) {
     return super.createConnection(options, done);
   }
@@ -17,13 +20,13 @@ const subclass = new Subclass();
 
 function get(url, options) {
   return new Promise((resolve, reject) => {
-    const call = http.request(url, options, (answer) => {
+    const sent = call(url, options, (answer) => {
       let text = "";
       answer.on("data", (part) => (text += part));
       answer.on("end", () => resolve(JSON.parse(text)));
     });
-    call.on("error", reject);
-    call.end();
+    sent.on("error", reject);
+    sent.end();
   });
 }
 

@@ -2,7 +2,7 @@
 // Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
 // /streams is file_get_contents, /curl is the curl extension. Run it with `php -S 127.0.0.1:$PORT -t .`.
 [, $client, $item] = explode('/', $_SERVER['REQUEST_URI']) + [1 => '', 2 => ''];
-$stock = "http://stock.example/items/$item";
+$stock = (getenv('STOCK') ?: 'https://stock.example') . "/items/$item";
 
 // What any OpenTelemetry instrumentation does: the trace headers of the request go onto the calls that it causes.
 $traced = [];

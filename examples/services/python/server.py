@@ -1,5 +1,5 @@
 """Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
-/urllib needs nothing but Python; /requests, /httpx and /aiohttp need those packages."""
+/urllib needs nothing but Python; /requests, /httpx, /http2 (httpx's) and /aiohttp need those packages."""
 
 import http.server
 import json
@@ -7,7 +7,7 @@ import os
 import traceback
 import urllib.request
 
-STOCK = "http://stock.example/items"
+STOCK = os.environ.get("STOCK", "https://stock.example") + "/items"
 
 
 def with_urllib(url, headers):
@@ -27,6 +27,16 @@ def with_httpx(url, headers):
     return httpx.get(url, headers=headers).json()
 
 
+def with_http2(url, headers):
+    import httpx
+
+    with httpx.Client(http2=True) as client:
+        answer = client.get(url, headers=headers)
+    if url.startswith("https:"):
+        assert answer.http_version == "HTTP/2", answer.http_version
+    return answer.json()
+
+
 def with_aiohttp(url, headers):
     import asyncio
 
@@ -40,7 +50,13 @@ def with_aiohttp(url, headers):
     return asyncio.run(get())
 
 
-CLIENTS = {"urllib": with_urllib, "requests": with_requests, "httpx": with_httpx, "aiohttp": with_aiohttp}
+CLIENTS = {
+    "urllib": with_urllib,
+    "requests": with_requests,
+    "httpx": with_httpx,
+    "http2": with_http2,
+    "aiohttp": with_aiohttp,
+}
 
 
 class Shop(http.server.BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ require "socket"
 $stdout.sync = true
 
 def left(item, headers)
-  stock = URI("http://stock.example/items/#{item}")
+  stock = URI("#{ENV.fetch("STOCK", "https://stock.example")}/items/#{item}")
   # What any OpenTelemetry instrumentation does: the trace headers of the request go onto the calls that it causes.
   JSON.parse(Net::HTTP.get(stock, headers.slice("traceparent", "tracestate"))).fetch("left")
 end

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-STOCK = "http://stock.example/items"
+STOCK = os.environ.get("STOCK", "https://stock.example") + "/items"
 
 
 def with_curl(url, headers):

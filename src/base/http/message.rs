@@ -90,6 +90,14 @@ impl Request {
         }
     }
 
+    /// Returns whether it is a call of gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        let kind = self.headers.text("content-type").unwrap_or_default();
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("application/grpc")
+    }
+
     /// Returns the path with its query, as in a request line.
     pub fn target(&self) -> String {
         join_target(&self.path, self.query.as_deref())
@@ -114,6 +122,8 @@ pub struct Response {
     pub headers: Headers,
     /// The body; empty if there is none.
     pub body: Vec<u8>,
+    /// The header fields that follow the body, which gRPC ends its answers with.
+    pub trailers: Headers,
 }
 
 impl Response {

@@ -8,12 +8,12 @@ use super::clients::advice;
 use super::seen::Seen;
 use super::{Check, Doctor, Health, propagation};
 use crate::base::http::{Request, without_credentials};
-use crate::cli::output::{Failed, interrupted};
+use crate::cli::output::{Failed, arguments, interrupted};
 use crate::control::Oracle;
 use crate::disk::project_root;
 use crate::launch::{Application, NotReady, SLOWEST_END, Surroundings};
 use crate::proxy::ProxyBuilder;
-use crate::runner::{Interrupts, plan_of_flags};
+use crate::runner::{Interrupts, for_launched, plan_of_flags};
 
 /// How often to look for a signal while an answer is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -27,12 +27,16 @@ impl Doctor {
         let seen = Arc::new(Seen::default());
         let oracle = Arc::clone(&seen) as Arc<dyn Oracle>;
         let listen = self.proxy_listen.as_deref().unwrap_or("127.0.0.1:0");
-        let proxy = ProxyBuilder::new(oracle).listen(listen).start()?;
+        let plan = Arc::new(plan);
+        let proxy = ProxyBuilder::new(oracle).listen(listen);
+        let proxy = for_launched(proxy, std::iter::once(&plan)).map_err(arguments)?;
+        let proxy = proxy.start()?;
         let proxy_url = proxy.local_url();
         let interrupts = Interrupts::listen();
         let around = Surroundings {
             root: &project_root(),
             proxy: Some(&proxy_url),
+            authority: proxy.authority(),
             shown_as: self.app.app_output.then(|| "app | ".to_owned()),
         };
         let application = match Application::launch(&plan, &around) {

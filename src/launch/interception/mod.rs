@@ -1,5 +1,9 @@
 //! What an application is given so that its HTTP clients call through the proxy: variables, and files that these name.
 
+mod keystore;
+mod trust;
+
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,20 +17,19 @@ use crate::proxy::variables_of;
 pub(crate) struct Interception {
     /// The proxy's URL.
     proxy: String,
+    /// The certificate of the authority to be trusted, as PEM, if the proxy reads TLS.
+    authority: Option<String>,
     /// The folder of the files.
     folder: PathBuf,
 }
 
 /// The files, by their paths below the folder.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 3] = [
     (NODE, include_str!("softprobe.cjs")),
     ("python/sitecustomize.py", include_str!("sitecustomize.py")),
     ("php/softprobe.php", include_str!("softprobe.php")),
-    (
-        "php/softprobe.ini",
-        "auto_prepend_file = \"${SOFTPROBE_PHP}\"\n",
-    ),
 ];
+const PHP_SETTINGS: &str = "auto_prepend_file = \"${SOFTPROBE_PHP}\"\n";
 const NODE: &str = "node/softprobe.cjs";
 
 /// The exporters of telemetry that are switched off unless they are set.
@@ -42,19 +45,28 @@ impl Interception {
     /// # Errors
     ///
     /// Why one of them can't be written.
-    pub(crate) fn new(proxy: &str, folder: &Path) -> io::Result<Self> {
+    pub(crate) fn new(proxy: &str, authority: Option<&str>, folder: &Path) -> io::Result<Self> {
         for (name, text) in FILES {
             write_whole(&folder.join(name), text, Readers::Owner)?;
         }
         Ok(Self {
             proxy: proxy.to_owned(),
+            authority: authority.map(str::to_owned),
             folder: folder.to_owned(),
         })
     }
 
-    /// Returns the variables for an application that is given these besides. Where a variable of its own or an inherited one
-    /// has to be kept, the value is added to it; any other of its own is left as it is.
-    pub(crate) fn variables(&self, own: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    /// Returns the variables for an application that is given these besides, and that runs in this folder. Where a variable
+    /// of its own or an inherited one has to be kept, the value is added to it; any other of its own is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Why a file that a variable names can't be written.
+    pub(crate) fn variables(
+        &self,
+        own: &[(OsString, OsString)],
+        cwd: &Path,
+    ) -> io::Result<Vec<(OsString, OsString)>> {
         let own = |name: &str| {
             let mut own = own.iter().rev();
             own.find(|(known, _)| known == name)
@@ -82,10 +94,35 @@ impl Interception {
                 (name.into(), value)
             })
             .collect();
+        let mut java = java(&self.proxy);
+        let mut php = PHP_SETTINGS.to_owned();
+        if let Some(authority) = &self.authority {
+            let files = trust::Files {
+                folder: &self.folder,
+                authority,
+                before: &|name| Some(cwd.join(before(name)?).into_os_string()),
+                system: OnceCell::new(),
+            };
+            let is_empty = |name: &str| own(name).is_some_and(|value| value.is_empty());
+            let trusted = files.variables()?.into_iter();
+            let trusted = trusted.filter(|(name, _)| !is_empty(name));
+            given.extend(trusted.map(|(name, file)| (name.into(), file.into())));
+            let bundle = files.system_bundle()?;
+            let bundle = bundle.display();
+            php.push_str(&format!(
+                "openssl.cafile = \"{bundle}\"\ncurl.cainfo = \"{bundle}\"\n"
+            ));
+            let keystore = files.java()?.display().to_string();
+            // The variable can't hold a path with a space.
+            if !keystore.contains(char::is_whitespace) {
+                java.push_str(&format!(" -Djavax.net.ssl.trustStore={keystore}"));
+            }
+        }
+        write_whole(&self.folder.join("php/softprobe.ini"), php, Readers::Owner)?;
         let preload = option_word(&self.folder.join(NODE).to_string_lossy());
         for (name, separator, value) in [
             ("NODE_OPTIONS", " ", format!("--require {preload}").into()),
-            ("JAVA_TOOL_OPTIONS", " ", java(&self.proxy).into()),
+            ("JAVA_TOOL_OPTIONS", " ", java.into()),
             ("PYTHONPATH", ":", folder("python")),
             ("PHP_INI_SCAN_DIR", ":", folder("php")),
         ] {
@@ -113,8 +150,28 @@ impl Interception {
         let is_off = |name: &&&str| before(name).is_none_or(|value| value == "none");
         let exporters = EXPORTERS.iter().filter(is_off);
         given.extend(exporters.map(|name| (OsString::from(name), OsString::from("none"))));
-        given
+        Ok(given)
     }
+}
+
+/// Returns the variables that make a command trust an authority, of which this is the certificate as PEM. Writes the files
+/// that they name into a folder.
+///
+/// # Errors
+///
+/// Why one of them can't be written.
+pub(crate) fn trust_variables(
+    authority: &str,
+    folder: &Path,
+) -> io::Result<Vec<(&'static str, PathBuf)>> {
+    let before = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let files = trust::Files {
+        folder,
+        authority,
+        before: &before,
+        system: OnceCell::new(),
+    };
+    files.variables()
 }
 
 /// Returns the other spelling of a proxy variable.
@@ -167,7 +224,7 @@ mod tests {
 
     fn given(own: &[(&str, &str)]) -> Vec<(String, String)> {
         let folder = tempfile::tempdir().unwrap();
-        let interception = Interception::new("http://127.0.0.1:4100", folder.path()).unwrap();
+        let interception = Interception::new("http://127.0.0.1:4100", None, folder.path()).unwrap();
         let own: Vec<(OsString, OsString)> = own
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
@@ -176,8 +233,9 @@ mod tests {
             let text = text.into_string().unwrap();
             text.replace(folder.path().to_str().unwrap(), "DIR")
         };
-        let given = interception.variables(&own).into_iter();
+        let given = interception.variables(&own, folder.path()).unwrap();
         given
+            .into_iter()
             .map(|(name, value)| (shown(name), shown(value)))
             .collect()
     }
