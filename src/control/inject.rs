@@ -6,6 +6,8 @@ pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 /// The attribute with which our proxy says why a call belongs to no session. A span with this attribute
 /// needs no `sp.session.id`: the call is listed in every open session.
 pub(crate) const UNCORRELATED: &str = "sp.uncorrelated.reason";
+/// The attribute of such a call that the proxy could not answer.
+pub(crate) const REFUSED: &str = "sp.uncorrelated.refused";
 
 /// The error in the body if nothing answers a call, so that the proxy forwards it.
 pub(crate) const NO_MATCH: &str = "no inject match";

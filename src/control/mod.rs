@@ -50,7 +50,7 @@ pub(crate) use answered::{AnsweredRequest, AnsweredRequests};
 pub(crate) use call::{Action, Call, Closing};
 #[cfg(feature = "embedded")]
 pub(crate) use inject::{
-    DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSAL_HEADER, UNCORRELATED,
+    DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSAL_HEADER, REFUSED, UNCORRELATED,
 };
 #[cfg(feature = "embedded")]
 pub(crate) use late::ClosedSessions;

@@ -185,6 +185,9 @@ pub struct UncorrelatedCall {
     pub distrusted: bool,
     /// Whether it is the application's own business, such as telemetry, and no concern of the session.
     pub ambient: bool,
+    /// Whether the proxy could not answer it, whatever session it belongs to: it could not be read, or its client does not
+    /// trust the proxy.
+    pub refused: bool,
 }
 
 #[cfg(feature = "embedded")]
@@ -199,6 +202,7 @@ impl UncorrelatedCall {
             open_sessions: open as u64,
             distrusted: false,
             ambient: false,
+            refused: false,
         }
     }
 }

@@ -217,11 +217,13 @@ fn uncorrelated_value(call: &UncorrelatedCall) -> Value {
         open_sessions,
         distrusted,
         ambient,
+        refused,
     } = call;
     let path = shown_target(path);
     json!({
         "method": method, "host": host, "path": path, "reason": reason,
         "openSessions": open_sessions, "distrusted": distrusted, "ambient": ambient,
+        "refused": refused,
     })
 }
 

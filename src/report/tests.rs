@@ -163,6 +163,7 @@ fn uncorrelated() -> CaseOutcome {
             open_sessions: 2,
             distrusted,
             ambient: false,
+            refused: false,
         }),
     };
     CaseOutcome {

@@ -97,7 +97,11 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         outcome.misses(),
         Page::miss,
     );
-    let uncorrelated: Vec<_> = outcome.uncorrelated().collect();
+    let (refused, uncorrelated): (Vec<_>, Vec<_>) =
+        outcome.uncorrelated().partition(|(call, _)| call.refused);
+    if !refused.is_empty() {
+        page.refused(&refused);
+    }
     if !uncorrelated.is_empty() {
         page.uncorrelated(&uncorrelated);
     }
@@ -278,6 +282,30 @@ impl Page {
         }
     }
 
+    /// Lists the calls that the proxy could not answer, equal ones once.
+    fn refused(&mut self, calls: &[(&UncorrelatedCall, bool)]) {
+        self.heading("outbound calls that could not be answered");
+        let mut told: Vec<(String, &str, usize)> = Vec::new();
+        for (call, _) in calls {
+            let shown = words::call(&call.method, &call.host, &call.path);
+            let known = told
+                .iter_mut()
+                .find(|(known, reason, _)| *known == shown && *reason == call.reason);
+            match known {
+                Some((.., count)) => *count += 1,
+                None => told.push((shown, &call.reason, 1)),
+            }
+        }
+        for (shown, reason, count) in told {
+            let times = match count {
+                1 => String::new(),
+                n => format!(" ({n} times)"),
+            };
+            self.line(1, &format!("{shown}{times}"));
+            self.line(2, reason);
+        }
+    }
+
     fn uncorrelated(&mut self, calls: &[(&UncorrelatedCall, bool)]) {
         self.heading(if calls.iter().any(|(_, fails)| *fails) {
             "outbound calls that belong to no session, so this verdict can't be trusted"
@@ -293,6 +321,7 @@ impl Page {
                 open_sessions: _,
                 distrusted: _,
                 ambient: _,
+                refused: _,
             } = call;
             self.line(1, &words::call(method, host, path));
             self.line(2, reason);

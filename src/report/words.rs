@@ -52,12 +52,13 @@ pub(crate) fn mask(text: String, secrets: &[String]) -> String {
 
 /// Returns how many findings of each kind fail the case: `2 differences, 1 outbound call missed`.
 pub(super) fn faults(outcome: &CaseOutcome) -> String {
-    let (mut mismatches, mut misses, mut uncorrelated) = (0, 0, 0);
+    let (mut mismatches, mut misses, mut uncorrelated, mut refused) = (0, 0, 0, 0);
     let (mut sent, mut not_compared, mut extra, mut unused, mut late) = (0, 0, 0, 0, 0);
     for finding in outcome.findings.iter().filter(|finding| finding.fails) {
-        *match finding.fault {
+        *match &finding.fault {
             Fault::Mismatch(_) => &mut mismatches,
             Fault::Missed(_) => &mut misses,
+            Fault::Uncorrelated(call) if call.refused => &mut refused,
             Fault::Uncorrelated(_) => &mut uncorrelated,
             Fault::Extra(_) => &mut extra,
             Fault::Unused(_) => &mut unused,
@@ -69,6 +70,11 @@ pub(super) fn faults(outcome: &CaseOutcome) -> String {
     let counted = [
         (mismatches, "difference", "differences"),
         (misses, "outbound call missed", "outbound calls missed"),
+        (
+            refused,
+            "outbound call could not be answered",
+            "outbound calls could not be answered",
+        ),
         (
             sent,
             "difference in what was sent",
@@ -433,7 +439,11 @@ pub(crate) fn warnings(outcome: &CaseOutcome) -> Vec<String> {
                 method, host, path, ..
             } = uncorrelated;
             let shown = call(method, host, path);
-            format!("{shown} belongs to no session: {}", uncorrelated.reason)
+            let what = match uncorrelated.refused {
+                true => "could not be answered",
+                false => "belongs to no session",
+            };
+            format!("{shown} {what}: {}", uncorrelated.reason)
         })
         .collect();
     if !unused.is_empty() && !outcome.any_call_seen {

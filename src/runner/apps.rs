@@ -159,11 +159,6 @@ impl Apps {
             let application = launched.map_err(|why| launch.failed(&why))?;
             self.launched.push((launch, application));
         }
-        let programs = self
-            .launched
-            .iter()
-            .flat_map(|(_, application)| application.programs());
-        proxy.set_programs(programs.collect());
         for (launch, application) in &self.launched {
             let url = without_credentials(application.url());
             let ready = wait(application, &url, &self.arrived);
@@ -183,6 +178,12 @@ impl Apps {
                 let _ = writeln!(stderr(), "{}", visible_line(&line));
             }
         }
+        // Only now are they what their commands end in.
+        let programs = self
+            .launched
+            .iter()
+            .flat_map(|(_, application)| application.programs());
+        proxy.set_programs(programs.collect());
         Ok(())
     }
 

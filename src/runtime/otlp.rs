@@ -12,7 +12,7 @@ use crate::case::{
     Exchange, ScopedSpan, document_of, read_spans, response_attributes, text_attribute,
 };
 use crate::control::{
-    ControlError, DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, Ruling, UNCORRELATED,
+    ControlError, DELAY_HEADER, NO_MATCH, OWN_DELAY, PROTOBUF, REFUSED, Ruling, UNCORRELATED,
 };
 use crate::otlp::{check_json, check_protobuf, decode, encode};
 use crate::rule::{Answer, strict_miss};
@@ -107,9 +107,15 @@ pub(super) fn inject(
     let request = &question.request;
     let reason = attributes.iter().find(|(name, _)| name == UNCORRELATED);
     let reason = reason.and_then(|(_, value)| value.as_str());
-    if let (Some(session), Some(reason)) = (&question.session_id, reason) {
-        runtime.refused(Some(session), request, reason);
-        return Ok(Injected::at_once(strict_miss(request, session)));
+    let is_refused =
+        question.session_id.is_some() || attributes.iter().any(|(name, _)| name == REFUSED);
+    if let (true, Some(reason)) = (is_refused, reason) {
+        let session = question.session_id.as_deref();
+        runtime.refused(session, request, reason);
+        return Ok(Injected::at_once(strict_miss(
+            request,
+            session.unwrap_or_default(),
+        )));
     }
     let Some(session) = &question.session_id else {
         let Some(reason) = reason else {

@@ -406,7 +406,10 @@ impl EmbeddedRuntime {
             }
             listed = all.iter().collect();
         }
-        let call = Arc::new(UncorrelatedCall::new(request, reason, all.len()));
+        let call = Arc::new(UncorrelatedCall {
+            refused: true,
+            ..UncorrelatedCall::new(request, reason, all.len())
+        });
         for (_, listed) in listed {
             lock(&listed.session).note_uncorrelated(request, &call, false);
         }

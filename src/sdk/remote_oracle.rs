@@ -13,8 +13,8 @@ use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
 #[cfg(feature = "runner")]
 use crate::control::LateCall;
 use crate::control::{
-    Action, Call, DELAY_HEADER, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, Ruling, Runtime,
-    UNCORRELATED,
+    Action, Call, DELAY_HEADER, Mode, NO_MATCH, Oracle, PROTOBUF, REFUSAL_HEADER, REFUSED, Ruling,
+    Runtime, UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
 use crate::net::random_trace;
@@ -257,7 +257,10 @@ impl Oracle for HttpRuntime {
         if session.is_some_and(|id| lock(&self.memory.closed).refuse(id, request)) {
             return Ok(());
         }
-        let more = vec![text_attribute(UNCORRELATED, reason)];
+        let more = vec![
+            text_attribute(UNCORRELATED, reason),
+            text_attribute(REFUSED, "true"),
+        ];
         self.inject(session, request, more).map(drop)
     }
 }

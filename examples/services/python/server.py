@@ -1,5 +1,5 @@
 """Tells how many of an item are left, by one call to a stock service. The first part of the path says by which client:
-/urllib needs nothing but Python; /requests, /httpx, /http2 (httpx's) and /aiohttp need those packages."""
+/urllib needs nothing but Python; /requests, /httpx, /http2 (httpx's), /aiohttp, /unary and /stream (grpcio's) need packages."""
 
 import http.server
 import json
@@ -50,12 +50,35 @@ def with_aiohttp(url, headers):
     return asyncio.run(get())
 
 
+def stock_channel():
+    import grpc
+
+    host = os.environ.get("STOCK", "https://stock.example").split("://")[1]
+    return grpc.secure_channel(f"{host}:443", grpc.ssl_channel_credentials())
+
+
+# The messages are plain text here; any other message is bytes to a proxy just as well.
+def with_unary(url, headers):
+    with stock_channel() as channel:
+        get = channel.unary_unary("/stock.Stock/Get", str.encode, bytes.decode)
+        return {"left": int(get(url.split("/")[-1], metadata=tuple(headers.items()), timeout=30))}
+
+
+def with_stream(url, headers):
+    with stock_channel() as channel:
+        list_shelves = channel.unary_stream("/stock.Stock/ListShelves", str.encode, bytes.decode)
+        shelves = list_shelves(url.split("/")[-1], metadata=tuple(headers.items()), timeout=30)
+        return {"left": sum(int(shelf) for shelf in shelves)}
+
+
 CLIENTS = {
     "urllib": with_urllib,
     "requests": with_requests,
     "httpx": with_httpx,
     "http2": with_http2,
     "aiohttp": with_aiohttp,
+    "unary": with_unary,
+    "stream": with_stream,
 }
 
 
