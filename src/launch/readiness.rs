@@ -135,7 +135,9 @@ impl Application {
             format!("{}{path}", self.url.trim_end_matches('/')),
             path.to_owned(),
         );
-        std::thread::spawn(move || sender.send(ask(&url, &path)));
+        let client =
+            Client::to_application(Timeouts::Whole(SLOWEST_HEALTH), &self.plan.upstreams.roots);
+        std::thread::spawn(move || sender.send(ask(&client, &url, &path)));
         answer
     }
 
@@ -210,10 +212,10 @@ impl Application {
 }
 
 /// Asks an application about its health.
-fn ask(url: &str, path: &str) -> Result<(), String> {
+fn ask(client: &Client, url: &str, path: &str) -> Result<(), String> {
     let request = ureq::http::Request::get(url).body(Vec::new());
     let request = request.map_err(|error| format!("GET {path}: {error}"))?;
-    match Client::new(Timeouts::Whole(SLOWEST_HEALTH)).send(request) {
+    match client.send(request) {
         Ok(answer) if (200..400).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("GET {path} was answered with {}", answer.status)),
         Err(ClientError::Timeout) => Err(format!(

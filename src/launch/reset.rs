@@ -26,18 +26,27 @@ pub(crate) fn reset(
     is_interrupted: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     match reset {
-        Reset::Request { method, path } => request(method, path, url, limit),
+        Reset::Request { method, path } => {
+            let client = Client::to_application(Timeouts::Whole(limit), &setting.roots);
+            request(&client, method, path, url, limit)
+        }
         Reset::Command(words) => command(words, setting, limit, is_interrupted),
     }
 }
 
-fn request(method: &str, path: &str, url: &str, limit: Duration) -> Result<(), String> {
+fn request(
+    client: &Client,
+    method: &str,
+    path: &str,
+    url: &str,
+    limit: Duration,
+) -> Result<(), String> {
     let request = ureq::http::Request::builder()
         .method(method)
         .uri(format!("{}{path}", url.trim_end_matches('/')))
         .body(Vec::new())
         .map_err(|error| format!("{method} {path}: {error}"))?;
-    match Client::new(Timeouts::Whole(limit)).send(request) {
+    match client.send(request) {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!(
             "{method} {path} was answered with {}",

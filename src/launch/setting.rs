@@ -15,6 +15,8 @@ pub(crate) struct Setting {
     pub(super) folder: PathBuf,
     pub(super) variables: Vec<(OsString, OsString)>,
     pub(super) port: u16,
+    /// Files with certificates of authorities that may have made the application's own.
+    pub(super) roots: Vec<PathBuf>,
 }
 
 impl Setting {
@@ -26,6 +28,7 @@ impl Setting {
             folder: plan.folder.clone().unwrap_or_else(|| root.to_owned()),
             variables: variables(plan, port),
             port,
+            roots: plan.upstreams.roots.clone(),
         }
     }
 

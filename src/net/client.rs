@@ -3,16 +3,24 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(feature = "runner")]
+use std::path::PathBuf;
+#[cfg(feature = "runner")]
+use std::sync::{Arc, OnceLock};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
+#[cfg(feature = "runner")]
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector as _, NextTimeout, RustlsConnector, TcpConnector};
 
 use super::early::Sockets;
+#[cfg(feature = "runner")]
+use crate::base::http::Host;
 use crate::base::http::{Headers, Response};
 
 /// The largest body of an answer that is read, in bytes.
@@ -48,6 +56,8 @@ pub(crate) enum Timeouts {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     agent: Agent,
+    #[cfg(feature = "runner")]
+    trust: Trust,
 }
 
 /// The reason why there is no answer.
@@ -81,6 +91,18 @@ impl From<ureq::Error> for ClientError {
             other => Self::Failed(other),
         }
     }
+}
+
+/// How a client verifies servers.
+#[cfg(feature = "runner")]
+#[derive(Debug, Clone, Default)]
+enum Trust {
+    /// By the roots that the library brings along.
+    #[default]
+    Library,
+    /// As what is under test: not at all at loopback, where nobody else has a certificate, and elsewhere by the system's roots
+    /// and these.
+    Application(Arc<OnceLock<TlsConfig>>, Arc<[PathBuf]>),
 }
 
 impl Client {
@@ -121,7 +143,38 @@ impl Client {
                     .chain(RustlsConnector::default()),
                 Addresses::default(),
             ),
+            #[cfg(feature = "runner")]
+            trust: Trust::default(),
         }
+    }
+
+    /// Creates a client for the application under test, which may have a certificate of its own; `roots` are files with those
+    /// of authorities that are trusted besides the system's.
+    #[cfg(feature = "runner")]
+    pub(crate) fn to_application(timeouts: Timeouts, roots: &[PathBuf]) -> Self {
+        Self {
+            trust: Trust::Application(Arc::default(), roots.into()),
+            ..Self::new(timeouts)
+        }
+    }
+
+    /// Returns the request with how its server is verified.
+    #[cfg(feature = "runner")]
+    fn with_trust(&self, request: ureq::http::Request<Vec<u8>>) -> ureq::http::Request<Vec<u8>> {
+        let (Trust::Application(known, roots), Some("https")) =
+            (&self.trust, request.uri().scheme_str())
+        else {
+            return request;
+        };
+        let host = request.uri().host().unwrap_or_default();
+        let tls = match Host::read(host).is_loopback() {
+            true => TlsConfig::builder().disable_verification(true).build(),
+            false => known.get_or_init(|| verifying(roots)).clone(),
+        };
+        self.agent
+            .configure_request(request)
+            .tls_config(tls)
+            .build()
     }
 
     /// Sends a request and reads the whole answer.
@@ -129,7 +182,7 @@ impl Client {
         &self,
         request: ureq::http::Request<Vec<u8>>,
     ) -> Result<Response, ClientError> {
-        self.run(self.with_room(request))
+        self.run(self.prepared(request))
     }
 
     /// Sends a request as [`send`](Self::send) does, with a limit for the whole exchange.
@@ -139,7 +192,7 @@ impl Client {
         request: ureq::http::Request<Vec<u8>>,
         limit: Duration,
     ) -> Result<Response, ClientError> {
-        let request = self.agent.configure_request(self.with_room(request));
+        let request = self.agent.configure_request(self.prepared(request));
         self.run(request.timeout_global(Some(limit)).build())
     }
 
@@ -154,6 +207,12 @@ impl Client {
             request.headers_mut().insert("content-length", none);
         }
         read_whole(self.agent.run(request.map(drop))?)
+    }
+
+    fn prepared(&self, request: ureq::http::Request<Vec<u8>>) -> ureq::http::Request<Vec<u8>> {
+        #[cfg(feature = "runner")]
+        let request = self.with_trust(request);
+        self.with_room(request)
     }
 
     /// Returns the request with a buffer that its longest line fits into.
@@ -171,6 +230,24 @@ impl Client {
         let request = self.agent.configure_request(request);
         request.output_buffer_size(longest).build()
     }
+}
+
+/// Returns how servers are verified by the system's roots and those in these files.
+#[cfg(feature = "runner")]
+fn verifying(files: &[PathBuf]) -> TlsConfig {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let mut roots = rustls_native_certs::load_native_certs().certs;
+    for file in files {
+        // A file that can't be read is refused before anything is sent.
+        let all = CertificateDer::pem_file_iter(file).into_iter().flatten();
+        roots.extend(all.filter_map(Result::ok));
+    }
+    let roots = roots.iter();
+    let roots = roots.map(|root| Certificate::from_der(root).to_owned());
+    TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .build()
 }
 
 fn read_whole(mut response: ureq::http::Response<ureq::Body>) -> Result<Response, ClientError> {

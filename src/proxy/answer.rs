@@ -4,6 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
 
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
@@ -26,6 +29,8 @@ pub(super) async fn answer(
     if request.method() == hyper::Method::CONNECT {
         return connect::open(core, tunnel.is_some(), request, answer_inside).await;
     }
+    let mut request = request;
+    let upgrade = wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
     let form = match &tunnel {
         Some(_) => Some(Form::Forward),
         None => form_of(&core, &request).await,
@@ -79,9 +84,10 @@ pub(super) async fn answer(
     }
     let client = Client::of(&request, form);
     let request = Arc::new(request);
-    let answer = match left {
-        None => respond(core, request, form).await,
-        Some(body) => pass(core, request, body, form).await,
+    let answer = match (upgrade, left) {
+        (Some(upgrade), None) => switch(core, request, upgrade, form).await,
+        (_, None) => respond(core, request, form).await,
+        (_, Some(body)) => pass(core, request, body, form).await,
     };
     client.adapt(answer)
 }
@@ -111,6 +117,52 @@ async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form
         }
         (Act::Break(failure, response), _) => breaking(failure, response),
     }
+}
+
+/// Returns whether a request asks to go on in another protocol, such as that of WebSockets.
+fn wants_upgrade(request: &HyperRequest) -> bool {
+    let headers = request.headers();
+    let asks = headers.get_all("connection").iter().any(|value| {
+        let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
+        value.split(',').any(|option| option.trim() == "upgrade")
+    });
+    asks && headers.contains_key("upgrade") && request.version() == hyper::Version::HTTP_11
+}
+
+/// Decides about a call that asks for another protocol. If it is forwarded and the upstream agrees, what follows passes unread.
+async fn switch(
+    core: Arc<Core>,
+    request: Arc<Request>,
+    upgrade: OnUpgrade,
+    form: Form,
+) -> HyperResponse {
+    let Handling { act, records } = decide(&core, &request).await;
+    if !matches!(act, Act::Forward) {
+        return carry_out(core, request, form, Handling { act, records }).await;
+    }
+    let mut answer = match core.forwarder.switch(&request).await {
+        Ok(answer) => answer,
+        Err(own) => return to_hyper(own),
+    };
+    if answer.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
+        return answer;
+    }
+    if let Some(session) = records {
+        log::warn!(
+            "{request}: it switches to another protocol; the capture of session {session} lacks what follows"
+        );
+    }
+    let upstream = hyper::upgrade::on(&mut answer);
+    core.spawn(async move {
+        let (Ok(client), Ok(upstream)) = tokio::join!(upgrade, upstream) else {
+            return;
+        };
+        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        if let Err(error) = copy_bidirectional(&mut client, &mut upstream).await {
+            log::debug!("{request}: what it switched to ended: {error}");
+        }
+    });
+    answer
 }
 
 /// Returns a request, and whether its body decodes to more than is taken in.
@@ -178,7 +230,16 @@ async fn loops(core: &Core, request: &Request, form: Form) -> Option<(u16, Strin
 
 /// Decides about a call and carries the decision out.
 async fn respond(core: Arc<Core>, request: Arc<Request>, form: Form) -> HyperResponse {
-    let Handling { act, records } = decide(&core, &request).await;
+    let handling = decide(&core, &request).await;
+    carry_out(core, request, form, handling).await
+}
+
+async fn carry_out(
+    core: Arc<Core>,
+    request: Arc<Request>,
+    form: Form,
+    Handling { act, records }: Handling,
+) -> HyperResponse {
     match (act, records) {
         (Act::Respond(response, latency), records) => {
             let response = acceptable(&request, response);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, UPGRADE};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpStream;
@@ -31,6 +31,8 @@ pub(super) struct Forwarder {
     inbound: Client<Applications, Full<Bytes>>,
     /// For bodies that are not held.
     passing: Client<Upstreams, Body>,
+    /// For requests to go on in another protocol.
+    switching: Client<Upstreams, Full<Bytes>>,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -50,6 +52,7 @@ impl Forwarder {
             fresh: once.build(upstreams.clone()),
             inbound: once.build(Applications::new(tls)),
             passing: once.build(upstreams.clone()),
+            switching: once.build(upstreams.for_upgrades()),
             upstreams,
         }
     }
@@ -124,6 +127,34 @@ impl Forwarder {
             Ok(Err(error)) => Err(failed(&shown, &error)),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
         }
+    }
+
+    /// Sends a request on that asks for another protocol, and returns the upstream's answer: with status 101, what follows can
+    /// be taken from it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward`](Self::forward).
+    pub(super) async fn switch(&self, request: &Request) -> Result<HyperResponse, Response> {
+        let shown = request.to_string();
+        let mut sent = self.upstream_request(request, &shown)?;
+        let protocol = request.headers.all("upgrade").next().unwrap_or_default();
+        if let Ok(protocol) = HeaderValue::from_bytes(protocol) {
+            sent.headers_mut().insert(UPGRADE, protocol);
+            let upgrade = HeaderValue::from_static("upgrade");
+            sent.headers_mut().insert(CONNECTION, upgrade);
+        }
+        let sent = sent.map(|body| Full::new(Bytes::from(body)));
+        let answer = tokio::time::timeout(SLOWEST_UPSTREAM, self.switching.request(sent)).await;
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|error| failed(&shown, &error))?,
+            Err(_) => return Err(plain(504, &format!("{shown} timed out"))),
+        };
+        if answer.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(passed_on(answer));
+        }
+        // The headers of this hop are what the client waits for.
+        Ok(answer.map(|body| body.map_err(Into::into).boxed()))
     }
 
     /// Sends a request on. An idempotent one is sent again on another connection if the connection ends without an

@@ -166,8 +166,22 @@ fn uncorrelated() -> CaseOutcome {
             refused: false,
         }),
     };
+    let refused = || Finding {
+        fails: true,
+        fault: Fault::Uncorrelated(UncorrelatedCall {
+            method: "CONNECT".to_owned(),
+            host: "pay.example".to_owned(),
+            reason: "its client does not trust the certificate (certain: TLS alert 48, unknown CA)"
+                .to_owned(),
+            open_sessions: 1,
+            distrusted: true,
+            refused: true,
+            ..UncorrelatedCall::default()
+        }),
+    };
     CaseOutcome {
-        findings: vec![lost(true), lost(false)],
+        findings: vec![lost(true), lost(false), refused(), refused()],
+        notes: vec![Note::PassedUnread("db.example:5432".to_owned())],
         any_call_seen: true,
         ..case("uncorrelated")
     }

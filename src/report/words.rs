@@ -342,6 +342,11 @@ pub(super) fn note(note: &Note) -> String {
                                bodies got the captured answers in order"
                 .to_owned()
         }
+        Note::PassedUnread(host) => {
+            format!(
+                "a connection to {host} passed unread, so its calls were neither seen nor compared"
+            )
+        }
     }
 }
 

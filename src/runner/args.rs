@@ -431,7 +431,6 @@ fn launch_flag(matches: &ArgMatches) -> Option<&'static str> {
         ("intercept", "--intercept"),
         ("app_output", "--app-output"),
         ("tunnel", "--tunnel"),
-        ("upstream_ca", "--upstream-ca"),
     ];
     let mut given = flags.into_iter().filter(|(id, _)| is_flagged(matches, id));
     given.next().map(|(_, flag)| flag)

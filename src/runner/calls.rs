@@ -1,5 +1,6 @@
 //! Judges the outbound calls of a case: how many there were, and what was sent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::answer::{hook_view, objection};
@@ -9,7 +10,7 @@ use crate::base::decode::decoded;
 use crate::base::http::Request;
 use crate::case::Exchange;
 use crate::compare::{CapturedRequest, Comparison, Mismatch, RequestRules, compare_requests};
-use crate::control::{AnsweredRequest, AnsweredRequests, Miss, SessionStats};
+use crate::control::{AnsweredRequest, AnsweredRequests, CallAnswer, Miss, SessionStats};
 use crate::hook::{Hook, HookContext};
 use crate::report::{CaseOutcome, ExtraCalls, Fault, Finding, Note, SentDifference};
 use crate::suite::{Severity, Unused};
@@ -33,6 +34,15 @@ pub(super) fn note_calls(
         uncorrelated,
         rule_uses,
     } = stats;
+    // What passes unread is listed as the `CONNECT` that it began with.
+    let unread = calls
+        .iter()
+        .filter(|call| call.method == "CONNECT" && call.answer == CallAnswer::Forwarded);
+    let unread = unread.map(|call| call.host.clone());
+    let unread: BTreeSet<String> = unread.collect();
+    outcome
+        .notes
+        .extend(unread.into_iter().map(Note::PassedUnread));
     outcome.calls = calls;
     if misses.is_empty() && strict_misses > 0 {
         // Other runtimes count misses without listing them.

@@ -1,6 +1,7 @@
 //! What the cases of a run share: the runtime, the proxy, the application.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -119,12 +120,18 @@ impl Drop for Started {
 }
 
 impl Environment {
-    pub(super) fn new(softprobe: Softprobe, oracle: Option<Arc<dyn Oracle>>, apps: Apps) -> Self {
+    /// Creates the environment; `roots` are files with certificates of authorities that may have made the application's own.
+    pub(super) fn new(
+        softprobe: Softprobe,
+        oracle: Option<Arc<dyn Oracle>>,
+        apps: Apps,
+        roots: &[PathBuf],
+    ) -> Self {
         Self {
             softprobe,
             oracle,
+            client: Client::to_application(Timeouts::Whole(Duration::from_secs(30)), roots),
             apps,
-            client: Client::new(Timeouts::Whole(Duration::from_secs(30))),
             sessions: Mutex::default(),
             opened: Condvar::new(),
         }

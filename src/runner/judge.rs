@@ -186,6 +186,9 @@ fn request(plan: &Plan, case: &Case) -> Result<Request, Unjudged> {
                     protocol,
                 });
             }
+            if request.is_grpc() {
+                return Err(Unjudged::Grpc(Box::new(inbound.summary())));
+            }
             // An answer in another coding could not be compared.
             let accepted: Vec<&[u8]> = request.headers.all("accept-encoding").collect();
             if !accepted.is_empty() {

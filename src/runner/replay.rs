@@ -5,7 +5,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::select::select;
 use super::share::share;
 use super::signals::Interrupts;
 use super::sources::Sources;
+use super::upstreams::with_upstreams;
 use super::{load, pool};
 use crate::base::http::without_credentials;
 use crate::base::{visible, with_causes};
@@ -271,7 +272,8 @@ impl Replay {
             .proxy_listen
             .clone()
             .or_else(|| self.proxy_listen.take());
-        let is_ours = starts || !launches.is_empty();
+        let is_launched = !launches.is_empty();
+        let is_ours = starts || is_launched;
         let idle = if flags.forward_idle {
             Idle::Forward
         } else {
@@ -279,10 +281,18 @@ impl Replay {
         };
         let listen = listen.or_else(|| is_ours.then(|| "127.0.0.1:0".to_owned()));
         let plans = launches.iter().map(|launch| &launch.plan);
+        let upstreams = flags.app.upstreams.plan().map_err(Refusal::arguments)?;
+        let roots = plans.clone().flat_map(|plan| &plan.upstreams.roots);
+        let roots: Vec<PathBuf> = roots.chain(&upstreams.roots).cloned().collect();
         let proxy = listen.map(|address| {
             let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
             let proxy = flags.callers.proxy(proxy);
             let proxy = for_launched(proxy.idle_rules(shared_rules(trials)), plans)?;
+            let proxy = match is_launched {
+                // The plans have what the flags say.
+                true => proxy,
+                false => with_upstreams(proxy, std::iter::once(&upstreams))?,
+            };
             proxy.start().map_err(|error| with_causes(&error))
         });
         let mut started = Started::new(proxy.transpose()?, hooks);
@@ -313,7 +323,7 @@ impl Replay {
             apps.launch(launches, proxy, shown)?;
         }
         let oracle = started.has_proxy().then(|| softprobe.oracle());
-        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps)));
+        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps, &roots)));
         started.interrupts = Some(interrupts);
         Ok(started)
     }

@@ -40,6 +40,12 @@ pub(super) enum Unjudged {
         span: Box<SpanSummary>,
         protocol: String,
     },
+    /// The inbound exchange is a call of gRPC.
+    #[error(
+        "{0}: it is a call of gRPC (HTTP/2), which can't be sent to the application yet; leave the case out, or give \
+         `request: {{source: inline, …}}`"
+    )]
+    Grpc(Box<SpanSummary>),
     #[error(
         "the case has no inbound exchange, so there is no request to send; mark one with \
          sp.traffic.direction = inbound, or give `request: {{source: inline, …}}`"

@@ -12,13 +12,44 @@ use crate::support::Project;
 pub(crate) const SERVICES: &str = "examples/services";
 
 /// A service, and what it needs.
-struct Service {
+struct Service<'c> {
     name: &'static str,
     /// The program that runs it, with arguments that do nothing.
     program: &'static [&'static str],
-    /// Its clients, each with a file that has to be there for it, or an empty text.
-    clients: &'static [(&'static str, &'static str)],
+    clients: &'c [Client],
+    /// The command that runs it, beside unset variables, so that none of its clients trusts the authority; `PYTHON` is the
+    /// Python that has the packages.
+    distrusting: &'static str,
 }
+
+/// An HTTP client of a service.
+struct Client {
+    name: &'static str,
+    /// A file that has to be there for it, or an empty text.
+    file: &'static str,
+    /// Whether it calls over TLS alone.
+    tls_alone: bool,
+    /// What the report says when it does not trust the certificate: how sure that is, and what to set.
+    refuses: (&'static str, &'static str),
+}
+
+impl Client {
+    const fn new(
+        name: &'static str,
+        file: &'static str,
+        refuses: (&'static str, &'static str),
+    ) -> Self {
+        Self {
+            name,
+            file,
+            tls_alone: false,
+            refuses,
+        }
+    }
+}
+
+const UNKNOWN_CA: &str = "(certain: TLS alert 48, unknown CA)";
+const DURING: &str = "(likely: it ended the connection during the TLS handshake)";
 
 /// Returns whether a program is there. On CI, it has to be.
 pub(crate) fn is_there(program: &[&str]) -> bool {
@@ -41,84 +72,142 @@ fn missing(what: &str) {
     skipped(&format!("{what}, so services that need it are not tested"));
 }
 
-fn check(service: &Service) {
+/// Variables that make one client or another trust the authority of a run.
+const TRUST: [&str; 6] = [
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "WGETRC",
+];
+
+fn check(service: &Service<'_>) {
     let Service {
         name,
         program,
         clients,
+        distrusting,
     } = service;
     if !is_there(program) {
         return;
     }
     let folder = Path::new(SERVICES).join(name);
     let suite = folder.join(format!("{name}.suite.yaml"));
-    let is_installed = |(client, file): &&(&str, &str)| {
-        let is_installed = file.is_empty() || folder.join(file).exists();
+    let is_installed = |client: &&Client| {
+        let is_installed = client.file.is_empty() || folder.join(client.file).exists();
         if !is_installed {
+            let Client {
+                name: client, file, ..
+            } = client;
             missing(&format!("{client} of {name} ({file}) is not installed"));
         }
         is_installed
     };
-    let clients: Vec<&str> = clients
-        .iter()
-        .filter(is_installed)
-        .map(|(client, _)| *client)
-        .collect();
-    let run = |more: &[&str]| {
+    let clients: Vec<&Client> = clients.iter().filter(is_installed).collect();
+    let python = Path::new(SERVICES).join("python/.venv/bin/python");
+    // Not canonical: the link is what makes it the environment's.
+    let python = match python.exists() {
+        true => std::path::absolute(&python).unwrap(),
+        false => "python3".into(),
+    };
+    let run = |clients: &[&Client], more: &[&str]| {
         let mut run = softprobe(&["suite", "run"]);
         run.arg(&suite).args(more).arg("--exact");
-        let python = Path::new(SERVICES).join("python/.venv/bin/python");
-        if python.exists() {
-            // Not canonical: the link is what makes it the environment's.
-            run.env("PYTHON", std::path::absolute(&python).unwrap());
-        }
-        for client in &clients {
-            run.args(["--filter", &format!("{name}::{client}")]);
+        run.env("PYTHON", &python);
+        for client in clients {
+            run.args(["--filter", &format!("{name}::{}", client.name)]);
         }
         Output::of(&mut run)
     };
-    let right = run(&[]);
-    right.ends(0, &[&format!("{} passed; 0 failed", clients.len())]);
-    let wrong = run(&["--app-env", "DEFECT=1"]);
-    wrong.ends(
-        20,
-        &[
-            &format!("0 passed; {} failed", clients.len()),
-            "expected  3",
-            "actual    4",
-        ],
-    );
+    let all = format!("{} passed; 0 failed", clients.len());
+    run(&clients, &[]).ends(0, &[&all]);
+    let wrong = run(&clients, &["--app-env", "DEFECT=1"]);
+    let none = format!("0 passed; {} failed", clients.len());
+    wrong.ends(20, &[&none, "expected  3", "actual    4"]);
+
+    let plain: Vec<&Client> = clients
+        .iter()
+        .copied()
+        .filter(|client| !client.tls_alone)
+        .collect();
+    let right = run(&plain, &["--app-env", "STOCK=http://stock.example"]);
+    right.ends(0, &[&format!("{} passed; 0 failed", plain.len())]);
+
+    let unset = TRUST.map(|variable| format!("-u {variable}")).join(" ");
+    let distrusting = distrusting.replace("PYTHON", &python.display().to_string());
+    let command = format!("env {unset} {distrusting}");
+    // One at a time, so that each case has its own client's refusal alone.
+    let refused = run(&clients, &["--app-command", &command, "--serial"]);
+    refused.ends(20, &[&none]);
+    for Client {
+        name: client,
+        refuses: (certainty, advice),
+        ..
+    } in clients
+    {
+        let report = refused
+            .stdout
+            .split("\n---- ")
+            .find_map(|part| part.strip_prefix(&format!("{name}::{client} ----")));
+        let report = report.unwrap_or_else(|| panic!("{client}: {}", refused.stdout));
+        for wanted in [
+            "1 outbound call could not be answered",
+            "CONNECT stock.example",
+            certainty,
+            advice,
+        ] {
+            assert!(report.contains(wanted), "{client}: {wanted}: {report}");
+        }
+    }
 }
 
 #[test]
 fn node() {
+    const REFUSES: (&str, &str) = (DURING, "Node reads NODE_EXTRA_CA_CERTS");
     check(&Service {
         name: "node",
         program: &["node", "--version"],
         clients: &[
-            ("fetch", ""),
-            ("http", ""),
-            ("agent", ""),
-            ("subclass", ""),
-            ("axios", "node_modules/axios"),
-            ("undici", "node_modules/undici"),
-            ("got", "node_modules/got"),
-            ("node-fetch", "node_modules/node-fetch"),
+            Client::new("fetch", "", REFUSES),
+            Client::new("http", "", REFUSES),
+            Client::new("agent", "", REFUSES),
+            Client::new("subclass", "", REFUSES),
+            Client::new("axios", "node_modules/axios", REFUSES),
+            Client::new("undici", "node_modules/undici", REFUSES),
+            Client::new("got", "node_modules/got", REFUSES),
+            Client::new("node-fetch", "node_modules/node-fetch", REFUSES),
         ],
+        distrusting: "node server.mjs",
     });
 }
 
 #[test]
 fn python() {
+    const REFUSES: (&str, &str) = (UNKNOWN_CA, "urllib, httpx and aiohttp read SSL_CERT_FILE");
+    const REQUESTS: (&str, &str) = (UNKNOWN_CA, "requests REQUESTS_CA_BUNDLE");
+    const AIOHTTP: (&str, &str) = (DURING, REFUSES.1);
+    const GRPC: (&str, &str) = ("(likely: ", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH");
+    const PACKAGES: &str = ".venv/bin/python";
+    const fn grpc(name: &'static str) -> Client {
+        Client {
+            tls_alone: true,
+            ..Client::new(name, PACKAGES, GRPC)
+        }
+    }
     check(&Service {
         name: "python",
         program: &["python3", "--version"],
         clients: &[
-            ("urllib", ""),
-            ("requests", ".venv/bin/python"),
-            ("httpx", ".venv/bin/python"),
-            ("aiohttp", ".venv/bin/python"),
+            Client::new("urllib", "", REFUSES),
+            Client::new("requests", PACKAGES, REQUESTS),
+            Client::new("httpx", PACKAGES, REFUSES),
+            Client::new("http2", PACKAGES, REFUSES),
+            Client::new("aiohttp", PACKAGES, AIOHTTP),
+            grpc("unary"),
+            grpc("stream"),
         ],
+        distrusting: "PYTHON server.py",
     });
 }
 
@@ -147,19 +236,34 @@ fn python_modules_are_found_while_aiohttp_is_changed() {
 
 #[test]
 fn java() {
+    const ADVICE: &str = "Java reads -Djavax.net.ssl.trustStore";
     check(&Service {
         name: "java",
         program: &["javac", "-version"],
-        clients: &[("client", ""), ("connection", "")],
+        clients: &[
+            Client::new("client", "", (DURING, ADVICE)),
+            Client::new(
+                "connection",
+                "",
+                ("(certain: TLS alert 46, certificate unknown)", ADVICE),
+            ),
+        ],
+        // What is on the command line beats the variable, and without a file Java takes its own roots.
+        distrusting: "java -Djavax.net.ssl.trustStore=none Server.java",
     });
 }
 
 #[test]
 fn go() {
+    const REFUSES: (&str, &str) = (
+        "(certain: TLS alert 42, bad certificate)",
+        "Go reads SSL_CERT_FILE",
+    );
     check(&Service {
         name: "go",
         program: &["go", "version"],
-        clients: &[("http", "")],
+        clients: &[Client::new("http", "", REFUSES)],
+        distrusting: "go run .",
     });
 }
 
@@ -168,16 +272,26 @@ fn ruby() {
     check(&Service {
         name: "ruby",
         program: &["ruby", "--version"],
-        clients: &[("http", "")],
+        clients: &[Client::new(
+            "http",
+            "",
+            (UNKNOWN_CA, "Ruby reads SSL_CERT_FILE"),
+        )],
+        distrusting: "ruby server.rb",
     });
 }
 
 #[test]
 fn php() {
+    const REFUSES: (&str, &str) = (UNKNOWN_CA, "PHP reads openssl.cafile and curl.cainfo");
     check(&Service {
         name: "php",
         program: &["php", "-r", "curl_version();"],
-        clients: &[("streams", ""), ("curl", "")],
+        clients: &[
+            Client::new("streams", "", REFUSES),
+            Client::new("curl", "", REFUSES),
+        ],
+        distrusting: "php -d openssl.cafile= -d curl.cainfo= -S 127.0.0.1:${PORT} -t .",
     });
 }
 
@@ -224,7 +338,18 @@ fn programs() {
         check(&Service {
             name: "shell",
             program: &["python3", "--version"],
-            clients: &[("curl", ""), ("wget", "")],
+            clients: &[
+                Client::new("curl", "", (UNKNOWN_CA, "curl reads CURL_CA_BUNDLE")),
+                Client::new(
+                    "wget",
+                    "",
+                    (
+                        "(likely: it ended the connection without a request)",
+                        "WGETRC names",
+                    ),
+                ),
+            ],
+            distrusting: "python3 server.py",
         });
     }
 }

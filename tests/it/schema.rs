@@ -62,6 +62,9 @@ app:
   stop: { signal: INT, graceMs: 0 }
   intercept: none
   reset: { method: POST, path: /reset }
+  tunnel: [ "*.internal.test", db ]
+  upstreamCa: certs/internal.pem
+  upstreamCert: [ { host: bank.test, cert: certs/us.pem, key: certs/us-key.pem } ]
 cases:
   - a/*.case.json
   - path: b.case.json

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::clients::advice;
-use super::seen::Seen;
+use super::seen::{Refused, Seen, SeenCall};
 use super::{Check, Doctor, Health, propagation};
 use crate::base::http::{Request, without_credentials};
 use crate::cli::output::{Failed, arguments, interrupted};
@@ -57,10 +57,11 @@ impl Doctor {
             }
         }
         checks.extend(starting(&seen));
+        proxy.set_programs(application.programs());
         let Some(sent) = self.send_unless(application.url(), probe, &interrupts) else {
             return Err(interrupted(interrupts.arrived.last().unwrap_or_default()));
         };
-        let calls = seen.take();
+        let (calls, refused) = (seen.take(), seen.take_refused());
         checks.push(self.answered(application.url(), &sent, &calls));
         let ended = match sent {
             Ok(_) => application.ended(),
@@ -72,6 +73,11 @@ impl Doctor {
             return Ok(checks);
         }
         checks.push(match calls.len() {
+            0 if !refused.is_empty() => check(
+                "proxy",
+                Health::Fine,
+                "its calls come to the proxy".to_owned(),
+            ),
             0 => check(
                 "proxy",
                 Health::Unclear,
@@ -83,6 +89,7 @@ impl Doctor {
             1 => check("proxy", Health::Fine, "a call came through the proxy".to_owned()),
             n => check("proxy", Health::Fine, format!("{n} calls came through the proxy")),
         });
+        checks.push(trust(&calls, &refused));
         if !calls.is_empty() {
             checks.push(propagation(&calls));
         }
@@ -121,6 +128,30 @@ impl Doctor {
                 Err(_) => return None,
             }
         }
+    }
+}
+
+/// Tells whether the application's clients trust the authority of a run.
+fn trust(calls: &[SeenCall], refused: &[Refused]) -> Check {
+    let name = "trust";
+    if !refused.is_empty() {
+        let mut told: Vec<String> = Vec::new();
+        for Refused { call, why } in refused {
+            let line = format!("{call}: {why}");
+            if !told.contains(&line) && told.len() < NAMED {
+                told.push(line);
+            }
+        }
+        return check(name, Health::Fault, told.join("; "));
+    }
+    match calls.iter().filter(|call| call.over_tls).count() {
+        0 => check(
+            name,
+            Health::Unclear,
+            "no call over TLS came, so it is not known whether its clients trust the run's authority".to_owned(),
+        ),
+        1 => check(name, Health::Fine, "a call over TLS was read".to_owned()),
+        n => check(name, Health::Fine, format!("{n} calls over TLS were read")),
     }
 }
 

@@ -297,7 +297,8 @@ impl Doctor {
         }
         let request = request.body(Vec::<u8>::new()).map_err(|e| e.to_string())?;
         let limit = Duration::from_secs(self.timeout.max(1));
-        let answer = Client::new(Timeouts::Whole(limit)).send(request);
+        let roots = &self.app.upstreams.upstream_ca;
+        let answer = Client::to_application(Timeouts::Whole(limit), roots).send(request);
         let answer = answer.map_err(|error| match error {
             ClientError::Timeout => format!("it took longer than {} seconds", self.timeout),
             other => other.to_string(),
@@ -341,8 +342,8 @@ fn propagation(calls: &[SeenCall]) -> Check {
         (
             Health::Unclear,
             format!(
-                "{} of {total} calls are inside TLS and can't be inspected ({}); have the \
-                     application use plain HTTP, so that the proxy sees what it passes on",
+                "{} of {total} calls are inside TLS and can't be inspected ({}); launch the application by \
+                     `doctor -- COMMAND`, which has it trust the proxy, and take the hosts out of `tunnel`",
                 unseen.len(),
                 unseen.join(", ")
             ),

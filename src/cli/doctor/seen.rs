@@ -26,18 +26,35 @@ pub(super) struct SeenCall {
     /// The call, for display.
     pub(super) call: String,
     pub(super) carried: Carried,
+    /// Whether it came over TLS that was read.
+    pub(super) over_tls: bool,
+}
+
+/// A call that the proxy could not answer.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    /// The call, for display.
+    pub(super) call: String,
+    /// Why.
+    pub(super) why: String,
 }
 
 /// An oracle that answers every call as a miss and records what it carried.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     calls: Mutex<Vec<SeenCall>>,
+    refused: Mutex<Vec<Refused>>,
 }
 
 impl Seen {
     /// Returns the calls since the last time.
     pub(super) fn take(&self) -> Vec<SeenCall> {
         std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the calls that could not be answered, since the last time.
+    pub(super) fn take_refused(&self) -> Vec<Refused> {
+        std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn note(&self, request: &Request) {
@@ -58,6 +75,7 @@ impl Seen {
         };
         let call = SeenCall {
             call: request.to_string(),
+            over_tls: request.scheme == "https" && carried != Carried::Unseen,
             carried,
         };
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +120,17 @@ impl Oracle for Seen {
         Ok(())
     }
 
-    fn note_refused(&self, _: Option<&str>, _: &Request, _: &str) -> Result<(), SoftprobeError> {
+    fn note_refused(
+        &self,
+        _session: Option<&str>,
+        request: &Request,
+        reason: &str,
+    ) -> Result<(), SoftprobeError> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.push(Refused {
+            call: request.to_string(),
+            why: reason.to_owned(),
+        });
         Ok(())
     }
 
