@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::convert::{HyperRequest, describe};
-use super::server::LARGEST_HEAD;
+use super::server::{LARGEST_HEAD, MOST_HEADERS};
 use crate::base::http::Request;
 
 /// How many bytes beyond the limit are read and discarded before a body that is too large is answered.
@@ -23,6 +23,8 @@ pub(crate) const LARGEST_BODY: usize = 64 * 1024 * 1024;
 pub(crate) enum Unreadable {
     /// Its head has more than this many bytes.
     HeadTooLarge(usize),
+    /// It has more than this many headers.
+    TooManyHeaders(usize),
     /// Its body has more than this many bytes.
     TooLarge(usize),
     /// No byte of its body arrived for this long.
@@ -39,7 +41,7 @@ impl Unreadable {
     /// Returns the HTTP status for this reason.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::HeadTooLarge(_) => 431,
+            Self::HeadTooLarge(_) | Self::TooManyHeaders(_) => 431,
             Self::TooLarge(_) => 413,
             Self::Stalled(_) => 408,
             Self::NoRoom => 503,
@@ -52,6 +54,9 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HeadTooLarge(largest) => write!(f, "a head larger than {largest} bytes is refused"),
+            Self::TooManyHeaders(most) => {
+                write!(f, "a head with more than {most} headers is refused")
+            }
             Self::TooLarge(largest) => write!(f, "a body larger than {largest} bytes is refused"),
             Self::Stalled(limit) => {
                 write!(f, "no byte of the request's body arrived for {} seconds", limit.as_secs_f32())
@@ -141,12 +146,8 @@ impl Intake {
         request: HyperRequest,
     ) -> Result<(Request, Held), (Unreadable, Request)> {
         let (parts, body) = request.into_parts();
-        // The HTTP library refuses heads only when its buffer is full, which may be later.
-        if head_length(&parts) > LARGEST_HEAD {
-            return Err((
-                Unreadable::HeadTooLarge(LARGEST_HEAD),
-                describe(&parts, Vec::new()),
-            ));
+        if let Some(why) = unreadable_head(&parts) {
+            return Err((why, describe(&parts, Vec::new())));
         }
         if body.is_end_stream() {
             return Ok((describe(&parts, Vec::new()), Held::default()));
@@ -209,13 +210,32 @@ impl Intake {
 }
 
 /// Returns a request without having read its body, and the body.
-pub(crate) fn leave_body(request: HyperRequest) -> (Request, Incoming) {
+///
+/// # Errors
+///
+/// The reason why its head can't be read, and the request.
+pub(crate) fn leave_body(
+    request: HyperRequest,
+) -> Result<(Request, Incoming), (Unreadable, Request)> {
     let (parts, body) = request.into_parts();
     let request = Request {
         unread: true,
         ..describe(&parts, Vec::new())
     };
-    (request, body)
+    match unreadable_head(&parts) {
+        Some(why) => Err((why, request)),
+        None => Ok((request, body)),
+    }
+}
+
+/// Returns why a head is refused, if it is. The HTTP library refuses heads only when its buffer is full, which may be later,
+/// and those of HTTP/2 by their size alone.
+fn unreadable_head(parts: &hyper::http::request::Parts) -> Option<Unreadable> {
+    if head_length(parts) > LARGEST_HEAD {
+        return Some(Unreadable::HeadTooLarge(LARGEST_HEAD));
+    }
+    let too_many = parts.headers.len() > MOST_HEADERS;
+    too_many.then_some(Unreadable::TooManyHeaders(MOST_HEADERS))
 }
 
 /// Returns how many bytes a head took on the wire, or a little less.

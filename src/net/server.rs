@@ -41,7 +41,7 @@ impl fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 /// The most headers of a request.
-const MOST_HEADERS: usize = 256;
+pub(super) const MOST_HEADERS: usize = 256;
 /// The largest head of a request, in bytes.
 pub(super) const LARGEST_HEAD: usize = 64 * 1024;
 

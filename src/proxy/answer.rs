@@ -51,15 +51,17 @@ pub(super) async fn answer(
     // The room for the body is given back when the answer is ready.
     // A runtime elsewhere is asked with the whole body.
     let passes = core.intake.is_too_large(&request) && !core.oracle.blocks();
-    let (mut request, _held, left) = if passes {
-        let (request, body) = leave_body(request);
-        (request, Held::default(), Some(body))
-    } else {
-        match core.intake.read(request).await {
-            Ok((request, held)) => (request, held, None),
-            Err((why, request)) => {
-                return refuse(&core, request, why.status(), why.to_string()).await;
-            }
+    let read = match passes {
+        true => leave_body(request).map(|(request, body)| (request, Held::default(), Some(body))),
+        false => {
+            let read = core.intake.read(request).await;
+            read.map(|(request, held)| (request, held, None))
+        }
+    };
+    let (mut request, _held, left) = match read {
+        Ok(read) => read,
+        Err((why, request)) => {
+            return refuse(&core, request, why.status(), why.to_string()).await;
         }
     };
     if request.headers.contains("content-encoding") {

@@ -1,7 +1,7 @@
 //! Servers, clients, captures and runs for the tests.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -146,7 +146,7 @@ pub(crate) fn http(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>
 }
 
 /// Returns a message's head, or why there is none.
-fn read_head(stream: &mut TcpStream) -> Result<Vec<u8>, String> {
+fn read_head(stream: &mut impl Read) -> Result<Vec<u8>, String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -193,7 +193,7 @@ pub(crate) fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
 
 /// Reads one answer. Its body is framed by length or by chunks; without either, it is read as
 /// empty.
-pub(crate) fn read_answer(stream: &mut TcpStream, no_body: bool) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read, no_body: bool) -> Answer {
     let head = read_head(stream).expect("the peer should send an answer");
     let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
     let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
