@@ -303,3 +303,106 @@ impl hyper::body::Body for Paced {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+    const SOON: Duration = Duration::from_millis(50);
+
+    /// Serves a connection whose every request is answered, lets a client use it, and waits until it ends. Returns how many
+    /// requests could not be read.
+    fn served<F: Future<Output = ()> + Send + 'static>(
+        limits: Http2Limits,
+        client: impl FnOnce(DuplexStream) -> F,
+    ) -> usize {
+        let threads = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        threads.unwrap().block_on(async {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let noted = Arc::new(AtomicUsize::new(0));
+            let unread: Unread = {
+                let noted = Arc::clone(&noted);
+                Arc::new(move |_| {
+                    noted.fetch_add(1, Ordering::SeqCst);
+                    Box::pin(async {})
+                })
+            };
+            let handle = |_| async { to_hyper(plain(200, &"x".repeat(100_000))) };
+            let client = tokio::spawn(client(near));
+            let stop = CancellationToken::new();
+            let serving = http2_connection(far, Arc::new(handle), unread, stop, limits);
+            tokio::time::timeout(LIMIT, serving)
+                .await
+                .expect("the connection should end");
+            client.abort();
+            noted.load(Ordering::SeqCst)
+        })
+    }
+
+    /// Asks for an answer with this window, and keeps the connection open.
+    async fn ask(stream: DuplexStream, window: u32, reads: bool) {
+        let mut client = h2::client::Builder::new();
+        client.initial_window_size(window);
+        let (mut send, connection) = client.handshake::<_, Bytes>(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = hyper::Request::get("https://a.example/").body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        while reads && let Some(data) = body.data().await {
+            let count = data.unwrap().len();
+            body.flow_control().release_capacity(count).unwrap();
+        }
+        std::future::pending().await
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_an_answer_loses_its_connection() {
+        let limits = Http2Limits {
+            stalled_after: SOON,
+            ..Http2Limits::default()
+        };
+        for window in [0, 20_000] {
+            assert_eq!(served(limits, |stream| ask(stream, window, false)), 0);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_nobody_uses_ends() {
+        let limits = Http2Limits {
+            idle_after: SOON,
+            ..Http2Limits::default()
+        };
+        assert_eq!(served(limits, |stream| ask(stream, 65_535, true)), 0);
+    }
+
+    #[test]
+    fn headers_without_an_end_end_the_connection_and_are_noted() {
+        let endless = |mut stream: DuplexStream| async move {
+            let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+                let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+                [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+            };
+            stream
+                .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+                .await
+                .unwrap();
+            stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+            // A header that is not indexed, with a name and a value.
+            let header = [&[0, 1, b'a', 0x7f, 0x80, 0x7e][..], &[b'x'; 16_000 - 6]].concat();
+            stream.write_all(&frame(1, 0, 1, &header)).await.unwrap();
+            let (mut read, mut write) = tokio::io::split(stream);
+            tokio::spawn(async move {
+                while read.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
+            });
+            while write.write_all(&frame(9, 0, 1, &header)).await.is_ok() {}
+        };
+        assert_eq!(served(Http2Limits::default(), endless), 1);
+    }
+}

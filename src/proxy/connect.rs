@@ -24,6 +24,8 @@ use crate::net::{
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// What a connection of HTTP/2 begins with, and no request of HTTP/1 does.
+const HTTP2: &[u8] = b"PRI ";
 /// How long a client may take to open its tunnel once it may.
 const SLOWEST_START: Duration = Duration::from_secs(30);
 /// How long a client may be silent before the server may be one that speaks first.
@@ -162,11 +164,18 @@ impl Opened {
                 return Ok(());
             }
         };
-        let stream = Inner::new(stream, Some(first), self.resets.clone());
         if first != TLS_HANDSHAKE {
-            self.answer(stream, "http").await;
+            let mut begun = vec![first];
+            while HTTP2.starts_with(&begun) && begun.len() < HTTP2.len() {
+                let next = tokio::time::timeout(SLOWEST_START, stream.read_u8()).await?;
+                begun.push(next?);
+            }
+            let is_http2 = begun == HTTP2;
+            let stream = Inner::new(stream, begun, self.resets.clone());
+            self.answer(stream, is_http2).await;
             return Ok(());
         }
+        let stream = Inner::new(stream, vec![first], self.resets.clone());
         let core = Arc::clone(&self.core);
         match core.tls.as_ref() {
             Some(tls) if !tls.passes(&Host::of(&self.asked)) => {
@@ -217,7 +226,7 @@ impl Opened {
     }
 
     /// Answers the requests in a tunnel of plain HTTP.
-    async fn answer(self, stream: Inner, scheme: &'static str) {
+    async fn answer(self, stream: Inner, is_http2: bool) {
         let Self {
             core,
             authority,
@@ -226,13 +235,17 @@ impl Opened {
             ..
         } = self;
         let tunnel = Arc::new(Tunnel {
-            scheme,
+            scheme: "http",
             authority,
             credentials,
         });
         let (unread, stop) = (note_unread(&core), core.stop());
-        let handle = move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request);
-        connection(stream, Arc::new(handle), unread, stop).await;
+        let handle =
+            Arc::new(move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request));
+        match is_http2 {
+            true => http2_connection(stream, handle, unread, stop, Http2Limits::default()).await,
+            false => connection(stream, handle, unread, stop).await,
+        };
     }
 
     /// Answers the requests inside TLS.

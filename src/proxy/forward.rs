@@ -31,6 +31,8 @@ pub(super) struct Forwarder {
     inbound: Client<Applications, Full<Bytes>>,
     /// For bodies that are not held.
     passing: Client<Upstreams, Body>,
+    /// For calls of gRPC without TLS, whose servers speak HTTP/2 and nothing else.
+    http2: Client<Upstreams, Full<Bytes>>,
     /// For requests to go on in another protocol.
     switching: Client<Upstreams, Full<Bytes>>,
 }
@@ -52,6 +54,9 @@ impl Forwarder {
             fresh: once.build(upstreams.clone()),
             inbound: once.build(Applications::new(tls)),
             passing: once.build(upstreams.clone()),
+            http2: Client::builder(TokioExecutor::new())
+                .http2_only(true)
+                .build(upstreams.clone()),
             switching: once.build(upstreams.for_upgrades()),
             upstreams,
         }
@@ -78,10 +83,16 @@ impl Forwarder {
         request: &Request,
         inbound: bool,
     ) -> Result<HyperResponse, Response> {
-        let shown = request.to_string();
+        let (shown, is_grpc) = (request.to_string(), request.is_grpc());
         let request = self.upstream_request(request, &shown)?;
         let request = request.map(|body| Full::new(Bytes::from(body)));
-        match tokio::time::timeout(SLOWEST_UPSTREAM, self.exchange(request, inbound)).await {
+        let exchange = async {
+            match is_grpc && !inbound && request.uri().scheme_str() == Some("http") {
+                true => self.http2.request(request).await,
+                false => self.exchange(request, inbound).await,
+            }
+        };
+        match tokio::time::timeout(SLOWEST_UPSTREAM, exchange).await {
             Ok(Ok(response)) => Ok(passed_on(response)),
             Ok(Err(error)) => Err(failed(&shown, &error)),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),

@@ -846,10 +846,13 @@ fn flags_launch_an_application_as_a_suite_does() {
             vec!["--app-command", "a", "--app-env", "PORT=1"],
             "--app-env: the port is given as PORT",
         ),
-        (vec!["--tunnel", "a"], "unexpected argument '--tunnel'"),
         (
-            vec!["--upstream-ca", "a"],
-            "unexpected argument '--upstream-ca'",
+            vec!["--tunnel", "a"],
+            "--tunnel is for an application that is launched, and none is",
+        ),
+        (
+            vec!["--app-command", "a", "--tunnel", "https://a"],
+            "--tunnel: `https://a` is not a host",
         ),
     ] {
         run(&plain, &[&["s.suite.yaml"][..], &flags].concat()).ends(2, &[wanted]);

@@ -534,9 +534,13 @@ fn an_exporter_fails_no_case() {
             assert_eq!(stats.strict_misses, 0);
         }
     }
-    // An exporter over gRPC asks for a tunnel.
-    let tunnel = "CONNECT otel.example:4317 HTTP/1.1\r\nhost: otel.example:4317\r\n\r\n";
-    assert_eq!(crate::support::send(proxy.address(), tunnel).status, 503);
+    // An exporter over gRPC asks for a tunnel, and is answered in it.
+    let stream = crate::secure::tunnel(proxy.address(), "otel.example:4317", "");
+    let (body, trailers) = crate::secure::grpc(
+        stream,
+        "http://otel.example:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    );
+    assert_eq!((body.as_slice(), trailers.as_str()), (&[0; 5][..], "0"));
     assert!(sessions.iter().all(|s| {
         s.stats()
             .unwrap()

@@ -137,7 +137,7 @@ mocks:
       traceTags: { a: 1 }
       traceTagEquals: { a: b }
   - { response: { status: 500, body: { a: 1 }, headers: { set-cookie: [ a, b ] } } }
-  - { response: { body: aGk=, bodyEncoding: base64 }, source: inline }
+  - { response: { body: aGk=, bodyEncoding: base64, trailers: { grpc-status: 0 } }, source: inline }
   - { error: { status: 503, body: down } }
   - { fault: reset, expand: false }
 "#,

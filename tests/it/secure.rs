@@ -227,3 +227,27 @@ pub(crate) fn secured(
     let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
     StreamOwned::new(connection, stream)
 }
+
+/// Makes a call of gRPC without TLS, and returns the answer's body and its status.
+pub(crate) fn grpc(stream: TcpStream, url: &str) -> (Vec<u8>, String) {
+    stream.set_nonblocking(true).unwrap();
+    let threads = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    threads.unwrap().block_on(async {
+        let stream = TokioIo::new(tokio::net::TcpStream::from_std(stream).unwrap());
+        let http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        let (mut sender, connection) = http2.handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let call = hyper::Request::post(url).header("content-type", "application/grpc");
+        let call = call.body(Full::new(Bytes::from_static(&[0; 5]))).unwrap();
+        let answer = sender.send_request(call).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body = answer.into_body().collect().await.unwrap();
+        let status = body.trailers().unwrap()["grpc-status"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (body.to_bytes().to_vec(), status)
+    })
+}

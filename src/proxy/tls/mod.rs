@@ -144,22 +144,24 @@ impl Tls {
     }
 }
 
-/// The stream inside a tunnel, of which a first byte has been read.
+/// The stream inside a tunnel, of which some bytes have been read.
 pub(super) struct Inner {
     stream: TokioIo<Upgraded>,
-    first: Option<u8>,
+    /// These bytes, in reverse.
+    begun: Vec<u8>,
     resets: Option<Resets>,
 }
 
 impl Inner {
     pub(super) fn new(
         stream: TokioIo<Upgraded>,
-        first: Option<u8>,
+        mut begun: Vec<u8>,
         resets: Option<Resets>,
     ) -> Self {
+        begun.reverse();
         Self {
             stream,
-            first,
+            begun,
             resets,
         }
     }
@@ -185,10 +187,12 @@ impl AsyncRead for Inner {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if buffer.remaining() > 0
-            && let Some(first) = self.first.take()
-        {
-            buffer.put_slice(&[first]);
+        if !self.begun.is_empty() && buffer.remaining() > 0 {
+            while buffer.remaining() > 0
+                && let Some(byte) = self.begun.pop()
+            {
+                buffer.put_slice(&[byte]);
+            }
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)
