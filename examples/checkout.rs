@@ -1,6 +1,7 @@
 //! The sample application: a small shop that calls a payment, a shipping and a notification service.
 //!
-//! `cargo run --example checkout` starts it; `HTTP_PROXY` sends its calls through a proxy. It copies
+//! `cargo run --example checkout` starts it; `HTTP_PROXY` sends its calls through a proxy, and `PAYMENTS` is the
+//! payment service's base URL, such as `https://payments.example`. It copies
 //! `traceparent` and `tracestate` onto its calls, as any OpenTelemetry instrumentation does.
 
 use std::convert::Infallible;
@@ -13,8 +14,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-const PAYMENTS: &str = "http://payments.example";
 const SHIPPING: &str = "http://shipping.example";
 const NOTIFICATIONS: &str = "http://notifications.example";
 const FRAGMENTS: &str = "http://fragments.example:8084";
@@ -86,7 +87,15 @@ impl Checkout {
     pub(crate) fn start(port: u16, proxy: Option<&str>) -> std::io::Result<Self> {
         let proxy = proxy.map(ureq::Proxy::new).transpose();
         let proxy = proxy.map_err(std::io::Error::other)?;
+        // This client's own roots are compiled in; the system's are those that SSL_CERT_FILE names where it is set.
+        let roots = rustls_native_certs::load_native_certs().certs;
+        let roots = roots
+            .iter()
+            .map(|root| Certificate::from_der(root).to_owned());
+        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots.collect())));
+        let payments = std::env::var("PAYMENTS");
         let client = ureq::Agent::config_builder()
+            .tls_config(tls.build())
             .proxy(proxy)
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
@@ -95,6 +104,7 @@ impl Checkout {
             .new_agent();
         let shop = Arc::new(Shop {
             client,
+            payments: payments.unwrap_or_else(|_| "http://payments.example".to_owned()),
             defect: Defect::from_environment()?,
             together: Arc::default(),
         });
@@ -137,6 +147,7 @@ impl Drop for Checkout {
 #[derive(Clone)]
 struct Shop {
     client: ureq::Agent,
+    payments: String,
     defect: Option<Defect>,
     together: Arc<Together>,
 }
@@ -257,7 +268,7 @@ impl Shop {
             _ => total,
         };
         let charge = json!({"cents": charged, "currency": "EUR", "card": card});
-        let url = format!("{PAYMENTS}/v1/charges");
+        let url = format!("{}/v1/charges", self.payments);
         let (status, charged) = self.call("POST", &url, Some(&charge), trace)?;
         if self.defect == Some(Defect::ChargesTwice) {
             self.call("POST", &url, Some(&charge), trace)?;
@@ -320,7 +331,7 @@ impl Shop {
             let entry = json!({"account": account, "cents": cents});
             let entered = self.call(
                 "POST",
-                &format!("{PAYMENTS}/v1/entries"),
+                &format!("{}/v1/entries", self.payments),
                 Some(&entry),
                 trace,
             );

@@ -53,7 +53,9 @@ def with_aiohttp(url, headers):
 def stock_channel():
     import grpc
 
-    host = os.environ.get("STOCK", "https://stock.example").split("://")[1]
+    scheme, host = os.environ.get("STOCK", "https://stock.example").split("://")
+    if scheme == "http":
+        return grpc.insecure_channel(f"{host}:80")
     return grpc.secure_channel(f"{host}:443", grpc.ssl_channel_credentials())
 
 
