@@ -163,8 +163,8 @@
 //!
 //! # Limits
 //!
-//! HTTPS is not intercepted: an application has to call its dependencies over plain HTTP, either through
-//! the proxy or in its reverse form.
+//! HTTPS is read if the application trusts the proxy's authority ([`ProxyBuilder::read_tls`]), as launched ones do. A captured
+//! call of gRPC can't be sent to the application, which is called over HTTP/1.1.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

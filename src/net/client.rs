@@ -47,7 +47,7 @@ pub(crate) enum Timeouts {
         patience: Duration,
     },
     /// A limit for the whole exchange, for a call that must end within a promised time.
-    #[cfg(feature = "embedded")]
+    #[cfg(feature = "runner")]
     Whole(Duration),
 }
 
@@ -132,7 +132,7 @@ impl Client {
                 .timeout_recv_body(Some(limit)),
             // Connections are not reused here: a request would fail if the peer closed its connection at that
             // moment, and some servers carry one request's context into the next on the same connection.
-            #[cfg(feature = "embedded")]
+            #[cfg(feature = "runner")]
             Timeouts::Whole(limit) => config.timeout_global(Some(limit)).max_idle_connections(0),
         };
         Self {

@@ -209,23 +209,18 @@ impl Intake {
     }
 }
 
-/// Returns a request without having read its body, and the body.
-///
-/// # Errors
-///
-/// The reason why its head can't be read, and the request.
-pub(crate) fn leave_body(
-    request: HyperRequest,
-) -> Result<(Request, Incoming), (Unreadable, Request)> {
+/// Returns a request without having read its body, and the body, or the reason why its head can't be read.
+pub(crate) fn leave_body(request: HyperRequest) -> (Request, Result<Incoming, Unreadable>) {
     let (parts, body) = request.into_parts();
     let request = Request {
         unread: true,
         ..describe(&parts, Vec::new())
     };
-    match unreadable_head(&parts) {
-        Some(why) => Err((why, request)),
-        None => Ok((request, body)),
-    }
+    let body = match unreadable_head(&parts) {
+        Some(why) => Err(why),
+        None => Ok(body),
+    };
+    (request, body)
 }
 
 /// Returns why a head is refused, if it is. The HTTP library refuses heads only when its buffer is full, which may be later,

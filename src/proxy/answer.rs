@@ -52,7 +52,10 @@ pub(super) async fn answer(
     // A runtime elsewhere is asked with the whole body.
     let passes = core.intake.is_too_large(&request) && !core.oracle.blocks();
     let read = match passes {
-        true => leave_body(request).map(|(request, body)| (request, Held::default(), Some(body))),
+        true => match leave_body(request) {
+            (request, Ok(body)) => Ok((request, Held::default(), Some(body))),
+            (request, Err(why)) => Err((why, request)),
+        },
         false => {
             let read = core.intake.read(request).await;
             read.map(|(request, held)| (request, held, None))

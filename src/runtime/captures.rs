@@ -52,7 +52,7 @@ impl Keep {
         match (&closing.out, &self.folder) {
             (Some(out), Some(folder)) => {
                 let path = capture_path(folder, &filled(out, id)).map_err(still_open)?;
-                let written = write_whole(&path, &shown(case), Readers::Owner);
+                let written = write_whole(&path, shown(case), Readers::Owner);
                 written.map_err(|error| still_open(not_written(&path, &error)))?;
                 Ok(Some(path))
             }

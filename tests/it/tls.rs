@@ -484,6 +484,36 @@ fn what_is_forwarded_verifies_its_upstream() {
 }
 
 #[test]
+fn env_has_an_application_trust_the_authority_of_a_folder() {
+    let project = Project::new();
+    let own = TestAuthority::new().pem;
+    let file = project.write("own.pem", &own);
+    let env = || {
+        let mut env = softprobe(&["env", "--dotenv", "--ca", "ca", "--files", "files"]);
+        Output::of(env.current_dir(project.path()).env("SSL_CERT_FILE", &file))
+    };
+    let printed = env();
+    printed.ends(
+        0,
+        &[
+            "SSL_CERT_FILE=",
+            "NODE_EXTRA_CA_CERTS=",
+            "-Djavax.net.ssl.trustStore=",
+        ],
+    );
+    let named = printed
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("SSL_CERT_FILE="));
+    let ca = std::fs::read_to_string(project.path().join("ca/ca.pem")).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(named.unwrap()).unwrap(),
+        format!("{own}{ca}")
+    );
+    assert_eq!(printed.stdout, env().stdout);
+}
+
+#[test]
 fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.example", None);

@@ -91,6 +91,7 @@ impl Request {
     }
 
     /// Returns whether it is a call of gRPC.
+    #[cfg(feature = "embedded")]
     pub(crate) fn is_grpc(&self) -> bool {
         let kind = self.headers.text("content-type").unwrap_or_default();
         kind.trim_start()

@@ -297,6 +297,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_trusted_already_stays_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = tempfile::tempdir().unwrap();
+        let (file, more) = (
+            project.path().join("own.pem"),
+            project.path().join("more.pem"),
+        );
+        std::fs::write(&file, "OWN").unwrap();
+        std::fs::write(&more, "MORE\n").unwrap();
+        std::fs::write(
+            project.path().join("wgetrc"),
+            "timeout = 3\nca-certificate = own.pem\n",
+        )
+        .unwrap();
+        let interception =
+            Interception::new("http://127.0.0.1:4100", Some("OURS\n"), folder.path()).unwrap();
+        let own = [
+            ("SSL_CERT_FILE", "own.pem"),
+            ("NODE_EXTRA_CA_CERTS", more.to_str().unwrap()),
+            ("WGETRC", "wgetrc"),
+            ("PIP_CERT", ""),
+        ];
+        let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let given = interception.variables(&own, project.path()).unwrap();
+        let read = |name: &str| {
+            let (_, value) = given.iter().find(|(known, _)| known == name)?;
+            Some(std::fs::read_to_string(value).unwrap())
+        };
+        // A path is relative to where the application runs.
+        assert_eq!(read("SSL_CERT_FILE").unwrap(), "OWN\nOURS\n");
+        assert_eq!(read("NODE_EXTRA_CA_CERTS").unwrap(), "MORE\nOURS\n");
+        let wgetrc = read("WGETRC").unwrap();
+        assert!(wgetrc.starts_with("timeout = 3\n"), "{wgetrc}");
+        let last = wgetrc.trim().rsplit(" = ").next().unwrap();
+        assert!(
+            std::fs::read_to_string(last).unwrap().ends_with("OURS\n"),
+            "{last}"
+        );
+        assert!(read("PIP_CERT").is_none());
+        // Prepared once more, nothing is there twice.
+        let again = interception.variables(&given, project.path()).unwrap();
+        let (_, file) = again
+            .iter()
+            .find(|(name, _)| name == "SSL_CERT_FILE")
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "OWN\nOURS\n");
+    }
+
+    #[test]
     fn an_empty_value_is_left_empty() {
         for name in [
             "NODE_OPTIONS",
