@@ -5,7 +5,7 @@
 //! client sends the same requests to the same application, and a local server answers the
 //! application's calls with a fixed response. The *fresh loop* does the same with a new connection
 //! per request, as a replay opens one per case. The loops and the replays are measured in turn, and
-//! the medians are reported.
+//! the medians are reported. Then come calls through the proxy, without TLS and with it.
 //!
 //! `SOFTPROBE_BASELINE=PATH` also measures another build of the command, and this one with every setting of `outbound`
 //! on `ignore`; `-- --quick` leaves out the
@@ -18,7 +18,7 @@
     reason = "a benchmark prints its results and stops if a step fails"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,9 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 use softprobe::{EmbeddedRuntime, Mock, MockResponse, Mode, Predicate, Proxy, Softprobe};
+
+#[path = "run/tls.rs"]
+mod tls;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -270,6 +273,7 @@ impl Bench {
         figures["runs"] = rows.into();
         figures["listing"] = self.listing(quick);
         figures["proxy"] = self.proxy(if smoke { 50 } else { 5_000 });
+        figures["tls"] = tls::measure(&command(), if smoke { 20 } else { 2_000 });
         let path = target().join("bench-run.json");
         std::fs::write(&path, format!("{figures:#}\n")).unwrap();
         println!("\nwritten to {}", path.display());
@@ -558,7 +562,7 @@ fn send(stream: &mut TcpStream, n: usize) {
 }
 
 /// Reads one answer, whose length is given by its `content-length`.
-fn receive(stream: &mut TcpStream) {
+fn receive(stream: &mut impl std::io::Read) {
     let mut buffer = [0; 4096];
     let mut got = 0;
     loop {
