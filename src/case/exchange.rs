@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::attribute::Attributes;
 use super::fault::Faults;
+use super::record::CUT_OFF;
 use super::source::Source;
 use crate::base::document::Way;
 use crate::base::http::{
@@ -47,6 +48,8 @@ pub struct Exchange {
     span_type: SpanType,
     request_body_is_bytes: bool,
     response: Result<CapturedResponse, MissingStatus>,
+    /// Whether the response's body ended before it was whole.
+    is_cut_off: bool,
     /// `error.type`, if the exchange got no response.
     error: Option<String>,
 }
@@ -378,6 +381,7 @@ impl Exchange {
                 None => SpanType::None,
             },
             request_body_is_bytes,
+            is_cut_off: words.text(CUT_OFF).is_some_and(|word| word == "true"),
             response: match &error {
                 Some(kind) => Ok(failed(kind)),
                 None => response_of(words, way, faults),
@@ -449,7 +453,14 @@ impl Exchange {
                 )
             })
         });
-        cut_off.collect()
+        let ended = self.is_cut_off.then(|| {
+            format!(
+                "{}: the body of the response is cut off: its client went away or its server broke off before its end; \
+                 capture it whole, or don't rely on it",
+                self.summary()
+            )
+        });
+        cut_off.chain(ended).collect()
     }
 
     /// Returns whether the captured request has the session header, which only a first hop carries.

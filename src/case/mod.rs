@@ -45,4 +45,6 @@ pub(crate) use lookup::{AllHold, Difference, Nearness, Subject, Tally};
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
 pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
+pub(crate) use record::cut_off;
+#[cfg(feature = "embedded")]
 pub(crate) use record::{Recording, SpanPurpose, document_of, response_attributes, text_attribute};

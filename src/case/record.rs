@@ -106,6 +106,15 @@ pub(crate) fn text_attribute(key: &str, value: &str) -> Value {
     json!({"key": key, "value": {"stringValue": value}})
 }
 
+/// The attribute of a response whose body is not whole.
+pub(super) const CUT_OFF: &str = "sp.response.cut_off";
+
+/// Returns the attribute that says that a response's body broke off, or that its client went away before its end.
+#[cfg(feature = "embedded")]
+pub(crate) fn cut_off() -> Value {
+    json!({"key": CUT_OFF, "value": {"boolValue": true}})
+}
+
 fn request_attributes(request: &Request) -> Vec<Value> {
     let Request {
         method,

@@ -12,6 +12,7 @@ use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, refuse};
 use super::observe::{Observed, is_first_hop, traced};
+use super::stream::recorded;
 use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
@@ -274,18 +275,11 @@ async fn carry_out(
             answer.unwrap_or_else(to_hyper)
         }
         (Act::Forward, Some(session)) => {
-            let asked = Arc::clone(&request);
             let observed = Observed::new(request, form);
+            let inbound = observed.is_inbound();
             // The proxy's own errors are not answers from the upstream, and are not recorded.
-            match core
-                .forwarder
-                .forward_whole(&observed.request, observed.is_inbound())
-                .await
-            {
-                Ok(response) => answer_to(
-                    &asked,
-                    observed.record(core, session, response.into()).await,
-                ),
+            match core.forwarder.forward(&observed.request, inbound).await {
+                Ok(answer) => recorded(core, session, observed, answer).await,
                 Err(own) => to_hyper(own),
             }
         }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::upstream::{Applications, UpstreamSettings, UpstreamTls, Upstreams};
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
 use crate::base::with_causes;
-use crate::net::{Body, HyperResponse, LARGEST_BODY, append_headers, headers_of, plain};
+use crate::net::{Body, HyperResponse, append_headers, headers_of, plain};
 
 /// How long an upstream may take to answer.
 const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
@@ -187,29 +187,6 @@ impl Forwarder {
             (sent, _) => sent,
         }
     }
-
-    /// Sends a request on and returns the upstream's whole answer.
-    ///
-    /// # Errors
-    ///
-    /// As for [`forward`](Self::forward), and also if the body is cut short, too slow or too large.
-    pub(super) async fn forward_whole(
-        &self,
-        request: &Request,
-        inbound: bool,
-    ) -> Result<Response, Response> {
-        let (parts, body) = self.forward(request, inbound).await?.into_parts();
-        let read = tokio::time::timeout(SLOWEST_UPSTREAM, read_whole(body)).await;
-        let read = read.unwrap_or_else(|_| Err("its body took too long to arrive".to_owned()));
-        let (body, trailers) =
-            read.map_err(|why| plain(502, &format!("{request} can't be recorded: {why}")))?;
-        Ok(Response {
-            status: parts.status.as_u16(),
-            headers: headers_of(&parts.headers),
-            body,
-            trailers,
-        })
-    }
 }
 
 /// Returns the answer to a call whose upstream can't be reached, or breaks off.
@@ -238,25 +215,6 @@ fn passed_on(response: hyper::Response<Incoming>) -> HyperResponse {
     parts.version = hyper::Version::HTTP_11;
     append_headers(&mut parts.headers, &kept);
     HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
-}
-
-/// Reads a whole body, and what follows it.
-async fn read_whole(mut body: Body) -> Result<(Vec<u8>, Headers), String> {
-    let (mut whole, mut trailers) = (Vec::new(), Headers::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| error.to_string())?;
-        match frame.into_data() {
-            Ok(data) => whole.extend_from_slice(&data),
-            Err(frame) => {
-                let fields = frame.into_trailers();
-                trailers = fields.map(|fields| headers_of(&fields)).unwrap_or_default();
-            }
-        }
-        if whole.len() > LARGEST_BODY {
-            return Err(format!("its body is larger than {LARGEST_BODY} bytes"));
-        }
-    }
-    Ok((whole, trailers))
 }
 
 fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {

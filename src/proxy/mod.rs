@@ -12,6 +12,7 @@ mod forward;
 mod idle;
 mod observe;
 mod server;
+mod stream;
 mod target;
 mod tls;
 mod upstream;

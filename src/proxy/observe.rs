@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::correlate::with_trace;
 use super::decide::Core;
 use super::target::Form;
 use crate::base::http::{Direction, Request, Response, SESSION_HEADER, Trace};
 use crate::base::with_causes;
-use crate::case::{Recording, SpanPurpose};
+use crate::case::{Recording, SpanPurpose, cut_off};
 use crate::net::{now_ns, plain, random_trace};
 
 /// A request with the ids that tie it to a trace.
@@ -57,7 +59,22 @@ impl Observed {
         session: String,
         response: Arc<Response>,
     ) -> Arc<Response> {
-        let task = tokio::task::spawn_blocking(move || {
+        match self.save(core, session, Arc::clone(&response), false).await {
+            Ok(Ok(())) => response,
+            Ok(Err(message)) => plain(502, &message).into(),
+            Err(error) => plain(502, &format!("the exchange can't be recorded: {error}")).into(),
+        }
+    }
+
+    /// Records the exchange in the session, in a task of its own, whose error says why that failed.
+    pub(super) fn save(
+        self,
+        core: Arc<Core>,
+        session: String,
+        response: Arc<Response>,
+        is_cut_off: bool,
+    ) -> JoinHandle<Result<(), String>> {
+        tokio::task::spawn_blocking(move || {
             let recording = Recording {
                 purpose: SpanPurpose::Extract,
                 session: Some(&session),
@@ -68,23 +85,17 @@ impl Observed {
                 times_ns: (self.start_ns, now_ns()),
                 request: &self.request,
                 response: Some(&response),
-                more: Vec::new(),
+                more: is_cut_off.then(cut_off).into_iter().collect(),
             };
-            match core.oracle.record(&recording) {
-                Ok(()) => response,
-                Err(error) => {
-                    let message = format!(
-                        "{} can't be recorded: {}",
-                        self.request,
-                        with_causes(&error)
-                    );
-                    log::error!("{message}");
-                    plain(502, &message).into()
-                }
-            }
-        });
-        task.await.unwrap_or_else(|error| {
-            plain(502, &format!("the exchange can't be recorded: {error}")).into()
+            core.oracle.record(&recording).map_err(|error| {
+                let message = format!(
+                    "{} can't be recorded: {}",
+                    self.request,
+                    with_causes(&error)
+                );
+                log::error!("{message}");
+                message
+            })
         })
     }
 }

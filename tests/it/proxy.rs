@@ -404,6 +404,85 @@ fn plain_http_inside_a_tunnel_is_answered_and_tls_is_a_miss() {
 }
 
 #[test]
+fn a_stream_passes_while_it_is_captured() {
+    let (next, more) = std::sync::mpsc::channel::<&str>();
+    let more = std::sync::Mutex::new(more);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let events = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            // An empty text ends the answer, and a client that has gone does.
+            while let Ok(event) = more.lock().unwrap().recv_timeout(LIMIT) {
+                if event.is_empty() || stream.write_all(event.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let world = World::new();
+    let softprobe = Softprobe::embedded(&world.runtime);
+    let read = |stream: &mut TcpStream, until: &str| {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains(until) {
+            let mut byte = [0];
+            std::io::Read::read_exact(stream, &mut byte).unwrap();
+            seen.push(byte[0]);
+        }
+    };
+    let listen = || {
+        let mut stream = TcpStream::connect(world.proxy.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(stream, "GET http://{events}/ HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        next.send("data: 1\n\n").unwrap();
+        // It comes before the stream ends.
+        read(&mut stream, "data: 1\n\n");
+        stream
+    };
+    let session = softprobe.start_session(Mode::Capture).unwrap();
+    let mut stream = listen();
+    next.send("data: 2\n\n").unwrap();
+    next.send("").unwrap();
+    // Its end comes once it is captured.
+    read(&mut stream, "\r\n0\r\n\r\n");
+    let captured = session.close_with_case().unwrap().to_string();
+    assert!(
+        captured.contains("data: 1\\n\\ndata: 2\\n\\n"),
+        "{captured}"
+    );
+    assert!(!captured.contains("sp.response.cut_off"), "{captured}");
+
+    let session = softprobe.start_session(Mode::Capture).unwrap();
+    drop(listen());
+    let start = std::time::Instant::now();
+    let captured = loop {
+        // A client that has gone is noticed when there is something for it.
+        let _ = next.send("data: 3\n\n");
+        let captured = session.captured_case().unwrap().to_string();
+        if captured.contains("data: 1") || start.elapsed() > LIMIT {
+            break captured;
+        }
+        std::thread::yield_now();
+    };
+    assert!(captured.contains("sp.response.cut_off"), "{captured}");
+    let case: softprobe::Case = captured.parse().unwrap();
+    let warnings = case.warnings().join(" ");
+    assert!(
+        warnings.contains("the body of the response is cut off: its client went away"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn a_connect_with_a_body_is_refused_and_listed() {
     let world = World::new();
     for framing in ["content-length: 2", "transfer-encoding: chunked"] {
