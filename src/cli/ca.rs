@@ -4,10 +4,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::output::{Failed, invalid};
-use crate::disk::{Readers, write_whole};
+use crate::disk::{Readers, write_new, write_whole};
 use crate::proxy::{Authority, AuthorityFiles};
+
+/// How long another command that has written the key may take to write the certificate.
+const SLOWEST_WRITE: Duration = Duration::from_secs(2);
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CaFlag {
@@ -29,25 +35,40 @@ impl CaFlag {
 fn authority(folder: &Path) -> Result<Arc<Authority>, Failed> {
     let (certificate, key) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
     let wrong = |file: &Path, error: io::Error| invalid(file, error);
-    if !certificate.exists() && !key.exists() {
+    if !key.exists() && !certificate.exists() {
         make_private(folder).map_err(|error| wrong(folder, error))?;
         let made = Authority::lasting().map_err(|why| invalid(folder, why))?;
-        write_whole(&key, &made.key, Readers::Owner).map_err(|error| wrong(&key, error))?;
-        let written = write_whole(&certificate, &made.certificate, Readers::Owner);
-        written.map_err(|error| wrong(&certificate, error))?;
+        // Of several commands that find nothing, the one that writes the key writes the certificate.
+        let paths = std::iter::once(key.clone());
+        match write_new(paths, &made.key, Readers::Owner) {
+            Ok(_) => {
+                let written = write_whole(&certificate, &made.certificate, Readers::Owner);
+                written.map_err(|error| wrong(&certificate, error))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(wrong(&key, error)),
+        }
     }
-    let read = |file: &Path| fs::read_to_string(file).map_err(|error| wrong(file, error));
-    let files = AuthorityFiles {
-        certificate: read(&certificate)?,
-        key: read(&key)?,
-    };
-    let authority = Authority::read(&files).map_err(|why| {
+    let start = Instant::now();
+    while !certificate.exists() && start.elapsed() < SLOWEST_WRITE {
+        std::thread::sleep(PAUSE);
+    }
+    let unusable = |why: &dyn std::fmt::Display| {
         let way_out = "remove ca.pem and ca-key.pem there, and others are made at the next start";
         invalid(
             folder,
             format!("its authority can't be used: {why}; {way_out}"),
         )
-    })?;
+    };
+    let read = |file: &Path| {
+        let text = fs::read_to_string(file);
+        text.map_err(|error| unusable(&format!("{}: {error}", file.display())))
+    };
+    let files = AuthorityFiles {
+        certificate: read(&certificate)?,
+        key: read(&key)?,
+    };
+    let authority = Authority::read(&files).map_err(|why| unusable(&why))?;
     Ok(Arc::new(authority))
 }
 

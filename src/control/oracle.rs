@@ -56,6 +56,11 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns whether every open session's policy lets calls to this host pass, without counting one.
+    fn lets_pass(&self, _host: &Host<'_>) -> bool {
+        false
+    }
+
     /// Returns whether a rule of the session is about a call.
     fn expects(&self, _session: &str, _request: &Request) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(feature = "runner")]
 use std::path::PathBuf;
 #[cfg(feature = "runner")]
@@ -19,9 +19,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{Connector as _, NextTimeout, RustlsConnector, TcpConnector};
 
 use super::early::Sockets;
-#[cfg(feature = "runner")]
-use crate::base::http::Host;
-use crate::base::http::{Headers, Response};
+use crate::base::http::{Headers, Host, Response};
 
 /// The largest body of an answer that is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -293,6 +291,17 @@ impl Resolver for Addresses {
         };
         if let Some(address) = literal(&host) {
             return Ok(self.resolved(&[address]));
+        }
+        // Names below `localhost` are loopback, whatever the system's resolver says (RFC 6761, 6.3).
+        if let Some((name, port)) = host.rsplit_once(':')
+            && Host::read(name).is_loopback()
+            && let Ok(port) = port.parse()
+        {
+            let ips = [
+                IpAddr::from(Ipv4Addr::LOCALHOST),
+                Ipv6Addr::LOCALHOST.into(),
+            ];
+            return Ok(self.resolved(&ips.map(|ip| SocketAddr::new(ip, port))));
         }
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, addresses)) = lock().get(&host)

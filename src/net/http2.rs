@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::convert::{Body, HyperRequest, HyperResponse, plain, to_hyper};
-use super::server::{Broken, LARGEST_HEAD};
+use super::frames::Framed;
+use super::server::{Broken, Ended, LARGEST_HEAD};
 use super::watched::Unread;
 use crate::base::http::Failure;
 
@@ -49,14 +50,14 @@ impl Default for Http2Limits {
     }
 }
 
-/// Serves one HTTP/2 connection until the client closes it, or until `stop`. Returns how it broke, if it did.
+/// Serves one HTTP/2 connection until the client closes it, or until `stop`.
 pub(crate) async fn http2_connection<S, H, F>(
     stream: S,
     handle: Arc<H>,
     unread: Unread,
     stop: CancellationToken,
     limits: Http2Limits,
-) -> Option<hyper::Error>
+) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -99,10 +100,13 @@ where
         .max_local_error_reset_streams(limits.resets)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(30))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(
+            TokioIo::new(Framed::new(stream, Arc::clone(&unread))),
+            service,
+        );
     let mut serving = std::pin::pin!(serving);
     let mut ticks = tokio::time::interval(limits.idle_after.min(limits.stalled_after) / 20);
-    let mut is_ending = false;
+    let (mut is_ending, mut is_idle) = (false, false);
     let served = loop {
         tokio::select! {
             served = &mut serving => break served,
@@ -112,30 +116,35 @@ where
             }
             () = flow.abused.notified() => {
                 unread(&format!("{} requests in a row were taken back", limits.resets)).await;
-                return None;
+                return Ended::ByServer;
             }
             _ = ticks.tick() => match flow.look() {
                 Look::Fine => {}
                 Look::Stalled => {
                     log::warn!("a client took nothing of an answer for {:?}; ending its connection", limits.stalled_after);
-                    return None;
+                    return Ended::ByServer;
                 }
                 Look::Idle if !is_ending => {
-                    is_ending = true;
+                    (is_ending, is_idle) = (true, true);
                     serving.as_mut().graceful_shutdown();
                 }
                 Look::Idle => {}
             },
         }
     };
-    let error = served.err()?;
+    let Err(error) = served else {
+        return match is_idle {
+            true => Ended::ByServer,
+            false => Ended::InOrder,
+        };
+    };
     log::debug!("connection ended: {error}");
     let broken =
         std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<h2::Error>());
     if let Some(broken) = broken.filter(|broken| broken.is_library()) {
         unread(&broken.to_string()).await;
     }
-    Some(error)
+    Ended::Broken(error)
 }
 
 /// What the exchanges of a connection are doing.

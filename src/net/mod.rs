@@ -10,6 +10,8 @@ mod client;
 mod convert;
 mod early;
 #[cfg(feature = "embedded")]
+mod frames;
+#[cfg(feature = "embedded")]
 mod http2;
 #[cfg(feature = "embedded")]
 mod listening;
@@ -51,7 +53,7 @@ pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
 pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Unreadable, gunzip, leave_body};
 #[cfg(feature = "embedded")]
-pub(crate) use server::{ListenError, Server, connection, delay};
+pub(crate) use server::{Ended, ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::{now_ns, random_trace};
 #[cfg(feature = "embedded")]

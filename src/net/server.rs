@@ -218,13 +218,24 @@ async fn accept<H, F>(
     }
 }
 
-/// Serves one connection until the client closes it, or until `stop`. Returns how it broke, if it did.
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Its client ended it, or `stop` did.
+    InOrder,
+    /// Its server did, since nobody used it or something was wrong with it.
+    ByServer,
+    /// It broke.
+    Broken(hyper::Error),
+}
+
+/// Serves one connection until the client closes it, or until `stop`.
 pub(crate) async fn connection<S, H, F>(
     stream: S,
     handle: Arc<H>,
     unread: Unread,
     stop: CancellationToken,
-) -> Option<hyper::Error>
+) -> Ended
 where
     S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -289,15 +300,20 @@ where
             if let Some(parts) = serving.into_parts() {
                 until_gone(parts.io.into_inner(), &stop).await;
             }
-            return None;
+            return Ended::ByServer;
         }
     };
-    let error = served.err()?;
+    let Err(error) = served else {
+        return Ended::InOrder;
+    };
     log::debug!("connection ended: {error}");
     if error.is_parse() && !watch.noted.load(Ordering::SeqCst) {
         unread(&error.to_string()).await;
     }
-    Some(error)
+    match error.is_timeout() {
+        true => Ended::ByServer,
+        false => Ended::Broken(error),
+    }
 }
 
 /// Waits until a client that gets no answer gives up.

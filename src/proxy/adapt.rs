@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use hyper::header::{CONNECTION, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION};
 
 use super::target::{Form, REVERSE_PREFIX};
@@ -44,6 +45,7 @@ impl Client {
 
     /// Returns the answer as this client needs it.
     pub(super) fn adapt(&self, mut answer: HyperResponse) -> HyperResponse {
+        let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
         if let Some(named) = &self.reversed {
             // The server's own addresses would lead the client to the proxy itself, or past it.
@@ -57,7 +59,7 @@ impl Client {
                 Some(format!("{delay};{name}={url}"))
             });
         }
-        if self.is_java {
+        if self.is_java && !switches {
             // Without the first, the JDK ignores the second. Its pools write to a connection that a proxy of an
             // earlier run has closed, and don't repeat what they streamed.
             headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
 
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, refuse};
 use super::observe::{Observed, is_first_hop, traced};
+use super::pass::Passing;
 use super::stream::recorded;
 use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
@@ -31,7 +31,7 @@ pub(super) async fn answer(
         return connect::open(core, tunnel.is_some(), request, answer_inside).await;
     }
     let mut request = request;
-    let upgrade = wants_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
+    let upgrade = wants_websocket(&request).then(|| hyper::upgrade::on(&mut request));
     let form = match &tunnel {
         Some(_) => Some(Form::Forward),
         None => form_of(&core, &request).await,
@@ -125,47 +125,59 @@ async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form
     }
 }
 
-/// Returns whether a request asks to go on in another protocol, such as that of WebSockets.
-fn wants_upgrade(request: &HyperRequest) -> bool {
+/// Returns whether a request asks to go on as a WebSocket. An offer of another protocol, such as Java's of HTTP/2, is passed
+/// over, as a server may.
+fn wants_websocket(request: &HyperRequest) -> bool {
     let headers = request.headers();
-    let asks = headers.get_all("connection").iter().any(|value| {
-        let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
-        value.split(',').any(|option| option.trim() == "upgrade")
-    });
-    asks && headers.contains_key("upgrade") && request.version() == hyper::Version::HTTP_11
+    let has = |name: &str, wanted: &str| {
+        headers.get_all(name).iter().any(|value| {
+            let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
+            value.split(',').any(|option| option.trim() == wanted)
+        })
+    };
+    has("connection", "upgrade")
+        && has("upgrade", "websocket")
+        && request.version() == hyper::Version::HTTP_11
 }
 
-/// Decides about a call that asks for another protocol. If it is forwarded and the upstream agrees, what follows passes unread.
+/// Decides about a call that asks for a WebSocket. If it is forwarded and the upstream agrees, what follows passes unread.
 async fn switch(
     core: Arc<Core>,
     request: Arc<Request>,
     upgrade: OnUpgrade,
     form: Form,
 ) -> HyperResponse {
+    let passing = Passing::new(&core, &request).await;
     let Handling { act, records } = decide(&core, &request).await;
     if !matches!(act, Act::Forward) {
         return carry_out(core, request, form, Handling { act, records }).await;
     }
-    let mut answer = match core.forwarder.switch(&request).await {
+    let observed = Observed::new(Arc::clone(&request), form);
+    let sent = match records {
+        Some(_) => Arc::clone(&observed.request),
+        None => traced(Arc::clone(&request), form),
+    };
+    let mut answer = match core.forwarder.switch(&sent).await {
         Ok(answer) => answer,
         Err(own) => return to_hyper(own),
     };
-    if answer.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
-        return answer;
-    }
-    if let Some(session) = records {
-        log::warn!(
-            "{request}: it switches to another protocol; the capture of session {session} lacks what follows"
-        );
+    let switches = answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS;
+    match (switches, records) {
+        (false, Some(session)) => return recorded(core, session, observed, answer).await,
+        (false, None) => return answer,
+        (true, Some(session)) => log::warn!(
+            "{request}: it goes on as a WebSocket; the capture of session {session} lacks it"
+        ),
+        (true, None) => {}
     }
     let upstream = hyper::upgrade::on(&mut answer);
     core.spawn(async move {
         let (Ok(client), Ok(upstream)) = tokio::join!(upgrade, upstream) else {
             return;
         };
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-        if let Err(error) = copy_bidirectional(&mut client, &mut upstream).await {
-            log::debug!("{request}: what it switched to ended: {error}");
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        if let Err(error) = passing.copy(client, upstream).await {
+            log::debug!("{request}: its WebSocket ended: {error}");
         }
     });
     answer

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Body as _;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::decide::{
-    Act, Core, Handling, answer_ambient, decide, note_refused, note_unread, refuse,
+    Act, Core, Handling, answer_ambient, decide, note_refused, note_unread, owned, refuse,
 };
+use super::pass::Passing;
 use super::tls::{Inner, Read, Tls, Unread};
 use crate::base::http::{Host, Request, Response, without_default_port};
+use crate::base::with_causes;
 use crate::net::{
-    Http2Limits, HyperRequest, HyperResponse, Resets, connection, head_of, http2_connection,
+    Ended, Http2Limits, HyperRequest, HyperResponse, Resets, connection, head_of, http2_connection,
     own_address, to_hyper,
 };
 
@@ -90,11 +93,14 @@ pub(super) async fn open(
         return to_hyper(answer);
     }
     let credentials = request.headers().get("proxy-authorization");
+    // What the tunnel turns out to be is found out later, and belongs to whom it belongs now.
+    let owned = owned(&core, asked.clone()).await;
     let opened = Opened {
         credentials: credentials.map(|value| value.as_bytes().to_vec()),
         resets: request.extensions_mut().remove::<Resets>(),
         core: Arc::clone(&core),
         asked,
+        owned,
         authority,
         inside,
     };
@@ -129,20 +135,24 @@ struct Opened {
     core: Arc<Core>,
     /// The `CONNECT` as the call that it stands for.
     asked: Request,
+    /// The same with the session that it belongs to.
+    owned: Request,
     authority: String,
     credentials: Option<Vec<u8>>,
     resets: Option<Resets>,
     inside: Inside,
 }
 
-/// What is known of a tunnel.
+/// How a tunnel begins.
 enum Begins {
-    /// The client's first byte.
-    With(u8),
-    /// The client has gone without a word.
+    /// With the client's first byte.
+    Client(u8),
+    /// With what the server says, on a connection to it.
+    Server(TcpStream),
+    /// Not at all: the client has gone without a word.
     Never,
-    /// Neither side has spoken; the upstream, if the call is forwarded, has been connected to.
-    Silent(Option<TcpStream>),
+    /// Neither side has spoken.
+    Silent,
 }
 
 impl Opened {
@@ -151,18 +161,10 @@ impl Opened {
         let upgraded = tokio::time::timeout(SLOWEST_START, upgraded).await??;
         let mut stream = TokioIo::new(upgraded);
         let first = match self.begin(&mut stream).await? {
-            Begins::With(first) => first,
+            Begins::Client(first) => first,
             Begins::Never => return Ok(()),
-            Begins::Silent(Some(mut upstream)) => {
-                copy_bidirectional(&mut stream, &mut upstream).await?;
-                return Ok(());
-            }
-            Begins::Silent(None) => {
-                let why = "its client waits for the server to speak first, which can't be answered from a capture; \
-                           `policy.allowHosts` lets such a connection pass";
-                note_refused(&self.core, self.asked, why.to_owned()).await;
-                return Ok(());
-            }
+            Begins::Server(upstream) => return self.pass(stream, Some(upstream)).await,
+            Begins::Silent => return self.pass(stream, None).await,
         };
         if first != TLS_HANDSHAKE {
             let mut begun = vec![first];
@@ -182,45 +184,52 @@ impl Opened {
                 self.read(tls, stream).await;
                 Ok(())
             }
-            _ => self.pass(stream).await,
+            _ => self.pass(stream, None).await,
         }
     }
 
     /// Waits for the client's first byte. If there is none for a while and the call is forwarded, the upstream may be one
     /// that speaks first.
-    async fn begin(
-        &self,
-        stream: &mut TokioIo<hyper::upgrade::Upgraded>,
-    ) -> Result<Begins, Broken> {
+    async fn begin(&self, stream: &mut TokioIo<Upgraded>) -> Result<Begins, Broken> {
         let mut first = [0_u8; 1];
         let begins = |count: usize, first: [u8; 1]| match count {
             0 => Begins::Never,
-            _ => Begins::With(first[0]),
+            _ => Begins::Client(first[0]),
         };
         let host = Host::read(&self.authority);
-        let at_http = matches!(host.port(), Some("80" | "443"));
-        let patience = match at_http {
-            true => LONGEST_SILENCE_AT_HTTP,
-            false => FIRST_WORD,
+        let patience = match host.port() {
+            Some("80" | "443") => LONGEST_SILENCE_AT_HTTP,
+            _ => LONGEST_SILENCE,
         };
-        if let Ok(read) = tokio::time::timeout(patience, stream.read(&mut first)).await {
+        let first_wait = match self.core.lets_pass(&host) {
+            true => FIRST_WORD,
+            false => patience,
+        };
+        if let Ok(read) = tokio::time::timeout(first_wait, stream.read(&mut first)).await {
             return Ok(begins(read?, first));
         }
-        let Handling { act, .. } = decide(&self.core, &Arc::new(self.asked.clone())).await;
-        if !matches!(act, Act::Forward) {
-            let patience = LONGEST_SILENCE.saturating_sub(patience);
-            let read = tokio::time::timeout(patience, stream.read(&mut first)).await;
-            return match read {
-                Ok(read) => Ok(begins(read?, first)),
-                Err(_) => Ok(Begins::Silent(None)),
-            };
+        if first_wait == patience {
+            return Ok(Begins::Silent);
         }
-        let upstream = self.core.forwarder.tunnel(&self.authority).await?;
-        tokio::select! {
-            read = stream.read(&mut first) => Ok(begins(read?, first)),
-            ready = upstream.readable() => {
-                ready?;
-                Ok(Begins::Silent(Some(upstream)))
+        // Nothing is decided yet: this may be a client that is slow to begin its handshake.
+        let speaks = async {
+            let upstream = self.core.forwarder.tunnel(&self.authority).await?;
+            upstream.readable().await?;
+            Ok::<_, std::io::Error>(upstream)
+        };
+        let mut speaks = std::pin::pin!(speaks);
+        let mut is_waited_for = true;
+        loop {
+            tokio::select! {
+                read = stream.read(&mut first) => return Ok(begins(read?, first)),
+                upstream = &mut speaks, if is_waited_for => match upstream {
+                    Ok(upstream) => return Ok(Begins::Server(upstream)),
+                    Err(error) => {
+                        is_waited_for = false;
+                        log::debug!("{}: {error}", self.asked);
+                    }
+                },
+                () = tokio::time::sleep(patience), if !is_waited_for => return Ok(Begins::Silent),
             }
         }
     }
@@ -229,6 +238,7 @@ impl Opened {
     async fn answer(self, stream: Inner, is_http2: bool) {
         let Self {
             core,
+            owned,
             authority,
             credentials,
             inside,
@@ -239,7 +249,7 @@ impl Opened {
             authority,
             credentials,
         });
-        let (unread, stop) = (note_unread(&core), core.stop());
+        let (unread, stop) = (note_unread(&core, Some(&owned)), core.stop());
         let handle =
             Arc::new(move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request));
         match is_http2 {
@@ -252,25 +262,28 @@ impl Opened {
     async fn read(self, tls: &Tls, stream: Inner) {
         let Self {
             core,
-            asked,
+            owned,
             authority,
             credentials,
             inside,
             ..
         } = self;
-        let agent = asked
-            .headers
-            .text("user-agent")
-            .unwrap_or_default()
-            .into_owned();
+        let agent = owned.headers.text("user-agent").unwrap_or_default();
+        let agent = agent.into_owned();
+        let connected = tls.begins(&authority, &agent);
         let host = Host::read(&authority);
-        let read = match tls.read(stream, host.name()).await {
+        let read = match tls.read(stream, host.name(), &connected).await {
             Ok(read) => read,
-            Err(Unread::Distrusted(distrust)) => {
-                let why = tls.advice(distrust, &agent);
-                return note_refused(&core, asked, why).await;
+            Err(refused) => {
+                let why = match refused {
+                    Unread::Distrusted(distrust) => tls.advice(distrust, &agent),
+                    Unread::Failed(why) => why,
+                };
+                // The session's end waits for this.
+                note_refused(&core, owned, why).await;
+                drop(connected);
+                return;
             }
-            Err(Unread::Failed(why)) => return note_refused(&core, asked, why).await,
         };
         let Read {
             stream,
@@ -282,55 +295,69 @@ impl Opened {
             (Some(_), None, Some(port)) => format!("{name}:{port}"),
             _ => authority.clone(),
         };
-        let connected = Arc::new(tls.connected(&name, &agent));
         let tunnel = Arc::new(Tunnel {
             scheme: "https",
             authority,
             credentials,
         });
         let handle = {
-            let (core, connected) = (Arc::clone(&core), Arc::clone(&connected));
-            move |request| {
-                connected.asks();
-                inside(Arc::clone(&core), Arc::clone(&tunnel), request)
-            }
+            let core = Arc::clone(&core);
+            move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request)
         };
-        let (handle, unread, stop) = (Arc::new(handle), note_unread(&core), core.stop());
-        let broken = match speaks_http2 {
+        let unread = note_unread(&core, Some(&owned));
+        let (handle, stop) = (Arc::new(handle), core.stop());
+        let ended = match speaks_http2 {
             true => {
                 http2_connection(stream, handle, unread, stop.clone(), Http2Limits::default()).await
             }
             false => connection(stream, handle, unread, stop.clone()).await,
         };
+        let error = match &ended {
+            Ended::ByServer => return,
+            Ended::InOrder => None,
+            Ended::Broken(error) => Some(error),
+        };
         if connected.ends() && !stop.is_cancelled() {
-            let distrust = Tls::without_request(broken.as_ref());
-            note_refused(&core, asked, tls.advice(distrust, &agent)).await;
+            let distrust = Tls::without_request(error);
+            note_refused(&core, owned, tls.advice(distrust, &agent)).await;
         }
     }
 
     /// Passes what can't be read on, if it is forwarded.
-    async fn pass(self, mut stream: Inner) -> Result<(), Broken> {
+    async fn pass(
+        self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        upstream: Option<TcpStream>,
+    ) -> Result<(), Broken> {
         let Self {
             core,
             asked,
+            owned,
             authority,
             ..
         } = self;
-        let Handling { act, records } = decide(&core, &Arc::new(asked)).await;
+        let passing = Passing::new(&core, &asked).await;
+        let Handling { act, records } = decide(&core, &Arc::new(owned)).await;
         if let (Act::Forward, Some(session)) = (&act, records) {
             log::warn!(
-                "CONNECT {authority}: TLS passes through unread; the capture of session {session} lacks its calls"
+                "CONNECT {authority}: it passes through unread; the capture of session {session} lacks its calls"
             );
         }
         match act {
             Act::Forward => {
-                let mut upstream = core.forwarder.tunnel(&authority).await?;
-                copy_bidirectional(&mut stream, &mut upstream).await?;
+                let upstream = match upstream {
+                    Some(upstream) => Ok(upstream),
+                    None => core.forwarder.tunnel(&authority).await,
+                };
+                match upstream {
+                    Ok(upstream) => passing.copy(stream, upstream).await?,
+                    Err(error) => log::warn!("CONNECT {authority}: {}", with_causes(&error)),
+                }
             }
             // No answer can be put into a connection whose keys only the client and the upstream have.
             Act::Respond(..) | Act::Break(..) => {
                 log::warn!(
-                    "CONNECT {authority}: TLS can't be answered from a capture; closing the connection"
+                    "CONNECT {authority}: what can't be read can't be answered from a capture; closing the connection"
                 );
                 stream.shutdown().await?;
             }

@@ -13,7 +13,7 @@ use super::forward::Forwarder;
 #[cfg(feature = "runner")]
 use super::idle::IdleCalls;
 use super::tls::Tls;
-use crate::base::http::{Direction, Failure, Headers, Request, Response};
+use crate::base::http::{Direction, Failure, Headers, Host, Request, Response, SESSION_HEADER};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
@@ -60,6 +60,15 @@ impl Core {
         own.is_some() && own.as_ref() == self.address.get()
     }
 
+    /// Returns whether calls to a host are let pass whatever session they belong to; none is counted.
+    pub(super) fn lets_pass(&self, host: &Host<'_>) -> bool {
+        match self.oracle.open_sessions() {
+            _ if self.oracle.blocks() => false,
+            Ok(open) if open.is_empty() => self.idle == Idle::Forward,
+            _ => self.oracle.lets_pass(host),
+        }
+    }
+
     /// Runs the task of a tunnel, which its server waits for as for any connection.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         match self.stopping.get() {
@@ -76,16 +85,22 @@ impl Core {
 }
 
 /// Returns a function that lists a request that can't be parsed in every open session: it could belong to any
-/// of them, and a case that passed without it would prove nothing.
-pub(super) fn note_unread(core: &Arc<Core>) -> Unread {
+/// of them, and a case that passed without it would prove nothing. One inside a tunnel is listed as the `CONNECT` that the
+/// tunnel began with, in the session that this belongs to.
+pub(super) fn note_unread(core: &Arc<Core>, tunnel: Option<&Request>) -> Unread {
     let core = Arc::clone(core);
+    let way_out = match tunnel {
+        Some(_) => "; if it is not HTTP, `tunnel` lets the host's TLS pass unread",
+        None => "",
+    };
+    let request = tunnel.cloned().unwrap_or_else(|| Request {
+        method: "?".to_owned(),
+        host: "an unreadable request".to_owned(),
+        ..Request::default()
+    });
     Arc::new(move |why| {
-        let request = Request {
-            method: "?".to_owned(),
-            host: "an unreadable request".to_owned(),
-            ..Request::default()
-        };
-        let reason = format!("it can't be read as a request: {why}");
+        let request = request.clone();
+        let reason = format!("it can't be read as a request: {why}{way_out}");
         let core = Arc::clone(&core);
         Box::pin(async move { note_refused(&core, request, reason).await })
     })
@@ -102,6 +117,23 @@ pub(super) async fn refuse(
     let refusal = plain(status, &why);
     note_refused(core, request, why).await;
     to_hyper(refusal)
+}
+
+/// Returns a call with the session named in a header that it belongs to now, if it does: what is found out about it later
+/// is that one's.
+pub(super) async fn owned(core: &Arc<Core>, mut request: Request) -> Request {
+    let correlate = {
+        let (core, request) = (Arc::clone(core), request.clone());
+        move || correlate::correlate(&request, core.oracle.as_ref()).ok()
+    };
+    let owner = match core.oracle.blocks() {
+        true => tokio::task::spawn_blocking(correlate).await.ok().flatten(),
+        false => correlate(),
+    };
+    if let Some(Correlation::Session(session)) = owner {
+        request.headers.set(SESSION_HEADER, session);
+    }
+    request
 }
 
 /// Lists a call that the proxy refuses, before its client is answered, so that no verdict comes before it.

@@ -56,7 +56,7 @@ impl Forwarder {
             passing: once.build(upstreams.clone()),
             http2: Client::builder(TokioExecutor::new())
                 .http2_only(true)
-                .build(upstreams.clone()),
+                .build(upstreams.by_tunnel()),
             switching: once.build(upstreams.for_upgrades()),
             upstreams,
         }

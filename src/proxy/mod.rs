@@ -11,6 +11,7 @@ mod forward;
 #[cfg(feature = "runner")]
 mod idle;
 mod observe;
+mod pass;
 mod server;
 mod stream;
 mod target;
@@ -24,9 +25,9 @@ pub use decide::Idle;
 pub(crate) use idle::IdleCall;
 #[cfg(feature = "runner")]
 pub(crate) use server::Connections;
-#[cfg(feature = "runner")]
-pub(crate) use server::variables_of;
 pub use server::{Proxy, ProxyBuilder};
+#[cfg(feature = "runner")]
+pub(crate) use server::{Tunnels, variables_of};
 #[cfg(feature = "runner")]
 pub(crate) use target::GREETING;
 #[cfg(feature = "runner")]

@@ -108,6 +108,12 @@ impl Proxy {
         Some(tls.authority.certificate())
     }
 
+    /// Returns what tells when no connection may turn out to be one of a client that refuses the certificate.
+    #[cfg(feature = "runner")]
+    pub(crate) fn tunnels(&self) -> Tunnels {
+        Tunnels(Arc::clone(&self.core))
+    }
+
     /// Sets the programs of the application, which say what to set for clients that do not trust the authority.
     #[cfg(feature = "runner")]
     pub(crate) fn set_programs(&self, programs: Vec<String>) {
@@ -127,6 +133,22 @@ impl Proxy {
     /// `NO_PROXY` is emptied, since an inherited value would let calls bypass the proxy.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         variables_of(&self.url())
+    }
+}
+
+/// The tunnels of a proxy.
+#[cfg(feature = "runner")]
+#[derive(Debug, Clone)]
+pub(crate) struct Tunnels(Arc<Core>);
+
+#[cfg(feature = "runner")]
+impl Tunnels {
+    /// Waits until no connection may turn out to be one of a client that refuses the certificate, or for this long at the
+    /// most: a verdict must not come before that is known.
+    pub(crate) fn wait(&self, limit: Duration) {
+        if let Some(tls) = &self.0.tls {
+            tls.wait(limit);
+        }
     }
 }
 
@@ -270,7 +292,7 @@ impl ProxyBuilder {
             builder.authority = Some(Arc::new(authority));
         }
         let Connections { core } = builder.connections();
-        let (shared, unread) = (Arc::clone(&core), note_unread(&core));
+        let (shared, unread) = (Arc::clone(&core), note_unread(&core, None));
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let server = Server::start_noting(&address, handle, unread)?;
         // A client can't know a free port's number before this.
@@ -329,7 +351,7 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
     {
         let core = Arc::clone(&self.core);
-        let unread = note_unread(&core);
+        let unread = note_unread(&core, None);
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let stop = self.core.stop();
         connection(stream, Arc::new(handle), unread, stop).await;

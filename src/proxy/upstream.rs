@@ -152,6 +152,13 @@ impl Upstreams {
         }
     }
 
+    /// Returns the same for what a proxy on the way does not read.
+    pub(super) fn by_tunnel(&self) -> Self {
+        let mut own = self.clone();
+        own.reach.by_tunnel = true;
+        own
+    }
+
     /// Returns what to tell the proxy on the way to an upstream that is called without TLS, if there is such a proxy.
     pub(super) fn credentials(&self, uri: &Uri) -> Option<HeaderValue> {
         match uri.scheme_str() {
@@ -169,7 +176,10 @@ impl Upstreams {
         // With this scheme, a proxy on the way is asked for a tunnel.
         let uri = format!("https://{authority}/").parse::<Uri>();
         let uri = uri.map_err(io::Error::other)?;
-        let reached = self.reach.clone().call(uri).await;
+        let limit = SLOWEST_CONNECT + SLOWEST_HANDSHAKE;
+        let reached = tokio::time::timeout(limit, self.reach.clone().call(uri)).await;
+        let reached = reached
+            .map_err(|_| io::Error::other(format!("no connection within {} s", limit.as_secs())))?;
         Ok(reached.map_err(io::Error::other)?.stream.into_inner())
     }
 }
@@ -309,6 +319,8 @@ impl ServerCertVerifier for Trusting {
 #[derive(Debug, Clone)]
 struct Reach {
     direct: HttpConnector<Names>,
+    /// Whether a proxy is asked for a tunnel even where there is no TLS.
+    by_tunnel: bool,
     proxies: Option<Arc<Matcher>>,
 }
 
@@ -320,6 +332,7 @@ impl Reach {
         direct.enforce_http(false);
         Self {
             direct,
+            by_tunnel: false,
             proxies: proxies.map(Arc::new),
         }
     }
@@ -344,7 +357,7 @@ impl Service<Uri> for Reach {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let mut direct = self.direct.clone();
-        let proxy = self.proxy(&uri);
+        let (proxy, by_tunnel) = (self.proxy(&uri), self.by_tunnel);
         Box::pin(async move {
             let Some(proxy) = not_ours(proxy).await else {
                 return Ok(Reached {
@@ -366,7 +379,7 @@ impl Service<Uri> for Reach {
                 )
                 .into());
             }
-            if uri.scheme_str() == Some("http") {
+            if uri.scheme_str() == Some("http") && !by_tunnel {
                 let stream = direct.call(at).await?;
                 return Ok(Reached {
                     stream,

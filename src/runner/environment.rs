@@ -18,7 +18,7 @@ use crate::control::{AnsweredRequests, Mode, Oracle, OutboundCall, SessionStats}
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
 use crate::net::{Client, ClientError, Timeouts, random_trace};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Tunnels};
 use crate::report::SentRequest;
 use crate::rule::Policy;
 use crate::sdk::{Softprobe, SoftprobeSession};
@@ -30,6 +30,8 @@ pub(super) struct Environment {
     softprobe: Softprobe,
     /// Where the traces of sent requests are issued, if the proxy is in this process.
     oracle: Option<Arc<dyn Oracle>>,
+    /// The tunnels of the proxy, if it is in this process.
+    tunnels: Option<Tunnels>,
     apps: Apps,
     client: Client,
     sessions: Mutex<Sessions>,
@@ -53,6 +55,9 @@ struct CaseSession {
     /// Whether it is open, so that an interrupted run closes it.
     is_open: bool,
 }
+
+/// How long the end of a case may wait until it is known whether a client refuses the certificate.
+const SLOWEST_REFUSAL: Duration = Duration::from_secs(1);
 
 /// How long the calls that are still in progress at the end of a run may take.
 const LAST_CALLS: Duration = Duration::from_millis(200);
@@ -124,12 +129,14 @@ impl Environment {
     pub(super) fn new(
         softprobe: Softprobe,
         oracle: Option<Arc<dyn Oracle>>,
+        tunnels: Option<Tunnels>,
         apps: Apps,
         roots: &[PathBuf],
     ) -> Self {
         Self {
             softprobe,
             oracle,
+            tunnels,
             client: Client::to_application(Timeouts::Whole(Duration::from_secs(30)), roots),
             apps,
             sessions: Mutex::default(),
@@ -192,6 +199,9 @@ impl Environment {
         &self,
         session: SoftprobeSession,
     ) -> Result<(SessionStats, Option<AnsweredRequests>), SoftprobeError> {
+        if let Some(tunnels) = &self.tunnels {
+            tunnels.wait(SLOWEST_REFUSAL);
+        }
         let id = session.id().to_owned();
         let finished = session.finish();
         if let Some(known) = self.sessions().known.get_mut(&id) {

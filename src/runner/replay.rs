@@ -322,8 +322,11 @@ impl Replay {
             };
             apps.launch(launches, proxy, shown)?;
         }
+        let tunnels = started.proxy().map(Proxy::tunnels);
         let oracle = started.has_proxy().then(|| softprobe.oracle());
-        started.environment = Some(Arc::new(Environment::new(softprobe, oracle, apps, &roots)));
+        started.environment = Some(Arc::new(Environment::new(
+            softprobe, oracle, tunnels, apps, &roots,
+        )));
         started.interrupts = Some(interrupts);
         Ok(started)
     }

@@ -621,6 +621,11 @@ impl Oracle for EmbeddedRuntime {
         is_ambient.then(|| all.iter().all(|(_, listed)| passes(listed)))
     }
 
+    fn lets_pass(&self, host: &Host<'_>) -> bool {
+        let passes = |listed: &Numbered| lock(&listed.session).policy().lets_pass(host);
+        self.all().iter().all(|(_, listed)| passes(listed))
+    }
+
     fn expects(&self, session: &str, request: &Request) -> bool {
         let expects = self.with(session, |session| Ok(session.has_rule_for(request)));
         expects.unwrap_or(false)

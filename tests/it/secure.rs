@@ -139,7 +139,7 @@ async fn answer(
         header("te")
     );
     log.lock().unwrap().push(told.clone());
-    if header("upgrade") == "echo" {
+    if header("upgrade") == "websocket" {
         let upgraded = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let mut stream = TokioIo::new(upgraded.await.unwrap());
@@ -151,7 +151,7 @@ async fn answer(
         *answer.status_mut() = hyper::StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
         headers.insert("connection", HeaderValue::from_static("upgrade"));
-        headers.insert("upgrade", HeaderValue::from_static("echo"));
+        headers.insert("upgrade", HeaderValue::from_static("websocket"));
         return Ok(answer);
     }
     let grpc = header("content-type").starts_with("application/grpc");

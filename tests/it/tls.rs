@@ -227,10 +227,10 @@ fn clients_that_refuse_the_certificate_are_told() {
     strict.close().unwrap();
     // A connection too many, beside one with a request, is no refusal.
     let strict = world.strict();
-    let mut used = world.connect("mock.example:443");
-    get(&mut used, "mock.example", "");
     let mut unused = world.connect("mock.example:443");
     unused.conn.complete_io(&mut unused.sock).unwrap();
+    let mut used = world.connect("mock.example:443");
+    get(&mut used, "mock.example", "");
     unused.conn.send_close_notify();
     unused.conn.complete_io(&mut unused.sock).unwrap();
     // The proxy ends its side once it is done with the connection.
@@ -285,6 +285,70 @@ fn limits_hold_inside_a_tunnel() {
         assert!(refused(&session).starts_with("GET mock.example: "));
         session.close().unwrap();
     }
+}
+
+#[test]
+fn what_http2_refuses_is_listed() {
+    let world = World::new();
+    let session = world.strict();
+    world.http2("mock.example:443", async |mut http2: Http2| {
+        let mut call = request("POST", "https://mock.example/", "text/plain");
+        // A length that the body does not have.
+        call.headers_mut()
+            .insert("content-length", "7".parse().unwrap());
+        let sent = http2.send_request(call).await;
+        assert!(sent.unwrap_err().to_string().contains("http2"));
+        let answer = http2.send_request(request("GET", "https://mock.example/", "text/plain"));
+        assert_eq!(answer.await.unwrap().status(), 200);
+    });
+    let told = refused(&session);
+    assert!(
+        told.starts_with("CONNECT mock.example: it can't be read as a request: it breaks a rule"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_connection_that_passes_unread_is_judged_by_each_case() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = format!("mail.localhost:{}", server.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let _ = stream.write_all(b"+");
+                let mut bytes = [0; 64];
+                while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                    let _ = stream.write_all(&bytes[..count]);
+                }
+            });
+        }
+    });
+    let world = World::new();
+    let allowed = || world.session(&Policy::strict().allow_host("mail.localhost"));
+    let first = allowed();
+    let mut stream = tunnel(world.proxy.address(), &authority, "");
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    let mut echoes = |word: &[u8; 2]| {
+        let mut echoed = [0; 2];
+        stream.write_all(word).unwrap();
+        stream
+            .read_exact(&mut echoed)
+            .map(|()| assert_eq!(&echoed, word))
+    };
+    echoes(b"hi").unwrap();
+    assert_eq!(first.stats().unwrap().calls.len(), 1);
+    first.close().unwrap();
+    // The next case has it in its report as well.
+    let second = allowed();
+    echoes(b"ho").unwrap();
+    assert_eq!(second.stats().unwrap().calls[0].method, "CONNECT");
+    second.close().unwrap();
+    // One whose policy does not let it pass ends it.
+    let strict = world.strict();
+    assert!(echoes(b"no").is_err());
+    assert_eq!(strict.stats().unwrap().strict_misses, 1);
 }
 
 #[test]
@@ -590,7 +654,7 @@ fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
 }
 
 #[test]
-fn a_switch_to_another_protocol_passes_where_the_policy_lets_it() {
+fn a_websocket_passes_where_the_policy_lets_it() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.localhost", None);
     let project = Project::new();
@@ -608,14 +672,14 @@ fn a_switch_to_another_protocol_passes_where_the_policy_lets_it() {
     let switch = || {
         let stream = tunnel(served.proxy(), &host, "");
         let mut stream = secured(stream, "up.localhost", &client_config(&ca, &[]));
-        let head = "GET /ws HTTP/1.1\r\nconnection: keep-alive, Upgrade\r\nupgrade: echo\r\n";
+        let head = "GET /ws HTTP/1.1\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n";
         write!(stream, "{head}host: {host}\r\n\r\n").unwrap();
         (read_answer(&mut stream, true), stream)
     };
     let (answer, mut stream) = switch();
     assert_eq!(
         (answer.status, answer.header("upgrade")),
-        (101, vec!["echo".to_owned()])
+        (101, vec!["websocket".to_owned()])
     );
     stream.write_all(b"hello").unwrap();
     let mut echoed = [0; 5];

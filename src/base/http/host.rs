@@ -106,7 +106,6 @@ impl<'a> Host<'a> {
     }
 
     /// Returns whether it is this machine: a loopback address, `localhost` or a name below it.
-    #[cfg(feature = "embedded")]
     pub(crate) fn is_loopback(&self) -> bool {
         let name = self.name.to_ascii_lowercase();
         match self.address() {
@@ -116,7 +115,6 @@ impl<'a> Host<'a> {
     }
 
     /// Returns its address if it is not a name.
-    #[cfg(feature = "embedded")]
     pub(crate) fn address(&self) -> Option<IpAddr> {
         match bracketed(&self.name) {
             Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::from),

@@ -2,8 +2,8 @@
 
 use sha1::{Digest as _, Sha1};
 
-/// Java's default password, which such a file is checked with where a program gives one.
-const PASSWORD: &str = "changeit";
+/// Java's default password, which such a file is checked with.
+pub(super) const PASSWORD: &str = "changeit";
 /// What the check mixes in.
 const WHITENER: &[u8] = b"Mighty Aphrodite";
 

@@ -115,7 +115,20 @@ impl Interception {
             let keystore = files.java()?.display().to_string();
             // The variable can't hold a path with a space.
             if !keystore.contains(char::is_whitespace) {
-                java.push_str(&format!(" -Djavax.net.ssl.trustStore={keystore}"));
+                // Those of a trust store that is named already would be taken for this one.
+                java.push_str(&format!(
+                    " -Djavax.net.ssl.trustStore={keystore} -Djavax.net.ssl.trustStoreType=JKS \
+                     -Djavax.net.ssl.trustStorePassword={}",
+                    keystore::PASSWORD
+                ));
+                let inherited = std::env::var("JAVA_TOOL_OPTIONS").unwrap_or_default();
+                if inherited.contains("javax.net.ssl.trustStore=") && !inherited.contains(&keystore)
+                {
+                    log::warn!(
+                        "JAVA_TOOL_OPTIONS names a trust store, which that of the run takes the place of; hosts that need \
+                         it belong into `upstreamCa`"
+                    );
+                }
             }
         }
         write_whole(&self.folder.join("php/softprobe.ini"), php, Readers::Owner)?;

@@ -36,8 +36,8 @@ pub(super) struct Files<'a> {
     pub(super) authority: &'a str,
     /// The value that a variable has before.
     pub(super) before: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The system's roots, once they are read.
-    pub(super) system: OnceCell<Vec<Vec<u8>>>,
+    /// The file with the system's roots and the authority, once it is written.
+    pub(super) system: OnceCell<PathBuf>,
 }
 
 impl Files<'_> {
@@ -79,22 +79,12 @@ impl Files<'_> {
 
     /// Writes the file with the system's roots and the authority.
     pub(super) fn system_bundle(&self) -> io::Result<PathBuf> {
-        let file = self.folder.join("trust/system.pem");
-        if file.exists() {
-            return Ok(file);
+        if let Some(file) = self.system.get() {
+            return Ok(file.clone());
         }
-        let text = match self.named("SSL_CERT_FILE") {
-            Some(before) => before,
-            None => {
-                let all = self.system().iter();
-                let all: Vec<Pem> = all
-                    .map(|der| Pem::new("CERTIFICATE", der.as_slice()))
-                    .collect();
-                let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
-                all.iter().map(|pem| encode_config(pem, lines)).collect()
-            }
-        };
-        self.write("system.pem", &self.and_ours(&text))
+        let text = self.named("SSL_CERT_FILE").unwrap_or_else(system_roots);
+        let file = self.write("system.pem", &self.and_ours(&text))?;
+        Ok(self.system.get_or_init(|| file).clone())
     }
 
     /// Writes the file with the same for Java.
@@ -141,23 +131,23 @@ impl Files<'_> {
         text
     }
 
-    /// Returns the system's roots, each in DER.
-    fn system(&self) -> &[Vec<u8>] {
-        self.system.get_or_init(|| {
-            let system = rustls_native_certs::load_native_certs();
-            for error in &system.errors {
-                log::warn!("some of the system's root certificates can't be read: {error}");
-            }
-            let all = system.certs.into_iter();
-            all.map(|certificate| certificate.to_vec()).collect()
-        })
-    }
-
     fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let file = self.folder.join("trust").join(name);
         write_whole(&file, text, Readers::Owner)?;
         Ok(file)
     }
+}
+
+/// Returns the system's roots, as PEM.
+fn system_roots() -> String {
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        log::warn!("some of the system's root certificates can't be read: {error}");
+    }
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    let all = system.certs.iter();
+    let all = all.map(|root| encode_config(&Pem::new("CERTIFICATE", root.as_ref()), lines));
+    all.collect()
 }
 
 /// Returns the certificates in a file, or in the files of a folder, with a line break at the end.

@@ -7,7 +7,7 @@ mod trust;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::upgrade::Upgraded;
@@ -21,7 +21,7 @@ pub(crate) use self::authority::Authority;
 #[cfg(feature = "runner")]
 pub(crate) use self::authority::AuthorityFiles;
 use self::clients::what_to_set;
-use self::trust::{Clients, Distrust};
+use self::trust::{Clients, Connected, Distrust};
 use crate::base::http::Host;
 use crate::net::{Peer, Resets};
 
@@ -41,7 +41,7 @@ pub(super) struct Tls {
 
 /// A connection whose TLS is read.
 pub(super) struct Read {
-    pub(super) stream: TlsStream<Inner>,
+    pub(super) stream: Spoken,
     /// The name that the client asked for.
     pub(super) name: String,
     pub(super) speaks_http2: bool,
@@ -87,8 +87,14 @@ impl Tls {
     /// # Errors
     ///
     /// Why its requests can't be read.
-    pub(super) async fn read(&self, stream: Inner, host: &str) -> Result<Read, Unread> {
-        match tokio::time::timeout(SLOWEST_HANDSHAKE, self.accept(stream, host)).await {
+    pub(super) async fn read(
+        &self,
+        stream: Inner,
+        host: &str,
+        connected: &Arc<Connected>,
+    ) -> Result<Read, Unread> {
+        let accepting = self.accept(stream, host, connected);
+        match tokio::time::timeout(SLOWEST_HANDSHAKE, accepting).await {
             Ok(read) => read,
             Err(_) => Err(Unread::Failed(format!(
                 "its TLS handshake took longer than {} s",
@@ -97,7 +103,12 @@ impl Tls {
         }
     }
 
-    async fn accept(&self, stream: Inner, host: &str) -> Result<Read, Unread> {
+    async fn accept(
+        &self,
+        stream: Inner,
+        host: &str,
+        connected: &Arc<Connected>,
+    ) -> Result<Read, Unread> {
         let failed = |error: io::Error| match Distrust::of(&error) {
             Some(distrust) => Unread::Distrusted(distrust),
             None => Unread::Failed(format!("its TLS handshake failed: {error}")),
@@ -116,6 +127,11 @@ impl Tls {
         let stream = start.into_stream(config).await.map_err(failed)?;
         let protocol = stream.get_ref().1.alpn_protocol();
         let speaks_http2 = protocol == Some(b"h2");
+        connected.stands();
+        let stream = Spoken {
+            stream,
+            connected: Arc::clone(connected),
+        };
         Ok(Read {
             stream,
             name,
@@ -123,9 +139,15 @@ impl Tls {
         })
     }
 
-    /// Notes a connection of a client past the handshake.
-    pub(super) fn connected(&self, name: &str, agent: &str) -> trust::Connected {
-        self.clients.connected(name, agent)
+    /// Notes that a connection of a client to a host begins.
+    pub(super) fn begins(&self, host: &str, agent: &str) -> Arc<Connected> {
+        Arc::new(self.clients.begins(host, agent))
+    }
+
+    /// Waits until no connection may turn out to be one of a client that refuses the certificate, or for this long at the most.
+    #[cfg(feature = "runner")]
+    pub(super) fn wait(&self, limit: Duration) {
+        self.clients.wait(limit);
     }
 
     /// Returns what the end of a connection without a request means.
@@ -175,9 +197,60 @@ impl Peer for Inner {
     }
 }
 
-impl Peer for TlsStream<Inner> {
+/// What is inside TLS. A client that sends anything trusts the certificate.
+pub(super) struct Spoken {
+    stream: TlsStream<Inner>,
+    connected: Arc<Connected>,
+}
+
+impl Peer for Spoken {
     fn reset(&self) {
-        self.get_ref().0.reset();
+        self.stream.get_ref().0.reset();
+    }
+}
+
+impl AsyncRead for Spoken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.connected.is_used();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Spoken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }
 

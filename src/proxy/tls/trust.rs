@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustls::{AlertDescription, Error};
 
@@ -87,82 +87,168 @@ impl std::fmt::Display for Distrust {
 
 /// How many clients of names are kept.
 const MOST: usize = 1_000;
+/// How long after its handshake a connection may still be one whose client looks at the certificate and goes.
+const SLOWEST_LOOK: Duration = Duration::from_millis(50);
 
 /// What is known of the clients of names.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<HashMap<(String, String), Known>>);
+pub(in crate::proxy) struct Clients {
+    known: Mutex<HashMap<Key, Known>>,
+    /// How many connections may still turn out to be refusals.
+    undecided: Mutex<usize>,
+    /// Notified when there are none.
+    decided: Condvar,
+}
+
+/// A host, and what the client calls itself.
+type Key = (String, String);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Whether any connection of it has carried a request.
-    asked: bool,
-    /// How many connections are open past the handshake.
+    /// How many connections there are.
     open: usize,
+    /// How many of them may still turn out to be refusals.
+    undecided: usize,
+    /// How many of them have carried something.
+    used: u64,
+    /// Whether one ended unused, and another one has to tell what that means.
+    is_suspect: bool,
 }
 
-/// A connection of a client to a name, past the handshake.
+/// A connection of a client to a host that begins with TLS.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connected {
     clients: Arc<Clients>,
-    /// The name, and what the client calls itself.
-    key: (String, String),
-    has_asked: AtomicBool,
-    has_ended: AtomicBool,
+    key: Key,
+    /// How many connections had carried something when it began.
+    used_before: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It may still turn out to be a refusal.
+    Undecided,
+    /// It is kept, and has carried nothing.
+    Idle,
+    Used,
+    Ended,
 }
 
 impl Clients {
     /// Notes a connection.
-    pub(super) fn connected(self: &Arc<Self>, name: &str, agent: &str) -> Connected {
-        let key = (name.to_owned(), agent.to_owned());
-        let mut all = self.lock();
+    pub(super) fn begins(self: &Arc<Self>, host: &str, agent: &str) -> Connected {
+        let key = (host.to_owned(), agent.to_owned());
+        let mut all = lock(&self.known);
         if all.len() >= MOST && !all.contains_key(&key) {
             all.retain(|_, known| known.open > 0);
         }
-        all.entry(key.clone()).or_default().open += 1;
+        let known = all.entry(key.clone()).or_default();
+        known.open += 1;
+        known.undecided += 1;
+        let used_before = known.used;
         drop(all);
+        *lock(&self.undecided) += 1;
         Connected {
             clients: Arc::clone(self),
             key,
-            has_asked: AtomicBool::new(false),
-            has_ended: AtomicBool::new(false),
+            used_before,
+            state: Mutex::new(State::Undecided),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until no connection may turn out to be a refusal any more, or for this long at the most.
+    #[cfg(feature = "runner")]
+    pub(super) fn wait(&self, limit: Duration) {
+        let undecided = lock(&self.undecided);
+        let waited = self
+            .decided
+            .wait_timeout_while(undecided, limit, |undecided| *undecided > 0);
+        drop(waited);
     }
 }
 
 impl Connected {
-    /// Notes that the connection carries a request.
-    pub(in crate::proxy) fn asks(&self) {
-        if self.has_asked.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        if let Some(known) = self.clients.lock().get_mut(&self.key) {
-            known.asked = true;
-        }
+    /// Notes that the handshake is done: its client may still look at the certificate and go.
+    pub(in crate::proxy) fn stands(self: &Arc<Self>) {
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(SLOWEST_LOOK).await;
+            own.becomes(State::Idle);
+        });
     }
 
-    /// Notes the end of the connection, and returns whether it means that the client refuses the certificate: it has ended
-    /// every connection to this name without a request. Some clients open a connection too many and drop it unused.
+    /// Notes that the client has sent something, so that it trusts the certificate.
+    pub(super) fn is_used(&self) {
+        self.becomes(State::Used);
+    }
+
+    /// Notes the end of the connection, and returns whether it means that the client refuses the certificate: it has sent
+    /// nothing over this connection, nor over another one to the host since this one began. Some clients open a connection too
+    /// many and drop it unused, so one that is only beginning tells for it.
     pub(in crate::proxy) fn ends(&self) -> bool {
-        if self.has_ended.swap(true, Ordering::SeqCst) {
+        let before = self.becomes(State::Ended);
+        if !matches!(before, State::Undecided | State::Idle) {
             return false;
         }
-        let mut all = self.clients.lock();
+        let mut all = lock(&self.clients.known);
         let Some(known) = all.get_mut(&self.key) else {
-            return false;
+            return true;
         };
-        known.open = known.open.saturating_sub(1);
-        !known.asked && known.open == 0
+        if known.used > self.used_before {
+            return false;
+        }
+        known.is_suspect = known.undecided > 0;
+        !known.is_suspect
+    }
+
+    /// Changes the state, and returns the one before.
+    fn becomes(&self, next: State) -> State {
+        let mut state = lock(&self.state);
+        let before = *state;
+        let changes = match next {
+            State::Undecided => false,
+            State::Idle => before == State::Undecided,
+            State::Used => matches!(before, State::Undecided | State::Idle),
+            State::Ended => before != State::Ended,
+        };
+        if !changes {
+            return before;
+        }
+        *state = next;
+        if let Some(known) = lock(&self.clients.known).get_mut(&self.key) {
+            if before == State::Undecided {
+                known.undecided -= 1;
+            }
+            match next {
+                State::Used => {
+                    known.used += 1;
+                    known.is_suspect = false;
+                }
+                State::Ended => known.open -= 1,
+                State::Undecided | State::Idle => {}
+            }
+        }
+        if before == State::Undecided {
+            let mut undecided = lock(&self.clients.undecided);
+            *undecided -= 1;
+            if *undecided == 0 {
+                self.clients.decided.notify_all();
+            }
+        }
+        before
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.ends();
+        self.becomes(State::Ended);
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -207,22 +293,31 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_that_never_asks_refuses() {
+    fn only_a_client_that_sends_nothing_refuses() {
         let clients = Arc::new(Clients::default());
         // It looks at the certificate and goes.
-        assert!(clients.connected("a", "").ends());
+        assert!(clients.begins("a", "").ends());
         // One connection too many, beside one that is used later.
-        let (used, unused) = (clients.connected("a", ""), clients.connected("a", ""));
+        let (used, unused) = (clients.begins("a", ""), clients.begins("a", ""));
         assert!(!unused.ends());
-        used.asks();
+        used.is_used();
+        // Another client of the same host, with roots of its own, while the first one keeps its connection.
+        assert!(clients.begins("a", "").ends());
         assert!(!used.ends());
-        assert!(!clients.connected("a", "").ends());
-        // Other names and other clients are judged by themselves.
-        assert!(clients.connected("b", "").ends());
-        assert!(clients.connected("a", "wget").ends());
-        // Of two that go without a request, the last one tells.
-        let (first, last) = (clients.connected("c", ""), clients.connected("c", ""));
+        // One that is dropped since another one was used meanwhile.
+        let (unused, used) = (clients.begins("a", ""), clients.begins("a", ""));
+        used.is_used();
+        assert!(!unused.ends());
+        // Other hosts and other clients are judged by themselves.
+        assert!(clients.begins("b", "").ends());
+        assert!(clients.begins("a", "wget").ends());
+        // Of two that go without a word, the last one tells.
+        let (first, last) = (clients.begins("c", ""), clients.begins("c", ""));
         assert!(!first.ends());
         assert!(last.ends());
+        // One that is merely kept does not speak for others.
+        let kept = clients.begins("d", "");
+        kept.becomes(State::Idle);
+        assert!(clients.begins("d", "").ends());
     }
 }

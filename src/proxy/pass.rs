@@ -1,0 +1,97 @@
+//! Passes bytes on that are not looked into.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::decide::{Act, Core, decide};
+use crate::base::http::{Request, SESSION_HEADER};
+
+/// How much is passed on at a time, in bytes.
+const PIECE: usize = 16 * 1024;
+
+/// A connection that was let pass.
+pub(super) struct Passing {
+    core: Arc<Core>,
+    /// The call that it began with, without what tied it to a session: those to come are other ones.
+    call: Arc<Request>,
+    /// The sessions that were open when it was let pass.
+    sessions: Vec<String>,
+}
+
+impl Passing {
+    /// Creates one for a call that is about to be decided about.
+    pub(super) async fn new(core: &Arc<Core>, call: &Request) -> Self {
+        let mut call = call.clone();
+        call.body = Vec::new();
+        for name in [SESSION_HEADER, "traceparent", "tracestate"] {
+            call.headers.remove(name);
+        }
+        Self {
+            core: Arc::clone(core),
+            call: Arc::new(call),
+            sessions: open_sessions(core).await,
+        }
+    }
+
+    /// Copies between a client and its upstream until both have ended or the proxy stops. When other sessions are open than
+    /// before, what the client sends is decided about again: their policies may not let it pass, and their reports have to
+    /// have it.
+    pub(super) async fn copy(
+        mut self,
+        client: impl AsyncRead + AsyncWrite,
+        upstream: impl AsyncRead + AsyncWrite,
+    ) -> io::Result<()> {
+        let stop = self.core.stop();
+        let (mut from_client, mut to_client) = tokio::io::split(client);
+        let (mut from_upstream, mut to_upstream) = tokio::io::split(upstream);
+        let up = async {
+            let mut piece = vec![0; PIECE];
+            loop {
+                let count = from_client.read(&mut piece).await?;
+                if count == 0 {
+                    return to_upstream.shutdown().await;
+                }
+                if !self.still_passes().await {
+                    return Err(io::Error::other("a session does not let it pass any more"));
+                }
+                to_upstream.write_all(&piece[..count]).await?;
+            }
+        };
+        let down = async {
+            tokio::io::copy(&mut from_upstream, &mut to_client).await?;
+            to_client.shutdown().await
+        };
+        tokio::select! {
+            both = async { tokio::try_join!(up, down) } => both.map(drop),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn still_passes(&mut self) -> bool {
+        let open = open_sessions(&self.core).await;
+        if open == self.sessions {
+            return true;
+        }
+        self.sessions = open;
+        if self.sessions.is_empty() {
+            return true;
+        }
+        matches!(decide(&self.core, &self.call).await.act, Act::Forward)
+    }
+}
+
+/// Returns the sessions that are open, in order.
+async fn open_sessions(core: &Arc<Core>) -> Vec<String> {
+    let open = {
+        let core = Arc::clone(core);
+        move || core.oracle.open_sessions().unwrap_or_default()
+    };
+    let mut open = match core.oracle.blocks() {
+        true => tokio::task::spawn_blocking(open).await.unwrap_or_default(),
+        false => open(),
+    };
+    open.sort_unstable();
+    open
+}
