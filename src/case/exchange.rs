@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::attribute::Attributes;
 use super::fault::Faults;
-use super::record::CUT_OFF;
 use super::source::Source;
 use crate::base::document::Way;
 use crate::base::http::{
@@ -22,6 +21,8 @@ use crate::otlp::json::{field, id, integer, unsigned};
 
 const REQUEST_HEADER: &str = "http.request.header.";
 const RESPONSE_HEADER: &str = "http.response.header.";
+/// The attribute of a response whose body is not whole.
+pub(super) const CUT_OFF: &str = "sp.response.cut_off";
 
 /// A captured HTTP exchange, read from a span.
 #[derive(Debug, Clone, PartialEq)]

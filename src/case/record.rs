@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::exchange::CUT_OFF;
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Headers, Request, Response};
 
@@ -105,9 +106,6 @@ pub(crate) fn document_of(span: Value) -> Value {
 pub(crate) fn text_attribute(key: &str, value: &str) -> Value {
     json!({"key": key, "value": {"stringValue": value}})
 }
-
-/// The attribute of a response whose body is not whole.
-pub(super) const CUT_OFF: &str = "sp.response.cut_off";
 
 /// Returns the attribute that says that a response's body broke off, or that its client went away before its end.
 #[cfg(feature = "embedded")]

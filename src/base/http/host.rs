@@ -1,9 +1,7 @@
 //! Hosts, read once as the URL standard reads them, so that policies, rules and whoever dials mean the same one.
 
 use std::borrow::Cow;
-#[cfg(feature = "embedded")]
-use std::net::IpAddr;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::message::Request;
 use super::url::{default_port, split_port};
