@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::DEFAULT_PROXY;
-use super::ca::{CaFlag, make_private};
 use super::output::{Failed, Output, failure, invalid};
 use crate::base::encoding::shell_word;
 use crate::launch::Interception;
 use crate::net::address;
-use crate::runner::unless_blank;
+use crate::runner::{CaFlag, make_private, unless_blank};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -42,7 +41,8 @@ impl Env {
             Some(folder) => std::path::absolute(&folder).map_err(|e| invalid(&folder, e))?,
             None => default_folder()?,
         };
-        let authority = self.ca.authority()?;
+        let authority = self.ca.authority();
+        let authority = authority.map_err(|(file, why)| invalid(&file, why))?;
         let written = make_private(&folder).and_then(|()| {
             let proxy = format!("http://{proxy}");
             let authority = authority.as_ref().map(|authority| authority.certificate());

@@ -1,6 +1,5 @@
 //! The `softprobe` command.
 
-mod ca;
 mod cases;
 mod diff;
 mod doctor;

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use signal_hook::iterator::Signals;
 
-use super::ca::CaFlag;
 use super::output::{Failed, Output, arguments, failure, invalid};
 use super::{DEFAULT_LISTEN, DEFAULT_PROXY, Global};
 use crate::control::Runtime as _;
 use crate::net::{MOST_HELD, address};
 use crate::proxy::{Idle, Proxy, ProxyBuilder};
-use crate::runner::{CallerFlags, UpstreamFlags, ending_signals, signal_code, with_upstreams};
+use crate::runner::{
+    CaFlag, CallerFlags, UpstreamFlags, ending_signals, signal_code, with_upstreams,
+};
 use crate::runtime::{ControlServer, EmbeddedRuntime, Keep};
 use crate::sdk::Softprobe;
 
@@ -81,13 +82,36 @@ struct TlsFlags {
 }
 
 impl TlsFlags {
+    /// Returns whether any was given, other than by a variable that may be there for other commands.
+    fn is_given(&self) -> bool {
+        const VARIABLES: [&str; 3] = ["SOFTPROBE_CA", "SOFTPROBE_TUNNEL", "SOFTPROBE_UPSTREAM_CA"];
+        if VARIABLES
+            .iter()
+            .any(|name| std::env::var_os(name).is_some())
+        {
+            return false;
+        }
+        let Self {
+            ca,
+            upstreams:
+                UpstreamFlags {
+                    tunnel,
+                    upstream_ca,
+                },
+        } = self;
+        ca.ca.is_some() || !tunnel.is_empty() || !upstream_ca.is_empty()
+    }
+
     fn proxy(&self, proxy: ProxyBuilder) -> Result<ProxyBuilder, Failed> {
         let plan = self.upstreams.plan().map_err(arguments)?;
         let proxy = with_upstreams(proxy, std::iter::once(&plan)).map_err(arguments)?;
-        Ok(match self.ca.authority()? {
-            Some(authority) => proxy.authority(authority),
-            None => proxy,
-        })
+        let authority = self.ca.authority();
+        Ok(
+            match authority.map_err(|(file, why)| invalid(&file, why))? {
+                Some(authority) => proxy.authority(authority),
+                None => proxy,
+            },
+        )
     }
 }
 
@@ -110,6 +134,11 @@ impl IdleFlag {
 
 impl Serve {
     pub(super) fn run(self, global: &Global) -> Result<Output, Failed> {
+        if self.proxy.is_none() && self.tls.is_given() {
+            return Err(arguments(
+                "--ca, --tunnel and --upstream-ca are for the proxy, which is served with --proxy",
+            ));
+        }
         let signals = signals()?;
         let token = self.token.unwrap_or_default();
         let runtime = EmbeddedRuntime::with_most_sessions(self.max_sessions);

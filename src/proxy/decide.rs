@@ -141,7 +141,6 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
     let note = {
         let core = Arc::clone(core);
         move || {
-            log::warn!("{request} is refused by the proxy: {reason}");
             let oracle = core.oracle.as_ref();
             let session = match correlate::correlate(&request, oracle) {
                 Ok(Correlation::Session(session)) => Some(session),
@@ -149,9 +148,13 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
                     note_ambient(oracle, &request, ambient);
                     return;
                 }
-                Ok(Correlation::Idle) => return,
+                Ok(Correlation::Idle) => {
+                    log::info!("{request} is refused by the proxy: {reason}");
+                    return;
+                }
                 Ok(Correlation::None(_)) | Err(_) => None,
             };
+            log::warn!("{request} is refused by the proxy: {reason}");
             let noted = oracle.note_refused(session.as_deref(), &request, &reason);
             if let Err(error) = noted {
                 log::error!("can't list a refused call: {}", with_causes(&error));

@@ -192,13 +192,16 @@ impl Forwarder {
 /// Returns the answer to a call whose upstream can't be reached, or breaks off.
 fn failed(shown: &str, error: &hyper_util::client::legacy::Error) -> Response {
     let why = with_causes(error);
-    let way_out = match why.contains("UnknownIssuer") {
-        true => {
-            "; `upstreamCa` in the suite's `app`, or --upstream-ca FILE, adds the authority that made its certificate"
-        }
-        false => "",
+    let way_out = if why.contains("UnknownIssuer") {
+        "; `upstreamCa` in the suite's `app`, or --upstream-ca FILE, adds the authority that made its certificate"
+    } else if why.contains("CertificateRequired") {
+        "; `upstreamCert` in the suite's `app` gives it a certificate"
+    } else {
+        ""
     };
-    plain(502, &format!("{shown} failed: {why}{way_out}"))
+    let message = format!("{shown} failed: {why}{way_out}");
+    log::warn!("a forwarded call, {message}");
+    plain(502, &message)
 }
 
 /// Returns an upstream's answer in the form in which the client gets it.

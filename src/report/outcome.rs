@@ -176,6 +176,8 @@ pub(crate) enum Note {
     CallsNotCompared,
     /// The runtime can't choose among several exchanges of one call by the request's body.
     TurnsInOrder,
+    /// A call, for display, was captured over HTTPS and made without.
+    WithoutTls(String),
     /// A connection to this host passed unread, with whatever was called over it.
     PassedUnread(String),
 }

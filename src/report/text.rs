@@ -276,6 +276,9 @@ impl Page {
         };
         let call = paint(self.palette.bad, &words::call(method, host, path));
         self.line(1, &format!("{call}{times}"));
+        if method == "CONNECT" {
+            return self.line(2, words::UNREAD);
+        }
         match nearest {
             Some(nearest) => self.line(2, &words::nearest(nearest)),
             None => self.line(2, "there are no rules at all; add a mock for this call"),
@@ -303,6 +306,10 @@ impl Page {
             };
             self.line(1, &format!("{shown}{times}"));
             self.line(2, reason);
+        }
+        if calls.iter().any(|(call, _)| call.open_sessions > 1) {
+            let hint = "another case that ran at the time may have made it: --one-at-a-time, or SOFTPROBE_ONE_AT_A_TIME=1, tells";
+            self.line(1, hint);
         }
     }
 

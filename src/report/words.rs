@@ -308,6 +308,10 @@ fn which(in_expected: bool) -> &'static str {
     if in_expected { "expected" } else { "actual" }
 }
 
+/// What to do about a tunnel that is a miss.
+pub(super) const UNREAD: &str = "what is inside was not read: have softprobe launch the application, or give --ca DIR and have the \
+                                 application trust DIR/ca.pem; to let it pass unread, as hosts in `tunnel` do, list the host in `policy.allowHosts`";
+
 /// Returns a note in words.
 pub(super) fn note(note: &Note) -> String {
     match note {
@@ -341,6 +345,12 @@ pub(super) fn note(note: &Note) -> String {
             "this runtime does not know the predicate `body`, so calls that differ only in their \
                                bodies got the captured answers in order"
                 .to_owned()
+        }
+        Note::WithoutTls(call) => {
+            format!(
+                "{} was captured over HTTPS, and made without",
+                shown_target(call)
+            )
         }
         Note::PassedUnread(host) => {
             format!(

@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
+use super::ca::CaFlag;
 use super::refusal::Refusal;
 use super::sources::Sources;
 use crate::base::encoding::shell_word;
@@ -150,6 +151,8 @@ pub(crate) struct Flags {
     /// Address at which the proxy listens, for an application started by hand
     #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
     pub(crate) proxy_listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) ca: CaFlag,
     #[command(flatten)]
     pub(crate) callers: CallerFlags,
     /// Write a JUnit report to this file

@@ -188,6 +188,12 @@ pub(super) fn compare_calls(
             continue;
         };
         let exchange = replays.exchange;
+        if exchange.request.scheme == "https" && request.scheme == "http" {
+            let note = Note::WithoutTls(request.to_string());
+            if !outcome.notes.contains(&note) {
+                outcome.notes.push(note);
+            }
+        }
         let captured = CapturedRequest {
             request: &exchange.request,
             has_body: exchange.request_body().is_some(),

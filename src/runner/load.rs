@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::select::trials;
 use super::share::shared_faults;
 use super::sources::{Sources, context};
+use super::upstreams::check_files;
 use crate::disk::{files, looked_in, relative};
 use crate::foreign::{HookFiles, check_name};
 use crate::hook::Hooks;
@@ -174,6 +175,9 @@ fn finish(
     if let Some(app) = &mut suite.app {
         let folder = file.parent().unwrap_or(root);
         app.upstreams.resolve(folder);
+        if let Err(why) = check_files(&app.upstreams) {
+            return Err(vec![format!("{}: app.{why}", relative(&file).display())]);
+        }
         let folder = app
             .folder
             .as_ref()

@@ -284,6 +284,8 @@ impl Replay {
         let upstreams = flags.app.upstreams.plan().map_err(Refusal::arguments)?;
         let roots = plans.clone().flat_map(|plan| &plan.upstreams.roots);
         let roots: Vec<PathBuf> = roots.chain(&upstreams.roots).cloned().collect();
+        let authority = flags.ca.authority();
+        let authority = authority.map_err(|(file, why)| format!("{}: {why}", file.display()))?;
         let proxy = listen.map(|address| {
             let proxy = Proxy::builder(&softprobe).listen(address).idle(idle);
             let proxy = flags.callers.proxy(proxy);
@@ -292,6 +294,10 @@ impl Replay {
                 // The plans have what the flags say.
                 true => proxy,
                 false => with_upstreams(proxy, std::iter::once(&upstreams))?,
+            };
+            let proxy = match &authority {
+                Some(authority) => proxy.authority(Arc::clone(authority)),
+                None => proxy,
             };
             proxy.start().map_err(|error| with_causes(&error))
         });

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::args::UpstreamFlags;
 use crate::proxy::{Identity, ProxyBuilder, UpstreamSettings};
@@ -55,16 +56,53 @@ pub(crate) fn with_upstreams<'p>(
         for file in roots {
             settings.roots.extend(certificates(file)?);
         }
-        for UpstreamCert { host, cert, key } in certs {
-            let private = PrivateKeyDer::from_pem_file(key);
-            settings.identities.push(Identity {
-                host: host.clone(),
-                chain: certificates(cert)?,
-                key: private.map_err(|error| unreadable(key, "private key", &error))?,
-            });
+        for cert in certs {
+            settings.identities.push(identity(cert)?);
         }
     }
     Ok(proxy.upstreams(settings))
+}
+
+/// Checks the files of a plan.
+///
+/// # Errors
+///
+/// The field, the file that can't be used, and why.
+pub(super) fn check_files(plan: &UpstreamPlan) -> Result<(), String> {
+    let UpstreamPlan {
+        tunnels: _,
+        roots,
+        certs,
+    } = plan;
+    for file in roots {
+        certificates(file).map_err(|why| format!("upstreamCa: {why}"))?;
+    }
+    for cert in certs {
+        identity(cert).map_err(|why| format!("upstreamCert: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Returns what is shown to a host.
+fn identity(cert: &UpstreamCert) -> Result<Identity, String> {
+    let UpstreamCert { host, cert, key } = cert;
+    let chain = certificates(cert)?;
+    let private = PrivateKeyDer::from_pem_file(key);
+    let private = private.map_err(|error| unreadable(key, "private key", &error))?;
+    let provider = rustls::crypto::ring::default_provider();
+    let pair = CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider);
+    pair.map_err(|error| {
+        format!(
+            "{}: it can't be used with the certificate of {}: {error}",
+            key.display(),
+            cert.display()
+        )
+    })?;
+    Ok(Identity {
+        host: host.clone(),
+        chain,
+        key: private,
+    })
 }
 
 /// Returns the certificates in a file.

@@ -408,7 +408,7 @@ impl EmbeddedRuntime {
         }
         let call = Arc::new(UncorrelatedCall {
             refused: true,
-            ..UncorrelatedCall::new(request, reason, all.len())
+            ..UncorrelatedCall::new(request, reason, listed.len())
         });
         for (_, listed) in listed {
             lock(&listed.session).note_uncorrelated(request, &call, false);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::document::{Field, Fields, Node, Object, Problems, Shape};
+use crate::base::http::Host;
 
 /// What is known of upstreams besides what the system knows. The paths are as written in the suite, and absolute once the suite
 /// is loaded.
@@ -85,6 +86,13 @@ impl UpstreamPlan {
             let cert = node.fields(&CERT, problems)?;
             let mut text = |name: &str| cert.get(name)?.string(problems);
             let (host, file, key) = (text("host"), text("cert"), text("key"));
+            if let Some(host) = host.as_deref().filter(|host| !is_name(host)) {
+                let place = node.place.key("host");
+                problems.add(
+                    &place,
+                    format!("`{host}` is not a host's name such as bank.test, without a port"),
+                );
+            }
             Some(UpstreamCert {
                 host: host?,
                 cert: file?.into(),
@@ -118,6 +126,11 @@ fn texts(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
         true => node.strings(problems),
         false => Some(vec![node.string(problems)?]),
     }
+}
+
+/// Returns whether a text is a name or an address, and nothing else.
+fn is_name(text: &str) -> bool {
+    is_host_entry(text) && !text.starts_with("*.") && Host::read(text).port().is_none()
 }
 
 /// Returns whether a text is a host, or `*.` and a name.

@@ -227,6 +227,11 @@ fn the_suites_page_shows_every_field_in_a_suite_that_is_valid() {
         outbound(3, "POST auth.example/token"),
     ]);
     case["fixtures"] = json!([{"name": "key", "value": "k"}]);
+    let authority = crate::secure::TestAuthority::new();
+    let (certificate, key) = authority.certificate("us.test");
+    project.write("certs/internal.pem", &authority.pem);
+    project.write("certs/us.pem", certificate);
+    project.write("certs/us-key.pem", key);
     for name in ["order", "refund", "startup"] {
         let path = format!("cases/every/{name}.case.json");
         project.write(&path, case.to_string());

@@ -46,7 +46,7 @@ impl Client {
 }
 
 const UNKNOWN_CA: &str = "(certain: TLS alert 48, unknown CA)";
-const DURING: &str = "(likely: it ended the connection during the TLS handshake)";
+const DURING: &str = "(likely: it ended the connection during the TLS handshake";
 
 /// Returns whether a program is there. On CI, it has to be.
 pub(crate) fn is_there(program: &[&str]) -> bool {
@@ -330,7 +330,7 @@ fn programs() {
                     "wget",
                     "",
                     (
-                        "(likely: it ended the connection without a request)",
+                        "(likely: it ended the connection without a request",
                         "WGETRC names",
                     ),
                 ),

@@ -257,7 +257,7 @@ fn a_capture_says_what_it_could_not_see() {
     upstream.accept().unwrap();
     let stopped = served.stop();
     let warning = format!(
-        "CONNECT {target}: TLS passes through unread; the capture of session {session} lacks"
+        "CONNECT {target}: it passes through unread; the capture of session {session} lacks"
     );
     assert!(stopped.stderr.contains(&warning), "{}", stopped.stderr);
 }

@@ -210,7 +210,7 @@ fn clients_that_refuse_the_certificate_are_told() {
     assert_eq!(
         refused(&strict),
         "CONNECT a.example: its client does not trust the certificate (certain: TLS alert 48, unknown CA): \
-         curl reads CURL_CA_BUNDLE or SSL_CERT_FILE"
+         curl reads CURL_CA_BUNDLE or SSL_CERT_FILE; if it pins certificates, list the host in `tunnel`"
     );
     strict.close().unwrap();
     // It looks at the certificate, and goes.
@@ -221,7 +221,7 @@ fn clients_that_refuse_the_certificate_are_told() {
     drop(stream);
     let told = refused(&strict);
     assert!(
-        told.contains("(likely: it ended the connection without a request): most"),
+        told.contains("(likely: it ended the connection without a request; it may have given the call up as well): most"),
         "{told}"
     );
     strict.close().unwrap();

@@ -97,8 +97,8 @@ pub(super) fn what_to_set(agent: &str, programs: &[String]) -> String {
         .map(|known| known.advice)
         .collect();
     match by_program.as_slice() {
-        [] => "most clients read SSL_CERT_FILE; one that has roots of its own needs them changed, a `tunnel` entry for the \
-               host, or the reverse form (docs/languages/other.md)"
+        [] => "most clients read SSL_CERT_FILE; one that has roots of its own needs them changed, or the reverse form \
+               (docs/languages/other.md)"
             .to_owned(),
         all => all.join("; "),
     }

@@ -127,7 +127,7 @@ impl Tls {
         let stream = start.into_stream(config).await.map_err(failed)?;
         let protocol = stream.get_ref().1.alpn_protocol();
         let speaks_http2 = protocol == Some(b"h2");
-        connected.stands();
+        connected.stands(speaks_http2);
         let stream = Spoken {
             stream,
             connected: Arc::clone(connected),
@@ -162,7 +162,8 @@ impl Tls {
     /// Returns what to tell of a client that refuses the certificate.
     pub(super) fn advice(&self, distrust: Distrust, agent: &str) -> String {
         let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("{distrust}: {}", what_to_set(agent, &programs))
+        let what = what_to_set(agent, &programs);
+        format!("{distrust}: {what}; if it pins certificates, list the host in `tunnel`")
     }
 }
 

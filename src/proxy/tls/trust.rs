@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl std::fmt::Display for Distrust {
             Self::Likely(what) => {
                 write!(
                     f,
-                    "its client does not trust the certificate (likely: {what})"
+                    "its client does not trust the certificate (likely: {what}; it may have given the call up as well)"
                 )
             }
         }
@@ -109,8 +110,10 @@ struct Known {
     open: usize,
     /// How many of them may still turn out to be refusals.
     undecided: usize,
-    /// How many of them have carried something.
+    /// How many connections have carried something.
     used: u64,
+    /// How many of the open ones have, over HTTP/2.
+    shared: usize,
     /// Whether one ended unused, and another one has to tell what that means.
     is_suspect: bool,
 }
@@ -122,6 +125,8 @@ pub(in crate::proxy) struct Connected {
     key: Key,
     /// How many connections had carried something when it began.
     used_before: u64,
+    /// Whether it is one of HTTP/2, which calls share.
+    is_http2: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -153,6 +158,7 @@ impl Clients {
             clients: Arc::clone(self),
             key,
             used_before,
+            is_http2: AtomicBool::new(false),
             state: Mutex::new(State::Undecided),
         }
     }
@@ -170,7 +176,8 @@ impl Clients {
 
 impl Connected {
     /// Notes that the handshake is done: its client may still look at the certificate and go.
-    pub(in crate::proxy) fn stands(self: &Arc<Self>) {
+    pub(super) fn stands(self: &Arc<Self>, is_http2: bool) {
+        self.is_http2.store(is_http2, Ordering::SeqCst);
         let own = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(SLOWEST_LOOK).await;
@@ -185,7 +192,7 @@ impl Connected {
 
     /// Notes the end of the connection, and returns whether it means that the client refuses the certificate: it has sent
     /// nothing over this connection, nor over another one to the host since this one began. Some clients open a connection too
-    /// many and drop it unused, so one that is only beginning tells for it.
+    /// many and drop it unused: one that is only beginning tells for it, and over HTTP/2 one that carries the client's calls.
     pub(in crate::proxy) fn ends(&self) -> bool {
         let before = self.becomes(State::Ended);
         if !matches!(before, State::Undecided | State::Idle) {
@@ -195,11 +202,16 @@ impl Connected {
         let Some(known) = all.get_mut(&self.key) else {
             return true;
         };
-        if known.used > self.used_before {
+        let is_spare = self.is_http2() && known.shared > 0;
+        if is_spare || known.used > self.used_before {
             return false;
         }
         known.is_suspect = known.undecided > 0;
         !known.is_suspect
+    }
+
+    fn is_http2(&self) -> bool {
+        self.is_http2.load(Ordering::SeqCst)
     }
 
     /// Changes the state, and returns the one before.
@@ -223,9 +235,13 @@ impl Connected {
             match next {
                 State::Used => {
                     known.used += 1;
+                    known.shared += usize::from(self.is_http2());
                     known.is_suspect = false;
                 }
-                State::Ended => known.open -= 1,
+                State::Ended => {
+                    known.open -= 1;
+                    known.shared -= usize::from(before == State::Used && self.is_http2());
+                }
                 State::Undecided | State::Idle => {}
             }
         }
@@ -314,6 +330,19 @@ mod tests {
         // Of two that go without a word, the last one tells.
         let (first, last) = (clients.begins("c", ""), clients.begins("c", ""));
         assert!(!first.ends());
+        assert!(last.ends());
+        // A spare one of a client whose calls share a connection.
+        let (shared, spare) = (clients.begins("e", ""), clients.begins("e", ""));
+        shared.is_http2.store(true, Ordering::SeqCst);
+        shared.is_used();
+        drop(spare);
+        let spare = clients.begins("e", "");
+        spare.is_http2.store(true, Ordering::SeqCst);
+        assert!(!spare.ends());
+        assert!(clients.begins("e", "").ends());
+        drop(shared);
+        let last = clients.begins("e", "");
+        last.is_http2.store(true, Ordering::SeqCst);
         assert!(last.ends());
         // One that is merely kept does not speak for others.
         let kept = clients.begins("d", "");
