@@ -578,6 +578,53 @@ fn env_has_an_application_trust_the_authority_of_a_folder() {
 }
 
 #[test]
+fn a_run_reads_the_tls_of_an_application_that_runs_already() {
+    let project = Project::new();
+    Output::of(softprobe(&["env", "--ca", "ca", "--files", "files"]).current_dir(project.path()))
+        .ends(0, &["softprobe: made an authority in ca"]);
+    let ca = std::fs::read_to_string(project.path().join("ca/ca.pem")).unwrap();
+    let proxy = std::net::SocketAddr::from(([127, 0, 0, 1], crate::support::free_port()));
+    let app = crate::support::Stub::start(move |request| {
+        let stream = tunnel(proxy, "stock.example:443", "");
+        let mut stream = secured(stream, "stock.example", &client_config(&ca, &[]));
+        let traced = format!("tracestate: {}\r\n", request.header("tracestate").unwrap());
+        let answer = get(&mut stream, "stock.example", &traced);
+        crate::support::http(answer.status, &[], answer.text())
+    });
+    let case = document(&[
+        span(
+            1,
+            "inbound",
+            "GET shop.example/x",
+            Some(200),
+            &[response_body("three")],
+        ),
+        span(
+            2,
+            "outbound",
+            "GET stock.example/p",
+            Some(200),
+            &[response_body("three")],
+        ),
+    ]);
+    project.write("a.case.json", case.to_string());
+    let suite = "name: s\ncases: a.case.json\nmocks: auto\nunused: fail\npolicy: { externalHttp: strict }\n";
+    project.write("s.suite.yaml", suite);
+    let listen = proxy.to_string();
+    let run = |more: &[&str]| {
+        let mut run = softprobe(&["suite", "run", "s.suite.yaml", "--proxy-listen", &listen]);
+        run.args(["--app-url", &app.url()]).args(more);
+        Output::of(run.current_dir(project.path()))
+    };
+    run(&["--ca", "ca"]).ends(0, &["1 passed"]);
+    let unread = run(&[]);
+    unread.ends(
+        20,
+        &["CONNECT stock.example\n    what is inside was not read: have softprobe launch"],
+    );
+}
+
+#[test]
 fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.example", None);
