@@ -9,7 +9,7 @@
 //!
 //! `SOFTPROBE_BASELINE=PATH` also measures another build of the command, and this one with every setting of `outbound`
 //! on `ignore`; `-- --quick` leaves out the
-//! largest run. The figures are printed as a table and written to `target/bench-run.json`.
+//! largest run, and `-- --proxy` measures calls through the proxy alone. The figures are printed as a table and written to `target/bench-run.json`.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,13 @@ fn main() {
     // `cargo test --benches` passes `--test` and only checks that the benchmark runs.
     let quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
     let smoke = args.iter().any(|arg| arg == "--test");
-    Bench::new(smoke).run(quick, smoke);
+    let mut bench = Bench::new(smoke);
+    if args.iter().any(|arg| arg == "--proxy") {
+        bench.proxy(5_000);
+        tls::measure(&command(), 2_000);
+        return;
+    }
+    bench.run(quick, smoke);
 }
 
 /// The minimal application and the fixed server: one program, which makes an outbound call if it is
