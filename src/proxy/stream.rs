@@ -11,35 +11,27 @@ use tokio::task::JoinHandle;
 
 use super::decide::Core;
 use super::observe::Observed;
-use crate::base::http::{Headers, Response};
+use crate::base::http::Response;
 use crate::net::{Body, HyperResponse, LARGEST_BODY, answer_to, headers_of, plain, to_hyper};
 
 /// How long an answer may take to arrive whole before it is passed on as it arrives.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// An answer of which a part has arrived.
-#[derive(Debug)]
-struct Arriving {
-    response: Response,
-}
-
-impl Arriving {
-    /// Takes a frame in.
-    ///
-    /// # Errors
-    ///
-    /// That it is too large to be recorded.
-    fn take(&mut self, frame: &Frame<Bytes>) -> Result<(), String> {
-        if let Some(data) = frame.data_ref() {
-            self.response.body.extend_from_slice(data);
-        }
-        if let Some(fields) = frame.trailers_ref() {
-            self.response.trailers = headers_of(fields);
-        }
-        match self.response.body.len() > LARGEST_BODY {
-            true => Err(format!("its body is larger than {LARGEST_BODY} bytes")),
-            false => Ok(()),
-        }
+/// Adds a frame to the part of an answer that has arrived.
+///
+/// # Errors
+///
+/// That it is too large to be recorded.
+fn take(arrived: &mut Response, frame: &Frame<Bytes>) -> Result<(), String> {
+    if let Some(data) = frame.data_ref() {
+        arrived.body.extend_from_slice(data);
+    }
+    if let Some(fields) = frame.trailers_ref() {
+        arrived.trailers = headers_of(fields);
+    }
+    match arrived.body.len() > LARGEST_BODY {
+        true => Err(format!("its body is larger than {LARGEST_BODY} bytes")),
+        false => Ok(()),
     }
 }
 
@@ -52,34 +44,31 @@ pub(super) async fn recorded(
     answer: HyperResponse,
 ) -> HyperResponse {
     let (parts, mut body) = answer.into_parts();
-    let mut arriving = Arriving {
-        response: Response {
-            status: parts.status.as_u16(),
-            headers: headers_of(&parts.headers),
-            body: Vec::new(),
-            trailers: Headers::new(),
-        },
+    let mut arrived = Response {
+        status: parts.status.as_u16(),
+        headers: headers_of(&parts.headers),
+        ..Response::default()
     };
     let request = Arc::clone(&observed.request);
     let whole = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| error.to_string())?;
-            arriving.take(&frame)?;
+            take(&mut arrived, &frame)?;
         }
         Ok::<(), String>(())
     };
     match tokio::time::timeout(PATIENCE, whole).await {
         Ok(Ok(())) => {
-            let response = observed.record(core, session, arriving.response.into());
+            let response = observed.record(core, session, arrived.into());
             answer_to(&request, response.await)
         }
         Ok(Err(why)) => to_hyper(plain(502, &format!("{request} can't be recorded: {why}"))),
         Err(_) => {
-            let passed = Bytes::copy_from_slice(&arriving.response.body);
+            let passed = Bytes::copy_from_slice(&arrived.body);
             let tee = Tee {
                 body,
                 passed: (!passed.is_empty()).then_some(passed),
-                arriving,
+                arrived,
                 recorder: Some((core, session, observed)),
                 recording: None,
             };
@@ -93,7 +82,7 @@ struct Tee {
     body: Body,
     /// What arrived before.
     passed: Option<Bytes>,
-    arriving: Arriving,
+    arrived: Response,
     /// What records it, until it does.
     recorder: Option<(Arc<Core>, String, Observed)>,
     recording: Option<JoinHandle<Result<(), String>>>,
@@ -103,7 +92,7 @@ impl Tee {
     /// Records what has arrived, unless that is done.
     fn record(&mut self, is_cut_off: bool) -> Option<JoinHandle<Result<(), String>>> {
         let (core, session, observed) = self.recorder.take()?;
-        let response = std::mem::take(&mut self.arriving.response);
+        let response = std::mem::take(&mut self.arrived);
         Some(observed.save(core, session, response.into(), is_cut_off))
     }
 }
@@ -131,7 +120,7 @@ impl hyper::body::Body for Tee {
         if self.recording.is_none() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => {
-                    let taken = self.arriving.take(&frame);
+                    let taken = take(&mut self.arrived, &frame);
                     if let Err(why) = &taken {
                         log::error!("an answer can't be recorded: {why}");
                         self.recorder = None;

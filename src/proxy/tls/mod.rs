@@ -2,28 +2,24 @@
 
 mod authority;
 mod clients;
+mod streams;
 mod trust;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use rustls::server::Acceptor;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
 pub(crate) use self::authority::Authority;
 #[cfg(feature = "runner")]
 pub(crate) use self::authority::AuthorityFiles;
 use self::clients::what_to_set;
+pub(super) use self::streams::Inner;
+use self::streams::Spoken;
 use self::trust::{Clients, Connected, Distrust};
 use crate::base::http::Host;
-use crate::net::{Peer, Resets};
 
 /// How long a handshake may take.
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(10);
@@ -128,10 +124,7 @@ impl Tls {
         let protocol = stream.get_ref().1.alpn_protocol();
         let speaks_http2 = protocol == Some(b"h2");
         connected.stands(speaks_http2);
-        let stream = Spoken {
-            stream,
-            connected: Arc::clone(connected),
-        };
+        let stream = Spoken::new(stream, Arc::clone(connected));
         Ok(Read {
             stream,
             name,
@@ -164,141 +157,5 @@ impl Tls {
         let programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         let what = what_to_set(agent, &programs);
         format!("{distrust}: {what}; if it pins certificates, list the host in `tunnel`")
-    }
-}
-
-/// The stream inside a tunnel, of which some bytes have been read.
-pub(super) struct Inner {
-    stream: TokioIo<Upgraded>,
-    /// These bytes, in reverse.
-    begun: Vec<u8>,
-    resets: Option<Resets>,
-}
-
-impl Inner {
-    pub(super) fn new(
-        stream: TokioIo<Upgraded>,
-        mut begun: Vec<u8>,
-        resets: Option<Resets>,
-    ) -> Self {
-        begun.reverse();
-        Self {
-            stream,
-            begun,
-            resets,
-        }
-    }
-}
-
-impl Peer for Inner {
-    fn reset(&self) {
-        if let Some(resets) = &self.resets {
-            resets.reset();
-        }
-    }
-}
-
-/// What is inside TLS. A client that sends anything trusts the certificate.
-pub(super) struct Spoken {
-    stream: TlsStream<Inner>,
-    connected: Arc<Connected>,
-}
-
-impl Peer for Spoken {
-    fn reset(&self) {
-        self.stream.get_ref().0.reset();
-    }
-}
-
-impl AsyncRead for Spoken {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.connected.is_used();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Spoken {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-}
-
-impl AsyncRead for Inner {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.begun.is_empty() && buffer.remaining() > 0 {
-            while buffer.remaining() > 0
-                && let Some(byte) = self.begun.pop()
-            {
-                buffer.put_slice(&[byte]);
-            }
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Inner {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }
