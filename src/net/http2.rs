@@ -78,11 +78,17 @@ where
                         &format!("the call could not be answered: {error}"),
                     ))
                 });
-                exchange.answered();
                 match answer.extensions().get::<Failure>() {
-                    None | Some(Failure::Truncated) => {}
-                    Some(Failure::Reset | Failure::Empty) => return Err(Broken),
-                    Some(Failure::Timeout) => std::future::pending().await,
+                    None | Some(Failure::Truncated) => exchange.answered(),
+                    Some(Failure::Reset | Failure::Empty) => {
+                        exchange.answered();
+                        return Err(Broken);
+                    }
+                    // The client is not the one that keeps this waiting.
+                    Some(Failure::Timeout) => {
+                        exchange.is_answered = true;
+                        std::future::pending().await
+                    }
                 }
                 Ok(answer.map(|body| Paced {
                     body,

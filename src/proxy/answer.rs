@@ -103,8 +103,9 @@ async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form
     let Handling { act, records } = decide(&core, &request).await;
     match (act, records) {
         (Act::Forward, None) => {
+            let inbound = is_first_hop(&request, form);
             let request = traced(request, form);
-            let answer = core.forwarder.pass(&request, body).await;
+            let answer = core.forwarder.pass(&request, body, inbound).await;
             answer.unwrap_or_else(to_hyper)
         }
         (Act::Forward, _) => {
@@ -157,7 +158,7 @@ async fn switch(
         Some(_) => Arc::clone(&observed.request),
         None => traced(Arc::clone(&request), form),
     };
-    let mut answer = match core.forwarder.switch(&sent).await {
+    let mut answer = match core.forwarder.switch(&sent, observed.is_inbound()).await {
         Ok(answer) => answer,
         Err(own) => return to_hyper(own),
     };

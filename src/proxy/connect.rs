@@ -238,7 +238,7 @@ impl Opened {
     async fn answer(self, stream: Inner, is_http2: bool) {
         let Self {
             core,
-            owned,
+            asked,
             authority,
             credentials,
             inside,
@@ -249,7 +249,7 @@ impl Opened {
             authority,
             credentials,
         });
-        let (unread, stop) = (note_unread(&core, Some(&owned)), core.stop());
+        let (unread, stop) = (note_unread(&core, Some(&asked)), core.stop());
         let handle =
             Arc::new(move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request));
         match is_http2 {
@@ -262,6 +262,7 @@ impl Opened {
     async fn read(self, tls: &Tls, stream: Inner) {
         let Self {
             core,
+            asked,
             owned,
             authority,
             credentials,
@@ -304,7 +305,7 @@ impl Opened {
             let core = Arc::clone(&core);
             move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request)
         };
-        let unread = note_unread(&core, Some(&owned));
+        let unread = note_unread(&core, Some(&asked));
         let (handle, stop) = (Arc::new(handle), core.stop());
         let ended = match speaks_http2 {
             true => {

@@ -31,6 +31,7 @@ pub(super) struct Forwarder {
     inbound: Client<Applications, Full<Bytes>>,
     /// For bodies that are not held.
     passing: Client<Upstreams, Body>,
+    passing_inbound: Client<Applications, Body>,
     /// For calls of gRPC without TLS, whose servers speak HTTP/2 and nothing else.
     http2: Client<Upstreams, Full<Bytes>>,
     /// For requests to go on in another protocol.
@@ -47,12 +48,14 @@ impl Forwarder {
     pub(super) fn new(settings: UpstreamSettings) -> Self {
         let tls = Arc::new(UpstreamTls::new(settings));
         let upstreams = Upstreams::new(Arc::clone(&tls));
+        let applications = Applications::new(tls);
         let mut once = Client::builder(TokioExecutor::new());
         once.pool_max_idle_per_host(0);
         Self {
             kept: Client::builder(TokioExecutor::new()).build(upstreams.clone()),
             fresh: once.build(upstreams.clone()),
-            inbound: once.build(Applications::new(tls)),
+            inbound: once.build(applications.clone()),
+            passing_inbound: once.build(applications),
             passing: once.build(upstreams.clone()),
             http2: Client::builder(TokioExecutor::new())
                 .http2_only(true)
@@ -125,6 +128,7 @@ impl Forwarder {
         &self,
         request: &Request,
         body: Incoming,
+        inbound: bool,
     ) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
         let length = body.size_hint().exact();
@@ -133,7 +137,11 @@ impl Forwarder {
         if let Some(length) = length {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        match tokio::time::timeout(SLOWEST_UPLOAD, self.passing.request(request)).await {
+        let sent = match inbound {
+            true => self.passing_inbound.request(request),
+            false => self.passing.request(request),
+        };
+        match tokio::time::timeout(SLOWEST_UPLOAD, sent).await {
             Ok(Ok(response)) => Ok(passed_on(response)),
             Ok(Err(error)) => Err(failed(&shown, &error)),
             Err(_) => Err(plain(504, &format!("{shown} timed out"))),
@@ -146,7 +154,11 @@ impl Forwarder {
     /// # Errors
     ///
     /// As for [`forward`](Self::forward).
-    pub(super) async fn switch(&self, request: &Request) -> Result<HyperResponse, Response> {
+    pub(super) async fn switch(
+        &self,
+        request: &Request,
+        inbound: bool,
+    ) -> Result<HyperResponse, Response> {
         let shown = request.to_string();
         let mut sent = self.upstream_request(request, &shown)?;
         let protocol = request.headers.all("upgrade").next().unwrap_or_default();
@@ -156,7 +168,11 @@ impl Forwarder {
             sent.headers_mut().insert(CONNECTION, upgrade);
         }
         let sent = sent.map(|body| Full::new(Bytes::from(body)));
-        let answer = tokio::time::timeout(SLOWEST_UPSTREAM, self.switching.request(sent)).await;
+        let sent = match inbound {
+            true => self.inbound.request(sent),
+            false => self.switching.request(sent),
+        };
+        let answer = tokio::time::timeout(SLOWEST_UPSTREAM, sent).await;
         let answer = match answer {
             Ok(answer) => answer.map_err(|error| failed(&shown, &error))?,
             Err(_) => return Err(plain(504, &format!("{shown} timed out"))),
@@ -217,7 +233,9 @@ fn passed_on(response: hyper::Response<Incoming>) -> HyperResponse {
     // The upstream's HTTP version applies to that hop only.
     parts.version = hyper::Version::HTTP_11;
     append_headers(&mut parts.headers, &kept);
-    HyperResponse::from_parts(parts, body.map_err(Into::into).boxed())
+    // The reason of an upstream's reset is none of ours for one to the client.
+    let body = body.map_err(|error| with_causes(&error).into());
+    HyperResponse::from_parts(parts, body.boxed())
 }
 
 fn upstream_request(request: &Request) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Mutex;
 
 use super::decide::{Act, Core, decide};
 use crate::base::http::{Request, SESSION_HEADER};
@@ -36,35 +37,25 @@ impl Passing {
     }
 
     /// Copies between a client and its upstream until both have ended or the proxy stops. When other sessions are open than
-    /// before, what the client sends is decided about again: their policies may not let it pass, and their reports have to
+    /// before, what either side sends is decided about again: their policies may not let it pass, and their reports have to
     /// have it.
     pub(super) async fn copy(
-        mut self,
+        self,
         client: impl AsyncRead + AsyncWrite,
         upstream: impl AsyncRead + AsyncWrite,
     ) -> io::Result<()> {
         let stop = self.core.stop();
-        let (mut from_client, mut to_client) = tokio::io::split(client);
-        let (mut from_upstream, mut to_upstream) = tokio::io::split(upstream);
-        let up = async {
-            let mut piece = vec![0; PIECE];
-            loop {
-                let count = from_client.read(&mut piece).await?;
-                if count == 0 {
-                    return to_upstream.shutdown().await;
-                }
-                if !self.still_passes().await {
-                    return Err(io::Error::other("a session does not let it pass any more"));
-                }
-                to_upstream.write_all(&piece[..count]).await?;
-            }
-        };
-        let down = async {
-            tokio::io::copy(&mut from_upstream, &mut to_client).await?;
-            to_client.shutdown().await
+        let (from_client, to_client) = tokio::io::split(client);
+        let (from_upstream, to_upstream) = tokio::io::split(upstream);
+        let shared = Mutex::new(self);
+        let both = async {
+            tokio::try_join!(
+                copy(&shared, from_client, to_upstream),
+                copy(&shared, from_upstream, to_client)
+            )
         };
         tokio::select! {
-            both = async { tokio::try_join!(up, down) } => both.map(drop),
+            both = both => both.map(drop),
             () = stop.cancelled() => Ok(()),
         }
     }
@@ -79,6 +70,37 @@ impl Passing {
             return true;
         }
         matches!(decide(&self.core, &self.call).await.act, Act::Forward)
+    }
+}
+
+/// Copies in one direction.
+async fn copy(
+    passing: &Mutex<Passing>,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = from.read(&mut piece).await?;
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        let piece = &piece[..count];
+        if !is_farewell(piece) && !passing.lock().await.still_passes().await {
+            return Err(io::Error::other("a session does not let it pass any more"));
+        }
+        to.write_all(piece).await?;
+        to.flush().await?;
+    }
+}
+
+/// Returns whether this only ends a connection of TLS: an alert, which TLS 1.3 hides in a record of this length. A pool that
+/// drops a connection makes no call.
+fn is_farewell(piece: &[u8]) -> bool {
+    match piece {
+        [0x15, ..] => true,
+        [0x17, 3, 3, 0, 19, rest @ ..] => rest.len() == 19,
+        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Java's own form of a file with trusted certificates (JKS).
 
+use rustls::pki_types::CertificateDer;
 use sha1::{Digest as _, Sha1};
 
 /// Java's default password, which such a file is checked with.
@@ -8,7 +9,7 @@ pub(super) const PASSWORD: &str = "changeit";
 const WHITENER: &[u8] = b"Mighty Aphrodite";
 
 /// Returns a file that holds these certificates, each in DER.
-pub(super) fn keystore(certificates: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn keystore(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     let number = |out: &mut Vec<u8>, number: usize| {
         out.extend(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
@@ -27,7 +28,7 @@ pub(super) fn keystore(certificates: &[Vec<u8>]) -> Vec<u8> {
         out.extend(0_u64.to_be_bytes());
         text(&mut out, "X.509");
         number(&mut out, certificate.len());
-        out.extend(certificate);
+        out.extend(certificate.as_ref());
     }
     let mut check = Sha1::new();
     for unit in PASSWORD.encode_utf16() {

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::keystore::keystore;
 use crate::disk::{Readers, write_whole};
@@ -89,10 +91,9 @@ impl Files<'_> {
 
     /// Writes the file with the same for Java.
     pub(super) fn java(&self) -> io::Result<PathBuf> {
-        let bundle = std::fs::read_to_string(self.system_bundle()?)?;
-        let all = pem::parse_many(bundle).unwrap_or_default();
-        let all = all.into_iter().filter(|pem| pem.tag() == "CERTIFICATE");
-        let all: Vec<Vec<u8>> = all.map(Pem::into_contents).collect();
+        let bundle = std::fs::read(self.system_bundle()?)?;
+        let all = CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok);
+        let all: Vec<CertificateDer<'_>> = all.collect();
         let file = self.folder.join("trust/java.jks");
         write_whole(&file, keystore(&all), Readers::Owner)?;
         Ok(file)

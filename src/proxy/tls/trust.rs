@@ -114,8 +114,6 @@ struct Known {
     used: u64,
     /// How many of the open ones have, over HTTP/2.
     shared: usize,
-    /// Whether one ended unused, and another one has to tell what that means.
-    is_suspect: bool,
 }
 
 /// A connection of a client to a host that begins with TLS.
@@ -192,7 +190,7 @@ impl Connected {
 
     /// Notes the end of the connection, and returns whether it means that the client refuses the certificate: it has sent
     /// nothing over this connection, nor over another one to the host since this one began. Some clients open a connection too
-    /// many and drop it unused: one that is only beginning tells for it, and over HTTP/2 one that carries the client's calls.
+    /// many and drop it unused, at once over HTTP/2, where calls share one, and from a pool later.
     pub(in crate::proxy) fn ends(&self) -> bool {
         let before = self.becomes(State::Ended);
         if !matches!(before, State::Undecided | State::Idle) {
@@ -202,12 +200,13 @@ impl Connected {
         let Some(known) = all.get_mut(&self.key) else {
             return true;
         };
-        let is_spare = self.is_http2() && known.shared > 0;
-        if is_spare || known.used > self.used_before {
-            return false;
-        }
-        known.is_suspect = known.undecided > 0;
-        !known.is_suspect
+        // A pool that keeps a connection for later may drop it as well.
+        let is_spare = match before {
+            State::Idle => known.used > 0,
+            _ => self.is_http2() && known.shared > 0,
+        };
+        // One that is only beginning tells for this one.
+        !is_spare && known.used == self.used_before && known.undecided == 0
     }
 
     fn is_http2(&self) -> bool {
@@ -236,7 +235,6 @@ impl Connected {
                 State::Used => {
                     known.used += 1;
                     known.shared += usize::from(self.is_http2());
-                    known.is_suspect = false;
                 }
                 State::Ended => {
                     known.open -= 1;
@@ -348,5 +346,10 @@ mod tests {
         let kept = clients.begins("d", "");
         kept.becomes(State::Idle);
         assert!(clients.begins("d", "").ends());
+        // One that was kept beside one that was used is a spare one of a pool.
+        clients.begins("d", "").is_used();
+        let pooled = clients.begins("d", "");
+        pooled.becomes(State::Idle);
+        assert!(!pooled.ends());
     }
 }
