@@ -144,7 +144,7 @@ fn check(service: &Service<'_>) {
             .find_map(|part| part.strip_prefix(&format!("{name}::{client} ----")));
         let report = report.unwrap_or_else(|| panic!("{client}: {}", refused.stdout));
         for wanted in [
-            "1 outbound call could not be answered",
+            "could not be answered",
             "CONNECT stock.example",
             certainty,
             advice,
