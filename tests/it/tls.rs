@@ -86,6 +86,30 @@ impl World {
     }
 }
 
+/// A proxy for applications that are started by hand.
+struct ByHand {
+    served: Served,
+    /// The certificate that they trust.
+    ca: String,
+    _project: Project,
+}
+
+impl ByHand {
+    /// Starts one that trusts upstreams of this authority.
+    fn start(upstreams: &TestAuthority, variables: &[(&str, &str)]) -> Self {
+        let project = Project::new();
+        let roots = project.write("up.pem", &upstreams.pem);
+        let folder = project.path().join("ca");
+        let (folder, roots) = (folder.to_str().unwrap(), roots.to_str().unwrap());
+        let args = ["--ca", folder, "--upstream-ca", roots];
+        Self {
+            served: Served::start_with(&args, variables),
+            ca: std::fs::read_to_string(project.path().join("ca/ca.pem")).unwrap(),
+            _project: project,
+        }
+    }
+}
+
 fn on_threads<T>(work: impl Future<Output = T>) -> T {
     let threads = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -628,8 +652,6 @@ fn a_run_reads_the_tls_of_an_application_that_runs_already() {
 fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.example", None);
-    let project = Project::new();
-    let roots = project.write("up.pem", &authority.pem);
     // A company's proxy, which knows where the host is and wants to know who asks.
     let company = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = company.local_addr().unwrap();
@@ -659,17 +681,10 @@ fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
         }
     });
     let url = format!("http://user:pass@{at}");
-    let folder = project.path().join("ca");
-    let args = [
-        "--ca",
-        folder.to_str().unwrap(),
-        "--upstream-ca",
-        roots.to_str().unwrap(),
-    ];
-    let served = Served::start_with(&args, &[("HTTPS_PROXY", &url), ("http_proxy", &url)]);
-    let ca = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
+    let variables = [("HTTPS_PROXY", url.as_str()), ("http_proxy", &url)];
+    let ByHand { served, ca, .. } = &ByHand::start(&authority, &variables);
     let stream = tunnel(served.proxy(), "up.example:443", "");
-    let mut stream = secured(stream, "up.example", &client_config(&ca, &[]));
+    let mut stream = secured(stream, "up.example", &client_config(ca, &[]));
     let answer = get(&mut stream, "up.example", "");
     assert!(answer.text().contains("GET /p"), "{}", answer.text());
     let head = heads.recv_timeout(LIMIT).unwrap();
@@ -704,21 +719,11 @@ fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
 fn a_websocket_passes_where_the_policy_lets_it() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.localhost", None);
-    let project = Project::new();
-    let roots = project.write("up.pem", &authority.pem);
-    let folder = project.path().join("ca");
-    let args = [
-        "--ca",
-        folder.to_str().unwrap(),
-        "--upstream-ca",
-        roots.to_str().unwrap(),
-    ];
-    let served = Served::start(&args);
-    let ca = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
     let host = format!("up.localhost:{}", upstream.address.port());
+    let ByHand { served, ca, .. } = &ByHand::start(&authority, &[]);
     let switch = || {
         let stream = tunnel(served.proxy(), &host, "");
-        let mut stream = secured(stream, "up.localhost", &client_config(&ca, &[]));
+        let mut stream = secured(stream, "up.localhost", &client_config(ca, &[]));
         let head = "GET /ws HTTP/1.1\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n";
         write!(stream, "{head}host: {host}\r\n\r\n").unwrap();
         (read_answer(&mut stream, true), stream)
@@ -744,22 +749,12 @@ fn a_websocket_passes_where_the_policy_lets_it() {
 fn calls_over_tls_are_captured_with_their_trailers() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.localhost", None);
-    let project = Project::new();
-    let roots = project.write("up.pem", &authority.pem);
-    let folder = project.path().join("ca");
-    let args = [
-        "--ca",
-        folder.to_str().unwrap(),
-        "--upstream-ca",
-        roots.to_str().unwrap(),
-    ];
-    let served = Served::start(&args);
-    let ca = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
     let host = format!("up.localhost:{}", upstream.address.port());
+    let ByHand { served, ca, .. } = &ByHand::start(&authority, &[]);
     let softprobe = Softprobe::builder().base_url(served.url()).build();
     let session = softprobe.start_session(Mode::Capture).unwrap();
     let stream = tunnel(served.proxy(), &host, "");
-    let mut stream = secured(stream, "up.localhost", &client_config(&ca, &[]));
+    let mut stream = secured(stream, "up.localhost", &client_config(ca, &[]));
     get(&mut stream, &host, "content-type: application/grpc\r\n");
     let text = session.captured_case().unwrap().to_string();
     for wanted in [
