@@ -66,6 +66,9 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Lists a call of a session that was forwarded and got no answer, which fails nobody.
+    fn note_failed(&self, _session: &str, _request: &Request, _why: &str) {}
+
     /// Lists a call that is no concern of any session.
     fn note_ambient(&self, _request: &Request, _reason: &str) {}
 

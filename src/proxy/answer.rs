@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
-use super::decide::{Act, Core, Handling, decide, refuse};
+use super::decide::{Act, Core, Handling, decide, failed, refuse};
 use super::observe::{Observed, is_first_hop, traced};
 use super::pass::Passing;
 use super::stream::recorded;
@@ -18,7 +18,7 @@ use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
 use crate::net::{
     Held, HyperRequest, HyperResponse, Unreadable, answer_to, breaking, delay, head_of,
-    leads_to_authority, leave_body, own_address, to_hyper,
+    leads_to_authority, leave_body, own_address,
 };
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
@@ -105,8 +105,10 @@ async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form
         (Act::Forward, None) => {
             let inbound = is_first_hop(&request, form);
             let request = traced(request, form);
-            let answer = core.forwarder.pass(&request, body, inbound).await;
-            answer.unwrap_or_else(to_hyper)
+            match core.forwarder.pass(&request, body, inbound).await {
+                Ok(answer) => answer,
+                Err(own) => failed(&core, request, own).await,
+            }
         }
         (Act::Forward, _) => {
             let why = Unreadable::TooLarge(core.intake.largest_body);
@@ -160,7 +162,7 @@ async fn switch(
     };
     let mut answer = match core.forwarder.switch(&sent, observed.is_inbound()).await {
         Ok(answer) => answer,
-        Err(own) => return to_hyper(own),
+        Err(own) => return failed(&core, request, own).await,
     };
     let switches = answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS;
     match (switches, records) {
@@ -284,8 +286,10 @@ async fn carry_out(
         (Act::Forward, None) => {
             let inbound = is_first_hop(&request, form);
             let request = traced(request, form);
-            let answer = core.forwarder.forward(&request, inbound).await;
-            answer.unwrap_or_else(to_hyper)
+            match core.forwarder.forward(&request, inbound).await {
+                Ok(answer) => answer,
+                Err(own) => failed(&core, request, own).await,
+            }
         }
         (Act::Forward, Some(session)) => {
             let observed = Observed::new(request, form);
@@ -293,7 +297,7 @@ async fn carry_out(
             // The proxy's own errors are not answers from the upstream, and are not recorded.
             match core.forwarder.forward(&observed.request, inbound).await {
                 Ok(answer) => recorded(core, session, observed, answer).await,
-                Err(own) => to_hyper(own),
+                Err(own) => failed(&core, Arc::clone(&observed.request), own).await,
             }
         }
     }

@@ -169,6 +169,35 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
     }
 }
 
+/// Returns the answer to a call that was forwarded in vain, once it is listed in its session: what a case makes of it says
+/// little.
+pub(super) async fn failed(
+    core: &Arc<Core>,
+    request: Arc<Request>,
+    answer: Response,
+) -> HyperResponse {
+    let text = String::from_utf8_lossy(&answer.body);
+    let why = text
+        .strip_prefix("softprobe: ")
+        .unwrap_or(&text)
+        .trim()
+        .to_owned();
+    let note = {
+        let core = Arc::clone(core);
+        move || {
+            let oracle = core.oracle.as_ref();
+            if let Ok(Correlation::Session(session)) = correlate::correlate(&request, oracle) {
+                oracle.note_failed(&session, &request, &why);
+            }
+        }
+    };
+    match core.oracle.blocks() {
+        true => drop(tokio::task::spawn_blocking(note).await),
+        false => note(),
+    }
+    to_hyper(answer)
+}
+
 /// Lists a call that is the application's own business, and returns its answer; `None` if it is forwarded.
 fn note_ambient(oracle: &dyn Oracle, request: &Request, ambient: Ambient) -> Option<Response> {
     log::info!("{request} is ambient: {}", ambient.reason());

@@ -631,6 +631,20 @@ impl Oracle for EmbeddedRuntime {
         expects.unwrap_or(false)
     }
 
+    fn note_failed(&self, session: &str, request: &Request, why: &str) {
+        let call = Arc::new(UncorrelatedCall {
+            refused: true,
+            ..UncorrelatedCall::new(request, why, 1)
+        });
+        let noted = self.with(session, |session| {
+            session.note_uncorrelated(request, &call, true);
+            Ok(())
+        });
+        if noted.is_err() {
+            log::debug!("session {session} is not open any more: {request} failed");
+        }
+    }
+
     fn note_ambient(&self, request: &Request, reason: &str) {
         let all = self.all();
         let call = Arc::new(UncorrelatedCall {

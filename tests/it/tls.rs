@@ -649,6 +649,25 @@ fn a_run_reads_the_tls_of_an_application_that_runs_already() {
 }
 
 #[test]
+fn a_forwarded_call_that_fails_is_told() {
+    let upstream = SecureStub::start(&TestAuthority::new(), "up.localhost", None);
+    let host = format!("up.localhost:{}", upstream.address.port());
+    let world = World::new();
+    let session = world.session(&Policy::strict().allow_host("up.localhost"));
+    assert_eq!(get(&mut world.connect(&host), &host, "").status, 502);
+    let stats = session.stats().unwrap();
+    let [told] = stats.uncorrelated.as_slice() else {
+        panic!("{stats:?}");
+    };
+    assert!(told.refused && !told.distrusted, "{told:?}");
+    assert!(
+        told.reason.contains("UnknownIssuer; `upstreamCa`"),
+        "{told:?}"
+    );
+    assert_eq!((stats.calls.len(), stats.strict_misses), (1, 0));
+}
+
+#[test]
 fn a_proxy_of_the_environment_is_used_but_for_this_machine() {
     let authority = TestAuthority::new();
     let upstream = SecureStub::start(&authority, "up.example", None);
