@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use super::DEFAULT_PROXY;
 use super::output::{Failed, Output, failure, invalid};
 use crate::base::encoding::shell_word;
+use crate::disk::make_private;
 use crate::launch::Interception;
 use crate::net::address;
-use crate::runner::{CaFlag, make_private, unless_blank};
+use crate::runner::{CaFlag, unless_blank};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,4 +10,6 @@ mod write;
 pub(crate) use glob::{Found, Glob, files, looked_in};
 #[cfg(feature = "runner")]
 pub(crate) use path::{project_root, relative};
+#[cfg(feature = "runner")]
+pub(crate) use write::make_private;
 pub(crate) use write::{Readers, write_new, write_whole};

@@ -90,3 +90,11 @@ fn beside(target: &Path, content: &[u8], readers: Readers) -> io::Result<NamedTe
     file.write_all(content)?;
     Ok(file)
 }
+
+/// Makes a folder that its owner alone may read; one that stands keeps its permissions.
+#[cfg(feature = "runner")]
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}

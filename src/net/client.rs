@@ -235,7 +235,7 @@ impl Client {
 fn verifying(files: &[PathBuf]) -> TlsConfig {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
-    let mut roots = rustls_native_certs::load_native_certs().certs;
+    let mut roots = super::roots::system_roots();
     for file in files {
         // A file that can't be read is refused before anything is sent.
         let all = CertificateDer::pem_file_iter(file).into_iter().flatten();
@@ -292,16 +292,11 @@ impl Resolver for Addresses {
         if let Some(address) = literal(&host) {
             return Ok(self.resolved(&[address]));
         }
-        // Names below `localhost` are loopback, whatever the system's resolver says (RFC 6761, 6.3).
         if let Some((name, port)) = host.rsplit_once(':')
-            && Host::read(name).is_loopback()
             && let Ok(port) = port.parse()
+            && let Some(addresses) = localhost(name, port)
         {
-            let ips = [
-                IpAddr::from(Ipv4Addr::LOCALHOST),
-                Ipv6Addr::LOCALHOST.into(),
-            ];
-            return Ok(self.resolved(&ips.map(|ip| SocketAddr::new(ip, port))));
+            return Ok(self.resolved(&addresses));
         }
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, addresses)) = lock().get(&host)
@@ -325,6 +320,19 @@ impl Addresses {
         }
         resolved
     }
+}
+
+/// Returns the addresses of a name that is `localhost` or below it; `None` for any other, and for an address. They are
+/// loopback, whatever the system's resolver says (RFC 6761, 6.3): with such a name, even clients that call loopback directly
+/// use a proxy.
+pub(super) fn localhost(name: &str, port: u16) -> Option<[SocketAddr; 2]> {
+    let host = Host::read(name);
+    let ips = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ];
+    let is_name = host.address().is_none() && host.is_loopback();
+    is_name.then(|| ips.map(|ip| SocketAddr::new(ip, port)))
 }
 
 /// Returns the address that a host and port spell out; `None` if the host is a name.

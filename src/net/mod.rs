@@ -22,6 +22,8 @@ mod peer;
 #[cfg(feature = "embedded")]
 mod read;
 #[cfg(feature = "embedded")]
+mod roots;
+#[cfg(feature = "embedded")]
 mod server;
 #[cfg(feature = "embedded")]
 mod targets;
@@ -52,6 +54,8 @@ pub(crate) use names::Names;
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
 pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Unreadable, gunzip, leave_body};
+#[cfg(feature = "embedded")]
+pub(crate) use roots::system_roots;
 #[cfg(feature = "embedded")]
 pub(crate) use server::{Ended, ListenError, Server, connection, delay};
 #[cfg(feature = "embedded")]

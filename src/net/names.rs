@@ -1,29 +1,23 @@
 //! Resolves names.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
-use crate::base::http::Host;
+use super::client::localhost;
 
-/// Returns the addresses of a name. Those below `localhost` are loopback, whatever the system's resolver says (RFC 6761,
-/// 6.3): with such a name, even clients that call loopback directly use a proxy.
+/// Returns the addresses of a name.
 ///
 /// # Errors
 ///
 /// Why the name can't be resolved.
 pub(crate) async fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let host = Host::read(name);
-    if host.address().is_none() && host.is_loopback() {
-        let loopback = [
-            IpAddr::from(Ipv4Addr::LOCALHOST),
-            Ipv6Addr::LOCALHOST.into(),
-        ];
-        return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).into());
+    if let Some(loopback) = localhost(name, port) {
+        return Ok(loopback.into());
     }
     Ok(tokio::net::lookup_host((name, port)).await?.collect())
 }

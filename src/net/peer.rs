@@ -1,6 +1,7 @@
 //! Streams to clients.
 
 use tokio::net::TcpStream;
+use tokio_util::io::InspectReader;
 
 /// A stream to a client.
 pub(crate) trait Peer {
@@ -16,6 +17,10 @@ impl Peer for TcpStream {
     }
 }
 
-impl<R, W> Peer for tokio::io::Join<R, W> {}
-
 impl Peer for tokio::io::DuplexStream {}
+
+impl<S: Peer, F> Peer for InspectReader<S, F> {
+    fn reset(&self) {
+        self.get_ref().reset();
+    }
+}

@@ -25,12 +25,11 @@ use crate::net::{
 pub(super) async fn answer(
     core: Arc<Core>,
     tunnel: Option<Arc<Tunnel>>,
-    request: HyperRequest,
+    mut request: HyperRequest,
 ) -> HyperResponse {
     if request.method() == hyper::Method::CONNECT {
         return connect::open(core, tunnel.is_some(), request, answer_inside).await;
     }
-    let mut request = request;
     let upgrade = wants_websocket(&request).then(|| hyper::upgrade::on(&mut request));
     let form = match &tunnel {
         Some(_) => Some(Form::Forward),
@@ -156,11 +155,8 @@ async fn switch(
         return carry_out(core, request, form, Handling { act, records }).await;
     }
     let observed = Observed::new(Arc::clone(&request), form);
-    let sent = match records {
-        Some(_) => Arc::clone(&observed.request),
-        None => traced(Arc::clone(&request), form),
-    };
-    let mut answer = match core.forwarder.switch(&sent, observed.is_inbound()).await {
+    let inbound = observed.is_inbound();
+    let mut answer = match core.forwarder.switch(&observed.request, inbound).await {
         Ok(answer) => answer,
         Err(own) => return failed(&core, request, own).await,
     };

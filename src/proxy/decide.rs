@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,6 +70,22 @@ impl Core {
         }
     }
 
+    /// Asks the oracle: on this thread if that takes no time, else on one that may block.
+    ///
+    /// # Errors
+    ///
+    /// The thread's end, if the question made it panic.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Oracle) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        if !self.oracle.blocks() {
+            return Ok(question(self.oracle.as_ref()));
+        }
+        let oracle = Arc::clone(&self.oracle);
+        tokio::task::spawn_blocking(move || question(oracle.as_ref())).await
+    }
+
     /// Runs the task of a tunnel, which its server waits for as for any connection.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         match self.stopping.get() {
@@ -122,15 +139,9 @@ pub(super) async fn refuse(
 /// Returns a call with the session named in a header that it belongs to now, if it does: what is found out about it later
 /// is that one's.
 pub(super) async fn owned(core: &Arc<Core>, mut request: Request) -> Request {
-    let correlate = {
-        let (core, request) = (Arc::clone(core), request.clone());
-        move || correlate::correlate(&request, core.oracle.as_ref()).ok()
-    };
-    let owner = match core.oracle.blocks() {
-        true => tokio::task::spawn_blocking(correlate).await.ok().flatten(),
-        false => correlate(),
-    };
-    if let Some(Correlation::Session(session)) = owner {
+    let asked = request.clone();
+    let owner = core.ask(move |oracle| correlate::correlate(&asked, oracle));
+    if let Ok(Ok(Correlation::Session(session))) = owner.await {
         request.headers.set(SESSION_HEADER, session);
     }
     request
@@ -138,33 +149,26 @@ pub(super) async fn owned(core: &Arc<Core>, mut request: Request) -> Request {
 
 /// Lists a call that the proxy refuses, before its client is answered, so that no verdict comes before it.
 pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: String) {
-    let note = {
-        let core = Arc::clone(core);
-        move || {
-            let oracle = core.oracle.as_ref();
-            let session = match correlate::correlate(&request, oracle) {
-                Ok(Correlation::Session(session)) => Some(session),
-                Ok(Correlation::Ambient(ambient)) => {
-                    note_ambient(oracle, &request, ambient);
-                    return;
-                }
-                Ok(Correlation::Idle) => {
-                    log::info!("{request} is refused by the proxy: {reason}");
-                    return;
-                }
-                Ok(Correlation::None(_)) | Err(_) => None,
-            };
-            log::warn!("{request} is refused by the proxy: {reason}");
-            let noted = oracle.note_refused(session.as_deref(), &request, &reason);
-            if let Err(error) = noted {
-                log::error!("can't list a refused call: {}", with_causes(&error));
+    let noted = core.ask(move |oracle| {
+        let session = match correlate::correlate(&request, oracle) {
+            Ok(Correlation::Session(session)) => Some(session),
+            Ok(Correlation::Ambient(ambient)) => {
+                note_ambient(oracle, &request, ambient);
+                return;
             }
+            Ok(Correlation::Idle) => {
+                log::info!("{request} is refused by the proxy: {reason}");
+                return;
+            }
+            Ok(Correlation::None(_)) | Err(_) => None,
+        };
+        log::warn!("{request} is refused by the proxy: {reason}");
+        let noted = oracle.note_refused(session.as_deref(), &request, &reason);
+        if let Err(error) = noted {
+            log::error!("can't list a refused call: {}", with_causes(&error));
         }
-    };
-    if !core.oracle.blocks() {
-        return note();
-    }
-    if let Err(error) = tokio::task::spawn_blocking(note).await {
+    });
+    if let Err(error) = noted.await {
         log::error!("can't list a refused call: {error}");
     }
 }
@@ -182,18 +186,13 @@ pub(super) async fn failed(
         .unwrap_or(&text)
         .trim()
         .to_owned();
-    let note = {
-        let core = Arc::clone(core);
-        move || {
-            let oracle = core.oracle.as_ref();
-            if let Ok(Correlation::Session(session)) = correlate::correlate(&request, oracle) {
-                oracle.note_failed(&session, &request, &why);
-            }
+    let noted = core.ask(move |oracle| {
+        if let Ok(Correlation::Session(session)) = correlate::correlate(&request, oracle) {
+            oracle.note_failed(&session, &request, &why);
         }
-    };
-    match core.oracle.blocks() {
-        true => drop(tokio::task::spawn_blocking(note).await),
-        false => note(),
+    });
+    if let Err(error) = noted.await {
+        log::error!("can't list a call that failed: {error}");
     }
     to_hyper(answer)
 }

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpStream;
 
-use super::upstream::{Applications, UpstreamSettings, UpstreamTls, Upstreams};
+use super::upstream::{UpstreamSettings, UpstreamTls, Upstreams};
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
 use crate::base::with_causes;
 use crate::net::{Body, HyperResponse, append_headers, headers_of, plain};
@@ -28,10 +28,10 @@ pub(super) struct Forwarder {
     /// Opens a connection for each request.
     fresh: Client<Upstreams, Full<Bytes>>,
     /// For the application itself, with a connection for each request too.
-    inbound: Client<Applications, Full<Bytes>>,
+    inbound: Client<Upstreams, Full<Bytes>>,
     /// For bodies that are not held.
     passing: Client<Upstreams, Body>,
-    passing_inbound: Client<Applications, Body>,
+    passing_inbound: Client<Upstreams, Body>,
     /// For calls of gRPC without TLS, whose servers speak HTTP/2 and nothing else.
     http2: Client<Upstreams, Full<Bytes>>,
     /// For requests to go on in another protocol.
@@ -48,7 +48,7 @@ impl Forwarder {
     pub(super) fn new(settings: UpstreamSettings) -> Self {
         let tls = Arc::new(UpstreamTls::new(settings));
         let upstreams = Upstreams::new(Arc::clone(&tls));
-        let applications = Applications::new(tls);
+        let applications = Upstreams::to_applications(tls);
         let mut once = Client::builder(TokioExecutor::new());
         once.pool_max_idle_per_host(0);
         Self {
@@ -95,11 +95,9 @@ impl Forwarder {
                 false => self.exchange(request, inbound).await,
             }
         };
-        match tokio::time::timeout(SLOWEST_UPSTREAM, exchange).await {
-            Ok(Ok(response)) => Ok(passed_on(response)),
-            Ok(Err(error)) => Err(failed(&shown, &error)),
-            Err(_) => Err(plain(504, &format!("{shown} timed out"))),
-        }
+        Ok(passed_on(
+            answered(&shown, SLOWEST_UPSTREAM, exchange).await?,
+        ))
     }
 
     /// Returns a request as it is sent on.
@@ -137,15 +135,12 @@ impl Forwarder {
         if let Some(length) = length {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        let sent = match inbound {
-            true => self.passing_inbound.request(request),
-            false => self.passing.request(request),
+        let client = match inbound {
+            true => &self.passing_inbound,
+            false => &self.passing,
         };
-        match tokio::time::timeout(SLOWEST_UPLOAD, sent).await {
-            Ok(Ok(response)) => Ok(passed_on(response)),
-            Ok(Err(error)) => Err(failed(&shown, &error)),
-            Err(_) => Err(plain(504, &format!("{shown} timed out"))),
-        }
+        let sent = client.request(request);
+        Ok(passed_on(answered(&shown, SLOWEST_UPLOAD, sent).await?))
     }
 
     /// Sends a request on that asks for another protocol, and returns the upstream's answer: with status 101, what follows can
@@ -168,15 +163,11 @@ impl Forwarder {
             sent.headers_mut().insert(CONNECTION, upgrade);
         }
         let sent = sent.map(|body| Full::new(Bytes::from(body)));
-        let sent = match inbound {
-            true => self.inbound.request(sent),
-            false => self.switching.request(sent),
+        let client = match inbound {
+            true => &self.inbound,
+            false => &self.switching,
         };
-        let answer = tokio::time::timeout(SLOWEST_UPSTREAM, sent).await;
-        let answer = match answer {
-            Ok(answer) => answer.map_err(|error| failed(&shown, &error))?,
-            Err(_) => return Err(plain(504, &format!("{shown} timed out"))),
-        };
+        let answer = answered(&shown, SLOWEST_UPSTREAM, client.request(sent)).await?;
         if answer.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(passed_on(answer));
         }
@@ -202,6 +193,18 @@ impl Forwarder {
             (Err(error), Some(again)) if !error.is_connect() => self.fresh.request(again).await,
             (sent, _) => sent,
         }
+    }
+}
+
+/// Waits for an upstream's answer for this long.
+async fn answered(
+    shown: &str,
+    limit: Duration,
+    sent: impl Future<Output = Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error>>,
+) -> Result<hyper::Response<Incoming>, Response> {
+    match tokio::time::timeout(limit, sent).await {
+        Ok(answer) => answer.map_err(|error| failed(shown, &error)),
+        Err(_) => Err(plain(504, &format!("{shown} timed out"))),
     }
 }
 

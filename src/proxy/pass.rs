@@ -106,14 +106,8 @@ fn is_farewell(piece: &[u8]) -> bool {
 
 /// Returns the sessions that are open, in order.
 async fn open_sessions(core: &Arc<Core>) -> Vec<String> {
-    let open = {
-        let core = Arc::clone(core);
-        move || core.oracle.open_sessions().unwrap_or_default()
-    };
-    let mut open = match core.oracle.blocks() {
-        true => tokio::task::spawn_blocking(open).await.unwrap_or_default(),
-        false => open(),
-    };
+    let open = core.ask(|oracle| oracle.open_sessions().unwrap_or_default());
+    let mut open = open.await.unwrap_or_default();
     open.sort_unstable();
     open
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::visible_line;
-use crate::disk::{Readers, write_new, write_whole};
+use crate::disk::{Readers, make_private, write_new, write_whole};
 use crate::proxy::{Authority, AuthorityFiles};
 
 /// How long another command that has written the key may take to write the certificate.
@@ -75,11 +75,4 @@ fn authority(folder: &Path) -> Result<Arc<Authority>, (PathBuf, String)> {
     };
     let authority = Authority::read(&files).map_err(|why| unusable(&why))?;
     Ok(Arc::new(authority))
-}
-
-/// Makes a folder that its owner alone may read; one that stands keeps its permissions.
-pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }

@@ -34,7 +34,7 @@ pub(crate) use args::{
     AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, UpstreamFlags, app_of, is_flagged, line,
     unless_blank,
 };
-pub(crate) use ca::{CaFlag, make_private};
+pub(crate) use ca::CaFlag;
 pub(crate) use load::check;
 pub(crate) use plan_apps::plan_of_flags;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::keystore::keystore;
 use crate::disk::{Readers, write_whole};
+use crate::net::system_roots;
 
 /// Variables whose files take the place of the roots that a client knows otherwise.
 const BUNDLES: [&str; 13] = [
@@ -84,7 +85,7 @@ impl Files<'_> {
         if let Some(file) = self.system.get() {
             return Ok(file.clone());
         }
-        let text = self.named("SSL_CERT_FILE").unwrap_or_else(system_roots);
+        let text = self.named("SSL_CERT_FILE").unwrap_or_else(system_pem);
         let file = self.write("system.pem", &self.and_ours(&text))?;
         Ok(self.system.get_or_init(|| file).clone())
     }
@@ -140,13 +141,9 @@ impl Files<'_> {
 }
 
 /// Returns the system's roots, as PEM.
-fn system_roots() -> String {
-    let system = rustls_native_certs::load_native_certs();
-    for error in &system.errors {
-        log::warn!("some of the system's root certificates can't be read: {error}");
-    }
+fn system_pem() -> String {
     let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    let all = system.certs.iter();
+    let all = system_roots().into_iter();
     let all = all.map(|root| encode_config(&Pem::new("CERTIFICATE", root.as_ref()), lines));
     all.collect()
 }

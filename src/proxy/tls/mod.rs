@@ -17,7 +17,7 @@ pub(crate) use self::authority::Authority;
 pub(crate) use self::authority::AuthorityFiles;
 use self::clients::what_to_set;
 pub(super) use self::streams::Inner;
-use self::streams::Spoken;
+use self::streams::{Spoken, spoken};
 use self::trust::{Clients, Connected, Distrust};
 use crate::base::http::Host;
 
@@ -124,7 +124,7 @@ impl Tls {
         let protocol = stream.get_ref().1.alpn_protocol();
         let speaks_http2 = protocol == Some(b"h2");
         connected.stands(speaks_http2);
-        let stream = Spoken::new(stream, Arc::clone(connected));
+        let stream = spoken(stream, Arc::clone(connected));
         Ok(Read {
             stream,
             name,

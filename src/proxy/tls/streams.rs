@@ -3,12 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
+use tokio_util::io::InspectReader;
 
 use super::trust::Connected;
 use crate::net::{Peer, Resets};
@@ -44,67 +45,23 @@ impl Peer for Inner {
     }
 }
 
-/// What is inside TLS. A client that sends anything trusts the certificate.
-pub(in crate::proxy) struct Spoken {
-    stream: TlsStream<Inner>,
-    connected: Arc<Connected>,
-}
-
-impl Spoken {
-    pub(super) fn new(stream: TlsStream<Inner>, connected: Arc<Connected>) -> Self {
-        Self { stream, connected }
-    }
-}
-
-impl Peer for Spoken {
+impl Peer for TlsStream<Inner> {
     fn reset(&self) {
-        self.stream.get_ref().0.reset();
+        self.get_ref().0.reset();
     }
 }
 
-impl AsyncRead for Spoken {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.connected.is_used();
+/// What is inside TLS.
+pub(in crate::proxy) type Spoken = InspectReader<TlsStream<Inner>, Box<dyn FnMut(&[u8]) + Send>>;
+
+/// Returns a stream whose connection is used as soon as its client sends anything: then it trusts the certificate.
+pub(super) fn spoken(stream: TlsStream<Inner>, connected: Arc<Connected>) -> Spoken {
+    let note = move |read: &[u8]| {
+        if !read.is_empty() {
+            connected.is_used();
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Spoken {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
+    };
+    InspectReader::new(stream, Box::new(note))
 }
 
 impl AsyncRead for Inner {

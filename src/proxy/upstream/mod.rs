@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use self::reach::{Connecting, Failed, Reach, Reached, SLOWEST_CONNECT};
 use crate::base::http::Host;
+use crate::net::system_roots;
 
 /// How long an upstream may take until a TLS connection stands.
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(10);
@@ -72,11 +73,7 @@ impl UpstreamTls {
     fn roots(&self) -> &RootCertStore {
         self.roots.get_or_init(|| {
             let mut roots = RootCertStore::empty();
-            let system = rustls_native_certs::load_native_certs();
-            for error in &system.errors {
-                log::warn!("some of the system's root certificates can't be read: {error}");
-            }
-            roots.add_parsable_certificates(system.certs);
+            roots.add_parsable_certificates(system_roots());
             roots.add_parsable_certificates(self.settings.roots.iter().cloned());
             roots
         })
@@ -125,6 +122,8 @@ pub(super) struct Upstreams {
     reach: Reach,
     tls: Arc<UpstreamTls>,
     offer: Offer,
+    /// Whether a certificate at loopback is not verified.
+    trusts_loopback: bool,
 }
 
 impl Upstreams {
@@ -133,6 +132,18 @@ impl Upstreams {
             reach: Reach::new(Some(Matcher::from_env())),
             tls,
             offer: Offer::Http2,
+            trusts_loopback: false,
+        }
+    }
+
+    /// Returns what connects to the application itself, never through a proxy. At loopback its certificate is not verified:
+    /// nobody else has one for that.
+    pub(super) fn to_applications(tls: Arc<UpstreamTls>) -> Self {
+        Self {
+            reach: Reach::new(None),
+            tls,
+            offer: Offer::Http1,
+            trusts_loopback: true,
         }
     }
 
@@ -168,10 +179,7 @@ impl Upstreams {
         // With this scheme, a proxy on the way is asked for a tunnel.
         let uri = format!("https://{authority}/").parse::<Uri>();
         let uri = uri.map_err(io::Error::other)?;
-        let limit = SLOWEST_CONNECT + SLOWEST_HANDSHAKE;
-        let reached = tokio::time::timeout(limit, self.reach.clone().call(uri)).await;
-        let reached = reached
-            .map_err(|_| io::Error::other(format!("no connection within {} s", limit.as_secs())))?;
+        let reached = in_time(self.reach.clone().call(uri)).await;
         Ok(reached.map_err(io::Error::other)?.into_stream())
     }
 }
@@ -186,25 +194,28 @@ impl Service<Uri> for Upstreams {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { reach, tls, offer } = self.clone();
+        let Self {
+            mut reach,
+            tls,
+            offer,
+            trusts_loopback,
+        } = self.clone();
         Box::pin(async move {
             if uri.scheme_str() != Some("https") {
-                return Ok(MaybeHttpsStream::Http(reach.clone().call(uri).await?));
+                return Ok(MaybeHttpsStream::Http(reach.call(uri).await?));
             }
             let host = uri.host().unwrap_or_default().to_owned();
-            let config = tokio::task::spawn_blocking(move || tls.config(&host, offer)).await??;
-            secure(reach, config, uri).await
+            let config = match trusts_loopback && Host::read(&host).is_loopback() {
+                true => Arc::new(trusting(offer)?),
+                false => tokio::task::spawn_blocking(move || tls.config(&host, offer)).await??,
+            };
+            in_time(HttpsConnector::from((reach, config)).call(uri)).await
         })
     }
 }
 
-/// Connects over TLS.
-async fn secure(
-    reach: Reach,
-    config: Arc<ClientConfig>,
-    uri: Uri,
-) -> Result<MaybeHttpsStream<Reached>, Failed> {
-    let connecting = HttpsConnector::from((reach, config)).call(uri);
+/// Waits until a connection stands.
+async fn in_time<S>(connecting: impl Future<Output = Result<S, Failed>>) -> Result<S, Failed> {
     let limit = SLOWEST_CONNECT + SLOWEST_HANDSHAKE;
     match tokio::time::timeout(limit, connecting).await {
         Ok(connected) => connected,
@@ -212,52 +223,8 @@ async fn secure(
     }
 }
 
-/// Connects to the application itself, never through a proxy. At loopback its certificate is not verified: nobody else has
-/// one for that.
-#[derive(Debug, Clone)]
-pub(super) struct Applications {
-    reach: Reach,
-    tls: Arc<UpstreamTls>,
-}
-
-impl Applications {
-    pub(super) fn new(tls: Arc<UpstreamTls>) -> Self {
-        Self {
-            reach: Reach::new(None),
-            tls,
-        }
-    }
-}
-
-impl Service<Uri> for Applications {
-    type Response = MaybeHttpsStream<Reached>;
-    type Error = Failed;
-    type Future = Connecting<Self::Response>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { reach, tls } = self.clone();
-        Box::pin(async move {
-            if uri.scheme_str() != Some("https") {
-                return Ok(MaybeHttpsStream::Http(reach.clone().call(uri).await?));
-            }
-            let host = uri.host().unwrap_or_default().to_owned();
-            let config = match Host::read(&host).is_loopback() {
-                true => Arc::new(trusting()?),
-                false => {
-                    let config = move || tls.config(&host, Offer::Http1);
-                    tokio::task::spawn_blocking(config).await??
-                }
-            };
-            secure(reach, config, uri).await
-        })
-    }
-}
-
-fn trusting() -> Result<ClientConfig, Failed> {
+/// Returns a configuration that takes any certificate.
+fn trusting(offer: Offer) -> Result<ClientConfig, Failed> {
     let provider = default_provider();
     let verifier = Trusting(provider.signature_verification_algorithms);
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -265,7 +232,7 @@ fn trusting() -> Result<ClientConfig, Failed> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    Ok(offering(config, Offer::Http1))
+    Ok(offering(config, offer))
 }
 
 /// Takes any certificate.
