@@ -193,6 +193,8 @@ mod otlp;
 #[cfg(feature = "embedded")]
 mod proxy;
 #[cfg(feature = "runner")]
+mod recorder;
+#[cfg(feature = "runner")]
 mod report;
 mod rule;
 #[cfg(feature = "runner")]

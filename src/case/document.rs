@@ -173,6 +173,16 @@ impl Case {
         self.inbound().ok().flatten()?.service.as_deref()
     }
 
+    /// Returns the first exchange that can't be replayed since it was not recorded whole, with the reason: whoever recorded it
+    /// says so, or the answer to the inbound request was cut off.
+    pub fn unusable(&self) -> Option<(&Exchange, &str)> {
+        let mut exchanges = self.exchanges.iter();
+        let marked = exchanges.find_map(|exchange| Some((exchange, exchange.unusable()?)));
+        let inbound = self.inbound().ok().flatten();
+        let cut_off = inbound.filter(|inbound| inbound.is_cut_off());
+        marked.or_else(|| Some((cut_off?, "the answer's client went away before its end")))
+    }
+
     /// Returns the outbound exchanges that a lookup can find, in captured order.
     pub fn outbound(&self) -> impl Iterator<Item = &Exchange> {
         self.exchanges

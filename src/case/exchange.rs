@@ -23,6 +23,8 @@ const REQUEST_HEADER: &str = "http.request.header.";
 const RESPONSE_HEADER: &str = "http.response.header.";
 /// The attribute of a response whose body is not whole.
 pub(super) const CUT_OFF: &str = "sp.response.cut_off";
+/// The attribute of an exchange that was not recorded whole, with the reason.
+pub(super) const UNUSABLE: &str = "sp.recording.unusable";
 
 /// A captured HTTP exchange, read from a span.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Exchange {
     response: Result<CapturedResponse, MissingStatus>,
     /// Whether the response's body ended before it was whole.
     is_cut_off: bool,
+    /// Why it can't be replayed, if whoever recorded it says so.
+    unusable: Option<String>,
     /// `error.type`, if the exchange got no response.
     error: Option<String>,
 }
@@ -383,6 +387,7 @@ impl Exchange {
             },
             request_body_is_bytes,
             is_cut_off: words.text(CUT_OFF).is_some_and(|word| word == "true"),
+            unusable: words.text(UNUSABLE),
             response: match &error {
                 Some(kind) => Ok(failed(kind)),
                 None => response_of(words, way, faults),
@@ -462,6 +467,21 @@ impl Exchange {
             )
         });
         cut_off.chain(ended).collect()
+    }
+
+    /// Returns `error.type`, if the exchange got no response.
+    pub fn error_type(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Returns why the exchange can't be replayed, if whoever recorded it says so: a body was too large, for example.
+    pub fn unusable(&self) -> Option<&str> {
+        self.unusable.as_deref()
+    }
+
+    /// Returns whether the response's body ended before it was whole: its client went away, or its server broke off.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// Returns whether the captured request has the session header, which only a first hop carries.

@@ -45,6 +45,6 @@ pub(crate) use lookup::{AllHold, Difference, Nearness, Subject, Tally};
 pub use lookup::{CapturedHit, CaseLookupError, Predicate};
 pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
-pub(crate) use record::cut_off;
+pub(crate) use record::{ErrorType, cut_off, unusable};
 #[cfg(feature = "embedded")]
-pub(crate) use record::{Recording, SpanPurpose, document_of, response_attributes, text_attribute};
+pub(crate) use record::{Recording, SpanPurpose, Without, document_of, response_attributes, text_attribute};

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::exchange::CUT_OFF;
+use super::exchange::{CUT_OFF, UNUSABLE};
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Headers, Request, Response};
+
+const REQUEST_BODY: &str = "http.request.body";
+const RESPONSE_BODY: &str = "http.response.body";
 
 /// The purpose of a span: `sp.span.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,57 @@ pub(crate) struct Recording<'a> {
     pub request: &'a Request,
     /// The response, if there is one yet.
     pub response: Option<&'a Response>,
+    /// The bodies that were not recorded.
+    pub without: Without,
     /// Further attributes, as OTLP JSON.
     pub more: Vec<Value>,
+}
+
+/// The bodies of an exchange that were not recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Without {
+    /// That of the request.
+    pub(crate) request_body: bool,
+    /// That of the response.
+    pub(crate) response_body: bool,
+}
+
+/// Why an exchange got no response: `error.type`.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorType {
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// The connection ended before the response.
+    ConnectionReset,
+    /// There was no response in time, or its client did not wait for it.
+    Timeout,
+    /// The host has no address.
+    NameNotResolved,
+    /// There was no TLS connection.
+    Tls,
+    /// Anything else.
+    Other,
+}
+
+#[cfg(feature = "embedded")]
+impl ErrorType {
+    /// Returns the attribute's value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ConnectionRefused => "connection_refused",
+            Self::ConnectionReset => "connection_reset",
+            Self::Timeout => "timeout",
+            Self::NameNotResolved => "name_not_resolved",
+            Self::Tls => "tls",
+            Self::Other => "_OTHER",
+        }
+    }
+
+    /// Returns the attribute.
+    pub(crate) fn attribute(self) -> Value {
+        text_attribute("error.type", self.name())
+    }
 }
 
 impl Recording<'_> {
@@ -63,6 +115,7 @@ impl Recording<'_> {
             times_ns: (start, end),
             request,
             response,
+            without,
             more,
         } = self;
         let kind = match direction {
@@ -80,6 +133,11 @@ impl Recording<'_> {
         attributes.extend(session.map(|id| text_attribute("sp.session.id", id)));
         attributes.extend(request_attributes(request));
         attributes.extend(response.iter().flat_map(|r| response_attributes(r)));
+        attributes.retain(|attribute| match attribute["key"].as_str() {
+            Some(REQUEST_BODY) => !without.request_body,
+            Some(RESPONSE_BODY) => !without.response_body,
+            _ => true,
+        });
         attributes.extend(more.iter().cloned());
         let mut span = json!({
             "traceId": trace_id,
@@ -105,6 +163,12 @@ pub(crate) fn document_of(span: Value) -> Value {
 /// Returns an attribute whose value is text.
 pub(crate) fn text_attribute(key: &str, value: &str) -> Value {
     json!({"key": key, "value": {"stringValue": value}})
+}
+
+/// Returns the attribute that says why an exchange can't be replayed.
+#[cfg(feature = "embedded")]
+pub(crate) fn unusable(why: &str) -> Value {
+    text_attribute(UNUSABLE, why)
 }
 
 /// Returns the attribute that says that a response's body broke off, or that its client went away before its end.
@@ -137,7 +201,7 @@ fn request_attributes(request: &Request) -> Vec<Value> {
     let query = query.iter().filter(|query| !query.is_empty());
     attributes.extend(query.map(|query| text_attribute("url.query", query)));
     attributes.extend(header_attributes("http.request.header.", headers));
-    attributes.push(body_attribute("http.request.body", headers, body));
+    attributes.push(body_attribute(REQUEST_BODY, headers, body));
     attributes
 }
 
@@ -154,7 +218,7 @@ pub(crate) fn response_attributes(response: &Response) -> Vec<Value> {
         "value": {"intValue": status.to_string()},
     })];
     attributes.extend(header_attributes("http.response.header.", headers));
-    attributes.push(body_attribute("http.response.body", headers, body));
+    attributes.push(body_attribute(RESPONSE_BODY, headers, body));
     attributes.extend(header_attributes("http.response.trailer.", trailers));
     attributes
 }

@@ -1,16 +1,14 @@
 //! `exec`: runs a command, such as a test runner, with a runtime, a proxy and an application around it.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write as _;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::child::{Ended, SETTINGS, exit_code, run_child};
 use super::output::{Exit, Failed, Output, arguments, failure};
 use super::{Global, check_app_url};
 use crate::base::http::{split_port, split_url};
@@ -22,23 +20,14 @@ use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
-    AppFlags, Apps, CallerFlags, Interrupts, Launch, Outran, SLOWEST_STOP, Shown, app_of,
-    for_launched, plan_of_flags, signal_code, tell_idle_calls, unless_blank, until_signal,
+    AppFlags, Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of,
+    for_launched, plan_of_flags, signal_code, tell_idle_calls, unless_blank,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;
 
 /// How long calls in progress may take to end after the command has.
 const LAST_CALLS: Duration = Duration::from_millis(200);
-
-/// What would make the command launch an application of its own, or listen where the proxy does.
-const SETTINGS: [&str; 5] = [
-    "SOFTPROBE_APP_COMMAND",
-    "SOFTPROBE_READY",
-    "SOFTPROBE_INTERCEPT",
-    "SOFTPROBE_APP_OUTPUT",
-    "SOFTPROBE_PROXY_LISTEN",
-];
 
 /// Returns the hosts that the command reaches without the proxy: the runtime and the application are there.
 fn own_hosts(app: Option<&str>) -> String {
@@ -154,7 +143,7 @@ impl Exec {
             child.env("APP_URL", url);
         }
         let guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
-        let status = run_command(&mut child, &interrupts)?;
+        let status = run_child(&mut child, &interrupts)?;
         let ended = apps.tell_ended();
         let (most, heeded) = match status {
             Ended::Signal(_) => (SLOWEST_STOP, 1),
@@ -197,71 +186,6 @@ impl Exec {
                 code => Ok(Output::of_command(code)),
             },
         }
-    }
-}
-
-/// How a command ended.
-enum Ended {
-    Exited(ExitStatus),
-    /// This signal arrived meanwhile.
-    Signal(i32),
-}
-
-/// Runs a command to its end. A signal that only this process got is passed on; after a while, the command is killed.
-fn run_command(command: &mut Command, interrupts: &Interrupts) -> Result<Ended, Failed> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .spawn()
-        .map_err(|error| arguments(format!("`{program}` can't be run: {error}")))?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let send = |signal| pid.map(|pid| kill_process(pid, signal));
-    let status: Arc<Mutex<Option<ExitStatus>>> = Arc::default();
-    let own = Arc::clone(&status);
-    let outran = until_signal(
-        interrupts,
-        move || {
-            let ended = child.wait().ok();
-            *own.lock().unwrap_or_else(PoisonError::into_inner) = ended;
-        },
-        |signal| {
-            // A terminal sends the others to the command as well.
-            let on_terminal = std::io::stdin().is_terminal();
-            let passed_on = match signal {
-                SIGTERM => Some(Signal::TERM),
-                SIGHUP => Some(Signal::HUP),
-                SIGINT if !on_terminal => Some(Signal::INT),
-                SIGQUIT if !on_terminal => Some(Signal::QUIT),
-                _ => None,
-            };
-            passed_on.map(send);
-        },
-    );
-    match outran {
-        Outran::Signal { signal, done } => {
-            if !done {
-                send(Signal::KILL);
-            }
-            Ok(Ended::Signal(signal))
-        }
-        Outran::Done | Outran::Gone => {
-            let status = *status.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that is not known must not count as success.
-            let unknown = || {
-                failure(
-                    "failure",
-                    format!("`{program}` ended, but its exit status is unknown"),
-                )
-            };
-            status.map(Ended::Exited).ok_or_else(unknown)
-        }
-    }
-}
-
-/// Returns a command's exit code as a shell does.
-fn exit_code(status: ExitStatus) -> u8 {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => u8::try_from(code).unwrap_or(1),
-        (None, signal) => signal_code(signal.unwrap_or_default()),
     }
 }
 

@@ -102,11 +102,11 @@ fn exchange_value(case: &Case, exchange: &Exchange) -> Value {
 }
 
 /// Returns a cell with a text that may come from traffic.
-fn cell(text: impl AsRef<str>) -> Cell {
+pub(super) fn cell(text: impl AsRef<str>) -> Cell {
     Cell::new(visible_line(text.as_ref()))
 }
 
-fn table(headings: &[&str]) -> Table {
+pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Disabled);

@@ -1,12 +1,15 @@
 //! The `softprobe` command.
 
+mod capture;
 mod cases;
+mod child;
 mod diff;
 mod doctor;
 mod environment;
 mod exec;
 mod export;
 mod files;
+mod first;
 mod init;
 mod inspect;
 mod output;
@@ -77,6 +80,11 @@ enum Command {
     Serve(serve::Serve),
     /// Serve the proxy in front of a running runtime
     Proxy(serve::ProxyAlone),
+    /// Record an application: capture run
+    #[command(subcommand)]
+    Capture(capture::Capture),
+    /// Launch an application, and record each request to it with the calls that it causes as a case; same as capture run
+    Record(Box<capture::Run>),
     /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
@@ -196,6 +204,11 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
     match command {
         Command::Serve(serve) => serve.run(&global),
         Command::Proxy(proxy) => proxy.run(&global),
+        Command::Capture(capture) => capture.run(&global, matches),
+        Command::Record(run) => {
+            let own = matches.subcommand_matches("record").unwrap_or(matches);
+            run.run(&global, own)
+        }
         Command::Suite(suite) => suite.run(&global, matches),
         Command::Exec(exec) => exec.run(&global, matches),
         Command::Env(env) => env.run(),

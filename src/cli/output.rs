@@ -111,6 +111,20 @@ impl Output {
         }
     }
 
+    /// Creates a failed result that has come to something, which the text tells.
+    pub(super) fn incomplete(text: impl Into<String>, code: &str, message: &str) -> Self {
+        Self::failed(Exit::Failure, code, message).text(text)
+    }
+
+    /// Creates the result of a command that ran another one, which failed with this exit code.
+    pub(super) fn of_failed_command(
+        code: u8,
+        text: impl Into<String>,
+        message: impl Display,
+    ) -> Self {
+        Self::failed(Exit::OfCommand(code), "command_failed", message).text(text)
+    }
+
     /// Creates a failed result with one message.
     pub(super) fn failed(exit: Exit, code: &str, message: impl Display) -> Self {
         Self {

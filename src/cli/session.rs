@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::output::{Failed, Output, arguments, invalid};
+use super::output::{Exit, Failed, Output, arguments, invalid};
 use super::{Global, files};
 use crate::case::Case;
 use crate::control::{Action, Call, Closing, Mode, Runtime as _, SCHEMA_VERSION, SPEC_VERSION};
@@ -357,11 +357,14 @@ fn close(
     };
     let mut answer = id.call(global, Action::Close(closing))?;
     let mut text = "closed\n".to_owned();
-    let mut notes = Vec::new();
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
     if let Some(path) = save {
         let case = answer["case"].take();
         files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
-        notes = Case::from_document(case).map_or_else(|why| vec![why.to_string()], |c| lacks(&c));
+        match Case::from_document(case) {
+            Ok(case) => (faults, notes) = (unusable(&case), may_lack(&case)),
+            Err(why) => faults = vec![why.to_string()],
+        }
         answer["capturePath"] = path.display().to_string().into();
         if let Some(answer) = answer.as_object_mut() {
             answer.shift_remove("case");
@@ -374,7 +377,12 @@ fn close(
     for note in &notes {
         text.push_str(&format!("warning: {note}\n"));
     }
-    Ok(Output::fine(text)
+    let output = match faults.is_empty() {
+        true => Output::fine(text),
+        // The session is closed all the same.
+        false => Output::all_failed(Exit::Failure, "unusable_capture", faults).text(text),
+    };
+    Ok(output
         .fields(&answer)
         .field("stats", last["stats"].clone())
         .field("warnings", notes))
@@ -382,7 +390,7 @@ fn close(
 
 /// Returns a warning about calls that a capture session answered but did not record: the upstream
 /// failed, the call is inside TLS, or it is still running.
-fn unrecorded(answer: &Value) -> Option<String> {
+pub(super) fn unrecorded(answer: &Value) -> Option<String> {
     if answer["mode"] != Mode::Capture.name() {
         return None;
     }
@@ -406,9 +414,12 @@ fn unrecorded(answer: &Value) -> Option<String> {
     })
 }
 
-/// Returns what a capture lacks to be replayed, as messages.
-fn lacks(case: &Case) -> Vec<String> {
+/// Returns why a capture can't be replayed, as messages.
+pub(super) fn unusable(case: &Case) -> Vec<String> {
     let mut lacks = Vec::new();
+    if let Some((exchange, why)) = case.unusable() {
+        lacks.push(format!("{}: it was not recorded whole: {why}", exchange.summary()));
+    }
     match case.inbound() {
         Ok(Some(_)) => {}
         Ok(None) => lacks.push(
@@ -421,6 +432,12 @@ fn lacks(case: &Case) -> Vec<String> {
             several.spans.len()
         )),
     }
+    lacks
+}
+
+/// Returns what a capture may lack, as messages.
+fn may_lack(case: &Case) -> Vec<String> {
+    let mut lacks = Vec::new();
     if case.outbound().next().is_none() {
         lacks.push(
             "no outbound call was captured; check that the application's HTTP_PROXY names the proxy, and that \

@@ -8,7 +8,7 @@ use crate::base::http::Headers;
 
 /// Returns the body as JSON if its headers say that it is a form: the members are the form's names, with a list
 /// where a name appears more than once. A part that is a file is an object with its name, its type and its content.
-pub(super) fn as_json(headers: &Headers, body: &[u8]) -> Option<Value> {
+pub(crate) fn as_json(headers: &Headers, body: &[u8]) -> Option<Value> {
     match media_type(headers)?.as_str() {
         "application/x-www-form-urlencoded" => Some(pairs(body)),
         "multipart/form-data" => parts(&boundary(headers)?, body),

@@ -44,6 +44,8 @@ pub(crate) use expected::{Expected, Reached};
 #[cfg(feature = "runner")]
 pub(crate) use fields::{BODY, BODY_COMPARISON};
 #[cfg(feature = "runner")]
+pub(crate) use form::as_json as form_as_json;
+#[cfg(feature = "runner")]
 pub(crate) use headers::is_volatile;
 #[cfg(feature = "runner")]
 pub(crate) use mismatch::{Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};

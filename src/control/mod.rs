@@ -57,7 +57,7 @@ pub(crate) use late::ClosedSessions;
 #[cfg(feature = "runner")]
 pub(crate) use late::LateCall;
 #[cfg(feature = "embedded")]
-pub(crate) use oracle::Oracle;
+pub(crate) use oracle::{CutOff, Oracle};
 pub(crate) use refusal::ControlError;
 #[cfg(feature = "embedded")]
 pub(crate) use ruling::Ruling;

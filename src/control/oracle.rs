@@ -10,6 +10,9 @@ use crate::base::http::{Host, Request};
 use crate::case::Recording;
 use crate::error::SoftprobeError;
 
+/// What records the answers of a session that are still arriving; as long as its proxy lives.
+pub(crate) type CutOff = std::sync::Weak<dyn Fn(&str) + Send + Sync>;
+
 /// What a proxy asks a runtime, in this process or elsewhere. No method waits without a time limit.
 pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Returns whether its methods may wait for a network, so that they must not be called on a server's own
@@ -69,8 +72,22 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Lists a call of a session that was forwarded and got no answer, which fails nobody.
     fn note_failed(&self, _session: &str, _request: &Request, _why: &str) {}
 
+    /// Notes that a call which passed is in no capture.
+    fn note_unrecorded(&self, request: &Request, why: &str) {
+        log::warn!("{request}: {why}; its capture lacks it");
+    }
+
     /// Lists a call that is no concern of any session.
     fn note_ambient(&self, _request: &Request, _reason: &str) {}
+
+    /// Returns the session that records the calls which belong to none that is open; `None` unless whatever the application
+    /// does is recorded.
+    fn owner_of_others(&self) -> Option<String> {
+        None
+    }
+
+    /// Calls `cut_off` with a session before its capture is taken: it hands over what is still arriving.
+    fn before_capture(&self, _cut_off: CutOff) {}
 
     /// Hands an exchange to the capture session that records it.
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError>;

@@ -154,6 +154,11 @@ impl Application {
         names
     }
 
+    /// Returns everything that it started.
+    pub(super) fn group(&self) -> Arc<Group> {
+        Arc::clone(&self.group)
+    }
+
     /// Returns its processes, where they can be listed.
     pub(super) fn processes(&self) -> Vec<i32> {
         let members = self.group.members().into_iter();

@@ -88,6 +88,20 @@ pub(super) fn listeners(processes: &[i32]) -> Vec<SocketAddr> {
     found
 }
 
+/// Returns whether one of these processes has a connection from this address of its own; `None` if that can't be found out.
+pub(super) fn has_connection_from(processes: &[i32], own: SocketAddr) -> Option<bool> {
+    let own = SocketAddr::new(own.ip().to_canonical(), own.port());
+    let open = table(|local, state| {
+        state != LISTENS && local.port() == own.port() && local.ip().to_canonical() == own.ip()
+    });
+    let numbers: HashSet<String> = open.into_iter().map(|(_, number)| number).collect();
+    if numbers.is_empty() {
+        return None;
+    }
+    let mut all = processes.iter().flat_map(|id| sockets(*id));
+    Some(all.any(|socket| numbers.contains(&socket)))
+}
+
 /// Returns the processes that get the connections to one of these addresses, as far as they can be asked.
 pub(super) fn listening_at(addresses: &[SocketAddr]) -> Vec<Listener> {
     let open = open_listeners();
@@ -138,22 +152,31 @@ fn sockets(id: i32) -> impl Iterator<Item = String> {
     })
 }
 
+/// The state of a socket that listens.
+const LISTENS: &str = "0A";
+
 /// Returns the sockets that listen for TCP connections, by their addresses and numbers.
 fn open_listeners() -> Vec<(SocketAddr, String)> {
+    table(|_, state| state == LISTENS)
+}
+
+/// Returns the TCP sockets that `is_wanted` by their own addresses and states, with their addresses and numbers.
+fn table(is_wanted: impl Fn(&SocketAddr, &str) -> bool) -> Vec<(SocketAddr, String)> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
     let lines = tables.iter().flat_map(|table| table.lines().skip(1));
-    lines.filter_map(listener).collect()
+    let sockets = lines.filter_map(socket);
+    sockets
+        .filter(|(local, state, _)| is_wanted(local, state))
+        .map(|(local, _, number)| (local, number.to_owned()))
+        .collect()
 }
 
-/// Returns the address and the number of the socket in a line of a table of TCP sockets, if it listens.
-fn listener(line: &str) -> Option<(SocketAddr, String)> {
-    const LISTENS: &str = "0A";
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (local, state, number) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-    if *state != LISTENS {
-        return None;
-    }
+/// Returns the address, the state and the number of the socket in a line of a table of TCP sockets.
+fn socket(line: &str) -> Option<(SocketAddr, &str, &str)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (local, state) = (fields.nth(1)?, fields.nth(1)?);
+    let number = fields.nth(5)?;
     let (host, port) = local.split_once(':')?;
     // Each group of four bytes is a number in the machine's order.
     let words: Option<Vec<u32>> = (0..host.len() / 8)
@@ -165,7 +188,7 @@ fn listener(line: &str) -> Option<(SocketAddr, String)> {
         _ => IpAddr::from(<[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).ok()?),
     };
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((SocketAddr::new(host, port), (*number).to_owned()))
+    Some((SocketAddr::new(host, port), state, number))
 }
 
 /// Returns the processes that run or wait for their parents.
@@ -212,6 +235,19 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn who_has_made_a_connection_is_found() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let made = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let from = made.local_addr().unwrap();
+        assert_eq!(has_connection_from(&[own], from), Some(true));
+        assert_eq!(has_connection_from(&[], from), Some(false));
+        drop(made);
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(has_connection_from(&[own], nobody), None);
+    }
 
     #[test]
     fn what_this_process_listens_at_is_found() {

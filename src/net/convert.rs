@@ -134,6 +134,46 @@ impl hyper::body::Body for BreaksOff {
     }
 }
 
+/// A body of which a part has been read already.
+pub(crate) struct Continued<B> {
+    start: Option<Bytes>,
+    rest: B,
+}
+
+impl<B> Continued<B> {
+    pub(crate) fn new(start: Vec<u8>, rest: B) -> Self {
+        Self {
+            start: (!start.is_empty()).then(|| start.into()),
+            rest,
+        }
+    }
+}
+
+impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Continued<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.start.take() {
+            Some(start) => Poll::Ready(Some(Ok(Frame::data(start)))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.rest.size_hint();
+        let start = self.start.as_ref().map_or(0, Bytes::len) as u64;
+        match hint.exact() {
+            Some(exact) => hint = SizeHint::with_exact(exact + start),
+            None => hint.set_lower(hint.lower() + start),
+        }
+        hint
+    }
+}
+
 fn convert(response: Arc<Response>, keeps_length: bool) -> HyperResponse {
     let status = hyper::StatusCode::from_u16(response.status);
     let status = status.unwrap_or(hyper::StatusCode::BAD_GATEWAY);

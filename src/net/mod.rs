@@ -41,7 +41,7 @@ pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
-    Body, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of, plain,
+    Body, Continued, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of, plain,
     to_hyper,
 };
 #[cfg(feature = "embedded")]
@@ -53,11 +53,13 @@ pub(crate) use names::Names;
 #[cfg(feature = "embedded")]
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]
-pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Unreadable, gunzip, leave_body};
+pub(crate) use read::{Held, Intake, LARGEST_BODY, MOST_HELD, Taken, Unreadable, gunzip};
 #[cfg(feature = "embedded")]
 pub(crate) use roots::system_roots;
+#[cfg(feature = "runner")]
+pub(crate) use server::ClientAddress;
 #[cfg(feature = "embedded")]
-pub(crate) use server::{Ended, ListenError, Server, connection, delay};
+pub(crate) use server::{Ended, ListenError, Manner, Server, connection, delay};
 #[cfg(feature = "embedded")]
 pub(crate) use trace::{now_ns, random_trace};
 #[cfg(feature = "embedded")]

@@ -1,5 +1,7 @@
 //! Streams to clients.
 
+use std::net::SocketAddr;
+
 use tokio::net::TcpStream;
 use tokio_util::io::InspectReader;
 
@@ -7,6 +9,11 @@ use tokio_util::io::InspectReader;
 pub(crate) trait Peer {
     /// Makes the end of the stream a reset, where there is such a thing.
     fn reset(&self) {}
+
+    /// Returns the address of its other end, if that is known.
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 impl Peer for TcpStream {
@@ -14,6 +21,10 @@ impl Peer for TcpStream {
         if let Err(error) = self.set_zero_linger() {
             log::debug!("a connection can't be reset: {error}");
         }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 }
 

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::convert::{HyperRequest, describe};
+use super::convert::{Body, Continued, HyperRequest, describe};
 use super::server::{LARGEST_HEAD, MOST_HEADERS};
 use crate::base::http::Request;
 
@@ -103,6 +103,14 @@ impl Default for Intake {
     }
 }
 
+/// A request whose body was read as far as it may be held.
+pub(crate) enum Taken {
+    /// The whole request; its body has room for as long as the second one lives.
+    Whole(Request, Held),
+    /// A request without its body, and the body.
+    Left(Request, Body),
+}
+
 /// The room that a body takes, until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -110,6 +118,14 @@ pub(crate) struct Held {
 }
 
 impl Intake {
+    /// Returns the usual limits with another one for bodies, in bytes.
+    pub(crate) fn of_bodies(largest_body: usize) -> Self {
+        Self {
+            largest_body,
+            ..Self::default()
+        }
+    }
+
     /// Makes sure that `held` is enough for a body of this many bytes, and waits for room if there is none.
     async fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Unreadable> {
         let has = held
@@ -157,70 +173,82 @@ impl Intake {
         if body.size_hint().lower() > largest.saturating_add(MOST_DRAINED) as u64 {
             return Err((Unreadable::TooLarge(largest), describe(&parts, Vec::new())));
         }
-        match self.read_body(body).await {
-            Ok((body, held)) => Ok((describe(&parts, body), held)),
+        let (mut body, mut held) = (body, Held::default());
+        match self.read_start(&mut body, &mut held).await {
+            Ok((whole, true)) => return Ok((describe(&parts, whole), held)),
+            Ok((start, false)) => drain(&mut body, start.len(), self.stalled_after).await,
+            Err(why) => return Err((why, describe(&parts, Vec::new()))),
+        }
+        Err((Unreadable::TooLarge(largest), describe(&parts, Vec::new())))
+    }
+
+    /// Reads a request as [`read`](Self::read) does, and leaves a body that is too large to be held to the caller.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it can't be read, and the request without its body.
+    pub(crate) async fn take(
+        &self,
+        request: HyperRequest,
+    ) -> Result<Taken, (Unreadable, Request)> {
+        let (parts, mut body) = request.into_parts();
+        if let Some(why) = unreadable_head(&parts) {
+            return Err((why, describe(&parts, Vec::new())));
+        }
+        let mut held = Held::default();
+        match self.read_start(&mut body, &mut held).await {
+            Ok((whole, true)) => Ok(Taken::Whole(describe(&parts, whole), held)),
+            Ok((start, false)) => {
+                let request = Request {
+                    unread: true,
+                    ..describe(&parts, Vec::new())
+                };
+                let rest = body.map_err(Into::into);
+                Ok(Taken::Left(request, Continued::new(start, rest).boxed()))
+            }
             Err(why) => Err((why, describe(&parts, Vec::new()))),
         }
     }
 
-    /// Returns whether a request's body is declared to be larger than may be held.
-    pub(crate) fn is_too_large(&self, request: &HyperRequest) -> bool {
-        let declared = request.body().size_hint().exact();
-        declared.is_some_and(|length| length > self.largest_body as u64)
-    }
-
-    /// Reads a body. If it is too large, some more of it is read and discarded, because a client that is still
-    /// sending would not see the answer.
-    async fn read_body(&self, mut body: Incoming) -> Result<(Vec<u8>, Held), Unreadable> {
-        let (mut whole, mut seen, mut held) = (Vec::new(), 0, Held::default());
-        let largest = self.largest_body;
-        // What is declared gets its room at once: bodies that each have a part of theirs would wait for each other.
+    /// Reads a body as far as it may be held, and returns whether it is whole.
+    async fn read_start(
+        &self,
+        body: &mut Incoming,
+        held: &mut Held,
+    ) -> Result<(Vec<u8>, bool), Unreadable> {
+        let mut read = Vec::new();
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if declared <= largest {
-            self.hold(&mut held, declared).await?;
-            whole.reserve_exact(declared);
+        if declared > self.largest_body {
+            return Ok((read, false));
         }
-        loop {
+        // What is declared gets its room at once: bodies that each have a part of theirs would wait for each other.
+        self.hold(held, declared).await?;
+        read.reserve_exact(declared);
+        while read.len() <= self.largest_body {
             let frame = tokio::time::timeout(self.stalled_after, body.frame()).await;
             let Some(frame) = frame.map_err(|_| Unreadable::Stalled(self.stalled_after))? else {
-                break;
+                return Ok((read, true));
             };
             let frame = frame.map_err(|error| Unreadable::BrokeOff(error.to_string()))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            seen += data.len();
-            if seen <= largest {
+            if let Ok(data) = frame.into_data() {
                 // The vector's own growth is counted, since it is what takes memory.
-                whole.reserve(data.len());
-                self.hold(&mut held, whole.capacity()).await?;
-                whole.extend_from_slice(&data);
-            } else if seen > largest.saturating_add(MOST_DRAINED) {
-                break;
-            } else {
-                whole = Vec::new();
-                held = Held::default();
+                read.reserve(data.len());
+                self.hold(held, read.capacity()).await?;
+                read.extend_from_slice(&data);
             }
         }
-        if seen > largest {
-            return Err(Unreadable::TooLarge(largest));
-        }
-        Ok((whole, held))
+        Ok((read, false))
     }
 }
 
-/// Returns a request without having read its body, and the body, or the reason why its head can't be read.
-pub(crate) fn leave_body(request: HyperRequest) -> (Request, Result<Incoming, Unreadable>) {
-    let (parts, body) = request.into_parts();
-    let request = Request {
-        unread: true,
-        ..describe(&parts, Vec::new())
-    };
-    let body = match unreadable_head(&parts) {
-        Some(why) => Err(why),
-        None => Ok(body),
-    };
-    (request, body)
+/// Reads some more of a body that is too large, and discards it: a client that is still sending would not see the answer.
+async fn drain(body: &mut Incoming, read: usize, stalled_after: Duration) {
+    let mut seen = read;
+    while seen < MOST_DRAINED
+        && let Ok(Some(Ok(frame))) = tokio::time::timeout(stalled_after, body.frame()).await
+    {
+        seen += frame.data_ref().map_or(0, |data| data.len());
+    }
 }
 
 /// Returns why a head is refused, if it is. The HTTP library refuses heads only when its buffer is full, which may be later,

@@ -84,11 +84,11 @@ impl Server {
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
         F: Future<Output = HyperResponse> + Send + 'static,
     {
-        Self::start_noting(address, handle, Arc::new(|_| Box::pin(async {})))
+        Self::start_noting(address, handle, Arc::new(|_| Box::pin(async {})), Manner::default())
     }
 
     /// Starts a server as [`start`](Self::start) does, which calls `unread` for each request that can't be
-    /// parsed.
+    /// parsed; `manner` says how its connections are served.
     ///
     /// # Errors
     ///
@@ -97,6 +97,7 @@ impl Server {
         address: &str,
         handle: H,
         unread: Unread,
+        manner: Manner,
     ) -> Result<Self, ListenError>
     where
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
@@ -121,7 +122,14 @@ impl Server {
         {
             let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            let accepting = accept(listener, handle, unread, stop.clone(), tasks.clone());
+            let accepting = accept(
+                listener,
+                handle,
+                unread,
+                stop.clone(),
+                tasks.clone(),
+                manner,
+            );
             tasks.spawn(accepting);
         }
         Ok(Self {
@@ -192,6 +200,7 @@ async fn accept<H, F>(
     unread: Unread,
     stop: CancellationToken,
     tasks: TaskTracker,
+    manner: Manner,
 ) where
     H: Fn(HyperRequest) -> F + Send + Sync + 'static,
     F: Future<Output = HyperResponse> + Send + 'static,
@@ -206,7 +215,7 @@ async fn accept<H, F>(
                 // Without it, a small answer waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let (handle, unread) = (Arc::clone(&handle), Arc::clone(&unread));
-                let serving = connection(stream, handle, unread, stop.clone());
+                let serving = connection(stream, handle, unread, stop.clone(), manner);
                 tasks.spawn(async move { drop(serving.await) });
             }
             Err(error) => {
@@ -217,6 +226,28 @@ async fn accept<H, F>(
         }
     }
 }
+
+/// How connections are served.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// Whether a client may say that it sends no more, and wait for its answer; otherwise, it gives the answer up by that.
+    pub(crate) half_close: bool,
+    /// Whether each request has a [`ClientAddress`] in its extensions.
+    pub(crate) tells_client: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            half_close: true,
+            tells_client: false,
+        }
+    }
+}
+
+/// The address of the client of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -235,6 +266,7 @@ pub(crate) async fn connection<S, H, F>(
     handle: Arc<H>,
     unread: Unread,
     stop: CancellationToken,
+    manner: Manner,
 ) -> Ended
 where
     S: AsyncRead + AsyncWrite + Peer + Unpin + Send + 'static,
@@ -242,10 +274,14 @@ where
     F: Future<Output = HyperResponse> + Send + 'static,
 {
     let watch = Arc::new(Watch::default());
+    let client = stream.address().filter(|_| manner.tells_client);
     let service = {
         let watch = Arc::clone(&watch);
         service_fn(move |mut request: HyperRequest| {
             let is_connect = request.method() == hyper::Method::CONNECT;
+            if let Some(client) = client {
+                request.extensions_mut().insert(ClientAddress(client));
+            }
             if is_connect {
                 request.extensions_mut().insert(Resets(Arc::clone(&watch)));
             }
@@ -285,8 +321,7 @@ where
         .header_read_timeout(SLOWEST_CLIENT)
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD)
-        // A client may say that it sends no more, and wait for its answer.
-        .half_close(true)
+        .half_close(manner.half_close)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // hyper-util's graceful shutdown takes no connection that `CONNECT` can upgrade.

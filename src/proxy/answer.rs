@@ -3,23 +3,28 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use hyper::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::adapt::{Client, acceptable};
 use super::connect::{self, Tunnel};
 use super::decide::{Act, Core, Handling, decide, failed, refuse};
-use super::observe::{Observed, is_first_hop, traced};
+use super::forward::Failed;
+use super::observe::{Got, Observed, is_first_hop, traced};
 use super::pass::Passing;
 use super::stream::recorded;
 use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
+use crate::case::ErrorType;
 use crate::net::{
-    Held, HyperRequest, HyperResponse, Unreadable, answer_to, breaking, delay, head_of,
-    leads_to_authority, leave_body, own_address,
+    Body, Held, HyperRequest, HyperResponse, Taken, answer_to, breaking, delay, head_of,
+    leads_to_authority, own_address, plain, to_hyper,
 };
+
+/// Why a call is not in a capture that goes on as a WebSocket.
+pub(super) const WEBSOCKET: &str = "it goes on as a WebSocket, which is not recorded";
 
 /// Answers one request; `tunnel` is set if it arrived inside a `CONNECT`.
 pub(super) async fn answer(
@@ -50,19 +55,16 @@ pub(super) async fn answer(
     }
     // The room for the body is given back when the answer is ready.
     // A runtime elsewhere is asked with the whole body.
-    let passes = core.intake.is_too_large(&request) && !core.oracle.blocks();
-    let read = match passes {
-        true => match leave_body(request) {
-            (request, Ok(body)) => Ok((request, Held::default(), Some(body))),
-            (request, Err(why)) => Err((why, request)),
-        },
-        false => {
+    let read = match core.oracle.blocks() {
+        false => core.intake.take(request).await,
+        true => {
             let read = core.intake.read(request).await;
-            read.map(|(request, held)| (request, held, None))
+            read.map(|(request, held)| Taken::Whole(request, held))
         }
     };
     let (mut request, _held, left) = match read {
-        Ok(read) => read,
+        Ok(Taken::Whole(request, held)) => (request, held, None),
+        Ok(Taken::Left(request, body)) => (request, Held::default(), Some(body)),
         Err((why, request)) => {
             return refuse(&core, request, why.status(), why.to_string()).await;
         }
@@ -98,38 +100,52 @@ pub(super) async fn answer(
 }
 
 /// Decides about a call whose body was left unread, and passes the body on if the call is forwarded.
-async fn pass(core: Arc<Core>, request: Arc<Request>, body: Incoming, form: Form) -> HyperResponse {
+async fn pass(core: Arc<Core>, request: Arc<Request>, body: Body, form: Form) -> HyperResponse {
     let Handling { act, records } = decide(&core, &request).await;
-    match (act, records) {
-        (Act::Forward, None) => {
+    match act {
+        Act::Forward => {
             let inbound = is_first_hop(&request, form);
-            let request = traced(request, form);
-            match core.forwarder.pass(&request, body, inbound).await {
-                Ok(answer) => answer,
-                Err(own) => failed(&core, request, own).await,
-            }
+            let Some(session) = records else {
+                let request = traced(request, form);
+                return match core.forwarder.pass(&request, body, inbound).await {
+                    Ok(answer) => answer,
+                    Err(own) => failed(&core, request, own).await,
+                };
+            };
+            let observed = Observed::of_call(&core, &session, request, form);
+            let answer = core.forwarder.pass(observed.request(), body, inbound).await;
+            record(observed, answer).await
         }
-        (Act::Forward, _) => {
-            let why = Unreadable::TooLarge(core.intake.largest_body);
-            refuse(
-                &core,
-                Arc::unwrap_or_clone(request),
-                why.status(),
-                why.to_string(),
-            )
-            .await
-        }
-        (Act::Respond(response, latency), _) => {
+        Act::Respond(response, latency) => {
             delay(latency).await;
             answer_to(&request, acceptable(&request, response))
         }
-        (Act::Break(failure, response), _) => breaking(failure, response),
+        Act::Break(failure, response) => breaking(failure, response),
+    }
+}
+
+/// Records what came of a call that was forwarded, and passes it on.
+async fn record(observed: Observed, answer: Result<HyperResponse, Failed>) -> HyperResponse {
+    let own = match answer {
+        Ok(answer) => return recorded(observed, answer).await,
+        Err(own) => own,
+    };
+    // The proxy's own errors are not answers from the upstream.
+    let (kind, exchange) = (own.kind, Arc::clone(&observed.exchange));
+    if let Ok(Err(why)) = observed.save(Got::Nothing(kind)).await {
+        return to_hyper(plain(502, &why));
+    }
+    let told = Arc::new(own.answer.clone());
+    let answer = failed(&exchange.core, Arc::clone(&exchange.request), own).await;
+    match kind {
+        ErrorType::ConnectionReset => breaking(Failure::Reset, told),
+        _ => answer,
     }
 }
 
 /// Returns whether a request asks to go on as a WebSocket. An offer of another protocol, such as Java's of HTTP/2, is passed
 /// over, as a server may.
-fn wants_websocket(request: &HyperRequest) -> bool {
+pub(super) fn wants_websocket(request: &HyperRequest) -> bool {
     let headers = request.headers();
     let has = |name: &str, wanted: &str| {
         headers.get_all(name).iter().any(|value| {
@@ -154,21 +170,27 @@ async fn switch(
     if !matches!(act, Act::Forward) {
         return carry_out(core, request, form, Handling { act, records }).await;
     }
-    let observed = Observed::new(Arc::clone(&request), form);
-    let inbound = observed.is_inbound();
-    let mut answer = match core.forwarder.switch(&observed.request, inbound).await {
-        Ok(answer) => answer,
-        Err(own) => return failed(&core, request, own).await,
+    let inbound = is_first_hop(&request, form);
+    let observed =
+        records.map(|session| Observed::of_call(&core, &session, Arc::clone(&request), form));
+    let sent = match &observed {
+        Some(observed) => Arc::clone(observed.request()),
+        None => traced(Arc::clone(&request), form),
     };
-    let switches = answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS;
-    match (switches, records) {
-        (false, Some(session)) => return recorded(core, session, observed, answer).await,
-        (false, None) => return answer,
-        (true, Some(session)) => log::warn!(
-            "{request}: it goes on as a WebSocket; the capture of session {session} lacks it"
-        ),
-        (true, None) => {}
-    }
+    let answer = core.forwarder.switch(&sent, inbound).await;
+    let is_switched = |answer: &HyperResponse| answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let mut answer = match (answer, observed) {
+        (Ok(answer), observed) if is_switched(&answer) => {
+            if let Some(observed) = observed {
+                core.oracle.note_unrecorded(observed.request(), WEBSOCKET);
+                observed.leave();
+            }
+            answer
+        }
+        (answer, Some(observed)) => return record(observed, answer).await,
+        (Ok(answer), None) => return answer,
+        (Err(own), None) => return failed(&core, request, own).await,
+    };
     let upstream = hyper::upgrade::on(&mut answer);
     core.spawn(async move {
         let (Ok(client), Ok(upstream)) = tokio::join!(upgrade, upstream) else {
@@ -262,13 +284,12 @@ async fn carry_out(
             let response = acceptable(&request, response);
             // A captured exchange starts when its request arrives, not when its delay is over.
             let asked = Arc::clone(&request);
-            let recording = records.map(|session| (session, Observed::new(request, form)));
+            let recording =
+                records.map(|session| Observed::of_call(&core, &session, request, form));
             delay(latency).await;
             match recording {
                 None => answer_to(&asked, response),
-                Some((session, observed)) => {
-                    answer_to(&asked, observed.record(core, session, response).await)
-                }
+                Some(observed) => answer_to(&asked, observed.record(response).await),
             }
         }
         (Act::Break(failure, response), _) => {
@@ -288,13 +309,10 @@ async fn carry_out(
             }
         }
         (Act::Forward, Some(session)) => {
-            let observed = Observed::new(request, form);
+            let observed = Observed::of_call(&core, &session, request, form);
             let inbound = observed.is_inbound();
-            // The proxy's own errors are not answers from the upstream, and are not recorded.
-            match core.forwarder.forward(&observed.request, inbound).await {
-                Ok(answer) => recorded(core, session, observed, answer).await,
-                Err(own) => failed(&core, Arc::clone(&observed.request), own).await,
-            }
+            let answer = core.forwarder.forward(observed.request(), inbound).await;
+            record(observed, answer).await
         }
     }
 }

@@ -250,11 +250,12 @@ impl Opened {
             credentials,
         });
         let (unread, stop) = (note_unread(&core, Some(&asked)), core.stop());
+        let manner = core.manner;
         let handle =
             Arc::new(move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request));
         match is_http2 {
             true => http2_connection(stream, handle, unread, stop, Http2Limits::default()).await,
-            false => connection(stream, handle, unread, stop).await,
+            false => connection(stream, handle, unread, stop, manner).await,
         };
     }
 
@@ -306,12 +307,13 @@ impl Opened {
             move |request| inside(Arc::clone(&core), Arc::clone(&tunnel), request)
         };
         let unread = note_unread(&core, Some(&asked));
+        let manner = core.manner;
         let (handle, stop) = (Arc::new(handle), core.stop());
         let ended = match speaks_http2 {
             true => {
                 http2_connection(stream, handle, unread, stop.clone(), Http2Limits::default()).await
             }
-            false => connection(stream, handle, unread, stop.clone()).await,
+            false => connection(stream, handle, unread, stop.clone(), manner).await,
         };
         let error = match &ended {
             Ended::ByServer => return,
@@ -339,10 +341,8 @@ impl Opened {
         } = self;
         let passing = Passing::new(&core, &asked).await;
         let Handling { act, records } = decide(&core, &Arc::new(owned)).await;
-        if let (Act::Forward, Some(session)) = (&act, records) {
-            log::warn!(
-                "CONNECT {authority}: it passes through unread; the capture of session {session} lacks its calls"
-            );
+        if let (Act::Forward, Some(_)) = (&act, records) {
+            core.oracle.note_unrecorded(&asked, "it passes unread");
         }
         match act {
             Act::Forward => {

@@ -49,6 +49,12 @@ pub(super) fn correlate(
     })
 }
 
+/// Returns whether the headers of a call name a session, known or not.
+#[cfg(feature = "runner")]
+pub(crate) fn names_session(headers: &Headers, oracle: &dyn Oracle) -> Option<String> {
+    named(headers, oracle)
+}
+
 /// Returns the session that the headers of a call name.
 fn named(headers: &Headers, oracle: &dyn Oracle) -> Option<String> {
     from_header(headers)

@@ -10,15 +10,16 @@ use tokio_util::task::TaskTracker;
 
 use super::ambient::Ambient;
 use super::correlate::{self, Correlation};
-use super::forward::Forwarder;
+use super::forward::{Failed, Forwarder};
 #[cfg(feature = "runner")]
 use super::idle::IdleCalls;
+use super::running::Running;
 use super::tls::Tls;
 use crate::base::http::{Direction, Failure, Headers, Host, Request, Response, SESSION_HEADER};
 use crate::base::with_causes;
 use crate::control::{Oracle, Ruling};
 use crate::error::SoftprobeError;
-use crate::net::{Callers, HyperResponse, Intake, Unread, plain, to_hyper};
+use crate::net::{Callers, HyperResponse, Intake, Manner, Unread, plain, to_hyper};
 use crate::rule::{Answer, Policy, Question, RuleState, STRICT_MISS_STATUS, resolve, strict_miss};
 
 /// What the proxy does with calls while no session is open.
@@ -33,7 +34,6 @@ pub enum Idle {
 }
 
 /// What all connections of a proxy share.
-#[derive(Debug)]
 pub(super) struct Core {
     pub(super) oracle: Arc<dyn Oracle>,
     pub(super) idle: Idle,
@@ -47,12 +47,26 @@ pub(super) struct Core {
     pub(super) callers: Callers,
     /// What it takes in.
     pub(super) intake: Intake,
+    /// The largest body that is recorded, in bytes.
+    pub(super) largest_recorded: usize,
+    /// The exchanges that are being recorded.
+    pub(super) running: Arc<Running>,
+    /// What hands over answers that are still arriving, for as long as this lives.
+    pub(super) _cut_off: Arc<dyn Fn(&str) + Send + Sync>,
+    /// How its connections are served.
+    pub(super) manner: Manner,
     /// What it reads TLS with, if it does.
     pub(super) tls: Option<Tls>,
     /// The address at which it listens, if it does.
     pub(super) address: OnceLock<SocketAddr>,
     /// What tells its connections to stop, and counts them.
     pub(super) stopping: OnceLock<(CancellationToken, TaskTracker)>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Core")
+    }
 }
 
 impl Core {
@@ -178,7 +192,7 @@ pub(super) async fn note_refused(core: &Arc<Core>, request: Request, reason: Str
 pub(super) async fn failed(
     core: &Arc<Core>,
     request: Arc<Request>,
-    answer: Response,
+    Failed { answer, .. }: Failed,
 ) -> HyperResponse {
     let text = String::from_utf8_lossy(&answer.body);
     let why = text
@@ -294,11 +308,21 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
                 return Ok(act.into());
             }
             let answer = note_ambient(oracle, request, ambient);
+            let answer = answer.filter(|_| oracle.owner_of_others().is_none());
             return Ok(answer.map_or(Act::Forward, Act::at_once).into());
         }
         Correlation::Idle => None,
         Correlation::None(reason) => Some(reason),
     };
+    if let Some(owner) = oracle.owner_of_others() {
+        if let Some(reason) = misfit {
+            oracle.note_uncorrelated(request, &reason)?;
+        }
+        return Ok(Handling {
+            act: Act::Forward,
+            records: Some(owner),
+        });
+    }
     let passes = match misfit {
         Some(reason) => {
             log::warn!("{request} belongs to no session: {reason}");

@@ -1,5 +1,6 @@
 //! Forwards calls to their upstreams.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 use super::upstream::{UpstreamSettings, UpstreamTls, Upstreams};
 use crate::base::http::{Headers, Request, Response, SESSION_HEADER, is_hop_by_hop};
 use crate::base::with_causes;
+use crate::case::ErrorType;
 use crate::net::{Body, HyperResponse, append_headers, headers_of, plain};
 
 /// How long an upstream may take to answer.
@@ -20,6 +22,14 @@ const SLOWEST_UPSTREAM: Duration = Duration::from_secs(60);
 
 /// How long a body may take that is passed on as it arrives, with the answer to it.
 const SLOWEST_UPLOAD: Duration = Duration::from_secs(600);
+
+/// A call that got no answer from its upstream.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) kind: ErrorType,
+    /// What its client is told: 400, 502 or 504.
+    pub(super) answer: Response,
+}
 
 pub(super) struct Forwarder {
     upstreams: Upstreams,
@@ -80,12 +90,12 @@ impl Forwarder {
     ///
     /// # Errors
     ///
-    /// An answer that says what went wrong: 400, 502 or 504.
+    /// What went wrong.
     pub(super) async fn forward(
         &self,
         request: &Request,
         inbound: bool,
-    ) -> Result<HyperResponse, Response> {
+    ) -> Result<HyperResponse, Failed> {
         let (shown, is_grpc) = (request.to_string(), request.is_grpc());
         let request = self.upstream_request(request, &shown)?;
         let request = request.map(|body| Full::new(Bytes::from(body)));
@@ -105,10 +115,12 @@ impl Forwarder {
         &self,
         request: &Request,
         shown: &str,
-    ) -> Result<hyper::Request<Vec<u8>>, Response> {
+    ) -> Result<hyper::Request<Vec<u8>>, Failed> {
         let request = upstream_request(request);
-        let mut request =
-            request.map_err(|error| plain(400, &format!("{shown} can't be forwarded: {error}")))?;
+        let mut request = request.map_err(|error| Failed {
+            kind: ErrorType::Other,
+            answer: plain(400, &format!("{shown} can't be forwarded: {error}")),
+        })?;
         if let Some(credentials) = self.upstreams.credentials(request.uri()) {
             request
                 .headers_mut()
@@ -125,13 +137,13 @@ impl Forwarder {
     pub(super) async fn pass(
         &self,
         request: &Request,
-        body: Incoming,
+        body: Body,
         inbound: bool,
-    ) -> Result<HyperResponse, Response> {
+    ) -> Result<HyperResponse, Failed> {
         let shown = request.to_string();
         let length = body.size_hint().exact();
         let request = self.upstream_request(request, &shown)?;
-        let mut request = request.map(|_| body.map_err(Into::into).boxed());
+        let mut request = request.map(|_| body);
         if let Some(length) = length {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
@@ -141,6 +153,45 @@ impl Forwarder {
         };
         let sent = client.request(request);
         Ok(passed_on(answered(&shown, SLOWEST_UPLOAD, sent).await?))
+    }
+
+    /// Sends a request to the application itself, by the host that its client named and with these headers besides, and
+    /// returns the answer, whose body may still be arriving. A body that was not read is passed on as it arrives.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong.
+    #[cfg(feature = "runner")]
+    pub(super) async fn deliver(
+        &self,
+        request: &Request,
+        host: &str,
+        headers: &[(&'static str, String)],
+        body: Option<Body>,
+    ) -> Result<HyperResponse, Failed> {
+        let shown = request.to_string();
+        let mut sent = self.upstream_request(request, &shown)?;
+        let own = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in own.chain([("host", host)]) {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                sent.headers_mut().insert(name, value);
+            }
+        }
+        let length = body.as_ref().and_then(|body| body.size_hint().exact());
+        if let Some(length) = length {
+            sent.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        let answer = match body {
+            Some(body) => {
+                let sent = self.passing_inbound.request(sent.map(|_| body));
+                answered(&shown, SLOWEST_UPLOAD, sent).await?
+            }
+            None => {
+                let sent = sent.map(|body| Full::new(Bytes::from(body)));
+                answered(&shown, SLOWEST_UPSTREAM, self.inbound.request(sent)).await?
+            }
+        };
+        Ok(passed_on(answer))
     }
 
     /// Sends a request on that asks for another protocol, and returns the upstream's answer: with status 101, what follows can
@@ -153,7 +204,7 @@ impl Forwarder {
         &self,
         request: &Request,
         inbound: bool,
-    ) -> Result<HyperResponse, Response> {
+    ) -> Result<HyperResponse, Failed> {
         let shown = request.to_string();
         let mut sent = self.upstream_request(request, &shown)?;
         let protocol = request.headers.all("upgrade").next().unwrap_or_default();
@@ -201,15 +252,18 @@ async fn answered(
     shown: &str,
     limit: Duration,
     sent: impl Future<Output = Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error>>,
-) -> Result<hyper::Response<Incoming>, Response> {
+) -> Result<hyper::Response<Incoming>, Failed> {
     match tokio::time::timeout(limit, sent).await {
         Ok(answer) => answer.map_err(|error| failed(shown, &error)),
-        Err(_) => Err(plain(504, &format!("{shown} timed out"))),
+        Err(_) => Err(Failed {
+            kind: ErrorType::Timeout,
+            answer: plain(504, &format!("{shown} timed out")),
+        }),
     }
 }
 
 /// Returns the answer to a call whose upstream can't be reached, or breaks off.
-fn failed(shown: &str, error: &hyper_util::client::legacy::Error) -> Response {
+fn failed(shown: &str, error: &hyper_util::client::legacy::Error) -> Failed {
     let why = with_causes(error);
     let way_out = if why.contains("UnknownIssuer") {
         "; `upstreamCa` in the suite's `app`, or --upstream-ca FILE, adds the authority that made its certificate"
@@ -220,7 +274,48 @@ fn failed(shown: &str, error: &hyper_util::client::legacy::Error) -> Response {
     };
     let message = format!("{shown} failed: {why}{way_out}");
     log::warn!("a forwarded call, {message}");
-    plain(502, &message)
+    Failed {
+        kind: kind_of(error),
+        answer: plain(502, &message),
+    }
+}
+
+/// Returns what kind of error kept a call from its answer.
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorType {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut kind = ErrorType::Other;
+    for cause in causes {
+        if cause.to_string() == "dns error" {
+            return ErrorType::NameNotResolved;
+        }
+        if cause.is::<rustls::Error>() {
+            return ErrorType::Tls;
+        }
+        if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
+            if cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed() {
+                kind = ErrorType::ConnectionReset;
+            }
+        }
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            // An error of TLS is wrapped in one of the stream.
+            let inner = cause.get_ref();
+            if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+                return ErrorType::Tls;
+            }
+            kind = match cause.kind() {
+                io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable => ErrorType::ConnectionRefused,
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => ErrorType::ConnectionReset,
+                io::ErrorKind::TimedOut => ErrorType::Timeout,
+                _ => kind,
+            };
+        }
+    }
+    kind
 }
 
 /// Returns an upstream's answer in the form in which the client gets it.

@@ -10,8 +10,11 @@ mod decide;
 mod forward;
 #[cfg(feature = "runner")]
 mod idle;
+#[cfg(feature = "runner")]
+mod ingress;
 mod observe;
 mod pass;
+mod running;
 mod server;
 mod stream;
 mod target;
@@ -23,6 +26,12 @@ pub(crate) use adapt::unreversed;
 pub use decide::Idle;
 #[cfg(feature = "runner")]
 pub(crate) use idle::IdleCall;
+#[cfg(feature = "runner")]
+pub(crate) use correlate::names_session;
+#[cfg(feature = "runner")]
+pub(crate) use ingress::{Admitted, Arrivals};
+#[cfg(feature = "runner")]
+pub(crate) use running::Running;
 #[cfg(feature = "runner")]
 pub(crate) use server::Connections;
 pub use server::{Proxy, ProxyBuilder};

@@ -14,12 +14,15 @@ use super::decide::{Core, Idle, note_unread};
 use super::forward::Forwarder;
 #[cfg(feature = "runner")]
 use super::idle::{IdleCall, IdleCalls};
+#[cfg(feature = "runner")]
+use super::ingress::{Arrivals, ingress};
+use super::running::Running;
 use super::target::REVERSE_PREFIX;
 use super::tls::{Authority, Tls};
 use super::upstream::UpstreamSettings;
 use crate::control::Oracle;
 use crate::error::SoftprobeError;
-use crate::net::{Callers, Intake, Server, is_loopback};
+use crate::net::{Callers, Intake, LARGEST_BODY, Manner, Server, is_loopback};
 #[cfg(feature = "runner")]
 use crate::net::{Peer, connection};
 #[cfg(feature = "runner")]
@@ -108,6 +111,27 @@ impl Proxy {
         Some(tls.authority.certificate())
     }
 
+    /// Returns the exchanges that are being recorded.
+    #[cfg(feature = "runner")]
+    pub(crate) fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.core.running)
+    }
+
+    /// Listens in front of an application, and records what is sent to it.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Listen`] when it can't listen on the address.
+    #[cfg(feature = "runner")]
+    pub(crate) fn ingress(
+        &self,
+        address: &str,
+        application: &str,
+        arrivals: Arc<dyn Arrivals>,
+    ) -> Result<Server, SoftprobeError> {
+        Ok(ingress(&self.core, address, application, arrivals)?)
+    }
+
     /// Returns what tells when no connection may turn out to be one of a client that refuses the certificate.
     #[cfg(feature = "runner")]
     pub(crate) fn tunnels(&self) -> Tunnels {
@@ -182,6 +206,8 @@ pub struct ProxyBuilder {
     authority: Option<Arc<Authority>>,
     reads_tls: bool,
     tunnels: Vec<String>,
+    largest_recorded: usize,
+    manner: Manner,
 }
 
 impl ProxyBuilder {
@@ -198,6 +224,8 @@ impl ProxyBuilder {
             authority: None,
             reads_tls: false,
             tunnels: Vec::new(),
+            largest_recorded: LARGEST_BODY,
+            manner: Manner::default(),
         }
     }
 
@@ -272,6 +300,15 @@ impl ProxyBuilder {
         self
     }
 
+    /// Records bodies of at most this many bytes. A client that ends its side of a connection is taken to have given up, so
+    /// that a call which nobody waits for any more is known as one.
+    #[cfg(feature = "runner")]
+    pub(crate) fn recording(mut self, largest_body: usize) -> Self {
+        self.largest_recorded = largest_body;
+        self.manner.half_close = false;
+        self
+    }
+
     /// Starts the proxy.
     ///
     /// # Errors
@@ -293,8 +330,9 @@ impl ProxyBuilder {
         }
         let Connections { core } = builder.connections();
         let (shared, unread) = (Arc::clone(&core), note_unread(&core, None));
+        let manner = core.manner;
         let handle = move |request| answer(Arc::clone(&core), None, request);
-        let server = Server::start_noting(&address, handle, unread)?;
+        let server = Server::start_noting(&address, handle, unread, manner)?;
         // A client can't know a free port's number before this.
         let _ = shared.address.set(server.address());
         let _ = shared.stopping.set(server.stopping());
@@ -317,8 +355,14 @@ impl ProxyBuilder {
             authority,
             reads_tls: _,
             tunnels,
+            largest_recorded,
+            manner,
         } = self;
         let forwarder = Forwarder::new(upstreams);
+        let running = Arc::<Running>::default();
+        let own = Arc::clone(&running);
+        let cut_off: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |session| own.cut_off(session));
+        oracle.before_capture(Arc::downgrade(&cut_off));
         Connections {
             core: Arc::new(Core {
                 oracle,
@@ -328,7 +372,11 @@ impl ProxyBuilder {
                 idle_calls: IdleCalls::default(),
                 forwarder,
                 callers,
-                intake: Intake::default(),
+                intake: Intake::of_bodies(largest_recorded.min(LARGEST_BODY)),
+                largest_recorded,
+                running,
+                _cut_off: cut_off,
+                manner,
                 tls: authority.map(|authority| Tls::new(authority, tunnels)),
                 stopping: OnceLock::new(),
                 address: OnceLock::new(),
@@ -354,6 +402,6 @@ impl Connections {
         let unread = note_unread(&core, None);
         let handle = move |request| answer(Arc::clone(&core), None, request);
         let stop = self.core.stop();
-        connection(stream, Arc::new(handle), unread, stop).await;
+        connection(stream, Arc::new(handle), unread, stop, self.core.manner).await;
     }
 }

@@ -1,134 +1,185 @@
-//! Records answers that arrive over time, such as server-sent events, while they pass.
+//! Records answers while they pass: whole where that takes no time, and otherwise as they arrive, such as server-sent events.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Frame, SizeHint};
+use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use super::decide::Core;
-use super::observe::Observed;
+use super::observe::{Got, Observed};
 use crate::base::http::Response;
-use crate::net::{Body, HyperResponse, LARGEST_BODY, answer_to, headers_of, plain, to_hyper};
+use crate::case::ErrorType;
+use crate::net::{Body, Continued, HyperResponse, answer_to, headers_of};
 
 /// How long an answer may take to arrive whole before it is passed on as it arrives.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Adds a frame to the part of an answer that has arrived.
-///
-/// # Errors
-///
-/// That it is too large to be recorded.
-fn take(arrived: &mut Response, frame: &Frame<Bytes>) -> Result<(), String> {
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// Records an upstream's answer and passes it on: a short one once it is recorded, another one while it arrives, with an end
+/// that comes once it is recorded.
+pub(super) async fn recorded(observed: Observed, answer: HyperResponse) -> HyperResponse {
+    let (parts, mut body) = answer.into_parts();
+    let exchange = Arc::clone(&observed.exchange);
+    let largest = exchange.largest_body();
+    let mut arrived = Response {
+        status: parts.status.as_u16(),
+        headers: headers_of(&parts.headers),
+        ..Response::default()
+    };
+    let mut is_too_large = body.size_hint().lower() > largest as u64;
+    let mut broken = None;
+    let whole = async {
+        while !is_too_large {
+            match body.frame().await {
+                None => return,
+                Some(Ok(frame)) => is_too_large = !take(&mut arrived, &frame, largest),
+                Some(Err(error)) => {
+                    broken = Some(error);
+                    return;
+                }
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, whole).await.is_ok();
+    if in_time && !is_too_large && broken.is_none() {
+        let answer = observed.record(arrived.into()).await;
+        return answer_to(&exchange.request, answer);
+    }
+    let mut tee = Tee {
+        // What has arrived passes as well.
+        body: Continued::new(std::mem::take(&mut arrived.body), body),
+        arriving: Arriving::default(),
+        largest,
+        recording: None,
+        ends_in: None,
+        is_flushed: false,
+    };
+    if let Some(error) = broken {
+        drop(observed.save(Got::Nothing(ErrorType::ConnectionReset)));
+        tee.ends_in = Some(error);
+    } else if is_too_large {
+        drop(observed.save(Got::TooLarge(arrived)));
+    } else {
+        tee.arriving = Arriving(Arc::new(Mutex::new(Some((observed, arrived)))));
+        let arriving = tee.arriving.clone();
+        exchange.core.running.arrives(exchange.number, arriving);
+    }
+    HyperResponse::from_parts(parts, tee.boxed())
+}
+
+/// Adds a frame to the part of an answer that has arrived, and returns whether that can still be recorded.
+fn take(arrived: &mut Response, frame: &Frame<Bytes>, largest: usize) -> bool {
     if let Some(data) = frame.data_ref() {
         arrived.body.extend_from_slice(data);
     }
     if let Some(fields) = frame.trailers_ref() {
         arrived.trailers = headers_of(fields);
     }
-    match arrived.body.len() > LARGEST_BODY {
-        true => Err(format!("its body is larger than {LARGEST_BODY} bytes")),
-        false => Ok(()),
-    }
+    arrived.body.len() <= largest
 }
 
-/// Records an upstream's answer and passes it on: a short one once it is recorded, another one while it arrives, with an end
-/// that comes once it is recorded.
-pub(super) async fn recorded(
-    core: Arc<Core>,
-    session: String,
-    observed: Observed,
-    answer: HyperResponse,
-) -> HyperResponse {
-    let (parts, mut body) = answer.into_parts();
-    let mut arrived = Response {
-        status: parts.status.as_u16(),
-        headers: headers_of(&parts.headers),
-        ..Response::default()
-    };
-    let request = Arc::clone(&observed.request);
-    let whole = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| error.to_string())?;
-            take(&mut arrived, &frame)?;
+/// An answer that arrives, until it is recorded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Arriving(Arc<Mutex<Option<(Observed, Response)>>>);
+
+impl Arriving {
+    /// Adds a frame, unless the answer is recorded already. One that is too large now is recorded without its body.
+    fn take(&self, frame: &Frame<Bytes>, largest: usize) {
+        let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, response)) = arrived.as_mut() else {
+            return;
+        };
+        if take(response, frame, largest) {
+            return;
         }
-        Ok::<(), String>(())
-    };
-    match tokio::time::timeout(PATIENCE, whole).await {
-        Ok(Ok(())) => {
-            let response = observed.record(core, session, arrived.into());
-            answer_to(&request, response.await)
+        if let Some((observed, mut response)) = arrived.take() {
+            response.body = Vec::new();
+            drop(observed.save(Got::TooLarge(response)));
         }
-        Ok(Err(why)) => to_hyper(plain(502, &format!("{request} can't be recorded: {why}"))),
-        Err(_) => {
-            let passed = Bytes::copy_from_slice(&arrived.body);
-            let tee = Tee {
-                body,
-                passed: (!passed.is_empty()).then_some(passed),
-                arrived,
-                recorder: Some((core, session, observed)),
-                recording: None,
-            };
-            HyperResponse::from_parts(parts, tee.boxed())
+    }
+
+    /// Returns it with what has arrived, unless it is recorded already.
+    fn end(&self) -> Option<(Observed, Response)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Records what has arrived.
+    pub(super) fn cut_off(&self) {
+        if let Some((observed, response)) = self.end() {
+            observed.save_now(Got::Start(response));
         }
     }
 }
 
 /// The body of an answer that is recorded while it passes.
 struct Tee {
-    body: Body,
-    /// What arrived before.
-    passed: Option<Bytes>,
-    arrived: Response,
-    /// What records it, until it does.
-    recorder: Option<(Arc<Core>, String, Observed)>,
+    body: Continued<Body>,
+    arriving: Arriving,
+    largest: usize,
     recording: Option<JoinHandle<Result<(), String>>>,
+    /// Why its upstream broke off, once it has.
+    ends_in: Option<Broken>,
+    /// Whether what came before that has been sent.
+    is_flushed: bool,
 }
 
 impl Tee {
-    /// Records what has arrived, unless that is done.
-    fn record(&mut self, is_cut_off: bool) -> Option<JoinHandle<Result<(), String>>> {
-        let (core, session, observed) = self.recorder.take()?;
-        let response = std::mem::take(&mut self.arrived);
-        Some(observed.save(core, session, response.into(), is_cut_off))
+    /// Ends with an error, once what came before has been sent: hyper sends what it has when there is nothing more for now,
+    /// but not at an error.
+    fn break_off(
+        &mut self,
+        error: Broken,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.is_flushed {
+            return Poll::Ready(Some(Err(error)));
+        }
+        self.is_flushed = true;
+        self.ends_in = Some(error);
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
 impl Drop for Tee {
     fn drop(&mut self) {
         // The client has gone, or the upstream has broken off.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            drop(self.record(true));
+        if tokio::runtime::Handle::try_current().is_ok()
+            && let Some((observed, response)) = self.arriving.end()
+        {
+            drop(observed.save(Got::Start(response)));
         }
     }
 }
 
 impl hyper::body::Body for Tee {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(passed) = self.passed.take() {
-            return Poll::Ready(Some(Ok(Frame::data(passed))));
-        }
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.recording.is_none() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => {
-                    let taken = take(&mut self.arrived, &frame);
-                    if let Err(why) = &taken {
-                        log::error!("an answer can't be recorded: {why}");
-                        self.recorder = None;
-                    }
-                    return Poll::Ready(Some(taken.map(|()| frame).map_err(Into::into)));
+                    self.arriving.take(&frame, self.largest);
+                    return Poll::Ready(Some(Ok(frame)));
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => self.recording = self.record(false),
+                end => {
+                    let error = end.and_then(Result::err).or_else(|| self.ends_in.take());
+                    if let Some(error) = error {
+                        return self.break_off(error, context);
+                    }
+                    let Some((observed, response)) = self.arriving.end() else {
+                        return Poll::Ready(None);
+                    };
+                    self.recording = Some(observed.save(Got::Whole(response.into())));
+                }
             }
         }
         let Some(recording) = &mut self.recording else {
@@ -144,12 +195,6 @@ impl hyper::body::Body for Tee {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        let passed = self.passed.as_ref().map_or(0, Bytes::len) as u64;
-        match hint.exact() {
-            Some(exact) => hint = SizeHint::with_exact(exact + passed),
-            None => hint.set_lower(hint.lower() + passed),
-        }
-        hint
+        self.body.size_hint()
     }
 }

@@ -15,7 +15,8 @@ use super::upstreams::with_upstreams;
 use crate::base::http::without_credentials;
 use crate::base::{visible, visible_line};
 use crate::launch::{
-    Application, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere, reset,
+    Application, MadeBy, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere,
+    made_by, reset,
 };
 use crate::proxy::{IdleCall, Proxy, ProxyBuilder};
 use crate::report::Launched;
@@ -194,6 +195,19 @@ impl Apps {
             .first()
             .map(|(_, application)| application.url());
         launched.or(self.running.as_deref())
+    }
+
+    /// Returns what says whether the only application has made a connection.
+    pub(crate) fn made_by(&self) -> MadeBy {
+        let launched = self.launched.first();
+        let launched = launched.map(|(_, application)| application);
+        made_by(launched, self.url().unwrap_or_default())
+    }
+
+    /// Returns whether one that was launched has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut launched = self.launched.iter();
+        launched.any(|(_, application)| application.ended().is_some())
     }
 
     /// Returns whether there is any application.

@@ -96,6 +96,12 @@ fn judge(
     outcome
         .notes
         .extend(case.warnings().iter().cloned().map(Note::Size));
+    if let Some((exchange, why)) = case.unusable() {
+        return Err(Unjudged::Unusable {
+            span: Box::new(exchange.summary()),
+            why: why.to_owned(),
+        });
+    }
     let hooks = HookContext {
         case: &case,
         case_file: &trial.file,

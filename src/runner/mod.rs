@@ -37,6 +37,7 @@ pub(crate) use args::{
 pub(crate) use ca::CaFlag;
 pub(crate) use load::check;
 pub(crate) use plan_apps::plan_of_flags;
+pub(crate) use progress::Progress;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;
 pub(crate) use signals::{Interrupts, Outran, ending_signals, until_signal};

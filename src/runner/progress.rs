@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::base::visible_line;
 
 /// A line on a terminal that tells what is waited for.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     is_shown: bool,
     seconds: Option<u64>,
 }
 
 impl Progress {
     /// Creates a line, which is shown only on a terminal, and not on CI.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let on_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
         Self {
@@ -24,20 +24,22 @@ impl Progress {
 
     /// Shows how long the application at a URL has been waited for.
     pub(super) fn show(&mut self, elapsed: Duration, url: &str) {
+        self.tell(elapsed, || format!("waiting for the application at {url}"));
+    }
+
+    /// Shows what is done, and for how long: at the first second and each one after.
+    pub(crate) fn tell(&mut self, elapsed: Duration, what: impl FnOnce() -> String) {
         let seconds = elapsed.as_secs();
         if !self.is_shown || seconds == 0 || self.seconds == Some(seconds) {
             return;
         }
         self.seconds = Some(seconds);
-        let url = visible_line(url);
-        let _ = write!(
-            stderr(),
-            "\r\x1b[2Ksoftprobe: waiting for the application at {url} ({seconds} s)"
-        );
+        let line = format!("softprobe: {} ({seconds} s)", what());
+        let _ = write!(stderr(), "\r\x1b[2K{}", visible_line(&line));
     }
 
     /// Takes the line away, so that another one can be written.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.seconds.take().is_some() {
             let _ = write!(stderr(), "\r\x1b[2K");
         }

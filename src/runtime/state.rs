@@ -16,7 +16,7 @@ use crate::base::encoding::encode_base64url;
 use crate::base::http::{Direction, Host, Request};
 use crate::case::{Case, Recording};
 use crate::control::{
-    Action, Call, ClosedSessions, Closing, ControlError, Mode, Oracle, Ruling, Runtime,
+    Action, Call, ClosedSessions, Closing, ControlError, CutOff, Mode, Oracle, Ruling, Runtime,
     SCHEMA_VERSION, SPEC_VERSION, SessionStats, UncorrelatedCall,
 };
 #[cfg(feature = "runner")]
@@ -38,6 +38,8 @@ pub struct EmbeddedRuntime {
     most_sessions: usize,
     /// What closed sessions have captured.
     captures: Arc<Mutex<Captures>>,
+    /// What hands over answers that are still arriving.
+    cut_offs: Arc<Mutex<Vec<CutOff>>>,
     pub(super) metrics: Metrics,
 }
 
@@ -87,6 +89,7 @@ impl EmbeddedRuntime {
             sessions: Arc::default(),
             most_sessions,
             captures: Arc::default(),
+            cut_offs: Arc::default(),
             metrics: Metrics::default(),
         }
     }
@@ -121,9 +124,13 @@ impl EmbeddedRuntime {
     fn end(&self, ends: impl Fn(&OpenSession) -> bool) -> Vec<EndedSession> {
         let mut ended = Vec::new();
         for (id, listed) in self.all() {
+            if !ends(&lock(&listed.session)) {
+                continue;
+            }
+            self.cut_off(&id);
             let mut session = lock(&listed.session);
             // If a client has closed it in the meantime, saving its capture was up to that client.
-            if session.is_closed() || !ends(&session) {
+            if session.is_closed() {
                 continue;
             }
             let capture = session.recorded();
@@ -156,6 +163,18 @@ impl EmbeddedRuntime {
     fn close_one(&self, id: &str, session: &mut OpenSession) {
         self.lock().closed.add(id, session.policy().clone());
         session.close();
+    }
+
+    /// Takes what is still arriving into a session's capture.
+    fn cut_off(&self, id: &str) {
+        let cut_offs: Vec<_> = {
+            let mut known = lock(&self.cut_offs);
+            known.retain(|cut_off| cut_off.strong_count() > 0);
+            known.iter().filter_map(CutOff::upgrade).collect()
+        };
+        for cut_off in cut_offs {
+            cut_off(id);
+        }
     }
 
     fn forget(&self, id: &str) {
@@ -246,6 +265,7 @@ impl EmbeddedRuntime {
         closing: &Closing,
         keep: &Keep,
     ) -> Result<Value, ControlError> {
+        self.cut_off(id);
         let (case, path) = self.shut(id, |session| {
             let wanted = closing.out.is_some() || closing.include_case;
             let case = match wanted {
@@ -343,7 +363,10 @@ impl EmbeddedRuntime {
         match action {
             Action::Requests => self.with(id, |session| Ok(session.requests_value())),
             Action::State => self.with(id, |session| Ok(session.state())),
-            Action::Case => self.with(id, OpenSession::hand_over),
+            Action::Case => {
+                self.cut_off(id);
+                self.with(id, OpenSession::hand_over)
+            }
             Action::Close(closing) => self.close_keeping(id, closing, &Keep::default()),
             _ => self.with(id, |session| Ok(session.stats_value())),
         }
@@ -545,6 +568,7 @@ impl Runtime for EmbeddedRuntime {
     }
 
     fn captured_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        self.cut_off(session);
         self.with(session, OpenSession::hand_over)
             .map_err(refused_on(session, "case"))
     }
@@ -556,6 +580,7 @@ impl Runtime for EmbeddedRuntime {
     }
 
     fn close_with_case(&self, session: &str) -> Result<Value, SoftprobeError> {
+        self.cut_off(session);
         self.shut(session, OpenSession::captured)
             .map_err(refused_on(session, "close"))
     }
@@ -654,6 +679,10 @@ impl Oracle for EmbeddedRuntime {
         for (_, listed) in &all {
             lock(&listed.session).note_ambient(&call);
         }
+    }
+
+    fn before_capture(&self, cut_off: CutOff) {
+        lock(&self.cut_offs).push(cut_off);
     }
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {

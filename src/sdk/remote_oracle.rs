@@ -9,7 +9,7 @@ use super::http_runtime::HttpRuntime;
 use crate::base::http::{
     Direction, FAILURE_HEADER, Failure, Host, MISS_HEADER, Request, Response, Trace, is_hop_by_hop,
 };
-use crate::case::{Recording, SpanPurpose, read_spans, text_attribute};
+use crate::case::{Recording, SpanPurpose, Without, read_spans, text_attribute};
 #[cfg(feature = "runner")]
 use crate::control::LateCall;
 use crate::control::{
@@ -73,6 +73,7 @@ impl HttpRuntime {
             times_ns: (0, 0),
             request,
             response: None,
+            without: Without::default(),
             more,
         };
         self.send("/v1/inject", &question.document())

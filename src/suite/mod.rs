@@ -2,8 +2,11 @@
 
 mod app;
 mod assertions;
+mod edit;
 mod expand;
 mod fields;
+mod first;
+mod masked;
 mod mocks;
 mod names;
 mod outbound;
@@ -24,6 +27,9 @@ pub(crate) use app::{
     AppPlan, Intercept, PORT, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
 };
 pub(crate) use assertions::AssertionPlan;
+pub(crate) use edit::{Addition, extended};
+pub(crate) use first::{Calls, FirstCase, FirstSuite};
+pub(crate) use masked::Masked;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseToName, case_names, printable};
 pub(crate) use outbound::{Extra, OutboundPlan, Severity};

@@ -100,6 +100,11 @@ pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
     lines
 }
 
+/// Returns the line and column, from 1, of a place in a text, if it exists.
+pub(super) fn place_of(text: &str, place: &Place) -> Option<(usize, usize)> {
+    locate(text, &place.0)
+}
+
 /// Returns the line and column, from 1, of a place in a text, or of the innermost place around it
 /// that exists.
 pub(super) fn locate_in(text: &str, place: &Place) -> (usize, usize) {

@@ -1,0 +1,179 @@
+//! What came of a recording, for people and as JSON.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::base::encoding::shell_word;
+use crate::cli::first::Written;
+use crate::cli::inspect::{cell, table};
+use crate::cli::output::Output;
+use crate::cli::validate::counted;
+use crate::recorder::{Left, Recorded, Summary};
+
+/// The most cases that the table has.
+const MOST_ROWS: usize = 50;
+
+/// How a recording ended, besides what it recorded.
+pub(super) struct Outcome<'a> {
+    /// The driver's exit code, if there was one that ended by itself.
+    pub(super) driver: Option<u8>,
+    /// The exit code for the signal that broke the driver off.
+    pub(super) interrupted: Option<u8>,
+    /// Whether the application ended by itself.
+    pub(super) app_ended: bool,
+    /// The suite's file, and what was done to it, if there was something for it.
+    pub(super) suite: Option<(&'a Path, Option<Written>)>,
+    pub(super) is_launched: bool,
+}
+
+/// Returns the result of the command.
+pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
+    let Summary {
+        recorded,
+        left,
+        alike,
+        shared,
+        shared_dropped,
+        notes,
+        has_unnamed: _,
+        host: _,
+    } = summary;
+    let mut text = String::new();
+    if !recorded.is_empty() {
+        text.push_str(&cases(recorded));
+    }
+    // Writing to a String can't fail.
+    let _ = writeln!(text, "recorded {}", counted(recorded.len(), "case"));
+    if *alike > 0 {
+        let _ = writeln!(text, "left out {alike} that are like others");
+    }
+    if let Some((count, file)) = shared {
+        let calls = counted(*count, "call");
+        let _ = writeln!(text, "{calls} outside of requests: {}", file.display());
+    }
+    if *shared_dropped > 0 {
+        let _ = writeln!(text, "warning: {shared_dropped} more calls outside of requests were not recorded");
+    }
+    for Left {
+        what,
+        why,
+        count,
+        is_lost: _,
+    } in left
+    {
+        let times = match count {
+            1 => String::new(),
+            n => format!(" ({n} times)"),
+        };
+        let _ = writeln!(text, "not recorded: {what}{times}: {why}");
+    }
+    for Recorded { file, unusable, .. } in recorded {
+        if let Some(why) = unusable {
+            let _ = writeln!(text, "can't be replayed: {}: {why}", file.display());
+        }
+    }
+    for note in notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    let next = next(outcome, &mut text);
+    let lost = left.iter().any(|left| left.is_lost);
+    let unusable = recorded.iter().any(|recorded| recorded.unusable.is_some());
+    let output = if let Some(code) = outcome.interrupted {
+        Output::of_failed_command(code, text, "interrupted")
+    } else if let Some(code @ 1..) = outcome.driver {
+        Output::of_failed_command(code, text, format!("the driver ended with exit code {code}"))
+    } else if outcome.app_ended {
+        Output::incomplete(text, "application_ended", "the application ended meanwhile")
+    } else if recorded.is_empty() && *alike == 0 {
+        let message = "nothing was recorded: no request to APP_URL was answered by the application";
+        Output::incomplete(text, "nothing_recorded", message)
+    } else if lost || unusable {
+        let message = "not everything was recorded so that it can be replayed";
+        Output::incomplete(text, "incomplete", message)
+    } else {
+        Output::fine(text)
+    };
+    let recorded = recorded.iter().map(recorded_value);
+    let left = left.iter().map(left_value);
+    output
+        .field("recorded", recorded.collect::<Vec<_>>())
+        .field("notRecorded", left.collect::<Vec<_>>())
+        .field("alike", *alike)
+        .field("shared", shared.as_ref().map(|(_, file)| file.display().to_string()))
+        .field("notes", notes.clone())
+        .field("driverExitCode", outcome.driver)
+        .field("suite", outcome.suite.as_ref().map(|(file, _)| file.display().to_string()))
+        .field("next", next)
+}
+
+/// Tells what was done to the suite and what to do next; returns the next command.
+fn next(outcome: &Outcome<'_>, text: &mut String) -> Option<String> {
+    let (file, written) = outcome.suite.as_ref()?;
+    let shown = file.display();
+    let done = match written.as_ref()? {
+        Written::New => format!("wrote {shown}"),
+        Written::Extended => format!("added to {shown}"),
+        Written::Unchanged => format!("{shown} has all of it already"),
+    };
+    let app = match outcome.is_launched {
+        true => "",
+        false => " --app-url URL --proxy-listen ADDR",
+    };
+    let next = format!("softprobe suite run {}{app}", shell_word(&shown.to_string()));
+    let _ = writeln!(text, "{done}; replay it with:\n\n  {next}\n");
+    Some(next)
+}
+
+fn cases(recorded: &[Recorded]) -> String {
+    let mut table = table(&["request", "status", "calls", "file"]);
+    for recorded in recorded.iter().take(MOST_ROWS) {
+        let Recorded {
+            file,
+            request,
+            status,
+            calls,
+            unusable: _,
+        } = recorded;
+        table.add_row(vec![
+            cell(request),
+            cell(status.to_string()),
+            cell(calls.to_string()),
+            cell(file.display().to_string()),
+        ]);
+    }
+    let mut text = format!("{table}\n");
+    let more = recorded.len().saturating_sub(MOST_ROWS);
+    if more > 0 {
+        let _ = writeln!(text, "and {more} more");
+    }
+    text
+}
+
+fn recorded_value(recorded: &Recorded) -> Value {
+    let Recorded {
+        file,
+        request,
+        status,
+        calls,
+        unusable,
+    } = recorded;
+    json!({
+        "file": file.display().to_string(),
+        "request": request,
+        "status": status,
+        "calls": calls,
+        "unusable": unusable,
+    })
+}
+
+fn left_value(left: &Left) -> Value {
+    let Left {
+        what,
+        why,
+        count,
+        is_lost,
+    } = left;
+    json!({"what": what, "why": why, "count": count, "lost": is_lost})
+}

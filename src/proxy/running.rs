@@ -1,0 +1,102 @@
+//! The exchanges that are being recorded.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::stream::Arriving;
+
+/// The exchanges that are being recorded, from their requests until they are recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    list: Mutex<List>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    begun: u64,
+    running: Vec<Exchange>,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    number: u64,
+    session: String,
+    /// Its answer, if that is passed on while it arrives.
+    arriving: Option<Arriving>,
+}
+
+impl Running {
+    /// Adds an exchange of a session, and returns its number.
+    pub(super) fn begin(&self, session: &str) -> u64 {
+        let mut list = self.list();
+        list.begun += 1;
+        let number = list.begun;
+        list.running.push(Exchange {
+            number,
+            session: session.to_owned(),
+            arriving: None,
+        });
+        number
+    }
+
+    /// Notes that an exchange's answer is passed on while it arrives.
+    pub(super) fn arrives(&self, number: u64, arriving: Arriving) {
+        let mut list = self.list();
+        let mut running = list.running.iter_mut();
+        if let Some(exchange) = running.find(|exchange| exchange.number == number) {
+            exchange.arriving = Some(arriving);
+        }
+    }
+
+    /// Removes an exchange, which is recorded.
+    pub(super) fn end(&self, number: u64) {
+        self.list()
+            .running
+            .retain(|exchange| exchange.number != number);
+        self.changed.notify_waiters();
+    }
+
+    /// Records what has arrived of the answers of a session that are still arriving; what is to come of them passes on.
+    pub(crate) fn cut_off(&self, session: &str) {
+        let arriving: Vec<Arriving> = {
+            let list = self.list();
+            let own = list.running.iter().filter(|own| own.session == session);
+            own.filter_map(|own| own.arriving.clone()).collect()
+        };
+        for arriving in arriving {
+            arriving.cut_off();
+        }
+    }
+
+    /// Waits until the exchanges of a session are recorded; answers that are still arriving are cut off. Returns how many of
+    /// them are not recorded after this time.
+    #[cfg(feature = "runner")]
+    pub(crate) async fn settled(&self, session: &str, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            self.cut_off(session);
+            let left = self.count(session);
+            if left == 0 || timeout_at(deadline, changed).await.is_err() {
+                return left;
+            }
+        }
+    }
+
+    #[cfg(feature = "runner")]
+    fn count(&self, session: &str) -> usize {
+        let list = self.list();
+        let own = list.running.iter().filter(|own| own.session == session);
+        own.count()
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,209 @@
+//! Writes cases to files: without secrets, under names that nothing else has.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::names::{ENDING, name, paths};
+use super::shape::shape;
+use super::summary::{Recorded, Summary};
+use crate::case::Case;
+use crate::disk::{Readers, write_new, write_whole};
+use crate::scrub::Scrubber;
+use crate::suite::Masked;
+
+/// Where cases are written, and how.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) folder: PathBuf,
+    /// What removes secrets, unless they are kept.
+    pub(crate) scrubber: Option<Scrubber>,
+    /// Whether an exchange is left out that is like one which stands already.
+    pub(crate) distinct: bool,
+}
+
+/// The files of a recording.
+#[derive(Debug)]
+pub(super) struct Files {
+    destination: Destination,
+    /// The shapes of the cases that stand.
+    shapes: HashSet<String>,
+    /// The number of the next file of each name.
+    next: HashMap<String, usize>,
+    /// What was masked.
+    pub(super) masked: Masked,
+    /// The cases that were written, for what is found out later to be a secret.
+    written: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Creates the folder, and reads the cases that stand there if they count.
+    ///
+    /// # Errors
+    ///
+    /// The file or folder that can't be used, and why.
+    pub(super) fn new(destination: Destination) -> Result<Self, (PathBuf, String)> {
+        let folder = &destination.folder;
+        let failed = |error: std::io::Error| (folder.clone(), error.to_string());
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let mut shapes = HashSet::new();
+        if destination.distinct {
+            for entry in std::fs::read_dir(folder).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
+                if path.to_string_lossy().ends_with(ENDING) {
+                    let case = Case::from_file(&path);
+                    let case = case.map_err(|error| (path, error.cause.to_string()))?;
+                    shapes.insert(shape(&case));
+                }
+            }
+        }
+        Ok(Self {
+            destination,
+            shapes,
+            next: HashMap::new(),
+            masked: Masked::default(),
+            written: Vec::new(),
+        })
+    }
+
+    /// Writes what a session has recorded, unless nothing is to be written of it.
+    ///
+    /// # Errors
+    ///
+    /// What was not recorded of it, and why.
+    pub(super) fn write(
+        &mut self,
+        mut document: Value,
+        summary: &mut Summary,
+    ) -> Result<(), (String, String)> {
+        let broken = |why: String| ("a request".to_owned(), why);
+        let case = Case::from_document(document.clone());
+        let case = case.map_err(|error| broken(error.to_string()))?;
+        let inbound = case.inbound().map_err(|error| broken(error.to_string()))?;
+        let inbound = inbound.ok_or_else(|| broken("it was not recorded".to_owned()))?;
+        let request = format!("{} {}", inbound.request.method, inbound.request.target());
+        if let Some(error) = inbound.error_type() {
+            let why = format!("the application gave no answer ({error})");
+            return Err((request, why));
+        }
+        let shape = self.destination.distinct.then(|| shape(&case));
+        if let Some(shape) = &shape
+            && self.shapes.contains(shape)
+        {
+            summary.alike += 1;
+            return Ok(());
+        }
+        let answer = inbound.response().ok().and_then(|response| response.body.as_deref());
+        let host = inbound.request.host.as_bytes();
+        if let Some(answer) = answer
+            && host.contains(&b':')
+            && answer.windows(host.len()).any(|part| part == host)
+        {
+            summary.host = Some(inbound.request.host.clone());
+        }
+        let status = inbound.response().map_or(0, |response| response.status);
+        let name = name(&inbound.request.method, &inbound.request.path);
+        let clean = self.clean(&mut document, &case);
+        let clean = clean.map_err(|why| (request.clone(), why))?;
+        let (case, shown) = match &clean {
+            Some(clean) => (clean, clean.inbound().ok().flatten()),
+            None => (&case, Some(inbound)),
+        };
+        let request = shown.map_or(request, |shown| {
+            format!("{} {}", shown.request.method, shown.request.target())
+        });
+        let name = shown.map_or(name, |shown| {
+            super::names::name(&shown.request.method, &shown.request.path)
+        });
+        let from = self.next.get(&name).copied().unwrap_or(1);
+        let folder = &self.destination.folder;
+        let mut number = from;
+        let candidates = paths(folder, &name, from).enumerate().map(|(n, path)| {
+            number = from + n + 1;
+            path
+        });
+        document["caseId"] = name.clone().into();
+        let text = format!("{document:#}\n");
+        let file = write_new(candidates, &text, Readers::Owner)
+            .map_err(|error| (request.clone(), format!("{}: {error}", folder.display())))?;
+        self.next.insert(name, number);
+        self.shapes.extend(shape);
+        self.written.push(file.clone());
+        summary.recorded.push(Recorded {
+            file,
+            request,
+            status,
+            calls: case.outbound().count(),
+            unusable: case.unusable().map(|(exchange, why)| {
+                format!("{}: {why}", exchange.summary())
+            }),
+        });
+        Ok(())
+    }
+
+    /// Writes the exchanges that belong to no request, and returns the file.
+    ///
+    /// # Errors
+    ///
+    /// Why they can't be written.
+    pub(super) fn write_others(&mut self, mut document: Value) -> Result<PathBuf, String> {
+        let case = Case::from_document(document.clone()).map_err(|error| error.to_string())?;
+        self.clean(&mut document, &case)?;
+        document["caseId"] = "shared".into();
+        let folder = self.destination.folder.clone();
+        let names = std::iter::once("shared.json".to_owned())
+            .chain((2..).map(|n| format!("shared-{n}.json")));
+        let text = format!("{document:#}\n");
+        write_new(names.map(|name| folder.join(name)), &text, Readers::Owner)
+            .map_err(|error| format!("{}: {error}", folder.display()))
+    }
+
+    /// Removes the secrets from a case, and returns it as it is without them; `None` if they are kept.
+    fn clean(&mut self, document: &mut Value, case: &Case) -> Result<Option<Case>, String> {
+        let Some(scrubber) = &mut self.destination.scrubber else {
+            return Ok(None);
+        };
+        scrubber.collect(document);
+        let found = scrubber.scrub(document);
+        let clean = Case::from_document(document.clone()).map_err(|error| error.to_string())?;
+        if !found.list.is_empty() {
+            self.masked.add(case, &clean);
+        }
+        Ok(Some(clean))
+    }
+
+    /// Removes what turned out to be a secret after its case was written.
+    ///
+    /// # Errors
+    ///
+    /// The files that may still hold a secret, and why.
+    pub(super) fn clean_again(&mut self) -> Result<(), Vec<(PathBuf, String)>> {
+        let Some(scrubber) = &mut self.destination.scrubber else {
+            return Ok(());
+        };
+        let mut failed = Vec::new();
+        for path in &self.written {
+            if let Err(why) = clean_file(path, scrubber, &mut self.masked) {
+                failed.push((path.clone(), why));
+            }
+        }
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(failed),
+        }
+    }
+}
+
+fn clean_file(path: &Path, scrubber: &mut Scrubber, masked: &mut Masked) -> Result<(), String> {
+    let case = Case::from_file(path).map_err(|error| error.cause.to_string())?;
+    let mut document = case.document().clone();
+    scrubber.scrub(&mut document);
+    if document == *case.document() {
+        return Ok(());
+    }
+    let clean = Case::from_document(document.clone()).map_err(|error| error.to_string())?;
+    masked.add(&case, &clean);
+    let text = format!("{document:#}\n");
+    write_whole(path, text, Readers::Owner).map_err(|error| error.to_string())
+}

@@ -1,0 +1,289 @@
+//! A recording: from the requests that arrive to the cases that are written.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::files::{Destination, Files};
+use super::gate::{Gate, Maker};
+use super::owners::Owners;
+use super::shape::route;
+use super::summary::Summary;
+use super::trust::Concurrency;
+use crate::base::http::Request;
+use crate::base::with_causes;
+use crate::control::{Mode, Oracle, Runtime as _};
+use crate::error::SoftprobeError;
+use crate::launch::MadeBy;
+use crate::net::{Server, random_trace};
+use crate::proxy::{Admitted, Arrivals, Proxy, Running, names_session};
+use crate::runtime::EmbeddedRuntime;
+use crate::suite::Masked;
+
+/// How long calls whose request is over may take to be answered: as long as any upstream may.
+const SLOWEST_CALLS: Duration = Duration::from_secs(65);
+
+/// How a recording is made.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) concurrency: Concurrency,
+    /// How long after its answer calls belong to a request.
+    pub(crate) settle: Duration,
+    pub(crate) destination: Destination,
+}
+
+/// A recording.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(Arc<Shared>);
+
+struct Shared {
+    runtime: EmbeddedRuntime,
+    gate: Arc<Gate>,
+    owners: Arc<Owners>,
+    /// The session that records what belongs to no request.
+    others: String,
+    settle: Duration,
+    /// Cancelled when nothing is waited for any more.
+    hurry: CancellationToken,
+    files: Mutex<Files>,
+    running: Mutex<Option<Arc<Running>>>,
+    made_by: Mutex<Option<MadeBy>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Recorder {
+    /// Creates a recording.
+    ///
+    /// # Errors
+    ///
+    /// The file or folder that can't be used, and why.
+    pub(crate) fn new(settings: Settings) -> Result<Self, (PathBuf, String)> {
+        let Settings {
+            concurrency,
+            settle,
+            destination,
+        } = settings;
+        let folder = destination.folder.clone();
+        let files = Files::new(destination)?;
+        let runtime = EmbeddedRuntime::new();
+        let others = runtime.start(Mode::Capture, None);
+        let others = others.map_err(|error| (folder, with_causes(&error)))?;
+        let gate = Arc::new(Gate::new(concurrency));
+        let owners = Owners::new(runtime.oracle(), Arc::clone(&gate), others.clone());
+        let shared = Arc::new(Shared {
+            runtime,
+            gate,
+            owners: Arc::new(owners),
+            others,
+            settle,
+            hurry: CancellationToken::new(),
+            files: Mutex::new(files),
+            running: Mutex::default(),
+            made_by: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        shared.owners.when_answered(Arc::new(move |session: &str| {
+            if let Some(shared) = weak.upgrade() {
+                shared.answered(session);
+            }
+        }));
+        Ok(Self(shared))
+    }
+
+    /// Returns what the proxy asks about each call.
+    pub(crate) fn oracle(&self) -> Arc<dyn Oracle> {
+        Arc::clone(&self.0.owners) as Arc<dyn Oracle>
+    }
+
+    /// Listens in front of the application at a URL, whose calls come to this proxy. `made_by` says whether the application
+    /// itself, or the proxy for it, has made a connection; `None` where that can't be found out.
+    ///
+    /// # Errors
+    ///
+    /// [`SoftprobeError::Listen`] when it can't listen on the address.
+    pub(crate) fn listen(
+        &self,
+        proxy: &Proxy,
+        address: &str,
+        application: &str,
+        made_by: MadeBy,
+    ) -> Result<Server, SoftprobeError> {
+        *lock(&self.0.running) = Some(proxy.running());
+        *lock(&self.0.made_by) = Some(made_by);
+        proxy.ingress(address, application, Arc::clone(&self.0) as Arc<dyn Arrivals>)
+    }
+
+    /// Returns how many cases were recorded, and how many requests run.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.0.owners.summary().recorded.len(), self.0.gate.running())
+    }
+
+    /// Returns the cases that were recorded from this one on, for display.
+    pub(crate) fn recorded_since(&self, from: usize) -> Vec<super::summary::Recorded> {
+        let summary = self.0.owners.summary();
+        summary.recorded.get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// Lets no more requests through, and waits until those that run are over, or for this long at the most.
+    pub(crate) fn close(&self, server: &Server, limit: Duration) {
+        self.0.gate.close();
+        let (tell, told) = std::sync::mpsc::channel();
+        let shared = Arc::clone(&self.0);
+        server.spawn(async move {
+            shared.gate.idle(limit).await;
+            let _ = tell.send(());
+        });
+        let _ = told.recv_timeout(limit + Duration::from_secs(1));
+    }
+
+    /// Waits no longer for calls that come after their answers.
+    pub(crate) fn hurry(&self) {
+        self.0.hurry.cancel();
+    }
+
+    /// Ends the recording, and returns what came of it and what was masked.
+    pub(crate) fn finish(&self) -> (Summary, Masked) {
+        self.0.finish()
+    }
+}
+
+impl Shared {
+    /// Waits for the calls that still come, and writes the case. Called where the answer was recorded.
+    fn answered(self: Arc<Self>, session: &str) {
+        self.gate.answered(session);
+        let session = session.to_owned();
+        tokio::spawn(async move {
+            let hurried = tokio::time::timeout(self.settle, self.hurry.cancelled());
+            let mut limit = SLOWEST_CALLS;
+            if hurried.await.is_ok() {
+                limit = Duration::ZERO;
+            }
+            let running = lock(&self.running).clone();
+            if let Some(running) = running {
+                tokio::select! {
+                    _ = running.settled(&session, limit) => {}
+                    () = self.hurry.cancelled() => {}
+                }
+            }
+            let own = Arc::clone(&self);
+            let written = session.clone();
+            let written = tokio::task::spawn_blocking(move || own.write(&written));
+            if let Err(error) = written.await {
+                log::error!("session {session}: {error}");
+            }
+        });
+    }
+
+    fn write(&self, session: &str) {
+        let document = self.runtime.close_with_case(session);
+        let document = document.map_err(|error| with_causes(&error));
+        let mut files = lock(&self.files);
+        let mut came = Summary::default();
+        let written = match document {
+            Ok(document) => files.write(document, &mut came),
+            Err(why) => Err(("a request".to_owned(), why)),
+        };
+        drop(files);
+        let mut summary = self.owners.summary();
+        summary.recorded.append(&mut came.recorded);
+        summary.alike += came.alike;
+        summary.host = summary.host.take().or(came.host);
+        if let Err((what, why)) = written {
+            log::warn!("{what}: {why}");
+            summary.lose(what, why);
+        }
+        drop(summary);
+        // Only now is it over for those who wait.
+        self.gate.leave(session);
+    }
+
+    fn finish(&self) -> (Summary, Masked) {
+        let given_up = self.runtime.open_sessions();
+        let mut files = lock(&self.files);
+        let mut summary = std::mem::take(&mut *self.owners.summary());
+        for session in given_up.iter().filter(|session| **session != self.others) {
+            // Its request was let through, or waited.
+            let _ = self.runtime.close_with_case(session);
+            let why = "the recording ended before its answer";
+            summary.lose("a request".to_owned(), why.to_owned());
+        }
+        let (count, dropped) = self.owners.outside();
+        summary.shared_dropped = dropped;
+        if count > 0 {
+            let document = self.runtime.close_with_case(&self.others);
+            let document = document.map_err(|error| with_causes(&error));
+            match document.and_then(|document| files.write_others(document)) {
+                Ok(file) => summary.shared = Some((count, file)),
+                Err(why) => summary.lose("the calls that belong to no request".to_owned(), why),
+            }
+        }
+        if let Err(failed) = files.clean_again() {
+            for (path, why) in failed {
+                let what = path.display().to_string();
+                let why = format!("it may still hold a secret that was found out later: {why}");
+                summary.lose(what, why);
+            }
+        }
+        summary.has_unnamed = self.gate.has_unnamed();
+        (summary, std::mem::take(&mut files.masked))
+    }
+
+    async fn let_through(
+        self: Arc<Self>,
+        request: Arc<Request>,
+        client: Option<SocketAddr>,
+    ) -> Result<Admitted, String> {
+        const OVER: &str = "the recording is over";
+        let session = self.runtime.start(Mode::Capture, None);
+        let session = session.map_err(|error| with_causes(&error))?;
+        let trace = random_trace();
+        self.runtime.issue_trace(&trace.trace_id, &session);
+        let route = route(&request);
+        let named = names_session(&request.headers, &self.runtime);
+        if named.is_some_and(|named| self.gate.is_open(&named)) {
+            self.gate.enter_nested(&session, &route);
+        } else {
+            let made_by = lock(&self.made_by).clone();
+            let made_by = move || match (made_by, client) {
+                (Some(made_by), Some(client)) => match made_by(client) {
+                    Some(true) => Maker::Application,
+                    Some(false) => Maker::Other,
+                    None => Maker::Unknown,
+                },
+                _ => Maker::Unknown,
+            };
+            if !self.gate.enter(&session, &route, made_by).await {
+                let _ = self.runtime.close_with_case(&session);
+                let shown = format!("{} {}", request.method, request.target());
+                self.owners.summary().lose(shown, OVER.to_owned());
+                return Err(OVER.to_owned());
+            }
+        }
+        Ok(Admitted { session, trace })
+    }
+}
+
+impl Arrivals for Shared {
+    fn admit(
+        self: Arc<Self>,
+        request: Arc<Request>,
+        client: Option<SocketAddr>,
+    ) -> Pin<Box<dyn Future<Output = Result<Admitted, String>> + Send>> {
+        Box::pin(self.let_through(request, client))
+    }
+}

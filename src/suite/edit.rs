@@ -1,0 +1,578 @@
+//! Adds to a suite's text without changing what stands in it: comments, order and layout stay.
+
+use serde_json::{Map, Value};
+
+use super::first::{FirstCase, quoted, type_matcher};
+use super::masked::Masked;
+use super::yaml::{parse, place_of};
+use crate::base::document::{Place, Step};
+
+/// What a suite that stands may lack.
+#[derive(Debug)]
+pub(crate) struct Addition<'a> {
+    /// Elements of `cases`.
+    pub(crate) cases: Vec<FirstCase>,
+    pub(crate) masked: &'a Masked,
+    /// Files with exchanges that belong to no case.
+    pub(crate) shared: &'a [String],
+}
+
+/// Returns a suite's text with what it lacks of these: cases, matchers for what was masked, shared exchanges. What it says of
+/// a place already stays.
+///
+/// # Errors
+///
+/// What can't be added where it belongs.
+pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, String> {
+    let Addition {
+        cases,
+        masked,
+        shared,
+    } = addition;
+    let mut edit = Edit::new(text)?;
+    for case in cases {
+        edit.append(&["cases"], &case.yaml())?;
+    }
+    let nested = |edit: &Edit, name: &str| -> Vec<String> {
+        let within = edit.value.get("defaults").is_some_and(|d| d.get(name).is_some());
+        let path = if within { vec!["defaults", name] } else { vec![name] };
+        path.into_iter().map(str::to_owned).collect()
+    };
+    let Masked {
+        answers,
+        answer_headers,
+        sent,
+        sent_queries,
+        ..
+    } = masked;
+    for (place, kind) in answers {
+        let path = nested(&edit, "assertions");
+        edit.set(&path, &["body", "match"], place, &type_matcher(kind))?;
+    }
+    if answer_headers.contains("location") {
+        let mut path = nested(&edit, "assertions");
+        path.extend(["headers", "ignore"].map(str::to_owned));
+        edit.append_new(&path, "location")?;
+    }
+    for (place, kind) in sent {
+        let path = nested(&edit, "outbound");
+        edit.set(&path, &["body", "match"], place, &type_matcher(kind))?;
+    }
+    for name in sent_queries {
+        let mut path = nested(&edit, "outbound");
+        path.extend(["query", "ignore"].map(str::to_owned));
+        edit.append_new(&path, name)?;
+    }
+    for file in *shared {
+        edit.share(&nested(&edit, "mocks"), file)?;
+    }
+    Ok(edit.text)
+}
+
+/// A text that is edited, and what it says.
+struct Edit {
+    text: String,
+    value: Value,
+}
+
+/// Where a value stands in a text.
+struct Spot {
+    /// The line, from 0.
+    line: usize,
+    /// The column, in bytes from 0.
+    column: usize,
+}
+
+impl Edit {
+    fn new(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            text: text.to_owned(),
+            value: parse(text).map_err(|faults| faults.join("; "))?,
+        })
+    }
+
+    fn lines(&self) -> Vec<&str> {
+        self.text.split('\n').collect()
+    }
+
+    /// Returns the value at a path of names.
+    fn at(&self, path: &[impl AsRef<str>]) -> Option<&Value> {
+        path.iter()
+            .try_fold(&self.value, |value, name| value.get(name.as_ref()))
+    }
+
+    fn spot(&self, steps: Vec<Step>) -> Option<Spot> {
+        let (line, column) = place_of(&self.text, &Place(steps))?;
+        let text = self.lines().get(line - 1).copied()?;
+        // The parser counts characters.
+        let column = text
+            .char_indices()
+            .nth(column - 1)
+            .map_or(text.len(), |(at, _)| at);
+        Some(Spot {
+            line: line - 1,
+            column,
+        })
+    }
+
+    /// Takes an edited text if it says what it should.
+    fn take(&mut self, text: String, wanted: Value, by_hand: impl Fn() -> String) -> Result<(), String> {
+        match parse(&text) {
+            Ok(value) if value == wanted => {
+                (self.text, self.value) = (text, wanted);
+                Ok(())
+            }
+            _ => Err(format!("it can't be edited here; add {} by hand", by_hand())),
+        }
+    }
+
+    /// Appends an element, written as YAML, to the list at a path, which may be a single element or nothing.
+    fn append(&mut self, path: &[impl AsRef<str>], element: &str) -> Result<(), String> {
+        let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+        let by_hand = || format!("`{element}` to `{}`", names.join("."));
+        let parsed = parse(element).map_err(|_| by_hand())?;
+        let mut wanted = self.value.clone();
+        let slot = slot(&mut wanted, &names);
+        let before = slot.take();
+        *slot = match &before {
+            Value::Null => Value::Array(vec![parsed]),
+            Value::Array(elements) => {
+                let mut elements = elements.clone();
+                elements.push(parsed);
+                Value::Array(elements)
+            }
+            one => Value::Array(vec![one.clone(), parsed]),
+        };
+        let steps: Vec<Step> = names.iter().map(|name| Step::Key((*name).to_owned())).collect();
+        let text = match &before {
+            Value::Null => {
+                let (own, parents) = names.split_last().ok_or_else(by_hand)?;
+                let parents: Vec<&str> = parents.to_vec();
+                self.with_member(&parents, own, &format!("[ {element} ]"))
+            }
+            Value::Array(elements) => match self.spot(steps.clone()) {
+                Some(spot) if self.lines()[spot.line][spot.column..].starts_with('[') => {
+                    self.within_brackets(&spot, ']', element, elements.is_empty())
+                }
+                _ => self.after_last_element(steps, elements.len(), element),
+            },
+            _ => self.as_list(steps, element),
+        };
+        let text = text.ok_or_else(by_hand)?;
+        self.take(text, wanted, by_hand)
+    }
+
+    /// Appends a text to the list at a path, unless it is there.
+    fn append_new(&mut self, path: &[String], text: &str) -> Result<(), String> {
+        let is_there = match self.at(path) {
+            Some(Value::Array(elements)) => elements.iter().any(|element| element == text),
+            Some(one) => one == text,
+            None => false,
+        };
+        match is_there {
+            true => Ok(()),
+            false => self.append(path, &quoted(text)),
+        }
+    }
+
+    /// Sets a member below a path, unless it is there; `value` is written as YAML in one line.
+    fn set(
+        &mut self,
+        base: &[String],
+        below: &[&str],
+        name: &str,
+        value: &str,
+    ) -> Result<(), String> {
+        let names: Vec<&str> = base
+            .iter()
+            .map(String::as_str)
+            .chain(below.iter().copied())
+            .collect();
+        if self.at(&names).is_some_and(|there| there.get(name).is_some()) {
+            return Ok(());
+        }
+        let by_hand = || format!("`{}: {value}` to `{}`", quoted(name), names.join("."));
+        let parsed = parse(value).map_err(|_| by_hand())?;
+        let mut wanted = self.value.clone();
+        let slot = slot(&mut wanted, &names);
+        match slot {
+            Value::Null => *slot = Value::Object(Map::from_iter([(name.to_owned(), parsed)])),
+            Value::Object(members) => drop(members.insert(name.to_owned(), parsed)),
+            _ => return Err(by_hand()),
+        }
+        let text = self.with_member(&names, name, value).ok_or_else(by_hand)?;
+        self.take(text, wanted, by_hand)
+    }
+
+    /// Adds a file to `mocks.shared`.
+    fn share(&mut self, path: &[String], file: &str) -> Result<(), String> {
+        let element = format!("{{ from: {} }}", quoted(file));
+        let mut list = path.to_vec();
+        list.push("shared".to_owned());
+        let parsed = parse(&element).unwrap_or_default();
+        if let Some(Value::Array(there)) = self.at(&list)
+            && there.contains(&parsed)
+        {
+            return Ok(());
+        }
+        match self.at(path) {
+            // One word says all: it becomes an object that says the same.
+            Some(Value::String(word)) if word == "auto" => {
+                let by_hand = || format!("`{element}` to `mocks.shared`");
+                let mut wanted = self.value.clone();
+                *slot(&mut wanted, path) = serde_json::json!({"auto": true, "shared": [parsed]});
+                let steps = path.iter().map(|name| Step::Key(name.clone())).collect();
+                let text = self.replaced(steps, &format!("{{ auto: true, shared: [ {element} ] }}"));
+                self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
+            }
+            Some(Value::Object(_)) | None => self.append(&list, &element),
+            Some(_) => Err(format!(
+                "`mocks` is a list, to which nothing can be shared; write `mocks: {{ rules: […], shared: [ {element} ] }}`"
+            )),
+        }
+    }
+
+    /// Returns the text with a member of the mapping at a path, which may not be there yet.
+    fn with_member(&self, path: &[&str], name: &str, value: &str) -> Option<String> {
+        // The innermost mapping that is there.
+        let mut known = path.len();
+        while !matches!(self.at(&path[..known]), Some(Value::Object(_))) {
+            known = known.checked_sub(1)?;
+        }
+        let (there, missing) = path.split_at(known);
+        let mut value = format!("{}: {value}", quoted(name));
+        let mut missing = missing.iter().rev().peekable();
+        while let Some(name) = missing.next() {
+            value = format!("{}: {{ {value} }}", quoted(name));
+        }
+        let members = self.at(there)?.as_object()?;
+        let steps: Vec<Step> = there.iter().map(|name| Step::Key((*name).to_owned())).collect();
+        if there.is_empty() {
+            let mut text = self.text.trim_end().to_owned();
+            text.push('\n');
+            text.push_str(&value);
+            text.push('\n');
+            return Some(text);
+        }
+        let spot = self.spot(steps)?;
+        let lines = self.lines();
+        if lines[spot.line][spot.column..].starts_with('{') {
+            return self.within_brackets(&spot, '}', &value, members.is_empty());
+        }
+        let indent = &lines[spot.line][..spot.column];
+        if !indent.chars().all(|c| c == ' ') {
+            return None;
+        }
+        let end = self.end_of_block(spot.line, spot.column);
+        Some(self.with_line(end, &format!("{indent}{value}")))
+    }
+
+    /// Returns the number of the line after the last one of a block that begins at a line, with this indentation.
+    fn end_of_block(&self, first: usize, indent: usize) -> usize {
+        let lines = self.lines();
+        let mut end = first + 1;
+        for (n, line) in lines.iter().enumerate().skip(first + 1) {
+            let text = line.trim_start_matches(' ');
+            if text.trim_end().is_empty() || text.starts_with('#') {
+                continue;
+            }
+            if line.len() - text.len() < indent {
+                break;
+            }
+            end = n + 1;
+        }
+        end
+    }
+
+    fn with_line(&self, at: usize, line: &str) -> String {
+        let lines = self.lines();
+        let ending = match lines.first().is_some_and(|line| line.ends_with('\r')) {
+            true => "\r",
+            false => "",
+        };
+        let line = format!("{line}{ending}");
+        let mut lines = lines;
+        lines.insert(at.min(lines.len()), &line);
+        lines.join("\n")
+    }
+
+    /// Returns the text with an item before the bracket that closes what opens at a spot.
+    fn within_brackets(&self, spot: &Spot, closing: char, item: &str, is_first: bool) -> Option<String> {
+        let start = self.offset(spot);
+        let end = start + closes(&self.text[start..], closing)?;
+        let before = self.text[..end].trim_end();
+        let separator = match (is_first, before.ends_with(',')) {
+            (true, _) | (_, true) => " ",
+            _ => ", ",
+        };
+        let gap = if self.text[..end].ends_with(' ') || is_first { " " } else { "" };
+        Some(format!("{before}{separator}{item}{gap}{}", &self.text[end..]))
+    }
+
+    fn offset(&self, spot: &Spot) -> usize {
+        let lines = self.lines();
+        let before = lines.iter().take(spot.line).map(|line| line.len() + 1);
+        before.sum::<usize>() + spot.column
+    }
+
+    /// Returns the text with an element after the last one of a list that has an element a line.
+    fn after_last_element(&self, steps: Vec<Step>, count: usize, element: &str) -> Option<String> {
+        let mut last = steps;
+        last.push(Step::Index(count.checked_sub(1)?));
+        let spot = self.spot(last)?;
+        let before = &self.lines()[spot.line][..spot.column];
+        let indent = before.find('-')?;
+        let end = self.end_of_block(spot.line, indent + 1);
+        Some(self.with_line(end, &format!("{}- {element}", &before[..indent])))
+    }
+
+    /// Returns the text with a single element as a list of that and another one.
+    fn as_list(&self, steps: Vec<Step>, element: &str) -> Option<String> {
+        let spot = self.spot(steps.clone())?;
+        let lines = self.lines();
+        let (before, rest) = lines[spot.line].split_at(spot.column);
+        let scalar = scalar(rest)?;
+        let indent = before.len() - before.trim_start_matches(' ').len();
+        let pad = " ".repeat(indent + 2);
+        let mut edited: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        edited[spot.line] = format!(
+            "{}\n{pad}- {scalar}{}\n{pad}- {element}",
+            before.trim_end(),
+            &rest[scalar.len()..]
+        );
+        Some(edited.join("\n"))
+    }
+
+    /// Returns the text with another value for a scalar.
+    fn replaced(&self, steps: Vec<Step>, value: &str) -> Option<String> {
+        let spot = self.spot(steps)?;
+        let start = self.offset(&spot);
+        let line = self.text[start..].split('\n').next()?;
+        let end = start + scalar(line)?.len();
+        Some(format!("{}{value}{}", &self.text[..start], &self.text[end..]))
+    }
+}
+
+/// Returns the value at a path, which is made if it is not there.
+fn slot<'v>(value: &'v mut Value, path: &[impl AsRef<str>]) -> &'v mut Value {
+    path.iter().fold(value, |value, name| {
+        if value.is_null() {
+            *value = Value::Object(Map::new());
+        }
+        &mut value[name.as_ref()]
+    })
+}
+
+/// Returns the scalar that a text begins with, if it ends in this line.
+fn scalar(text: &str) -> Option<&str> {
+    let end = match text.chars().next()? {
+        quote @ ('"' | '\'') => 1 + closing_quote(&text[1..], quote)?,
+        '|' | '>' | '[' | '{' | '&' | '*' | '!' => return None,
+        _ => text.find(" #").unwrap_or(text.len()),
+    };
+    Some(text[..end].trim_end())
+}
+
+/// Returns where the text after a quote ends, behind the other quote.
+fn closing_quote(text: &str, quote: char) -> Option<usize> {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && quote == '"' {
+            chars.next();
+        } else if c == quote {
+            match chars.peek() {
+                Some((_, next)) if *next == '\'' && quote == '\'' => drop(chars.next()),
+                _ => return Some(at + 1),
+            }
+        }
+    }
+    None
+}
+
+/// Returns where the bracket is that closes the one that a text begins with.
+fn closes(text: &str, closing: char) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    let mut before = ' ';
+    while let Some(c) = text[at..].chars().next() {
+        match c {
+            '"' | '\'' if !before.is_alphanumeric() => {
+                at += 1 + closing_quote(&text[at + 1..], c)?;
+                before = c;
+                continue;
+            }
+            '#' if before.is_whitespace() => {
+                at += text[at..].find('\n')?;
+                continue;
+            }
+            '[' | '{' => depth += 1,
+            ']' | '}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return (c == closing).then_some(at);
+                }
+            }
+            _ => {}
+        }
+        before = c;
+        at += c.len_utf8();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn extend(text: &str) -> String {
+        let masked = Masked {
+            answers: BTreeMap::from([("$.token".to_owned(), "string")]),
+            sent: BTreeMap::from([("$.key".to_owned(), "number")]),
+            sent_queries: BTreeSet::from(["api_key".to_owned()]),
+            ..Masked::default()
+        };
+        let shared = ["../cases/shared.json".to_owned()];
+        let skipped = FirstCase {
+            skip: Some("too large".to_owned()),
+            ..FirstCase::new("../cases/b.case.json")
+        };
+        let addition = Addition {
+            cases: vec![FirstCase::new("../cases/a.case.json"), skipped],
+            masked: &masked,
+            shared: &shared,
+        };
+        let extended = super::extended(text, &addition).unwrap();
+        // What is there is not added again.
+        let again = Addition {
+            cases: Vec::new(),
+            ..addition
+        };
+        assert_eq!(super::extended(&extended, &again).as_deref(), Ok(&*extended));
+        extended
+    }
+
+    #[test]
+    fn lists_and_mappings_of_a_line_each_get_lines() {
+        let text = "\
+# first
+name: shop   # a name
+
+cases:
+  # the first one
+  - ../cases/old.case.json # keep
+  - path: ../cases/x.case.json
+    skip: later
+
+  # and that's all
+
+policy: {externalHttp: strict}
+outbound:
+  difference: fail
+
+  body:
+    match:
+      $.at: timestamp
+mocks: auto # as it was
+assertions:
+    body:
+        ignore: [ $.id ]
+";
+        let wanted = "\
+# first
+name: shop   # a name
+
+cases:
+  # the first one
+  - ../cases/old.case.json # keep
+  - path: ../cases/x.case.json
+    skip: later
+  - ../cases/a.case.json
+  - { path: ../cases/b.case.json, skip: too large }
+
+  # and that's all
+
+policy: {externalHttp: strict}
+outbound:
+  difference: fail
+
+  body:
+    match:
+      $.at: timestamp
+      \"$.key\": { type: number }
+  query: { ignore: [ \"api_key\" ] }
+mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] } # as it was
+assertions:
+    body:
+        ignore: [ $.id ]
+        match: { \"$.token\": { type: string } }
+";
+        let wanted = wanted.replace("\"api_key\"", "api_key");
+        assert_eq!(extend(text).replace("\"api_key\"", "api_key"), wanted);
+    }
+
+    #[test]
+    fn brackets_get_items() {
+        let text = "\
+name: shop
+cases: [ ../cases/old.case.json, 'it''s ], here.case.json' ]
+defaults:
+  outbound: {query: {ignore: [nonce]}}
+  mocks: { auto: true, shared: [] }
+  assertions: {}
+";
+        let wanted = "\
+name: shop
+cases: [ ../cases/old.case.json, 'it''s ], here.case.json', ../cases/a.case.json, { path: ../cases/b.case.json, skip: too large } ]
+defaults:
+  outbound: {query: {ignore: [nonce, \"api_key\"]}, body: { match: { \"$.key\": { type: number } } }}
+  mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] }
+  assertions: { body: { match: { \"$.token\": { type: string } } } }
+";
+        assert_eq!(extend(text), wanted);
+    }
+
+    #[test]
+    fn one_glob_becomes_a_list() {
+        let text = "name: shop\ncases: ../cases/*.case.json # all\nmocks:\n  auto: true\n";
+        let wanted = "\
+name: shop
+cases:
+  - ../cases/*.case.json # all
+  - ../cases/a.case.json
+  - { path: ../cases/b.case.json, skip: too large }
+mocks:
+  auto: true
+  shared: [ { from: ../cases/shared.json } ]
+assertions: { body: { match: { \"$.token\": { type: string } } } }
+outbound: { body: { match: { \"$.key\": { type: number } } }, query: { ignore: [ \"api_key\" ] } }
+";
+        assert_eq!(extend(text), wanted);
+    }
+
+    #[test]
+    fn what_can_not_be_edited_is_told() {
+        let text = "name: shop\nbase: &cases [ ../cases/old.case.json ]\ncases: *cases\n";
+        let masked = Masked::default();
+        let addition = Addition {
+            cases: vec![FirstCase::new("../cases/a.case.json")],
+            masked: &masked,
+            shared: &[],
+        };
+        let why = extended(text, &addition).unwrap_err();
+        assert_eq!(
+            why,
+            "it can't be edited here; add `../cases/a.case.json` to `cases` by hand"
+        );
+        let list = "name: shop\ncases: []\nmocks: []\n";
+        let shared = ["s.json".to_owned()];
+        let addition = Addition {
+            cases: Vec::new(),
+            masked: &masked,
+            shared: &shared,
+        };
+        let why = extended(list, &addition).unwrap_err();
+        assert!(why.contains("`mocks` is a list"), "{why}");
+    }
+}
