@@ -47,4 +47,6 @@ pub use mode::{Mode, ParseModeError};
 #[cfg(feature = "embedded")]
 pub(crate) use record::{ErrorType, cut_off, unusable};
 #[cfg(feature = "embedded")]
-pub(crate) use record::{Recording, SpanPurpose, Without, document_of, response_attributes, text_attribute};
+pub(crate) use record::{
+    Recording, SpanPurpose, Without, document_of, response_attributes, text_attribute,
+};

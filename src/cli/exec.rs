@@ -20,8 +20,8 @@ use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
-    AppFlags, Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of,
-    for_launched, plan_of_flags, signal_code, tell_idle_calls, unless_blank,
+    AppFlags, Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of, for_launched,
+    plan_of_flags, signal_code, tell_idle_calls, unless_blank,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;

@@ -351,6 +351,7 @@ fn close(
         files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
     }
     let last = id.call(global, Action::Stats)?;
+    let kept = out.as_ref().map(|_| id.call(global, Action::Case));
     let closing = Closing {
         out,
         include_case: save.is_some(),
@@ -358,17 +359,20 @@ fn close(
     let mut answer = id.call(global, Action::Close(closing))?;
     let mut text = "closed\n".to_owned();
     let (mut notes, mut faults) = (Vec::new(), Vec::new());
+    let mut captured = kept.transpose()?;
     if let Some(path) = save {
         let case = answer["case"].take();
         files::write(path, &format!("{case:#}\n"), Readers::Owner)?;
-        match Case::from_document(case) {
-            Ok(case) => (faults, notes) = (unusable(&case), may_lack(&case)),
-            Err(why) => faults = vec![why.to_string()],
-        }
+        captured = Some(case);
         answer["capturePath"] = path.display().to_string().into();
         if let Some(answer) = answer.as_object_mut() {
             answer.shift_remove("case");
         }
+    }
+    match captured.map(Case::from_document) {
+        Some(Ok(case)) => (faults, notes) = (unusable(&case), may_lack(&case)),
+        Some(Err(why)) => faults = vec![why.to_string()],
+        None => {}
     }
     if let Some(path) = answer["capturePath"].as_str() {
         text = format!("closed; the case is in {path}\n");
@@ -418,7 +422,10 @@ pub(super) fn unrecorded(answer: &Value) -> Option<String> {
 pub(super) fn unusable(case: &Case) -> Vec<String> {
     let mut lacks = Vec::new();
     if let Some((exchange, why)) = case.unusable() {
-        lacks.push(format!("{}: it was not recorded whole: {why}", exchange.summary()));
+        lacks.push(format!(
+            "{}: it was not recorded whole: {why}",
+            exchange.summary()
+        ));
     }
     match case.inbound() {
         Ok(Some(_)) => {}

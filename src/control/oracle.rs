@@ -72,9 +72,9 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     /// Lists a call of a session that was forwarded and got no answer, which fails nobody.
     fn note_failed(&self, _session: &str, _request: &Request, _why: &str) {}
 
-    /// Notes that a call which passed is in no capture.
-    fn note_unrecorded(&self, request: &Request, why: &str) {
-        log::warn!("{request}: {why}; its capture lacks it");
+    /// Notes that a session's call which passed is not in its capture.
+    fn note_unrecorded(&self, session: &str, request: &Request, why: &str) {
+        log::warn!("{request}: {why}; the capture of session {session} lacks it");
     }
 
     /// Lists a call that is no concern of any session.

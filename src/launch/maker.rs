@@ -1,14 +1,10 @@
 //! Finds out who has made a connection.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::application::Application;
 use super::{processes, ready};
-
-/// Returns whether an application, or this process for it, has made the connection from an address; `None` where that can't be
-/// found out.
-pub(crate) type MadeBy = Arc<dyn Fn(SocketAddr) -> Option<bool> + Send + Sync>;
+use crate::net::MadeBy;
 
 /// Returns what says whether the application at a URL, which this process may have launched, has made a connection.
 pub(crate) fn made_by(launched: Option<&Application>, url: &str) -> MadeBy {

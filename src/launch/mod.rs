@@ -24,7 +24,7 @@ mod setting;
 pub(crate) use application::{Application, SLOWEST_END, Surroundings};
 pub(crate) use interception::{Interception, trust_variables};
 pub(crate) use keeper::Guard;
-pub(crate) use maker::{MadeBy, made_by};
+pub(crate) use maker::made_by;
 pub(crate) use output::Lines;
 pub(crate) use readiness::{NotReady, Waited, listens_elsewhere};
 pub(crate) use ready::wait_until_listening;

@@ -41,8 +41,8 @@ pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
-    Body, Continued, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of, plain,
-    to_hyper,
+    Body, Continued, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of,
+    plain, to_hyper,
 };
 #[cfg(feature = "embedded")]
 pub(crate) use http2::{Http2Limits, http2_connection};
@@ -50,6 +50,8 @@ pub(crate) use http2::{Http2Limits, http2_connection};
 pub(crate) use listening::{leads_to_authority, own_address};
 #[cfg(feature = "embedded")]
 pub(crate) use names::Names;
+#[cfg(feature = "runner")]
+pub(crate) use peer::MadeBy;
 #[cfg(feature = "embedded")]
 pub(crate) use peer::Peer;
 #[cfg(feature = "embedded")]

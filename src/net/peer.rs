@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio_util::io::InspectReader;
 
+/// Says whether somebody has made the connection from an address; `None` where that can't be found out.
+#[cfg(feature = "runner")]
+pub(crate) type MadeBy = std::sync::Arc<dyn Fn(SocketAddr) -> Option<bool> + Send + Sync>;
+
 /// A stream to a client.
 pub(crate) trait Peer {
     /// Makes the end of the stream a reset, where there is such a thing.

@@ -187,10 +187,7 @@ impl Intake {
     /// # Errors
     ///
     /// The reason why it can't be read, and the request without its body.
-    pub(crate) async fn take(
-        &self,
-        request: HyperRequest,
-    ) -> Result<Taken, (Unreadable, Request)> {
+    pub(crate) async fn take(&self, request: HyperRequest) -> Result<Taken, (Unreadable, Request)> {
         let (parts, mut body) = request.into_parts();
         if let Some(why) = unreadable_head(&parts) {
             return Err((why, describe(&parts, Vec::new())));

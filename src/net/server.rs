@@ -84,7 +84,12 @@ impl Server {
         H: Fn(HyperRequest) -> F + Send + Sync + 'static,
         F: Future<Output = HyperResponse> + Send + 'static,
     {
-        Self::start_noting(address, handle, Arc::new(|_| Box::pin(async {})), Manner::default())
+        Self::start_noting(
+            address,
+            handle,
+            Arc::new(|_| Box::pin(async {})),
+            Manner::default(),
+        )
     }
 
     /// Starts a server as [`start`](Self::start) does, which calls `unread` for each request that can't be

@@ -182,8 +182,7 @@ async fn switch(
     let mut answer = match (answer, observed) {
         (Ok(answer), observed) if is_switched(&answer) => {
             if let Some(observed) = observed {
-                core.oracle.note_unrecorded(observed.request(), WEBSOCKET);
-                observed.leave();
+                observed.leave(WEBSOCKET);
             }
             answer
         }

@@ -291,10 +291,10 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorType {
         if cause.is::<rustls::Error>() {
             return ErrorType::Tls;
         }
-        if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
-            if cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed() {
-                kind = ErrorType::ConnectionReset;
-            }
+        if let Some(cause) = cause.downcast_ref::<hyper::Error>()
+            && (cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed())
+        {
+            kind = ErrorType::ConnectionReset;
         }
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
             // An error of TLS is wrapped in one of the stream.

@@ -105,8 +105,12 @@ impl Front {
             Ok(admitted) => admitted,
             Err(why) => return to_hyper(plain(503, &why)),
         };
-        let observed =
-            Observed::of_request(&self.core, &admitted.session, Arc::clone(&request), &admitted.trace);
+        let observed = Observed::of_request(
+            &self.core,
+            &admitted.session,
+            Arc::clone(&request),
+            &admitted.trace,
+        );
         let answer = self.deliver(&request, &admitted, body).await;
         match answer {
             Ok(answer) => recorded(observed, answer).await,
@@ -157,7 +161,7 @@ impl Front {
             Ok(answer) => answer,
             Err(Failed { answer, .. }) => return to_hyper(answer),
         };
-        self.core.oracle.note_unrecorded(request, WEBSOCKET);
+        self.core.oracle.note_unrecorded("", request, WEBSOCKET);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return answer;
         }

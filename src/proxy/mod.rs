@@ -23,11 +23,11 @@ mod upstream;
 
 #[cfg(feature = "runner")]
 pub(crate) use adapt::unreversed;
+#[cfg(feature = "runner")]
+pub(crate) use correlate::names_session;
 pub use decide::Idle;
 #[cfg(feature = "runner")]
 pub(crate) use idle::IdleCall;
-#[cfg(feature = "runner")]
-pub(crate) use correlate::names_session;
 #[cfg(feature = "runner")]
 pub(crate) use ingress::{Admitted, Arrivals};
 #[cfg(feature = "runner")]

@@ -147,9 +147,16 @@ impl Observed {
         let _ = self.exchange.write(&got);
     }
 
-    /// Lets the exchange go unrecorded.
-    pub(super) fn leave(mut self) {
+    /// Lets the exchange go unrecorded, for a reason.
+    pub(super) fn leave(mut self, why: &str) {
         self.is_recorded = true;
+        let Exchange {
+            core,
+            session,
+            request,
+            ..
+        } = &*self.exchange;
+        core.oracle.note_unrecorded(session, request, why);
     }
 }
 

@@ -1,12 +1,17 @@
 //! The exchanges that are being recorded.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::stream::Arriving;
+/// An answer that is passed on while it arrives.
+pub(super) trait Arriving: fmt::Debug + Send + Sync {
+    /// Records what has arrived, unless it is recorded already.
+    fn cut_off(&self);
+}
 
 /// The exchanges that are being recorded, from their requests until they are recorded.
 #[derive(Debug, Default)]
@@ -26,7 +31,7 @@ struct Exchange {
     number: u64,
     session: String,
     /// Its answer, if that is passed on while it arrives.
-    arriving: Option<Arriving>,
+    arriving: Option<Arc<dyn Arriving>>,
 }
 
 impl Running {
@@ -44,7 +49,7 @@ impl Running {
     }
 
     /// Notes that an exchange's answer is passed on while it arrives.
-    pub(super) fn arrives(&self, number: u64, arriving: Arriving) {
+    pub(super) fn arrives(&self, number: u64, arriving: Arc<dyn Arriving>) {
         let mut list = self.list();
         let mut running = list.running.iter_mut();
         if let Some(exchange) = running.find(|exchange| exchange.number == number) {
@@ -62,7 +67,7 @@ impl Running {
 
     /// Records what has arrived of the answers of a session that are still arriving; what is to come of them passes on.
     pub(crate) fn cut_off(&self, session: &str) {
-        let arriving: Vec<Arriving> = {
+        let arriving: Vec<Arc<dyn Arriving>> = {
             let list = self.list();
             let own = list.running.iter().filter(|own| own.session == session);
             own.filter_map(|own| own.arriving.clone()).collect()

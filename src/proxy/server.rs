@@ -361,7 +361,8 @@ impl ProxyBuilder {
         let forwarder = Forwarder::new(upstreams);
         let running = Arc::<Running>::default();
         let own = Arc::clone(&running);
-        let cut_off: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |session| own.cut_off(session));
+        let cut_off: Arc<dyn Fn(&str) + Send + Sync> =
+            Arc::new(move |session| own.cut_off(session));
         oracle.before_capture(Arc::downgrade(&cut_off));
         Connections {
             core: Arc::new(Core {

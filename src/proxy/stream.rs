@@ -10,6 +10,7 @@ use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::observe::{Got, Observed};
+use super::running::Arriving;
 use crate::base::http::Response;
 use crate::case::ErrorType;
 use crate::net::{Body, Continued, HyperResponse, answer_to, headers_of};
@@ -52,7 +53,7 @@ pub(super) async fn recorded(observed: Observed, answer: HyperResponse) -> Hyper
     let mut tee = Tee {
         // What has arrived passes as well.
         body: Continued::new(std::mem::take(&mut arrived.body), body),
-        arriving: Arriving::default(),
+        arriving: Arc::default(),
         largest,
         recording: None,
         ends_in: None,
@@ -64,8 +65,8 @@ pub(super) async fn recorded(observed: Observed, answer: HyperResponse) -> Hyper
     } else if is_too_large {
         drop(observed.save(Got::TooLarge(arrived)));
     } else {
-        tee.arriving = Arriving(Arc::new(Mutex::new(Some((observed, arrived)))));
-        let arriving = tee.arriving.clone();
+        tee.arriving = Arc::new(Arrived(Mutex::new(Some((observed, arrived)))));
+        let arriving = Arc::clone(&tee.arriving) as Arc<dyn Arriving>;
         exchange.core.running.arrives(exchange.number, arriving);
     }
     HyperResponse::from_parts(parts, tee.boxed())
@@ -83,10 +84,10 @@ fn take(arrived: &mut Response, frame: &Frame<Bytes>, largest: usize) -> bool {
 }
 
 /// An answer that arrives, until it is recorded.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Arriving(Arc<Mutex<Option<(Observed, Response)>>>);
+#[derive(Debug, Default)]
+struct Arrived(Mutex<Option<(Observed, Response)>>);
 
-impl Arriving {
+impl Arrived {
     /// Adds a frame, unless the answer is recorded already. One that is too large now is recorded without its body.
     fn take(&self, frame: &Frame<Bytes>, largest: usize) {
         let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,9 +107,10 @@ impl Arriving {
     fn end(&self) -> Option<(Observed, Response)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
 
-    /// Records what has arrived.
-    pub(super) fn cut_off(&self) {
+impl Arriving for Arrived {
+    fn cut_off(&self) {
         if let Some((observed, response)) = self.end() {
             observed.save_now(Got::Start(response));
         }
@@ -118,7 +120,7 @@ impl Arriving {
 /// The body of an answer that is recorded while it passes.
 struct Tee {
     body: Continued<Body>,
-    arriving: Arriving,
+    arriving: Arc<Arrived>,
     largest: usize,
     recording: Option<JoinHandle<Result<(), String>>>,
     /// Why its upstream broke off, once it has.

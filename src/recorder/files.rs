@@ -94,7 +94,10 @@ impl Files {
             summary.alike += 1;
             return Ok(());
         }
-        let answer = inbound.response().ok().and_then(|response| response.body.as_deref());
+        let answer = inbound
+            .response()
+            .ok()
+            .and_then(|response| response.body.as_deref());
         let host = inbound.request.host.as_bytes();
         if let Some(answer) = answer
             && host.contains(&b':')
@@ -135,9 +138,9 @@ impl Files {
             request,
             status,
             calls: case.outbound().count(),
-            unusable: case.unusable().map(|(exchange, why)| {
-                format!("{}: {why}", exchange.summary())
-            }),
+            unusable: case
+                .unusable()
+                .map(|(exchange, why)| format!("{}: {why}", exchange.summary())),
         });
         Ok(())
     }

@@ -103,7 +103,10 @@ impl Owners {
         };
         let mut outside = lock(&self.outside);
         outside.calls.insert(call.clone());
-        if !outside.recorded.insert((call.clone(), status, body.clone())) {
+        if !outside
+            .recorded
+            .insert((call.clone(), status, body.clone()))
+        {
             return;
         }
         drop(outside);
@@ -187,8 +190,9 @@ impl Oracle for Owners {
         self.runtime.before_capture(cut_off);
     }
 
-    fn note_unrecorded(&self, request: &Request, why: &str) {
-        self.summary().leave(request.to_string(), why.to_owned(), false);
+    fn note_unrecorded(&self, _: &str, request: &Request, why: &str) {
+        self.summary()
+            .leave(request.to_string(), why.to_owned(), false);
     }
 
     fn record(&self, recording: &Recording<'_>) -> Result<(), SoftprobeError> {

@@ -19,8 +19,7 @@ use crate::base::http::Request;
 use crate::base::with_causes;
 use crate::control::{Mode, Oracle, Runtime as _};
 use crate::error::SoftprobeError;
-use crate::launch::MadeBy;
-use crate::net::{Server, random_trace};
+use crate::net::{MadeBy, Server, random_trace};
 use crate::proxy::{Admitted, Arrivals, Proxy, Running, names_session};
 use crate::runtime::EmbeddedRuntime;
 use crate::suite::Masked;
@@ -125,12 +124,19 @@ impl Recorder {
     ) -> Result<Server, SoftprobeError> {
         *lock(&self.0.running) = Some(proxy.running());
         *lock(&self.0.made_by) = Some(made_by);
-        proxy.ingress(address, application, Arc::clone(&self.0) as Arc<dyn Arrivals>)
+        proxy.ingress(
+            address,
+            application,
+            Arc::clone(&self.0) as Arc<dyn Arrivals>,
+        )
     }
 
     /// Returns how many cases were recorded, and how many requests run.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.0.owners.summary().recorded.len(), self.0.gate.running())
+        (
+            self.0.owners.summary().recorded.len(),
+            self.0.gate.running(),
+        )
     }
 
     /// Returns the cases that were recorded from this one on, for display.

@@ -36,10 +36,12 @@ pub(super) fn path(path: &str) -> String {
 /// Returns a step of a path, or `{id}` for a number, a UUID, or what is longer than words are.
 fn step(text: &str) -> &str {
     let has_digit = text.contains(|c: char| c.is_ascii_digit());
-    let is_number = has_digit && text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
-    let is_hex = has_digit
-        && text.len() >= 8
-        && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let is_number = has_digit
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.' || c == '-');
+    let is_hex =
+        has_digit && text.len() >= 8 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     match is_number || is_hex || text.len() > LONGEST_WORD {
         true => "{id}",
         false => text,
@@ -153,7 +155,10 @@ mod tests {
         for (given, wanted) in [
             ("/items/7", "/items/{id}"),
             ("/v1/items", "/v1/items"),
-            ("/users/0b5f9c1e-1c1f-4c39-9d3a-6b2f5a7c1d11/cart", "/users/{id}/cart"),
+            (
+                "/users/0b5f9c1e-1c1f-4c39-9d3a-6b2f5a7c1d11/cart",
+                "/users/{id}/cart",
+            ),
             ("/blob/deadbeef", "/blob/deadbeef"),
             ("/blob/deadbee1", "/blob/{id}"),
             ("/s/a-name-that-is-longer-than-words", "/s/{id}"),
@@ -189,18 +194,33 @@ mod tests {
 
     #[test]
     fn cases_that_differ_in_values_alone_have_one_shape() {
-        let first = shape(&case(("/items/1", r#"{"id": 1, "of": ["a"]}"#), &[("/stock/1", "1")]));
+        let first = shape(&case(
+            ("/items/1", r#"{"id": 1, "of": ["a"]}"#),
+            &[("/stock/1", "1")],
+        ));
         let same = shape(&case(
             ("/items/2", r#"{"of": ["b", "c"], "id": 2}"#),
             &[("/stock/2", "7")],
         ));
         assert_eq!(first, same);
         for other in [
-            case(("/orders/1", r#"{"id": 1, "of": ["a"]}"#), &[("/stock/1", "1")]),
-            case(("/items/1", r#"{"id": "1", "of": ["a"]}"#), &[("/stock/1", "1")]),
+            case(
+                ("/orders/1", r#"{"id": 1, "of": ["a"]}"#),
+                &[("/stock/1", "1")],
+            ),
+            case(
+                ("/items/1", r#"{"id": "1", "of": ["a"]}"#),
+                &[("/stock/1", "1")],
+            ),
             case(("/items/1", r#"{"id": 1, "of": ["a"]}"#), &[]),
-            case(("/items/1", r#"{"id": 1, "of": ["a"]}"#), &[("/price/1", "1")]),
-            case(("/items/1", r#"{"id": 1, "of": ["a"]}"#), &[("/stock/1", r#""1""#)]),
+            case(
+                ("/items/1", r#"{"id": 1, "of": ["a"]}"#),
+                &[("/price/1", "1")],
+            ),
+            case(
+                ("/items/1", r#"{"id": 1, "of": ["a"]}"#),
+                &[("/stock/1", r#""1""#)],
+            ),
         ] {
             assert_ne!(first, shape(&other));
         }

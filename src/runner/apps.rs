@@ -15,9 +15,10 @@ use super::upstreams::with_upstreams;
 use crate::base::http::without_credentials;
 use crate::base::{visible, visible_line};
 use crate::launch::{
-    Application, MadeBy, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere,
-    made_by, reset,
+    Application, NotReady, SLOWEST_END, Setting, Surroundings, Waited, listens_elsewhere, made_by,
+    reset,
 };
+use crate::net::MadeBy;
 use crate::proxy::{IdleCall, Proxy, ProxyBuilder};
 use crate::report::Launched;
 use crate::suite::{AppPlan, Intercept, PortText};

@@ -29,7 +29,9 @@ pub(super) enum Unjudged {
     #[error(transparent)]
     Response(#[from] NoResponse),
     /// An exchange was not recorded whole.
-    #[error("{span}: it can't be replayed, since it was not recorded whole: {why}; record it again, or leave the case out (`skip`)")]
+    #[error(
+        "{span}: it can't be replayed, since it was not recorded whole: {why}; record it again, or leave the case out (`skip`)"
+    )]
     Unusable { span: Box<SpanSummary>, why: String },
     /// The inbound exchange has no method.
     #[error("{0}: no http.request.method")]

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::first::{FirstCase, quoted, type_matcher};
+use super::first::{FirstCase, quoted, redaction};
 use super::masked::Masked;
-use super::yaml::{parse, place_of};
+use super::yaml::{locate_value, parse};
 use crate::base::document::{Place, Step};
 
 /// What a suite that stands may lack.
@@ -34,8 +34,15 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
         edit.append(&["cases"], &case.yaml())?;
     }
     let nested = |edit: &Edit, name: &str| -> Vec<String> {
-        let within = edit.value.get("defaults").is_some_and(|d| d.get(name).is_some());
-        let path = if within { vec!["defaults", name] } else { vec![name] };
+        let within = edit
+            .value
+            .get("defaults")
+            .is_some_and(|d| d.get(name).is_some());
+        let path = if within {
+            vec!["defaults", name]
+        } else {
+            vec![name]
+        };
         path.into_iter().map(str::to_owned).collect()
     };
     let Masked {
@@ -45,18 +52,18 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
         sent_queries,
         ..
     } = masked;
-    for (place, kind) in answers {
+    for place in answers.keys() {
         let path = nested(&edit, "assertions");
-        edit.set(&path, &["body", "match"], place, &type_matcher(kind))?;
+        edit.redact(path, place)?;
     }
     if answer_headers.contains("location") {
         let mut path = nested(&edit, "assertions");
         path.extend(["headers", "ignore"].map(str::to_owned));
         edit.append_new(&path, "location")?;
     }
-    for (place, kind) in sent {
+    for place in sent.keys() {
         let path = nested(&edit, "outbound");
-        edit.set(&path, &["body", "match"], place, &type_matcher(kind))?;
+        edit.redact(path, place)?;
     }
     for name in sent_queries {
         let mut path = nested(&edit, "outbound");
@@ -102,7 +109,7 @@ impl Edit {
     }
 
     fn spot(&self, steps: Vec<Step>) -> Option<Spot> {
-        let (line, column) = place_of(&self.text, &Place(steps))?;
+        let (line, column) = locate_value(&self.text, &Place(steps))?;
         let text = self.lines().get(line - 1).copied()?;
         // The parser counts characters.
         let column = text
@@ -116,20 +123,25 @@ impl Edit {
     }
 
     /// Takes an edited text if it says what it should.
-    fn take(&mut self, text: String, wanted: Value, by_hand: impl Fn() -> String) -> Result<(), String> {
+    fn take(
+        &mut self,
+        text: String,
+        wanted: Value,
+        by_hand: impl Fn() -> String,
+    ) -> Result<(), String> {
         match parse(&text) {
             Ok(value) if value == wanted => {
                 (self.text, self.value) = (text, wanted);
                 Ok(())
             }
-            _ => Err(format!("it can't be edited here; add {} by hand", by_hand())),
+            _ => Err(by_hand()),
         }
     }
 
     /// Appends an element, written as YAML, to the list at a path, which may be a single element or nothing.
     fn append(&mut self, path: &[impl AsRef<str>], element: &str) -> Result<(), String> {
         let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
-        let by_hand = || format!("`{element}` to `{}`", names.join("."));
+        let by_hand = || by_hand(element, &names.join("."));
         let parsed = parse(element).map_err(|_| by_hand())?;
         let mut wanted = self.value.clone();
         let slot = slot(&mut wanted, &names);
@@ -143,7 +155,10 @@ impl Edit {
             }
             one => Value::Array(vec![one.clone(), parsed]),
         };
-        let steps: Vec<Step> = names.iter().map(|name| Step::Key((*name).to_owned())).collect();
+        let steps: Vec<Step> = names
+            .iter()
+            .map(|name| Step::Key((*name).to_owned()))
+            .collect();
         let text = match &before {
             Value::Null => {
                 let (own, parents) = names.split_last().ok_or_else(by_hand)?;
@@ -175,33 +190,21 @@ impl Edit {
         }
     }
 
-    /// Sets a member below a path, unless it is there; `value` is written as YAML in one line.
-    fn set(
-        &mut self,
-        base: &[String],
-        below: &[&str],
-        name: &str,
-        value: &str,
-    ) -> Result<(), String> {
-        let names: Vec<&str> = base
-            .iter()
-            .map(String::as_str)
-            .chain(below.iter().copied())
-            .collect();
-        if self.at(&names).is_some_and(|there| there.get(name).is_some()) {
+    /// Has a place in bodies redacted, unless something is said of it.
+    fn redact(&mut self, mut path: Vec<String>, place: &str) -> Result<(), String> {
+        path.push("body".to_owned());
+        let is_said = self.at(&path).is_some_and(|body| {
+            let lists = |name: &str| {
+                let list = body.get(name).and_then(Value::as_array);
+                list.is_some_and(|list| list.iter().any(|one| one == place || one["path"] == place))
+            };
+            lists("ignore") || lists("redactions") || body["match"].get(place).is_some()
+        });
+        if is_said {
             return Ok(());
         }
-        let by_hand = || format!("`{}: {value}` to `{}`", quoted(name), names.join("."));
-        let parsed = parse(value).map_err(|_| by_hand())?;
-        let mut wanted = self.value.clone();
-        let slot = slot(&mut wanted, &names);
-        match slot {
-            Value::Null => *slot = Value::Object(Map::from_iter([(name.to_owned(), parsed)])),
-            Value::Object(members) => drop(members.insert(name.to_owned(), parsed)),
-            _ => return Err(by_hand()),
-        }
-        let text = self.with_member(&names, name, value).ok_or_else(by_hand)?;
-        self.take(text, wanted, by_hand)
+        path.push("redactions".to_owned());
+        self.append(&path, &redaction(place))
     }
 
     /// Adds a file to `mocks.shared`.
@@ -218,11 +221,12 @@ impl Edit {
         match self.at(path) {
             // One word says all: it becomes an object that says the same.
             Some(Value::String(word)) if word == "auto" => {
-                let by_hand = || format!("`{element}` to `mocks.shared`");
+                let by_hand = || by_hand(&element, "mocks.shared");
                 let mut wanted = self.value.clone();
                 *slot(&mut wanted, path) = serde_json::json!({"auto": true, "shared": [parsed]});
                 let steps = path.iter().map(|name| Step::Key(name.clone())).collect();
-                let text = self.replaced(steps, &format!("{{ auto: true, shared: [ {element} ] }}"));
+                let text =
+                    self.replaced(steps, &format!("{{ auto: true, shared: [ {element} ] }}"));
                 self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
             }
             Some(Value::Object(_)) | None => self.append(&list, &element),
@@ -241,12 +245,14 @@ impl Edit {
         }
         let (there, missing) = path.split_at(known);
         let mut value = format!("{}: {value}", quoted(name));
-        let mut missing = missing.iter().rev().peekable();
-        while let Some(name) = missing.next() {
+        for name in missing.iter().rev() {
             value = format!("{}: {{ {value} }}", quoted(name));
         }
         let members = self.at(there)?.as_object()?;
-        let steps: Vec<Step> = there.iter().map(|name| Step::Key((*name).to_owned())).collect();
+        let steps: Vec<Step> = there
+            .iter()
+            .map(|name| Step::Key((*name).to_owned()))
+            .collect();
         if there.is_empty() {
             let mut text = self.text.trim_end().to_owned();
             text.push('\n');
@@ -297,7 +303,13 @@ impl Edit {
     }
 
     /// Returns the text with an item before the bracket that closes what opens at a spot.
-    fn within_brackets(&self, spot: &Spot, closing: char, item: &str, is_first: bool) -> Option<String> {
+    fn within_brackets(
+        &self,
+        spot: &Spot,
+        closing: char,
+        item: &str,
+        is_first: bool,
+    ) -> Option<String> {
         let start = self.offset(spot);
         let end = start + closes(&self.text[start..], closing)?;
         let before = self.text[..end].trim_end();
@@ -305,8 +317,15 @@ impl Edit {
             (true, _) | (_, true) => " ",
             _ => ", ",
         };
-        let gap = if self.text[..end].ends_with(' ') || is_first { " " } else { "" };
-        Some(format!("{before}{separator}{item}{gap}{}", &self.text[end..]))
+        let gap = if self.text[..end].ends_with(' ') || is_first {
+            " "
+        } else {
+            ""
+        };
+        Some(format!(
+            "{before}{separator}{item}{gap}{}",
+            &self.text[end..]
+        ))
     }
 
     fn offset(&self, spot: &Spot) -> usize {
@@ -349,8 +368,17 @@ impl Edit {
         let start = self.offset(&spot);
         let line = self.text[start..].split('\n').next()?;
         let end = start + scalar(line)?.len();
-        Some(format!("{}{value}{}", &self.text[..start], &self.text[end..]))
+        Some(format!(
+            "{}{value}{}",
+            &self.text[..start],
+            &self.text[end..]
+        ))
     }
+}
+
+/// Returns what to do where a suite can't be edited.
+fn by_hand(element: &str, place: &str) -> String {
+    format!("it can't be edited here; add `{element}` to `{place}` by hand")
 }
 
 /// Returns the value at a path, which is made if it is not there.
@@ -449,7 +477,10 @@ mod tests {
             cases: Vec::new(),
             ..addition
         };
-        assert_eq!(super::extended(&extended, &again).as_deref(), Ok(&*extended));
+        assert_eq!(
+            super::extended(&extended, &again).as_deref(),
+            Ok(&*extended)
+        );
         extended
     }
 
@@ -500,16 +531,15 @@ outbound:
   body:
     match:
       $.at: timestamp
-      \"$.key\": { type: number }
-  query: { ignore: [ \"api_key\" ] }
+    redactions: [ { path: \"$.key\", replacement: masked } ]
+  query: { ignore: [ api_key ] }
 mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] } # as it was
 assertions:
     body:
         ignore: [ $.id ]
-        match: { \"$.token\": { type: string } }
+        redactions: [ { path: \"$.token\", replacement: masked } ]
 ";
-        let wanted = wanted.replace("\"api_key\"", "api_key");
-        assert_eq!(extend(text).replace("\"api_key\"", "api_key"), wanted);
+        assert_eq!(extend(text), wanted);
     }
 
     #[test]
@@ -526,9 +556,9 @@ defaults:
 name: shop
 cases: [ ../cases/old.case.json, 'it''s ], here.case.json', ../cases/a.case.json, { path: ../cases/b.case.json, skip: too large } ]
 defaults:
-  outbound: {query: {ignore: [nonce, \"api_key\"]}, body: { match: { \"$.key\": { type: number } } }}
+  outbound: {query: {ignore: [nonce, api_key]}, body: { redactions: [ { path: \"$.key\", replacement: masked } ] }}
   mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] }
-  assertions: { body: { match: { \"$.token\": { type: string } } } }
+  assertions: { body: { redactions: [ { path: \"$.token\", replacement: masked } ] } }
 ";
         assert_eq!(extend(text), wanted);
     }
@@ -545,8 +575,8 @@ cases:
 mocks:
   auto: true
   shared: [ { from: ../cases/shared.json } ]
-assertions: { body: { match: { \"$.token\": { type: string } } } }
-outbound: { body: { match: { \"$.key\": { type: number } } }, query: { ignore: [ \"api_key\" ] } }
+assertions: { body: { redactions: [ { path: \"$.token\", replacement: masked } ] } }
+outbound: { body: { redactions: [ { path: \"$.key\", replacement: masked } ] }, query: { ignore: [ api_key ] } }
 ";
         assert_eq!(extend(text), wanted);
     }

@@ -25,6 +25,8 @@ pub(crate) struct FirstSuite<'s> {
     /// The `Host` that the application saw, if its answers hold it.
     pub(crate) host: Option<String>,
     pub(crate) calls: Calls,
+    /// The masked places that every answer has, and those that everything has which the application sends.
+    pub(crate) everywhere: (BTreeSet<String>, BTreeSet<String>),
 }
 
 /// An element of `cases`.
@@ -103,7 +105,15 @@ impl Calls {
 /// Returns whether a path looks like one of what an application fetches once and keeps.
 fn is_kept(path: &str) -> bool {
     const WORDS: [&str; 9] = [
-        "token", "oauth", "jwks", "keys", "flags", "features", "config", ".well-known", "certs",
+        "token",
+        "oauth",
+        "jwks",
+        "keys",
+        "flags",
+        "features",
+        "config",
+        ".well-known",
+        "certs",
     ];
     let path = path.to_ascii_lowercase();
     let mut steps = path.split(['/', '.', '-', '_']);
@@ -122,6 +132,7 @@ impl FirstSuite<'_> {
             masked,
             host,
             calls,
+            everywhere: (in_answers, in_sent),
         } = self;
         let run = match app {
             Some(_) => "softprobe suite run <this file>",
@@ -148,18 +159,20 @@ impl FirstSuite<'_> {
              policy:\n  externalHttp: strict\n",
         );
         write_request(masked, host.as_deref(), &mut out);
-        write_mocks(calls, shared, masked, &mut out);
-        write_assertions(masked, &mut out);
+        write_mocks(calls, shared, masked, in_sent, &mut out);
+        write_assertions(masked, in_answers, &mut out);
         out
     }
 }
 
 fn write_cases(cases: &[FirstCase], out: &mut String) {
-    if let [FirstCase {
-        path,
-        skip: None,
-        comment: None,
-    }] = cases
+    if let [
+        FirstCase {
+            path,
+            skip: None,
+            comment: None,
+        },
+    ] = cases
     {
         let _ = writeln!(out, "\ncases: {}", quoted(path));
         return;
@@ -308,7 +321,13 @@ fn comment(text: &str) -> String {
     text.replace(char::is_control, "?")
 }
 
-fn write_mocks(calls: &Calls, shared: &[String], masked: &Masked, out: &mut String) {
+fn write_mocks(
+    calls: &Calls,
+    shared: &[String],
+    masked: &Masked,
+    everywhere: &BTreeSet<String>,
+    out: &mut String,
+) {
     out.push_str(
         "\n# Every captured call has to be made, as it was captured, and is answered from the capture.\n",
     );
@@ -320,8 +339,8 @@ fn write_mocks(calls: &Calls, shared: &[String], masked: &Masked, out: &mut Stri
         ..
     } = masked;
     if !sent.is_empty() {
-        out.push_str("  # Masked when they were recorded: only their types are compared.\n  body:\n");
-        write_matchers(sent, "    ", out);
+        out.push_str("  body: # values that were masked when they were recorded\n");
+        write_matchers(sent, everywhere, out);
     }
     if !sent_queries.is_empty() {
         let names = sent_queries.iter().map(|name| quoted(name));
@@ -384,7 +403,7 @@ fn write_mocks(calls: &Calls, shared: &[String], masked: &Masked, out: &mut Stri
     }
 }
 
-fn write_assertions(masked: &Masked, out: &mut String) {
+fn write_assertions(masked: &Masked, everywhere: &BTreeSet<String>, out: &mut String) {
     let Masked {
         answers,
         answer_headers,
@@ -412,21 +431,37 @@ fn write_assertions(masked: &Masked, out: &mut String) {
         out.push_str("  headers: { ignore: [ location ] } # masked when it was recorded\n");
     }
     if !answers.is_empty() {
-        out.push_str("  # Masked when they were recorded: only their types are compared.\n  body:\n");
-        write_matchers(answers, "    ", out);
+        out.push_str("  body: # values that were masked when they were recorded\n");
+        write_matchers(answers, everywhere, out);
     }
 }
 
-fn write_matchers(places: &BTreeMap<String, &'static str>, indent: &str, out: &mut String) {
-    let _ = writeln!(out, "{indent}match:");
-    for (place, kind) in places {
-        let _ = writeln!(out, "{indent}  {}: {}", quoted(place), type_matcher(kind));
+/// Writes what is compared of masked values: their types where each body has one; elsewhere, whether they are there.
+fn write_matchers(
+    places: &BTreeMap<String, &'static str>,
+    everywhere: &BTreeSet<String>,
+    out: &mut String,
+) {
+    let (all, some): (Vec<_>, Vec<_>) = places
+        .iter()
+        .partition(|(place, _)| everywhere.contains(*place));
+    if !all.is_empty() {
+        out.push_str("    match:\n");
+    }
+    for (place, kind) in all {
+        let _ = writeln!(out, "      {}: {{ type: {kind} }}", quoted(place));
+    }
+    if !some.is_empty() {
+        out.push_str("    redactions:\n");
+    }
+    for (place, _) in some {
+        let _ = writeln!(out, "      - {}", redaction(place));
     }
 }
 
-/// Returns the matcher of a type, as YAML.
-pub(crate) fn type_matcher(kind: &str) -> String {
-    format!("{{ type: {kind} }}")
+/// Returns the redaction of a place, as YAML.
+pub(super) fn redaction(place: &str) -> String {
+    format!("{{ path: {}, replacement: masked }}", quoted(place))
 }
 
 /// Returns the text as a YAML scalar that can only be read as a string; `${` is escaped to stay literal.

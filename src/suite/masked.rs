@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::base::decode::decoded;
 use crate::base::http::{Direction, Headers};
-use crate::base::json;
+use crate::base::json::{self, Query};
 use crate::case::{Case, Exchange};
 use crate::compare::form_as_json;
 
@@ -50,6 +50,28 @@ impl Masked {
         }
     }
 
+    /// Returns the places that every answer has, and those that everything has which the application sends.
+    pub(crate) fn everywhere<'c>(
+        &self,
+        cases: impl Iterator<Item = &'c Case>,
+    ) -> (BTreeSet<String>, BTreeSet<String>) {
+        let mut answers = InAll::of(&self.answers);
+        let mut sent = InAll::of(&self.sent);
+        for case in cases {
+            if let Ok(Some(inbound)) = case.inbound() {
+                let response = inbound.response().ok();
+                let body = response.and_then(|response| response.body.as_deref());
+                let headers = response.map(|response| &response.headers);
+                answers.see(headers.zip(body));
+            }
+            for call in case.outbound() {
+                let body = call.request_body();
+                sent.see(body.map(|body| (&call.request.headers, body)));
+            }
+        }
+        (answers.places(), sent.places())
+    }
+
     fn add_inbound(&mut self, before: &Exchange, after: &Exchange) {
         let (was, is) = (&before.request, &after.request);
         self.request_headers
@@ -62,7 +84,11 @@ impl Masked {
         let bodies = (before.request_body(), after.request_body());
         if let (Some(was_body), Some(is_body)) = bodies {
             let mut places = BTreeMap::new();
-            if changed_bodies((&was.headers, was_body), (&is.headers, is_body), &mut places) {
+            if changed_bodies(
+                (&was.headers, was_body),
+                (&is.headers, is_body),
+                &mut places,
+            ) {
                 self.request_bodies.extend(places.into_keys());
             } else {
                 self.request_bodies.insert("$".to_owned());
@@ -101,6 +127,30 @@ impl Masked {
         {
             self.sent_texts.insert(shown(after));
         }
+    }
+}
+
+/// Places that all bodies have so far.
+struct InAll(Vec<Query>);
+
+impl InAll {
+    fn of(places: &BTreeMap<String, &'static str>) -> Self {
+        let queries = places.keys().map(|place| Query::parse(place));
+        Self(queries.filter_map(Result::ok).collect())
+    }
+
+    fn see(&mut self, body: Option<(&Headers, &[u8])>) {
+        let tree = body.and_then(read);
+        let has = |query: &Query| match &tree {
+            Some(tree) => query.pointers(tree).is_ok_and(|found| !found.is_empty()),
+            None => false,
+        };
+        self.0.retain(has);
+    }
+
+    fn places(self) -> BTreeSet<String> {
+        let places = self.0.into_iter();
+        places.map(|query| query.text().to_owned()).collect()
     }
 }
 
@@ -187,7 +237,9 @@ fn walk(was: &Value, is: &Value, path: &str, places: &mut BTreeMap<String, &'sta
 /// Returns the step of a JSONPath to a member.
 fn step(name: &str) -> String {
     let mut chars = name.chars();
-    let begins = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let begins = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     match begins && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         true => format!(".{name}"),
         false => {

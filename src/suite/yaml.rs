@@ -100,9 +100,16 @@ pub(super) fn describe(text: &str, problems: &Problems) -> Vec<String> {
     lines
 }
 
-/// Returns the line and column, from 1, of a place in a text, if it exists.
-pub(super) fn place_of(text: &str, place: &Place) -> Option<(usize, usize)> {
-    locate(text, &place.0)
+/// Returns the line and column, from 1, of the value at a place in a text, if there is one.
+pub(super) fn locate_value(text: &str, place: &Place) -> Option<(usize, usize)> {
+    let steps = place.0.as_slice();
+    fail_at(
+        text,
+        Walk {
+            steps,
+            to_value: true,
+        },
+    )
 }
 
 /// Returns the line and column, from 1, of a place in a text, or of the innermost place around it
@@ -353,8 +360,13 @@ fn as_written(number: &serde_yaml::Number, written: &str) -> Option<serde_yaml::
 /// Parses the text again, walks to the place and fails there on purpose: the parser gives positions
 /// with its errors, but not with its values.
 fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
+    let to_value = false;
+    fail_at(text, Walk { steps, to_value })
+}
+
+fn fail_at(text: &str, walk: Walk<'_>) -> Option<(usize, usize)> {
     let (_, text) = split_mark(text);
-    let found = Walk { steps }.deserialize(serde_yaml::Deserializer::from_str(text));
+    let found = walk.deserialize(serde_yaml::Deserializer::from_str(text));
     let error = found.err()?;
     if !error.to_string().contains(HERE) {
         return None;
@@ -368,6 +380,14 @@ const HERE: &str = "softprobe: here it is";
 #[derive(Clone, Copy)]
 struct Walk<'s> {
     steps: &'s [Step],
+    /// Whether it ends at the value of a member, and not at its name.
+    to_value: bool,
+}
+
+impl<'s> Walk<'s> {
+    fn on(self, steps: &'s [Step]) -> Self {
+        Self { steps, ..self }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -434,7 +454,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut n = 0;
         loop {
             let read = if *first == Step::Index(n) {
-                elements.next_element_seed(Walk { steps: rest })?
+                elements.next_element_seed(self.on(rest))?
             } else {
                 elements.next_element::<IgnoredAny>()?.map(drop)
             };
@@ -454,11 +474,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
         };
         let key = Key {
             wanted,
-            is_target: rest.is_empty(),
+            is_target: rest.is_empty() && !self.to_value,
         };
         while let Some(is_wanted) = members.next_key_seed(key)? {
             if is_wanted {
-                members.next_value_seed(Walk { steps: rest })?;
+                members.next_value_seed(self.on(rest))?;
             } else {
                 members.next_value::<IgnoredAny>()?;
             }

@@ -174,8 +174,13 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
         let args = ["session", "close", "--session", id, "--runtime-url", &url];
         run_in(project.path(), &[&args[..], more].concat())
     };
-    close(&start(), &["--save", "deep/here.case.json"])
-        .ends(0, &["the case is in deep/here.case.json"]);
+    close(&start(), &["--save", "deep/here.case.json"]).ends(
+        1,
+        &[
+            "the case is in deep/here.case.json",
+            "error: no inbound exchange was captured",
+        ],
+    );
     let text = std::fs::read_to_string(project.path().join("deep/here.case.json")).unwrap();
     let case: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(

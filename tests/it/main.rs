@@ -28,6 +28,7 @@ mod moving_in;
 mod numbers;
 mod outbound;
 mod proxy;
+mod recording;
 mod rights;
 mod runners;
 mod schema;

@@ -5,11 +5,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::Run;
+use crate::case::Case;
 use crate::cli::child::{Ended, exit_code, run_child};
 use crate::cli::output::{Failed, Output, arguments};
 use crate::cli::session::{unrecorded, unusable};
 use crate::cli::{Global, files};
-use crate::case::Case;
 use crate::control::{Action, Call, Closing, Mode, Runtime as _};
 use crate::disk::Readers;
 use crate::error::SoftprobeError;
@@ -72,9 +72,11 @@ pub(super) fn capture(run: &Run, global: &Global) -> Result<Output, Failed> {
     let output = match (code, faults.is_empty()) {
         (0, true) => Output::fine(text),
         (0, false) => Output::incomplete(text, "unusable_capture", &faults.join("\n")),
-        (code, _) => {
-            Output::of_failed_command(code, text, format!("the driver ended with exit code {code}"))
-        }
+        (code, _) => Output::of_failed_command(
+            code,
+            text,
+            format!("the driver ended with exit code {code}"),
+        ),
     };
     let output = output
         .field("sessionId", id)

@@ -13,12 +13,12 @@ use super::Run;
 use super::one_session::driver_command;
 use super::told::{Outcome, told};
 use crate::base::visible_line;
+use crate::case::Case;
 use crate::cli::check_app_url;
 use crate::cli::child::{Ended, exit_code, run_child};
 use crate::cli::first::{Written, first_cases, named_from, suite_name, write_suite};
 use crate::cli::output::{Failed, Output, arguments, failure, invalid};
 use crate::cli::{Global, files};
-use crate::case::Case;
 use crate::disk::project_root;
 use crate::launch::Guard;
 use crate::proxy::{Idle, ProxyBuilder};
@@ -52,9 +52,14 @@ pub(super) fn record(
         ));
     }
     let (command, url) = app_of(matches, run.app_command.take(), words, run.app_url.take());
-    let plan = command
-        .as_deref()
-        .map(|command| plan_of_flags("the application's command", command, url.as_deref(), &run.app));
+    let plan = command.as_deref().map(|command| {
+        plan_of_flags(
+            "the application's command",
+            command,
+            url.as_deref(),
+            &run.app,
+        )
+    });
     let plan = plan.transpose()?.map(Arc::new);
     let running = url.filter(|_| plan.is_none());
     running.as_deref().map(check_app_url).transpose()?;
@@ -193,7 +198,9 @@ fn drive(
     }
     if global.json {
         // Standard output has one document.
-        child.stdout(Stdio::from(stderr_copy().map_err(|error| failure("failure", error))?));
+        child.stdout(Stdio::from(
+            stderr_copy().map_err(|error| failure("failure", error))?,
+        ));
     }
     let guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
     let showing = Showing::new(recorder, "recording");
@@ -318,6 +325,7 @@ fn write_first(
         masked: masked.clone(),
         host: summary.host.clone(),
         calls: Calls::of(cases.iter().map(|(_, case)| case)),
+        everywhere: masked.everywhere(cases.iter().map(|(_, case)| case)),
     };
     write_suite(file, &suite).map(Some)
 }

@@ -54,7 +54,10 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
         let _ = writeln!(text, "{calls} outside of requests: {}", file.display());
     }
     if *shared_dropped > 0 {
-        let _ = writeln!(text, "warning: {shared_dropped} more calls outside of requests were not recorded");
+        let _ = writeln!(
+            text,
+            "warning: {shared_dropped} more calls outside of requests were not recorded"
+        );
     }
     for Left {
         what,
@@ -83,7 +86,11 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
     let output = if let Some(code) = outcome.interrupted {
         Output::of_failed_command(code, text, "interrupted")
     } else if let Some(code @ 1..) = outcome.driver {
-        Output::of_failed_command(code, text, format!("the driver ended with exit code {code}"))
+        Output::of_failed_command(
+            code,
+            text,
+            format!("the driver ended with exit code {code}"),
+        )
     } else if outcome.app_ended {
         Output::incomplete(text, "application_ended", "the application ended meanwhile")
     } else if recorded.is_empty() && *alike == 0 {
@@ -101,10 +108,19 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
         .field("recorded", recorded.collect::<Vec<_>>())
         .field("notRecorded", left.collect::<Vec<_>>())
         .field("alike", *alike)
-        .field("shared", shared.as_ref().map(|(_, file)| file.display().to_string()))
+        .field(
+            "shared",
+            shared.as_ref().map(|(_, file)| file.display().to_string()),
+        )
         .field("notes", notes.clone())
         .field("driverExitCode", outcome.driver)
-        .field("suite", outcome.suite.as_ref().map(|(file, _)| file.display().to_string()))
+        .field(
+            "suite",
+            outcome
+                .suite
+                .as_ref()
+                .map(|(file, _)| file.display().to_string()),
+        )
         .field("next", next)
 }
 
@@ -121,7 +137,10 @@ fn next(outcome: &Outcome<'_>, text: &mut String) -> Option<String> {
         true => "",
         false => " --app-url URL --proxy-listen ADDR",
     };
-    let next = format!("softprobe suite run {}{app}", shell_word(&shown.to_string()));
+    let next = format!(
+        "softprobe suite run {}{app}",
+        shell_word(&shown.to_string())
+    );
     let _ = writeln!(text, "{done}; replay it with:\n\n  {next}\n");
     Some(next)
 }
