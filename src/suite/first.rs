@@ -166,15 +166,10 @@ impl FirstSuite<'_> {
 }
 
 fn write_cases(cases: &[FirstCase], out: &mut String) {
-    if let [
-        FirstCase {
-            path,
-            skip: None,
-            comment: None,
-        },
-    ] = cases
+    if let [one] = cases
+        && one.path.contains('*')
     {
-        let _ = writeln!(out, "\ncases: {}", quoted(path));
+        let _ = writeln!(out, "\ncases: {}", one.yaml());
         return;
     }
     out.push_str("\ncases:\n");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::command::{Output, softprobe};
 use crate::support::{
-    Answer, LIMIT, Project, Received, Stub, Watch, http, read_answer, send, watch,
+    Answer, LIMIT, Project, Received, Stub, Watch, free_port, http, read_answer, send, until, watch,
 };
 
 /// Not a test in itself: the application that the tests record. The path of a request says what it does:
@@ -100,7 +100,10 @@ fn serve(mut stream: TcpStream) {
     let shown = |answer: &Answer| json!({"status": answer.status, "body": answer.text()});
     let json_type = [("content-type", "application/json")];
     let answer = match way {
-        "named" => json!([shown(&get(&url("a"), traced)), shown(&get(&url("b"), traced))]),
+        "named" => json!([
+            shown(&get(&url("a"), traced)),
+            shown(&get(&url("b"), traced))
+        ]),
         "unnamed" => json!([shown(&get(&url("a"), "")), shown(&get(&url("b"), ""))]),
         // One of two clients carries the headers on.
         "mixed" => json!([shown(&get(&url("a"), traced)), shown(&get(&url("b"), ""))]),
@@ -155,10 +158,13 @@ fn serve(mut stream: TcpStream) {
                 "upstream" => format!("{upstream}/reset"),
                 _ => format!("http://{host}/x"),
             };
-            let mut call = begin("GET", &url, traced, b"");
+            let headers = format!("{traced}connection: close\r\n");
+            let mut call = begin("GET", &url, &headers, b"");
             let mut got = Vec::new();
             let read = call.read_to_end(&mut got);
-            let status = got.get(9..12).map(|s| String::from_utf8_lossy(s).into_owned());
+            let status = got
+                .get(9..12)
+                .map(|s| String::from_utf8_lossy(s).into_owned());
             json!({"status": status, "broken": read.is_err() || got.is_empty()})
         }
         "headers" => json!([shown(&call("HEAD", &url("head"), traced, b""))["status"]]),
@@ -210,7 +216,11 @@ fn serve(mut stream: TcpStream) {
         _ => json!(format!("{method} {target}")),
     };
     let body = answer.to_string();
-    let _ = stream.write_all(&http(200, &json_type, if method == "HEAD" { "" } else { &body }));
+    let _ = stream.write_all(&http(
+        200,
+        &json_type,
+        if method == "HEAD" { "" } else { &body },
+    ));
 }
 
 /// The words that launch [`application_process`].
@@ -230,12 +240,14 @@ fn dependency() -> Stub {
 
 fn answer_of_dependency(request: &Received) -> Vec<u8> {
     let target = request.line.split(' ').nth(1).unwrap();
-    let step = target.trim_start_matches('/').split(['/', '?']).next().unwrap();
+    let step = target
+        .trim_start_matches('/')
+        .split(['/', '?'])
+        .next()
+        .unwrap();
     let json_type = ("content-type", "application/json");
     match step {
-        "head" => {
-            b"HTTP/1.1 200 OK\r\ncontent-length: 1234\r\nconnection: close\r\n\r\n".to_vec()
-        }
+        "head" => b"HTTP/1.1 200 OK\r\ncontent-length: 1234\r\nconnection: close\r\n\r\n".to_vec(),
         // Though nobody has asked for it.
         "bytes" => {
             let mut packed = Vec::new();
@@ -280,7 +292,11 @@ impl Recording {
     }
 
     fn start(project: &Project, upstream: &Stub, more: &[&str]) -> Self {
-        Self::of(&mut Self::command(project, &upstream.url(), &[more, &["--json"]].concat()))
+        Self::of(&mut Self::command(
+            project,
+            &upstream.url(),
+            &[more, &["--json"]].concat(),
+        ))
     }
 
     fn of(command: &mut Command) -> Self {
@@ -294,7 +310,10 @@ impl Recording {
         let mut said = String::new();
         let url = loop {
             let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it did not start: {said}");
+            assert!(
+                stderr.read_line(&mut line).unwrap() > 0,
+                "it did not start: {said}"
+            );
             if let Some((_, url)) = line.split_once("recording what is sent to ") {
                 break url.split(',').next().unwrap().to_owned();
             }
@@ -407,7 +426,9 @@ fn calls(case: &Value) -> Vec<String> {
     let calls = spans
         .iter()
         .filter(|span| text(span, "sp.traffic.direction") == "outbound");
-    calls.map(|call| text(call, "url.path").to_owned()).collect()
+    calls
+        .map(|call| text(call, "url.path").to_owned())
+        .collect()
 }
 
 /// Replays the suite with the application launched as the suite says.
@@ -554,7 +575,7 @@ fn an_application_that_calls_itself_does_not_wait_for_itself() {
         ("self-past", "unnamed"),
     ] {
         let project = Project::new();
-        let port = crate::support::free_port();
+        let port = free_port();
         let own = format!("127.0.0.1:{port}");
         let args = ["--listen", &own, "--json"];
         let mut command = Recording::command(&project, &upstream.url(), &args);
@@ -588,4 +609,595 @@ fn an_application_that_calls_itself_does_not_wait_for_itself() {
             assert_eq!(calls(outer), wanted, "{way}");
         }
     }
+}
+
+/// Returns the one recorded call of a case.
+fn only_call(case: &Value) -> BTreeMap<String, Value> {
+    let spans = spans(case).into_iter();
+    let mut calls = spans.filter(|span| text(span, "sp.traffic.direction") == "outbound");
+    let call = calls.next().unwrap();
+    assert!(calls.next().is_none());
+    call
+}
+
+/// A dependency that sends events until nobody takes them.
+struct Events(SocketAddr);
+
+impl Events {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                std::thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+                    let mut sent = stream.write_all(head.as_bytes());
+                    for n in 0.. {
+                        if sent.is_err() {
+                            break;
+                        }
+                        sent = stream.write_all(format!("data: {n}\n\n").as_bytes());
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+        });
+        Self(address)
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.0)
+    }
+}
+
+#[test]
+fn streams_without_end_are_recorded_as_far_as_they_are_taken() {
+    let project = Project::new();
+    let events = Events::start();
+    let args = ["--settle", "50", "--json"];
+    let recording = Recording::of(&mut Recording::command(&project, &events.url(), &args));
+    assert_eq!(recording.get("/events/1").text(), "[\"seen\"]");
+    // A client of the application takes some of an answer, and goes.
+    let mut client = TcpStream::connect(recording.address()).unwrap();
+    client
+        .write_all(b"GET /stream/1 HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data: 2") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    drop(client);
+    let wanted = project.path().join("cases/get-stream-1.case.json");
+    until(|| wanted.exists());
+    let said = recording.end();
+    let document = said.document();
+    assert_eq!(said.code, 1, "{document}");
+    let cases = cases(&project);
+    let call = only_call(&cases["get-events-1"]);
+    assert!(text(&call, "http.response.body").contains("data: 2"));
+    assert_eq!(call["sp.response.cut_off"], json!({"boolValue": true}));
+    // What has no end can't be compared, and the suite says so.
+    let unusable = &document["recorded"][1];
+    assert_eq!(unusable["request"], "GET /stream/1");
+    assert!(
+        unusable["unusable"].as_str().unwrap().contains("went away"),
+        "{document}"
+    );
+    let suite = suite(&project);
+    assert!(
+        suite.contains("{ path: ../cases/get-stream-1.case.json, skip: "),
+        "{suite}"
+    );
+    replay(&project, &events.url()).ends(0, &["1 passed; 0 failed; 1 ignored"]);
+}
+
+#[test]
+fn calls_without_an_answer_are_recorded_as_what_they_ended_in() {
+    let project = Project::new();
+    let upstream = Stub::start(|request| match request.line.split('/').nth(1) {
+        Some(way) if way.starts_with("slow") => {
+            std::thread::sleep(Duration::from_secs(5));
+            http(200, &[], "too late")
+        }
+        Some(way) if way.starts_with("reset") => Vec::new(),
+        _ => http(200, &[], "ok"),
+    });
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let recording = Recording::start(&project, &upstream, &["--settle", "50"]);
+    let refused = format!("/breaks/refused/{gone}");
+    let rows = [
+        ("/impatient/1", "timeout", json!([false])),
+        (
+            "/breaks/upstream/x",
+            "connection_reset",
+            json!({"status": null, "broken": true}),
+        ),
+        (
+            &refused,
+            "connection_refused",
+            json!({"status": "502", "broken": false}),
+        ),
+        (
+            "/breaks/unknown/nobody.invalid",
+            "name_not_resolved",
+            json!({"status": "502", "broken": false}),
+        ),
+    ];
+    for (path, _, answer) in &rows {
+        assert_eq!(recording.get(path).json(), *answer, "{path}");
+    }
+    let said = recording.end();
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let cases = cases(&project);
+    for (path, kind, _) in &rows {
+        let is_it = |case: &&Value| {
+            let inbound = &spans(case)[0];
+            text(inbound, "url.path") == *path
+        };
+        let case = cases.values().find(is_it).unwrap();
+        let call = only_call(case);
+        assert_eq!(text(&call, "error.type"), *kind, "{path}");
+        assert!(!call.contains_key("http.response.status_code"), "{path}");
+    }
+    let url = upstream.url();
+    drop(upstream);
+    replay(&project, &url).ends(0, &["4 passed"]);
+}
+
+#[test]
+fn bodies_are_stored_as_they_are_read() {
+    let project = Project::new();
+    let upstream = dependency();
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    assert_eq!(recording.get("/headers/1").json(), json!([200]));
+    // The application gets what was sent.
+    assert!(recording.get("/bytes/1").json()[0].as_u64().unwrap() > 7);
+    let head = format!(
+        "HEAD /x/1 HTTP/1.1\r\nhost: {}\r\n\r\n",
+        recording.address()
+    );
+    let answer = send(recording.address(), head);
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    recording.end().document();
+    let cases = cases(&project);
+    let call = only_call(&cases["get-headers-1"]);
+    assert_eq!(text(&call, "http.response.header.content-length"), "1234");
+    let call = only_call(&cases["get-bytes-1"]);
+    assert_eq!(
+        call["http.response.body"],
+        json!({"bytesValue": "/wBwbGFpbg=="})
+    );
+    assert!(!call.contains_key("http.response.header.content-encoding"));
+    assert!(cases.contains_key("head-x-1"));
+}
+
+#[test]
+fn bodies_that_are_too_large_pass_without_being_held() {
+    let project = Project::new();
+    let upstream = dependency();
+    let args = ["--max-recorded-body", "100000", "--settle", "0"];
+    let recording = Recording::start(&project, &upstream, &args);
+    let size = 100 * 1024 * 1024;
+    let host = recording.address();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let head = format!("POST /upload/1 HTTP/1.1\r\nhost: {host}\r\ncontent-length: {size}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let piece = vec![b'x'; 1024 * 1024];
+    for _ in 0..size / piece.len() {
+        stream.write_all(&piece).unwrap();
+    }
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    assert_eq!(read_answer(&mut stream, false).json(), json!([size]));
+    let status = format!("/proc/{}/status", recording.child.id());
+    if let Ok(status) = std::fs::read_to_string(status) {
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.unwrap().trim().trim_end_matches(" kB");
+        assert!(peak.parse::<usize>().unwrap() < 80 * 1024, "{peak} kB");
+    }
+    // One whose length is known at its end alone.
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let head =
+        format!("POST /none/2 HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    for _ in 0..3 {
+        let chunk = format!("{:x}\r\n{}\r\n", 60_000, "y".repeat(60_000));
+        stream.write_all(chunk.as_bytes()).unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 200);
+    let said = recording.end();
+    let document = said.document();
+    assert_eq!(said.code, 1);
+    let cases = cases(&project);
+    for (n, name) in ["post-upload-1", "post-none-2"].into_iter().enumerate() {
+        let inbound = &spans(&cases[name])[0];
+        assert_eq!(
+            text(inbound, "sp.recording.unusable"),
+            "the request's body is larger than 100000 bytes"
+        );
+        assert!(!inbound.contains_key("http.request.body"));
+        let told = document["recorded"][n]["unusable"].as_str().unwrap();
+        assert!(told.contains("larger than 100000 bytes"), "{told}");
+    }
+    // Nothing is made green of it.
+    replay(&project, &upstream.url()).ends(0, &["0 passed; 0 failed; 2 ignored"]);
+    let skipping = suite(&project);
+    let without = skipping
+        .lines()
+        .map(|line| match line.split_once(", skip:") {
+            Some((before, _)) => format!("{before} }}\n"),
+            None => format!("{line}\n"),
+        });
+    project.write("suites/first.suite.yaml", without.collect::<String>());
+    replay(&project, &upstream.url()).ends(20, &["it was not recorded whole"]);
+}
+
+#[test]
+fn secrets_do_not_reach_the_disk_and_masked_values_are_no_differences() {
+    let project = Project::new();
+    let upstream = dependency();
+    let secret = "key-0123456789abc";
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    let host = recording.address();
+    let log_in = |odd: &str| {
+        let body = json!({"user": "a@b.example", "password": secret, "odd": odd}).to_string();
+        let head = format!(
+            "POST /login/1 HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {secret}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        assert_eq!(send(host, head + &body).status, 200);
+    };
+    // The second value is a secret only by what comes later.
+    log_in("late-9876543210xyz");
+    let head = format!(
+        "GET /none/1 HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer late-9876543210xyz\r\n\r\n"
+    );
+    assert_eq!(send(host, head).status, 200);
+    let said = recording.end();
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let all = said.stdout + &said.stderr;
+    for folder in ["cases", "suites"] {
+        for entry in std::fs::read_dir(project.path().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            for secret in [secret, "late-9876543210xyz", "a@b.example"] {
+                assert!(!text.contains(secret), "{secret} is in {}", path.display());
+                assert!(!all.contains(secret), "{secret} is in {all}");
+            }
+            if folder == "cases" {
+                use std::os::unix::fs::PermissionsExt as _;
+                let mode = path.metadata().unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+            }
+        }
+    }
+    let suite = suite(&project);
+    for line in [
+        "      - { path: \"$.access_token\", replacement: masked }\n",
+        "      \"$.password\": { type: string }\n",
+        "  query: { ignore: [ api_key ] }\n",
+        "#     headers: { authorization: \"${AUTHORIZATION}\" }\n",
+        "#     transform: fill_in # a hook of yours, for the bodies: $.odd, $.password, $.user\n",
+    ] {
+        assert!(suite.contains(line), "{line:?} is not in\n{suite}");
+    }
+    replay(&project, &upstream.url()).ends(0, &["2 passed"]);
+    // Whoever wants them has them.
+    let open = Project::new();
+    let recording = Recording::start(&open, &upstream, &["--no-scrub", "--settle", "0"]);
+    let head = format!("GET /none/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {secret}\r\n\r\n");
+    assert_eq!(send(recording.address(), head).status, 200);
+    assert_eq!(recording.end().code, 0);
+    assert!(cases(&open)["get-none-1"].to_string().contains(secret));
+}
+
+#[test]
+fn calls_outside_of_requests_are_shared() {
+    let project = Project::new();
+    let upstream = dependency();
+    let url = upstream.url();
+    let mut command = Recording::command(&project, &url, &["--settle", "50", "--json"]);
+    command
+        .env("SOFTPROBE_TEST_STARTUP_CALL", format!("{url}/config/1"))
+        .env("SOFTPROBE_TEST_TIMER", format!("{url}/ping/1"));
+    let recording = Recording::of(&mut command);
+    std::thread::scope(|scope| {
+        for id in 0..8 {
+            let recording = &recording;
+            scope.spawn(move || assert_eq!(recording.get(&format!("/named/{id}")).status, 200));
+        }
+    });
+    let said = recording.end();
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let shared = read(&project.path().join("cases/shared.json"));
+    let mut paths = calls(&shared);
+    paths.sort();
+    assert_eq!(paths, ["/config/1", "/ping/1"], "each once");
+    let suite = suite(&project);
+    for line in [
+        "  shared:\n    - { from: ../cases/shared.json }\n",
+        "concurrency: serial",
+    ] {
+        assert!(suite.contains(line), "{suite}");
+    }
+    drop(upstream);
+    let mut command = softprobe(&["suite", "run", "suites/first.suite.yaml"]);
+    command
+        .current_dir(project.path())
+        .env("SOFTPROBE_TEST_RECORDED", &url)
+        .env("SOFTPROBE_TEST_STARTUP_CALL", format!("{url}/config/1"))
+        .env("SOFTPROBE_TEST_TIMER", format!("{url}/ping/1"));
+    Output::of(&mut command).ends(0, &["8 passed"]);
+}
+
+#[test]
+fn what_is_like_a_case_that_stands_is_left_out_on_demand() {
+    let project = Project::new();
+    let upstream = dependency();
+    for wanted in [2, 0] {
+        let recording = Recording::start(&project, &upstream, &["--distinct", "--settle", "0"]);
+        for path in ["/named/1", "/named/2", "/unnamed/1"] {
+            assert_eq!(recording.get(path).status, 200);
+        }
+        let document = recording.end().document();
+        assert_eq!(document["recorded"].as_array().unwrap().len(), wanted);
+        assert_eq!(document["alike"], 3 - wanted);
+    }
+    assert_eq!(cases(&project).len(), 2);
+}
+
+#[test]
+fn a_second_recording_adds_to_what_stands_and_changes_nothing() {
+    let project = Project::new();
+    let upstream = dependency();
+    let record = || {
+        let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+        assert_eq!(recording.get("/named/1").status, 200);
+        assert_eq!(recording.end().code, 0);
+    };
+    record();
+    let first = std::fs::read(project.path().join("cases/get-named-1.case.json")).unwrap();
+    let edited = suite(&project).replace("unused: fail", "unused: warn # mine");
+    project.write("suites/first.suite.yaml", &edited);
+    record();
+    assert_eq!(
+        std::fs::read(project.path().join("cases/get-named-1.case.json")).unwrap(),
+        first
+    );
+    assert!(cases(&project).contains_key("get-named-1-2"));
+    let wanted = edited.replace(
+        "  - ../cases/get-named-1.case.json\n",
+        "  - ../cases/get-named-1.case.json\n  - ../cases/get-named-1-2.case.json\n",
+    );
+    assert_eq!(suite(&project), wanted);
+    replay(&project, &upstream.url()).ends(0, &["2 passed"]);
+}
+
+#[test]
+fn recording_what_was_recorded_gives_equal_cases() {
+    let project = Project::new();
+    let upstream = dependency();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut recorded = Vec::new();
+    for folder in ["first", "second"] {
+        let args = ["--settle", "0", "--json", "--listen", &listen];
+        let recording = Recording::of(&mut Recording::command(&project, &upstream.url(), &args));
+        for path in ["/named/1", "/headers/1", "/mixed/1", "/none/1"] {
+            assert_eq!(recording.get(path).status, 200);
+        }
+        assert_eq!(recording.end().code, 0);
+        let cases = cases(&project);
+        replay(&project, &upstream.url()).ends(0, &["4 passed"]);
+        let folder = project.path().join(folder);
+        std::fs::rename(project.path().join("cases"), folder).unwrap();
+        std::fs::remove_dir_all(project.path().join("suites")).unwrap();
+        recorded.push(cases);
+    }
+    let plain = |cases: &BTreeMap<String, Value>| -> Vec<_> {
+        let spans = cases.iter().flat_map(|(name, case)| {
+            let spans = spans(case).into_iter();
+            spans.map(move |span| (name.clone(), span))
+        });
+        spans
+            .map(|(name, mut span)| {
+                for id in [
+                    "sp.session.id",
+                    "http.request.header.traceparent",
+                    "http.request.header.tracestate",
+                ] {
+                    span.remove(id);
+                }
+                (name, span)
+            })
+            .collect()
+    };
+    assert_eq!(plain(&recorded[0]), plain(&recorded[1]));
+}
+
+#[test]
+fn a_recording_that_is_broken_off_leaves_whole_files() {
+    let upstream = dependency();
+    for signal in ["-TERM", "-KILL"] {
+        let project = Project::new();
+        let mut command = Recording::command(&project, &upstream.url(), &["--settle", "0"]);
+        let mut recording = Recording::of(&mut command);
+        let folder = project.path().join("cases");
+        let count = Mutex::new(0);
+        std::thread::scope(|scope| {
+            for n in 0..4 {
+                let (recording, count) = (&recording, &count);
+                scope.spawn(move || {
+                    for id in 0.. {
+                        let head = format!(
+                            "GET /named/{n}-{id} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+                        );
+                        let Ok(mut stream) = TcpStream::connect(recording.address()) else {
+                            return;
+                        };
+                        stream.set_read_timeout(Some(LIMIT)).unwrap();
+                        let sent = stream.write_all(head.as_bytes());
+                        let mut got = Vec::new();
+                        if sent.is_err() || stream.read_to_end(&mut got).is_err() {
+                            return;
+                        }
+                        if !got.starts_with(b"HTTP/1.1 200") {
+                            return;
+                        }
+                        *count.lock().unwrap() += 1;
+                    }
+                });
+            }
+            until(|| std::fs::read_dir(&folder).is_ok_and(|entries| entries.count() > 20));
+            recording.signal(signal);
+        });
+        recording.child.wait().unwrap();
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        assert!(files.len() > 20);
+        let mut cases = 0;
+        for file in files {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.ends_with(".case.json") {
+                read(&path);
+                cases += 1;
+            } else {
+                // A temporary file is nobody's case.
+                assert!(signal == "-KILL" && name.starts_with('.'), "{name}");
+            }
+        }
+        if signal == "-TERM" {
+            let mut said = String::new();
+            let mut out = recording.child.stdout.take().unwrap();
+            out.read_to_string(&mut said).unwrap();
+            assert!(said.contains(&format!("recorded {cases} cases")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_fails_fails_the_recording_and_loses_nothing() {
+    let project = Project::new();
+    let upstream = dependency();
+    let driver = "curl -sf $APP_URL/named/1 && exit 7";
+    let mut command =
+        Recording::command(&project, &upstream.url(), &["--driver", driver, "--json"]);
+    let said = Output::of(&mut command);
+    let document = said.document();
+    assert_eq!((said.code, &document["driverExitCode"]), (7, &json!(7)));
+    assert_eq!(document["recorded"].as_array().unwrap().len(), 1);
+    assert!(
+        said.stderr.contains("/a/1"),
+        "what the driver prints is not in the document"
+    );
+    let nothing = ["--driver", "true"];
+    Output::of(&mut Recording::command(&project, &upstream.url(), &nothing))
+        .ends(1, &["recorded 0 cases", "error: nothing was recorded"]);
+    // The application gives no answer.
+    let silent = ["--driver", "curl -s $APP_URL/silent/1 || true"];
+    Output::of(&mut Recording::command(&project, &upstream.url(), &silent)).ends(
+        1,
+        &["not recorded: GET /silent/1: the application gave no answer (connection_reset)"],
+    );
+}
+
+#[test]
+fn a_recording_that_can_not_be_made_says_why() {
+    let project = Project::new();
+    let run = |args: &[&str]| {
+        let mut command = softprobe(&[&["capture", "run"], args].concat());
+        Output::of(command.current_dir(project.path()))
+    };
+    run(&["--out", "cases"]).ends(2, &["there is no application to record", "after `--`"]);
+    run(&["--out", "cases", "--", "/nowhere/app"]).ends(1, &["there is no program /nowhere/app"]);
+    run(&[
+        "--out",
+        "cases",
+        "--driver",
+        "x",
+        "--listen",
+        "127.0.0.1:0",
+        "--",
+        "true",
+    ])
+    .ends(2, &["cannot be used with"]);
+    run(&["--out", "cases", "--concurrency", "some", "--", "true"])
+        .ends(2, &["expected auto, serial or parallel"]);
+    run(&["--out", "one.case.json"]).ends(2, &["needs --driver"]);
+    run(&["--out", "one.case.json", "--driver", "true", "--", "true"])
+        .ends(2, &["launches no application"]);
+    run(&[
+        "--out",
+        "one.case.json",
+        "--driver",
+        "true",
+        "--runtime-url",
+        "http://127.0.0.1:1",
+    ])
+    .ends(3, &["127.0.0.1:1"]);
+    project.write("file", "");
+    run(&["--out", "file", "--", "true"]).ends(5, &["file: "]);
+    project.write("rules.json", "{\"header\": []}");
+    run(&[
+        "--out",
+        "cases",
+        "--scrub-rules",
+        "rules.json",
+        "--",
+        "true",
+    ])
+    .ends(5, &["rules.json: header: unknown field"]);
+    run(&[
+        "--out",
+        "cases",
+        "--runtime-url",
+        "http://127.0.0.1:1",
+        "--",
+        "true",
+    ])
+    .ends(2, &["leave out --runtime-url"]);
+}
+
+#[test]
+fn one_session_of_a_runtime_is_captured_around_a_command() {
+    let served = crate::command::Served::start(&[]);
+    let upstream = dependency();
+    let project = Project::new();
+    let (proxy, host) = (served.proxy(), upstream.address);
+    let driver = format!(
+        "curl -sf -H \"x-softprobe-session-id: $SOFTPROBE_SESSION_ID\" http://{proxy}/__softprobe/http/{host}/a/1"
+    );
+    let run = |driver: &str| {
+        let args = [
+            "capture",
+            "run",
+            "--driver",
+            driver,
+            "--out",
+            "here/one.case.json",
+        ];
+        let mut command = softprobe(&args);
+        command
+            .args(["--json", "--runtime-url", &served.url()])
+            .current_dir(project.path());
+        Output::of(&mut command)
+    };
+    let said = run(&driver).document();
+    assert!(said["sessionId"].as_str().unwrap().starts_with("sess_"));
+    assert_eq!(said["capturePath"], "here/one.case.json");
+    assert_eq!(said["stats"]["extractedSpans"], 1);
+    assert_eq!(
+        calls(&read(&project.path().join("here/one.case.json"))),
+        Vec::<String>::new()
+    );
+    // What the driver does is told, and what can't be replayed.
+    let failed = run("exit 9");
+    assert_eq!(failed.code, 9, "{}", failed.stderr);
+    failed.document();
+    run("true").ends(1, &["no inbound exchange was captured"]);
 }

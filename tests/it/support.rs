@@ -723,6 +723,16 @@ fn runner_process() {
     std::process::exit(digits.parse().unwrap());
 }
 
+/// Waits until something is so, which it has to be within the limit of a test's waits.
+#[track_caller]
+pub(crate) fn until(is_so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LIMIT, "it is not so");
+        std::thread::yield_now();
+    }
+}
+
 /// Returns a free port for a program that must be given its port in advance. It is below the range
 /// from which systems assign ports on request, so no other test is assigned it in the meantime.
 pub(crate) fn free_port() -> u16 {

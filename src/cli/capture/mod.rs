@@ -1,5 +1,6 @@
 //! `capture run` and `record`: record what an application does as cases.
 
+mod driver;
 mod one_session;
 mod recording;
 mod told;

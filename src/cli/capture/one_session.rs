@@ -1,10 +1,9 @@
 //! One capture session of a runtime, around a command.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::Run;
+use super::driver::driver_command;
 use crate::case::Case;
 use crate::cli::child::{Ended, exit_code, run_child};
 use crate::cli::output::{Failed, Output, arguments};
@@ -36,7 +35,7 @@ pub(super) fn capture(run: &Run, global: &Global) -> Result<Output, Failed> {
     let started = runtime.call(&Call::Start { body })?;
     let id = started["sessionId"].as_str().unwrap_or_default().to_owned();
     let close = |closing| runtime.call(&Call::on(&id, Action::Close(closing)));
-    let mut child = driver_command(driver);
+    let mut child = driver_command(driver, global)?;
     child.env("SOFTPROBE_SESSION_ID", &id);
     child.env("SOFTPROBE_RUNTIME_URL", runtime.address());
     let ended = run_child(&mut child, &interrupts).inspect_err(|_| {
@@ -84,14 +83,4 @@ pub(super) fn capture(run: &Run, global: &Global) -> Result<Output, Failed> {
         .field("capturePath", shown)
         .field("warnings", notes);
     Ok(output)
-}
-
-/// Returns the driver as a command, run by a shell.
-pub(super) fn driver_command(driver: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", driver]);
-    for name in crate::cli::child::SETTINGS {
-        command.env_remove(name);
-    }
-    command
 }

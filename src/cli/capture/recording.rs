@@ -2,7 +2,6 @@
 
 use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 
 use super::Run;
-use super::one_session::driver_command;
+use super::driver::driver_command;
 use super::told::{Outcome, told};
 use crate::base::visible_line;
 use crate::case::Case;
@@ -184,7 +183,7 @@ fn drive(
     global: &Global,
     interrupts: &Interrupts,
 ) -> Result<Option<u8>, Failed> {
-    let mut child = driver_command(driver);
+    let mut child = driver_command(driver, global)?;
     child.env("APP_URL", url);
     for name in ["NO_PROXY", "no_proxy"] {
         // What records is on this machine.
@@ -196,12 +195,6 @@ fn drive(
         };
         child.env(name, hosts);
     }
-    if global.json {
-        // Standard output has one document.
-        child.stdout(Stdio::from(
-            stderr_copy().map_err(|error| failure("failure", error))?,
-        ));
-    }
     let guard = Guard::of_command(&mut child).map_err(|why| failure("failure", why))?;
     let showing = Showing::new(recorder, "recording");
     let ended = run_child(&mut child, interrupts)?;
@@ -211,11 +204,6 @@ fn drive(
         Ended::Exited(status) => Some(exit_code(status)),
         Ended::Signal(_) => None,
     })
-}
-
-fn stderr_copy() -> std::io::Result<std::os::fd::OwnedFd> {
-    use std::os::fd::AsFd as _;
-    stderr().as_fd().try_clone_to_owned()
 }
 
 /// Waits for a signal or the end of the application, and tells of each case.
