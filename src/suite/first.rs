@@ -407,9 +407,6 @@ fn write_assertions(masked: &Masked, everywhere: &BTreeSet<String>, out: &mut St
     } = masked;
     // Of the others, nothing is compared unless it is asked for.
     let location = answer_headers.contains("location");
-    if answers.is_empty() && !location && answer_texts.is_empty() {
-        return;
-    }
     out.push('\n');
     for request in answer_texts {
         let _ = writeln!(
@@ -419,6 +416,14 @@ fn write_assertions(masked: &Masked, everywhere: &BTreeSet<String>, out: &mut St
         );
     }
     if answers.is_empty() && !location {
+        out.push_str(
+            "# The answer must have the captured status, and its body everything that the captured one has. Values that differ\n\
+             # from run to run, such as ids and times, are ignored or described here:\n\
+             # assertions:\n\
+             #   body:\n\
+             #     ignore: [ $.created_at ]\n\
+             #     match: { $.id: uuid }\n",
+        );
         return;
     }
     out.push_str("assertions:\n");

@@ -239,13 +239,15 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     close(&id, &["--save", "a.case.json"]).ends(0, &["warning: no outbound call was captured"]);
     let id = start();
     record(&id, &outbound);
-    close(&id, &["--save", "a.case.json"]).ends(0, &["the header x-softprobe-session-id"]);
+    // What can't be replayed is there, and is no success.
+    close(&id, &["--save", "a.case.json"]).ends(1, &["the header x-softprobe-session-id"]);
+    assert!(project.path().join("a.case.json").is_file());
     let id = start();
     for call in [&inbound, &inbound, &outbound] {
         record(&id, call);
     }
     close(&id, &["--save", "a.case.json"]).ends(
-        0,
+        1,
         &["2 inbound exchanges were captured, but a case has only one"],
     );
     run_in(project.path(), &["suite", "init", "a.case.json"])
@@ -257,7 +259,13 @@ fn a_capture_is_saved_by_the_command_or_the_runtime() {
     let nobody = "GET http://127.0.0.1:1/x HTTP/1.1\r\nhost: localhost\r\n";
     let call = format!("{nobody}tracestate: x-softprobe-session-id={id}\r\n\r\n");
     assert_eq!(send(served.proxy(), call).status, 502);
-    close(&id, &["--save", "b.case.json"]).ends(0, &["1 of 1 calls were not recorded"]);
+    close(&id, &["--save", "b.case.json"]).ends(1, &["no inbound exchange was captured"]);
+    let text = std::fs::read_to_string(project.path().join("b.case.json")).unwrap();
+    assert!(text.contains("\"error.type\"") && text.contains("\"connection_refused\""));
+    assert!(
+        !text.contains("http.response"),
+        "the proxy's own words are no answer: {text}"
+    );
 }
 
 #[test]

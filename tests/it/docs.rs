@@ -109,11 +109,17 @@ fn page_is_true(name: &str, programs: &[&str]) {
         let mut version = Command::new(program);
         let there = version.arg("--version").stdout(Stdio::null()).status();
         if there.is_err() {
+            let on_ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
+            assert!(!on_ci, "{program} is not installed, and CI is set");
             let why = format!("{program} is not installed, so {name} is not run");
             return crate::hookfiles::skipped(&why);
         }
     }
     let project = crate::breakage::sample("", "", "");
+    for file in ["server.mjs", "server.py"] {
+        let file = format!("examples/recording/{file}");
+        project.write(&file, std::fs::read(root().join(&file)).unwrap());
+    }
     let (runtime, proxy, other) = (free_port(), free_port(), free_port());
     let shop = crate::breakage::start(&format!("http://127.0.0.1:{proxy}")).unwrap();
     let collector = Stub::start(|_| http(200, &[], ""));
@@ -126,6 +132,8 @@ fn page_is_true(name: &str, programs: &[&str]) {
             shop.url().trim_start_matches("http://").to_owned(),
         ),
         ("127.0.0.1:4318", collector.address.to_string()),
+        ("8443", free_port().to_string()),
+        ("8444", free_port().to_string()),
     ];
     let real = |text: &str| {
         ports.iter().fold(text.to_owned(), |text, (shown, real)| {
@@ -150,7 +158,7 @@ fn page_is_true(name: &str, programs: &[&str]) {
             // Its default ports may be taken here, and the next command must find it listening, which it
             // says once it does.
             let mut served = served.replace("--proxy ", &format!("--proxy 127.0.0.1:{proxy} "));
-            if !served.contains("--listen ") {
+            if served.starts_with("softprobe ") && !served.contains("--listen ") {
                 served += &format!(" --listen 127.0.0.1:{runtime}");
             }
             command = format!(
@@ -160,7 +168,22 @@ fn page_is_true(name: &str, programs: &[&str]) {
         script += &format!("echo '{MARK}'\n{command}\n");
     }
     let binary = Path::new(env!("CARGO_BIN_EXE_softprobe")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    // The page is read in the repository, and its steps are taken elsewhere.
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let manifest = std::path::absolute(root().join("Cargo.toml")).unwrap();
+    let shim = format!(
+        "#!/bin/sh\nshift\nexec '{cargo}' run --manifest-path '{}' \"$@\"\n",
+        manifest.display()
+    );
+    let shim = project.write("bin/cargo", shim);
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&shim, runs).unwrap();
+    let path = format!(
+        "{}:{}:{}",
+        shim.parent().unwrap().display(),
+        binary.display(),
+        std::env::var("PATH").unwrap()
+    );
     let mut bash = Command::new("bash");
     crate::support::without_settings(&mut bash);
     bash.args(["-c", &script])
@@ -200,6 +223,11 @@ fn page_is_true(name: &str, programs: &[&str]) {
 #[test]
 fn the_command_page_shows_real_output() {
     page_is_true("docs/command.md", &["bash", "curl"]);
+}
+
+#[test]
+fn the_recording_page_shows_real_output() {
+    page_is_true("docs/recording.md", &["bash", "curl", "node", "python3"]);
 }
 
 #[test]
