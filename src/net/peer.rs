@@ -1,5 +1,6 @@
 //! Streams to clients.
 
+#[cfg(feature = "runner")]
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
@@ -15,6 +16,7 @@ pub(crate) trait Peer {
     fn reset(&self) {}
 
     /// Returns the address of its other end, if that is known.
+    #[cfg(feature = "runner")]
     fn address(&self) -> Option<SocketAddr> {
         None
     }
@@ -27,6 +29,7 @@ impl Peer for TcpStream {
         }
     }
 
+    #[cfg(feature = "runner")]
     fn address(&self) -> Option<SocketAddr> {
         self.peer_addr().ok()
     }

@@ -238,6 +238,7 @@ pub(crate) struct Manner {
     /// Whether a client may say that it sends no more, and wait for its answer; otherwise, it gives the answer up by that.
     pub(crate) half_close: bool,
     /// Whether each request has a [`ClientAddress`] in its extensions.
+    #[cfg(feature = "runner")]
     pub(crate) tells_client: bool,
 }
 
@@ -245,12 +246,14 @@ impl Default for Manner {
     fn default() -> Self {
         Self {
             half_close: true,
+            #[cfg(feature = "runner")]
             tells_client: false,
         }
     }
 }
 
 /// The address of the client of a request.
+#[cfg(feature = "runner")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
@@ -279,11 +282,13 @@ where
     F: Future<Output = HyperResponse> + Send + 'static,
 {
     let watch = Arc::new(Watch::default());
+    #[cfg(feature = "runner")]
     let client = stream.address().filter(|_| manner.tells_client);
     let service = {
         let watch = Arc::clone(&watch);
         service_fn(move |mut request: HyperRequest| {
             let is_connect = request.method() == hyper::Method::CONNECT;
+            #[cfg(feature = "runner")]
             if let Some(client) = client {
                 request.extensions_mut().insert(ClientAddress(client));
             }

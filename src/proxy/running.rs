@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "runner")]
 use std::time::Duration;
 
 use tokio::sync::Notify;
+#[cfg(feature = "runner")]
 use tokio::time::{Instant, timeout_at};
 
 /// An answer that is passed on while it arrives.
