@@ -79,6 +79,19 @@ impl Running {
         }
     }
 
+    /// Records what has arrived of all answers that are still arriving.
+    #[cfg(feature = "runner")]
+    pub(crate) fn cut_off_all(&self) {
+        let sessions: Vec<String> = {
+            let list = self.list();
+            let running = list.running.iter();
+            running.map(|own| own.session.clone()).collect()
+        };
+        for session in sessions {
+            self.cut_off(&session);
+        }
+    }
+
     /// Waits until the exchanges of a session are recorded; answers that are still arriving are cut off. Returns how many of
     /// them are not recorded after this time.
     #[cfg(feature = "runner")]

@@ -1,5 +1,6 @@
 //! A recording: from the requests that arrive to the cases that are written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ struct Shared {
     hurry: CancellationToken,
     files: Mutex<Files>,
     running: Mutex<Option<Arc<Running>>>,
+    /// The requests of the sessions whose cases are not written yet, for display.
+    requests: Mutex<BTreeMap<String, String>>,
     made_by: Mutex<Option<MadeBy>>,
 }
 
@@ -93,6 +96,7 @@ impl Recorder {
             hurry: CancellationToken::new(),
             files: Mutex::new(files),
             running: Mutex::default(),
+            requests: Mutex::default(),
             made_by: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
@@ -157,9 +161,16 @@ impl Recorder {
         let _ = told.recv_timeout(limit + Duration::from_secs(1));
     }
 
-    /// Waits no longer for calls that come after their answers.
-    pub(crate) fn hurry(&self) {
+    /// Waits no longer for calls that come after their answers, and for the ends of answers that are still arriving.
+    pub(crate) fn hurry(&self, server: &Server) {
         self.0.hurry.cancel();
+        let running = lock(&self.0.running).clone();
+        // Where the answers are recorded, tasks are begun.
+        server.spawn(async move {
+            if let Some(running) = running {
+                running.cut_off_all();
+            }
+        });
     }
 
     /// Ends the recording, and returns what came of it and what was masked.
@@ -214,19 +225,19 @@ impl Shared {
             summary.lose(what, why);
         }
         drop(summary);
+        lock(&self.requests).remove(session);
         // Only now is it over for those who wait.
         self.gate.leave(session);
     }
 
     fn finish(&self) -> (Summary, Masked) {
-        let given_up = self.runtime.open_sessions();
         let mut files = lock(&self.files);
         let mut summary = std::mem::take(&mut *self.owners.summary());
-        for session in given_up.iter().filter(|session| **session != self.others) {
-            // Its request was let through, or waited.
-            let _ = self.runtime.close_with_case(session);
+        for (session, request) in std::mem::take(&mut *lock(&self.requests)) {
+            // It is closed, whatever it has.
+            let _ = self.runtime.close_with_case(&session);
             let why = "the recording ended before its answer";
-            summary.lose("a request".to_owned(), why.to_owned());
+            summary.lose(request, why.to_owned());
         }
         let (count, dropped) = self.owners.outside();
         summary.shared_dropped = dropped;
@@ -260,6 +271,8 @@ impl Shared {
         let trace = random_trace();
         self.runtime.issue_trace(&trace.trace_id, &session);
         let route = route(&request);
+        let shown = format!("{} {}", request.method, request.target());
+        lock(&self.requests).insert(session.clone(), shown.clone());
         let named = names_session(&request.headers, &self.runtime);
         if named.is_some_and(|named| self.gate.is_open(&named)) {
             self.gate.enter_nested(&session, &route);
@@ -275,7 +288,7 @@ impl Shared {
             };
             if !self.gate.enter(&session, &route, made_by).await {
                 let _ = self.runtime.close_with_case(&session);
-                let shown = format!("{} {}", request.method, request.target());
+                lock(&self.requests).remove(&session);
                 self.owners.summary().lose(shown, OVER.to_owned());
                 return Err(OVER.to_owned());
             }

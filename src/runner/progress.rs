@@ -24,22 +24,27 @@ impl Progress {
 
     /// Shows how long the application at a URL has been waited for.
     pub(super) fn show(&mut self, elapsed: Duration, url: &str) {
-        self.tell(elapsed, || format!("waiting for the application at {url}"));
-    }
-
-    /// Shows what is done, and for how long: at the first second and each one after.
-    pub(crate) fn tell(&mut self, elapsed: Duration, what: impl FnOnce() -> String) {
         let seconds = elapsed.as_secs();
         if !self.is_shown || seconds == 0 || self.seconds == Some(seconds) {
             return;
         }
         self.seconds = Some(seconds);
-        let line = format!("softprobe: {} ({seconds} s)", what());
-        let _ = write!(stderr(), "\r\x1b[2K{}", visible_line(&line));
+        let url = visible_line(url);
+        let _ = write!(
+            stderr(),
+            "\r\x1b[2Ksoftprobe: waiting for the application at {url} ({seconds} s)"
+        );
+    }
+
+    /// Shows a line that stays.
+    pub(crate) fn line(&self, line: impl FnOnce() -> String) {
+        if self.is_shown {
+            let _ = writeln!(stderr(), "softprobe: {}", visible_line(&line()));
+        }
     }
 
     /// Takes the line away, so that another one can be written.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if self.seconds.take().is_some() {
             let _ = write!(stderr(), "\r\x1b[2K");
         }

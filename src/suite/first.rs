@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use super::app::{AppPlan, Intercept, PortText, Ready, WAYS};
 use super::masked::Masked;
 use super::upstream::UpstreamPlan;
-use crate::base::http::is_secret_name;
 use crate::case::Case;
 
 /// A first suite.
@@ -17,6 +16,8 @@ pub(crate) struct FirstSuite<'s> {
     pub(crate) cases: Vec<FirstCase>,
     /// How its application is launched.
     pub(crate) app: Option<&'s AppPlan>,
+    /// The variables of the application whose values are left out, since they are or hold secrets.
+    pub(crate) hidden: BTreeSet<String>,
     /// Why its cases have to run one at a time, if they have to.
     pub(crate) serial: Option<&'static str>,
     /// Files with exchanges that belong to no case.
@@ -127,6 +128,7 @@ impl FirstSuite<'_> {
             name,
             cases,
             app,
+            hidden,
             serial,
             shared,
             masked,
@@ -151,7 +153,7 @@ impl FirstSuite<'_> {
         }
         if let Some(app) = app {
             out.push('\n');
-            write_app(app, &mut out);
+            write_app(app, hidden, &mut out);
         }
         write_cases(cases, &mut out);
         out.push_str(
@@ -182,7 +184,7 @@ fn write_cases(cases: &[FirstCase], out: &mut String) {
 }
 
 /// Writes how an application is launched.
-fn write_app(app: &AppPlan, out: &mut String) {
+fn write_app(app: &AppPlan, hidden: &BTreeSet<String>, out: &mut String) {
     let AppPlan {
         command,
         folder: _,
@@ -205,7 +207,7 @@ fn write_app(app: &AppPlan, out: &mut String) {
     let words = command.iter().map(with_port);
     let _ = writeln!(out, "app:\n  command: {}", list(words));
     if !env.is_empty() {
-        let env = env.iter().map(|(name, value)| match is_secret_name(name) {
+        let env = env.iter().map(|(name, value)| match hidden.contains(name) {
             // What is in the environment stays there.
             true => format!("{}: \"${{{name}}}\"", quoted(name)),
             false => format!("{}: {}", quoted(name), with_port(value)),

@@ -108,6 +108,17 @@ fn serve(mut stream: TcpStream) {
         // One of two clients carries the headers on.
         "mixed" => json!([shown(&get(&url("a"), traced)), shown(&get(&url("b"), ""))]),
         "none" => json!([]),
+        "get" => {
+            let answer = get(&format!("{upstream}/{id}"), traced);
+            json!([shown(&answer)])
+        }
+        // It has two requests at the same time, and calls without the headers.
+        "together" => {
+            static WAITING: AtomicUsize = AtomicUsize::new(0);
+            WAITING.fetch_add(1, Ordering::SeqCst);
+            until(|| WAITING.load(Ordering::SeqCst) > 1);
+            json!([shown(&get(&url("a"), ""))])
+        }
         "late" => {
             let (url, traced) = (url("late"), traced.to_owned());
             std::thread::spawn(move || get(&url, &traced));
@@ -255,6 +266,16 @@ fn answer_of_dependency(request: &Received) -> Vec<u8> {
                 .read_to_end(&mut packed)
                 .unwrap();
             http(200, &[("content-encoding", "gzip")], packed)
+        }
+        "hints" => [
+            b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".to_vec(),
+            http(200, &[json_type], "{\"hinted\":true}"),
+        ]
+        .concat(),
+        "trailers" => {
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\nconnection: close\r\n\r\n\
+              2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n"
+                .to_vec()
         }
         "charge" => http(201, &[json_type], "{\"id\":\"ch_1\"}"),
         _ => http(200, &[json_type], json!({"of": target}).to_string()),
@@ -436,6 +457,7 @@ fn replay(project: &Project, upstream: &str) -> Output {
     let mut command = softprobe(&["suite", "run", "suites/first.suite.yaml"]);
     command
         .current_dir(project.path())
+        .envs([("URL", "http://db.example"), ("API_KEY", "k")])
         .env("SOFTPROBE_TEST_RECORDED", upstream)
         .env("SOFTPROBE_TEST_KEY", "key-0123456789abc");
     Output::of(&mut command)
@@ -763,8 +785,17 @@ fn bodies_are_stored_as_they_are_read() {
     );
     let answer = send(recording.address(), head);
     assert_eq!((answer.status, answer.body.len()), (200, 0));
+    for path in ["/get/hints", "/get/trailers"] {
+        assert_eq!(recording.get(path).json()[0]["status"], 200, "{path}");
+    }
     recording.end().document();
     let cases = cases(&project);
+    let call = only_call(&cases["get-get-hints"]);
+    assert_eq!(text(&call, "http.response.status_code"), "200");
+    assert_eq!(text(&call, "http.response.body"), "{\"hinted\":true}");
+    let call = only_call(&cases["get-get-trailers"]);
+    assert_eq!(text(&call, "http.response.body"), "ok");
+    assert_eq!(text(&call, "http.response.trailer.x-sum"), "7");
     let call = only_call(&cases["get-headers-1"]);
     assert_eq!(text(&call, "http.response.header.content-length"), "1234");
     let call = only_call(&cases["get-bytes-1"]);
@@ -843,7 +874,19 @@ fn secrets_do_not_reach_the_disk_and_masked_values_are_no_differences() {
     let project = Project::new();
     let upstream = dependency();
     let secret = "key-0123456789abc";
-    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    let url = format!("URL=http://user:{secret}@db.example/x");
+    let key = format!("API_KEY={secret}");
+    let args = [
+        "--settle",
+        "0",
+        "--app-env",
+        &url,
+        "--app-env",
+        &key,
+        "--app-env",
+        "LEVEL=debug",
+    ];
+    let recording = Recording::start(&project, &upstream, &args);
     let host = recording.address();
     let log_in = |odd: &str| {
         let body = json!({"user": "a@b.example", "password": secret, "odd": odd}).to_string();
@@ -879,6 +922,7 @@ fn secrets_do_not_reach_the_disk_and_masked_values_are_no_differences() {
     }
     let suite = suite(&project);
     for line in [
+        "  env: { URL: \"${URL}\", API_KEY: \"${API_KEY}\", LEVEL: debug }\n",
         "      - { path: \"$.access_token\", replacement: masked }\n",
         "      \"$.password\": { type: string }\n",
         "  query: { ignore: [ api_key ] }\n",
@@ -1200,4 +1244,208 @@ fn one_session_of_a_runtime_is_captured_around_a_command() {
     assert_eq!(failed.code, 9, "{}", failed.stderr);
     failed.document();
     run("true").ends(1, &["no inbound exchange was captured"]);
+}
+
+#[test]
+fn calls_that_may_belong_to_any_of_several_requests_are_told() {
+    let project = Project::new();
+    let upstream = dependency();
+    let args = ["--concurrency", "parallel", "--settle", "0"];
+    let recording = Recording::start(&project, &upstream, &args);
+    std::thread::scope(|scope| {
+        for id in 0..2 {
+            let recording = &recording;
+            scope.spawn(move || {
+                assert_eq!(recording.get(&format!("/together/{id}")).status, 200);
+            });
+        }
+    });
+    let document = recording.end().document();
+    let note = document["notes"][0].as_str().unwrap();
+    assert!(note.contains("record with --concurrency serial"), "{note}");
+    assert!(
+        note.contains("neither `tracestate` nor `traceparent`"),
+        "{note}"
+    );
+    let mut shared = calls(&read(&project.path().join("cases/shared.json")));
+    shared.sort();
+    assert_eq!(shared, ["/a/0", "/a/1"]);
+    assert!(suite(&project).contains("concurrency: serial"));
+}
+
+#[test]
+fn a_recording_behind_a_proxy_reaches_dependencies_through_it() {
+    let project = Project::new();
+    let company = dependency();
+    let args = ["--driver", "curl -sf $APP_URL/named/1"];
+    let mut command = Recording::command(&project, "http://real.example", &args);
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
+        command.env(name, company.url());
+    }
+    Output::of(&mut command).ends(0, &["recorded 1 case\n"]);
+    let asked: Vec<String> = company.received().into_iter().map(|r| r.line).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET http://real.example/a/1 HTTP/1.1",
+            "GET http://real.example/b/1 HTTP/1.1"
+        ]
+    );
+    drop(company);
+    replay(&project, "http://real.example").ends(0, &["1 passed"]);
+}
+
+#[test]
+fn an_application_that_runs_already_is_recorded() {
+    let project = Project::new();
+    let upstream = dependency();
+    let (port, proxy) = (free_port(), format!("127.0.0.1:{}", free_port()));
+    let words = application();
+    let mut child = Command::new(&words[0])
+        .args(&words[1..])
+        .env("SOFTPROBE_TEST_RECORDED", upstream.url())
+        .env("PORT", port.to_string())
+        .env("HTTP_PROXY", format!("http://{proxy}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("http://127.0.0.1:{port}");
+    let args = [
+        "record",
+        "--out",
+        "cases",
+        "--suite",
+        "suites/first.suite.yaml",
+        "--app-url",
+        &url,
+        "--proxy-listen",
+        &proxy,
+        "--driver",
+        "curl -sf $APP_URL/unnamed/1",
+    ];
+    let said = Output::of(softprobe(&args).current_dir(project.path()));
+    said.ends(
+        0,
+        &[
+            "recorded 1 case\n",
+            "suite run suites/first.suite.yaml --app-url URL",
+        ],
+    );
+    assert_eq!(calls(&cases(&project)["get-unnamed-1"]), ["/a/1", "/b/1"]);
+    let suite = suite(&project);
+    assert!(!suite.contains("\napp:"), "{suite}");
+    let args = [
+        "suite",
+        "run",
+        "suites/first.suite.yaml",
+        "--app-url",
+        &url,
+        "--proxy-listen",
+        &proxy,
+    ];
+    Output::of(softprobe(&args).current_dir(project.path())).ends(0, &["1 passed"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn captures_of_a_session_have_what_passes_while_it_ends() {
+    let served = crate::command::Served::start(&[]);
+    let events = Events::start();
+    let project = Project::new();
+    let start = |args: &[&str]| {
+        let url = served.url();
+        let mut command = softprobe(args);
+        command
+            .args(["--runtime-url", &url])
+            .current_dir(project.path());
+        Output::of(&mut command)
+    };
+    let id = start(&["session", "start", "--mode", "capture"]).stdout;
+    let id = id.trim();
+    let mut stream = TcpStream::connect(served.proxy()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let head = format!(
+        "GET {}/events HTTP/1.1\r\nhost: a\r\ntracestate: x-softprobe-session-id={id}\r\n\r\n",
+        events.url()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data: 3") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    let close = ["session", "close", "--session", id, "--save", "a.case.json"];
+    start(&close).ends(1, &["no inbound exchange was captured"]);
+    let call = only_call(&read(&project.path().join("a.case.json")));
+    assert!(text(&call, "http.response.body").contains("data: 3"));
+    assert_eq!(call["sp.response.cut_off"], json!({"boolValue": true}));
+    // The stream goes on.
+    stream.read_exact(&mut [0; 64]).unwrap();
+}
+
+#[test]
+fn the_sample_is_recorded_replayed_and_recorded_again() {
+    let company = Stub::start(|request| {
+        let body = match request.line.contains("shipping.example") {
+            true => json!({"id": 9, "state": "delivered"}),
+            false => json!({"id": "en_1", "status": "booked"}),
+        };
+        http(
+            200,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+    });
+    let project = Project::new();
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    let manifest = Path::new(&manifest).join("Cargo.toml");
+    let driver = "curl -sf $APP_URL/parcels/9 && curl -sf $APP_URL/transfers -H 'content-type: application/json' \
+                  -d '{\"from\": \"a\", \"to\": \"b\", \"cents\": 700}'";
+    let mut recorded = Vec::new();
+    for folder in ["first", "second"] {
+        let suite = format!("{folder}.suite.yaml");
+        let mut args = vec![
+            "record", "--out", folder, "--suite", &suite, "--driver", driver,
+        ];
+        args.extend(["--", "cargo", "run", "--quiet", "--manifest-path"]);
+        args.extend([manifest.to_str().unwrap(), "--example", "checkout"]);
+        let mut command = softprobe(&args);
+        command.current_dir(project.path()).env_remove("NO_PROXY");
+        command.env_remove("no_proxy");
+        for name in ["HTTP_PROXY", "http_proxy"] {
+            command.env(name, company.url());
+        }
+        Output::of(&mut command).ends(0, &["recorded 2 cases"]);
+        Output::of(softprobe(&["suite", "run", &suite]).current_dir(project.path()))
+            .ends(0, &["2 passed"]);
+        let files = ["get-parcels-9", "post-transfers"];
+        let read = files.map(|name| {
+            let case = read(&project.path().join(format!("{folder}/{name}.case.json")));
+            let mut spans = spans(&case);
+            for span in &mut spans {
+                // Ids, times, and the port that the recording was given.
+                span.retain(|name, value| {
+                    let is_own = value["stringValue"]
+                        .as_str()
+                        .is_some_and(|value| value.starts_with("127.0.0.1:"));
+                    name != "sp.session.id"
+                        && !name.contains(".trace")
+                        && !name.ends_with(".date")
+                        && !is_own
+                });
+            }
+            spans
+        });
+        recorded.push(read);
+    }
+    assert_eq!(recorded[0], recorded[1]);
+    assert!(
+        recorded[0][1].len() > 2,
+        "a transfer has an entry for each account"
+    );
 }

@@ -1,5 +1,6 @@
 //! Records an application: launches it, lets requests through to it, and writes what came of them.
 
+use std::collections::BTreeSet;
 use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use clap::ArgMatches;
 use super::Run;
 use super::driver::driver_command;
 use super::told::{Outcome, told};
+use crate::base::http::without_credentials;
 use crate::base::visible_line;
 use crate::case::Case;
 use crate::cli::check_app_url;
@@ -35,6 +37,8 @@ const SLOWEST_REQUESTS: Duration = Duration::from_secs(130);
 const GRACE: Duration = Duration::from_secs(2);
 /// How long calls in progress may take to end after that.
 const LAST_CALLS: Duration = Duration::from_millis(200);
+/// How many seconds are between two lines that tell how a recording goes on.
+const BETWEEN_LINES: u64 = 5;
 /// How often what is shown on a terminal is looked at.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -115,7 +119,7 @@ pub(super) fn record(
     let is_interrupted = interrupts.arrived.count() > 0;
     let limit = match is_interrupted {
         true => {
-            recorder.hurry();
+            recorder.hurry(&ingress);
             GRACE
         }
         false => SLOWEST_REQUESTS,
@@ -242,13 +246,18 @@ impl Showing {
         let is_over = Arc::<AtomicBool>::default();
         let (own, recorder) = (Arc::clone(&is_over), recorder.clone());
         let thread = std::thread::spawn(move || {
-            let mut progress = Progress::new();
-            let start = Instant::now();
+            let progress = Progress::new();
+            let (start, mut told) = (Instant::now(), 0);
             while !own.load(Ordering::SeqCst) {
-                progress.tell(start.elapsed(), || {
-                    let (recorded, running) = recorder.counts();
-                    format!("{what}: {recorded} recorded, {running} in progress")
-                });
+                let seconds = start.elapsed().as_secs();
+                if seconds > told && (told == 0 || seconds >= told + BETWEEN_LINES) {
+                    told = seconds;
+                    // Whole lines, since the driver writes there as well.
+                    progress.line(|| {
+                        let (recorded, running) = recorder.counts();
+                        format!("{what}: {recorded} recorded, {running} in progress ({seconds} s)")
+                    });
+                }
                 std::thread::park_timeout(PAUSE);
             }
         });
@@ -304,6 +313,7 @@ fn write_first(
             true => first_cases(folder, &cases),
         },
         app: app.as_ref(),
+        hidden: app.as_ref().map(secret_variables).unwrap_or_default(),
         serial: summary
             .has_unnamed
             .then_some("some of the application's calls do not carry the trace headers on"),
@@ -316,6 +326,17 @@ fn write_first(
         everywhere: masked.everywhere(cases.iter().map(|(_, case)| case)),
     };
     write_suite(file, &suite).map(Some)
+}
+
+/// Returns the variables of an application that are or hold secrets.
+fn secret_variables(plan: &AppPlan) -> BTreeSet<String> {
+    let mut scrubber = Scrubber::new(Rules::default(), &[]);
+    let secret = plan.env.iter().filter(|(name, value)| {
+        let value = value.written();
+        let mut document = serde_json::json!({ "env": { name: value } });
+        !scrubber.scrub(&mut document).list.is_empty() || without_credentials(&value) != value
+    });
+    secret.map(|(name, _)| name.clone()).collect()
 }
 
 /// Returns the elements of `cases`: one glob if the folder holds nothing else.
