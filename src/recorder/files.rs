@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::names::{ENDING, name, paths};
 use super::shape::shape;
 use super::summary::{Recorded, Summary};
+use crate::base::http::{Request, shown_target};
 use crate::case::Case;
 use crate::disk::{Readers, write_new, write_whole};
 use crate::scrub::Scrubber;
@@ -34,7 +35,15 @@ pub(super) struct Files {
     /// What was masked.
     pub(super) masked: Masked,
     /// The cases that were written, for what is found out later to be a secret.
-    written: Vec<PathBuf>,
+    written: Vec<Written>,
+}
+
+/// A case that was written.
+#[derive(Debug)]
+struct Written {
+    path: PathBuf,
+    /// How many secrets were known then.
+    known: usize,
 }
 
 impl Files {
@@ -82,7 +91,7 @@ impl Files {
         let case = case.map_err(|error| broken(error.to_string()))?;
         let inbound = case.inbound().map_err(|error| broken(error.to_string()))?;
         let inbound = inbound.ok_or_else(|| broken("it was not recorded".to_owned()))?;
-        let request = format!("{} {}", inbound.request.method, inbound.request.target());
+        let request = shown(&inbound.request);
         if let Some(error) = inbound.error_type() {
             let why = format!("the application gave no answer ({error})");
             return Err((request, why));
@@ -106,19 +115,15 @@ impl Files {
             summary.host = Some(inbound.request.host.clone());
         }
         let status = inbound.response().map_or(0, |response| response.status);
-        let name = name(&inbound.request.method, &inbound.request.path);
         let clean = self.clean(&mut document, &case);
         let clean = clean.map_err(|why| (request.clone(), why))?;
-        let (case, shown) = match &clean {
-            Some(clean) => (clean, clean.inbound().ok().flatten()),
-            None => (&case, Some(inbound)),
+        // From here on, nothing is from before.
+        let case = clean.as_ref().unwrap_or(&case);
+        let inbound = case.inbound().ok().flatten();
+        let (request, name) = match inbound.map(|inbound| &inbound.request) {
+            Some(clean) => (shown(clean), name(&clean.method, &clean.path)),
+            None => (request, "request".to_owned()),
         };
-        let request = shown.map_or(request, |shown| {
-            format!("{} {}", shown.request.method, shown.request.target())
-        });
-        let name = shown.map_or(name, |shown| {
-            super::names::name(&shown.request.method, &shown.request.path)
-        });
         let from = self.next.get(&name).copied().unwrap_or(1);
         let folder = &self.destination.folder;
         let mut number = from;
@@ -132,7 +137,10 @@ impl Files {
             .map_err(|error| (request.clone(), format!("{}: {error}", folder.display())))?;
         self.next.insert(name, number);
         self.shapes.extend(shape);
-        self.written.push(file.clone());
+        self.written.push(Written {
+            path: file.clone(),
+            known: self.known(),
+        });
         summary.recorded.push(Recorded {
             file,
             request,
@@ -176,6 +184,11 @@ impl Files {
         Ok(Some(clean))
     }
 
+    fn known(&self) -> usize {
+        let scrubber = self.destination.scrubber.as_ref();
+        scrubber.map_or(0, Scrubber::known)
+    }
+
     /// Removes what turned out to be a secret after its case was written.
     ///
     /// # Errors
@@ -186,7 +199,9 @@ impl Files {
             return Ok(());
         };
         let mut failed = Vec::new();
-        for path in &self.written {
+        let known = scrubber.known();
+        let old = self.written.iter().filter(|written| written.known < known);
+        for Written { path, .. } in old {
             if let Err(why) = clean_file(path, scrubber, &mut self.masked) {
                 failed.push((path.clone(), why));
             }
@@ -196,6 +211,11 @@ impl Files {
             false => Err(failed),
         }
     }
+}
+
+/// Returns a request for display, without secrets.
+pub(super) fn shown(request: &Request) -> String {
+    format!("{} {}", request.method, shown_target(&request.target()))
 }
 
 fn clean_file(path: &Path, scrubber: &mut Scrubber, masked: &mut Masked) -> Result<(), String> {

@@ -1,19 +1,26 @@
 //! Says which request each of an application's calls belongs to, and hands what is recorded to its session.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gate::Gate;
 use super::summary::Summary;
-use crate::base::http::{Direction, Host, Request, Response};
+use crate::base::http::{Direction, Host, Request};
 use crate::case::Recording;
 use crate::control::{CutOff, Oracle, Ruling};
 use crate::error::SoftprobeError;
 use crate::proxy::names_session;
 
-/// What a call is known by outside of requests: its method, scheme, host, target and body.
-type Known = (String, String, String, String, Vec<u8>);
+/// How many different calls to one path outside of requests are recorded: one with a body that is never the same again
+/// answers nothing.
+const MOST_OF_A_KIND: usize = 100;
+/// How many kinds of calls outside of requests are known.
+const MOST_KINDS: usize = 10_000;
+
+/// What a call is known by outside of requests: its method, scheme, host and path.
+type Kind = (String, String, String, String);
 
 /// The oracle of a recording: lets every call pass, and has it recorded for the request that it belongs to, or for none.
 pub(super) struct Owners {
@@ -33,10 +40,27 @@ pub(super) type Answered = Arc<dyn Fn(&str) + Send + Sync>;
 /// The calls that belong to no request.
 #[derive(Default)]
 struct Outside {
-    calls: HashSet<Known>,
-    /// Those that are recorded, with the answers.
-    recorded: HashSet<(Known, u16, Vec<u8>)>,
+    /// The different ones of each kind that are recorded: hashes of their requests and answers.
+    recorded: HashMap<Kind, HashSet<u64>>,
     dropped: usize,
+}
+
+impl Outside {
+    /// Returns whether an exchange is to be recorded: it is another one, and there is room for it.
+    fn takes(&mut self, kind: &Kind, hash: u64) -> bool {
+        let has_room = self.recorded.len() < MOST_KINDS || self.recorded.contains_key(kind);
+        if has_room {
+            let of_kind = self.recorded.entry(kind.clone()).or_default();
+            if of_kind.contains(&hash) {
+                return false;
+            }
+            if of_kind.len() < MOST_OF_A_KIND {
+                return of_kind.insert(hash);
+            }
+        }
+        self.dropped += 1;
+        false
+    }
 }
 
 impl fmt::Debug for Owners {
@@ -45,21 +69,26 @@ impl fmt::Debug for Owners {
     }
 }
 
-fn known(request: &Request) -> Known {
+fn kind(request: &Request) -> Kind {
     let Request {
         method,
         scheme,
         host,
-        body,
+        path,
         ..
     } = request;
-    (
-        method.clone(),
-        scheme.clone(),
-        host.clone(),
-        request.target(),
-        body.clone(),
-    )
+    (method.clone(), scheme.clone(), host.clone(), path.clone())
+}
+
+/// Returns what tells an exchange from others of its kind.
+fn hash(recording: &Recording<'_>) -> u64 {
+    let request = recording.request;
+    let answer = recording
+        .response
+        .map(|response| (response.status, &response.body));
+    let mut hasher = DefaultHasher::new();
+    (&request.query, &request.body, answer).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Owners {
@@ -86,30 +115,26 @@ impl Owners {
     /// Returns how many calls outside of requests were recorded, and how many there was no room for.
     pub(super) fn outside(&self) -> (usize, usize) {
         let outside = lock(&self.outside);
-        (outside.recorded.len(), outside.dropped)
+        let recorded = outside.recorded.values().map(HashSet::len);
+        (recorded.sum(), outside.dropped)
     }
 
     /// Returns whether a call that names no session is one that the application makes outside of requests, too: what names
     /// none elsewhere does not name none here by chance.
     fn is_outside(&self, request: &Request) -> bool {
-        self.gate.is_proven() && lock(&self.outside).calls.contains(&known(request))
+        self.gate.is_proven() && self.knows(request)
+    }
+
+    /// Returns whether the application makes calls of this kind outside of requests.
+    fn knows(&self, request: &Request) -> bool {
+        lock(&self.outside).recorded.contains_key(&kind(request))
     }
 
     fn record_outside(&self, recording: &Recording<'_>) {
-        let call = known(recording.request);
-        let (status, body) = match recording.response {
-            Some(Response { status, body, .. }) => (*status, body.clone()),
-            None => (0, Vec::new()),
-        };
-        let mut outside = lock(&self.outside);
-        outside.calls.insert(call.clone());
-        if !outside
-            .recorded
-            .insert((call.clone(), status, body.clone()))
-        {
+        let (kind, hash) = (kind(recording.request), hash(recording));
+        if !lock(&self.outside).takes(&kind, hash) {
             return;
         }
-        drop(outside);
         let recorded = self.runtime.record(&Recording {
             session: Some(&self.others),
             ..recording.clone()
@@ -118,7 +143,9 @@ impl Owners {
             // Not for want of this is a recording broken off.
             log::warn!("{}: {error}", recording.request);
             let mut outside = lock(&self.outside);
-            outside.recorded.remove(&(call, status, body));
+            if let Some(of_kind) = outside.recorded.get_mut(&kind) {
+                of_kind.remove(&hash);
+            }
             outside.dropped += 1;
         }
     }
@@ -221,7 +248,7 @@ impl Oracle for Owners {
     }
 
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
-        if request.method != "CONNECT" && !lock(&self.outside).calls.contains(&known(request)) {
+        if request.method != "CONNECT" && !self.knows(request) {
             self.gate.note_stray();
             let why = format!(
                 "{reason}; it is with what belongs to no request: if it belongs to one, record with --concurrency serial"

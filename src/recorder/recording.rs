@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::files::{Destination, Files};
+use super::files::{Destination, Files, shown};
 use super::gate::{Gate, Maker};
 use super::owners::Owners;
 use super::shape::route;
@@ -271,7 +271,7 @@ impl Shared {
         let trace = random_trace();
         self.runtime.issue_trace(&trace.trace_id, &session);
         let route = route(&request);
-        let shown = format!("{} {}", request.method, request.target());
+        let shown = shown(&request);
         lock(&self.requests).insert(session.clone(), shown.clone());
         let named = names_session(&request.headers, &self.runtime);
         if named.is_some_and(|named| self.gate.is_open(&named)) {

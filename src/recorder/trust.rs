@@ -79,7 +79,7 @@ impl Trust {
         }
     }
 
-    /// Notes the calls of a request that was the only one.
+    /// Notes the calls of a request that was the only one when they came.
     pub(super) fn note(&mut self, route: &str, calls: Calls) {
         let Calls { named, unnamed } = calls;
         self.is_proven |= named > 0 && unnamed == 0;

@@ -113,6 +113,11 @@ impl Scrubber {
         self.secrets.remember();
     }
 
+    /// Returns how many secrets are replaced wherever they occur.
+    pub(crate) fn known(&self) -> usize {
+        self.secrets.known()
+    }
+
     /// Replaces every secret in a document and returns what was found.
     pub(crate) fn scrub(&mut self, document: &mut Value) -> SecretsFound {
         let mut pass = Pass {

@@ -94,6 +94,11 @@ impl Secrets {
             .sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
+    /// Returns how many secrets are replaced wherever they occur.
+    pub(super) fn known(&self) -> usize {
+        self.everywhere.len()
+    }
+
     fn digest(&self, value: &str) -> [u8; 32] {
         let mut mac = match Hmac::<Sha256>::new_from_slice(&self.key) {
             Ok(mac) => mac,
