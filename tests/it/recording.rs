@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::command::{Output, softprobe};
 use crate::support::{
-    Answer, LIMIT, Project, Received, Stub, Watch, free_port, http, read_answer, send, until, watch,
+    Answer, LIMIT, Project, Received, Stub, Watch, free_port, http, read_answer, send, through,
+    until, watch,
 };
 
 /// Not a test in itself: the application that the tests record. The path of a request says what it does:
@@ -272,6 +273,7 @@ fn answer_of_dependency(request: &Received) -> Vec<u8> {
             http(200, &[json_type], "{\"hinted\":true}"),
         ]
         .concat(),
+        "big" => http(200, &[json_type], json!("x".repeat(2 << 20)).to_string()),
         "trailers" => {
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\nconnection: close\r\n\r\n\
               2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n"
@@ -1447,5 +1449,58 @@ fn the_sample_is_recorded_replayed_and_recorded_again() {
     assert!(
         recorded[0][1].len() > 2,
         "a transfer has an entry for each account"
+    );
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_files() {
+    let project = Project::new();
+    let upstream = dependency();
+    let driver = "curl -sf $APP_URL/none/1 && curl -sf $APP_URL/get/big | wc -c";
+    let command = Recording::command(&project, &upstream.url(), &["--driver", driver]);
+    // The first case fits, and what the application is given.
+    let script = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\"";
+    let mut limited = through("bash", &["-c", script], &command);
+    limited.current_dir(project.path());
+    Output::of(&mut limited).ends(
+        1,
+        &[
+            "recorded 1 case\n",
+            "not recorded: GET /get/big: cases: File too large",
+            "error: not everything was recorded",
+        ],
+    );
+    let entries = std::fs::read_dir(project.path().join("cases")).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["get-none-1.case.json"]);
+    replay(&project, &upstream.url()).ends(0, &["1 passed"]);
+}
+
+#[test]
+fn a_terminal_shows_how_a_recording_goes_on() {
+    let project = Project::new();
+    let upstream = dependency();
+    let driver = "curl -sf $APP_URL/none/1; sleep 1.5";
+    let args = ["--settle", "0", "--driver", driver];
+    let command = Recording::command(&project, &upstream.url(), &args);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let mut shown = Command::new("script");
+    shown.args(["-qec", &line.join(" "), "/dev/null"]);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shown.env(name, value),
+            None => shown.env_remove(name),
+        };
+    }
+    shown
+        .current_dir(project.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::null());
+    Output::of(&mut shown).ends(
+        0,
+        &["softprobe: recording: 1 recorded, 0 in progress (1 s)\r\n"],
     );
 }
