@@ -257,14 +257,17 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Waits until no request runs, or for this long at the most; returns how many run then.
+    /// Waits until no request runs or waits, or for this long at the most; returns how many do then.
     pub(super) async fn idle(&self, limit: Duration) -> usize {
         let deadline = Instant::now() + limit;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let running = self.running();
+            let running = {
+                let state = self.state();
+                state.open.len() + state.queue.len()
+            };
             if running == 0 || tokio::time::timeout_at(deadline, changed).await.is_err() {
                 return running;
             }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -149,20 +150,38 @@ impl Recorder {
         summary.recorded.get(from..).unwrap_or_default().to_vec()
     }
 
-    /// Lets no more requests through, and waits until those that run are over, or for this long at the most.
-    pub(crate) fn close(&self, server: &Server, limit: Duration) {
-        self.0.gate.close();
-        let (tell, told) = std::sync::mpsc::channel();
-        let shared = Arc::clone(&self.0);
+    /// Waits until the requests that run or wait are over, and lets no more of them through. It takes `limit` at the most, and
+    /// from when `is_interrupted` says so `grace`: then, neither calls that come after their answers nor the ends of answers
+    /// are waited for.
+    pub(crate) fn close(
+        &self,
+        server: &Server,
+        limit: Duration,
+        grace: Duration,
+        is_interrupted: impl Fn() -> bool,
+    ) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let (tell, told) = mpsc::channel();
+        let gate = Arc::clone(&self.0.gate);
         server.spawn(async move {
-            shared.gate.idle(limit).await;
+            gate.idle(limit).await;
             let _ = tell.send(());
         });
-        let _ = told.recv_timeout(limit + Duration::from_secs(1));
+        let mut deadline = Instant::now() + limit;
+        let mut is_hurried = false;
+        while told.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout)
+            && Instant::now() < deadline
+        {
+            if !is_hurried && is_interrupted() {
+                is_hurried = true;
+                self.hurry(server);
+                deadline = deadline.min(Instant::now() + grace);
+            }
+        }
+        self.0.gate.close();
     }
 
-    /// Waits no longer for calls that come after their answers, and for the ends of answers that are still arriving.
-    pub(crate) fn hurry(&self, server: &Server) {
+    fn hurry(&self, server: &Server) {
         self.0.hurry.cancel();
         let running = lock(&self.0.running).clone();
         // Where the answers are recorded, tasks are begun.

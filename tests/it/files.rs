@@ -315,6 +315,19 @@ fn suite_init_writes_a_suite_that_validates_and_passes() {
     }
     run_in(project.path(), &["suite", "validate", "s/all.suite.yaml"])
         .ends(0, &["1 suite with 3 case files"]);
+    // What an application fetches once and keeps is offered to be shared.
+    let token = span(2, "outbound", "POST auth.example/token", Some(200), &[]);
+    project.write(
+        "k/first.case.json",
+        document(&[inbound(1, "/"), token]).to_string(),
+    );
+    project.write(
+        "k/second.case.json",
+        document(&[inbound(1, "/")]).to_string(),
+    );
+    let shown = run_in(project.path(), &["suite", "init", "k/*.case.json"]).stdout;
+    let offer = "#     shared:\n#       - { host: auth.example, path: /token }\n";
+    assert!(shown.contains(offer), "{shown}");
     run_in(project.path(), &["suite", "init", "gone.json"]).ends(5, &["gone.json"]);
     run_in(
         project.path(),

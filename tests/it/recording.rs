@@ -109,6 +109,10 @@ fn serve(mut stream: TcpStream) {
         // One of two clients carries the headers on.
         "mixed" => json!([shown(&get(&url("a"), traced)), shown(&get(&url("b"), ""))]),
         "none" => json!([]),
+        "slow" => {
+            std::thread::sleep(Duration::from_millis(200));
+            json!([shown(&get(&url("a"), traced))])
+        }
         "get" => {
             let answer = get(&format!("{upstream}/{id}"), traced);
             json!([shown(&answer)])
@@ -716,6 +720,27 @@ fn streams_without_end_are_recorded_as_far_as_they_are_taken() {
         "{suite}"
     );
     replay(&project, &events.url()).ends(0, &["1 passed; 0 failed; 1 ignored"]);
+}
+
+#[test]
+fn a_client_that_goes_away_does_not_end_its_request() {
+    let project = Project::new();
+    let upstream = dependency();
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    let mut client = TcpStream::connect(recording.address()).unwrap();
+    client
+        .write_all(b"GET /slow/1 HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    drop(client);
+    assert_eq!(recording.get("/named/2").status, 200);
+    let case = project.path().join("cases/get-slow-1.case.json");
+    until(|| case.exists());
+    let said = recording.end();
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let cases = cases(&project);
+    assert_eq!(calls(&cases["get-slow-1"]), ["/a/1"]);
+    assert_eq!(calls(&cases["get-named-2"]), ["/a/2", "/b/2"]);
+    replay(&project, &upstream.url()).ends(0, &["2 passed"]);
 }
 
 #[test]

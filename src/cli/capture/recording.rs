@@ -116,20 +116,13 @@ pub(super) fn record(
             None
         }
     };
-    let is_interrupted = interrupts.arrived.count() > 0;
-    let limit = match is_interrupted {
-        true => {
-            recorder.hurry(&ingress);
-            GRACE
-        }
-        false => SLOWEST_REQUESTS,
-    };
+    let is_interrupted = || interrupts.arrived.count() > 0;
     let waiting = Showing::new(&recorder, "waiting for what is in progress");
-    recorder.close(&ingress, limit);
+    recorder.close(&ingress, SLOWEST_REQUESTS, GRACE, is_interrupted);
     drop(waiting);
     ingress.stop(LAST_CALLS);
     let app_ended = apps.tell_ended();
-    let (most, heeded) = match is_interrupted {
+    let (most, heeded) = match is_interrupted() {
         true => (SLOWEST_STOP, 1),
         false => (Duration::MAX, 0),
     };
