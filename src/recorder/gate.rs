@@ -257,20 +257,27 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Waits until no request runs or waits, or for this long at the most; returns how many do then.
-    pub(super) async fn idle(&self, limit: Duration) -> usize {
-        let deadline = Instant::now() + limit;
+    /// Waits until no request runs or waits.
+    pub(super) async fn idle(&self) {
+        let is_idle = |state: &State| state.open.is_empty() && state.queue.is_empty();
+        self.until(is_idle).await;
+    }
+
+    /// Waits until all requests that were answered are over.
+    pub(super) async fn settled(&self) {
+        let is_settled = |state: &State| !state.open.iter().any(|open| open.is_answered);
+        self.until(is_settled).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let running = {
-                let state = self.state();
-                state.open.len() + state.queue.len()
-            };
-            if running == 0 || tokio::time::timeout_at(deadline, changed).await.is_err() {
-                return running;
+            if is_so(&self.state()) {
+                return;
             }
+            changed.await;
         }
     }
 
@@ -378,8 +385,10 @@ mod tests {
         tokio::task::yield_now().await;
         gate.close();
         assert!(!second.await.unwrap());
-        assert_eq!(gate.idle(Duration::ZERO).await, 1);
+        // It was not answered, and is not waited for.
+        gate.settled().await;
+        gate.answered("a");
         gate.leave("a");
-        assert_eq!(gate.idle(Duration::ZERO).await, 0);
+        gate.idle().await;
     }
 }

@@ -69,6 +69,22 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Waits on this thread for what a server's own threads do, for as long as `goes_on` says.
+fn wait(
+    server: &Server,
+    work: impl Future<Output = ()> + Send + 'static,
+    mut goes_on: impl FnMut() -> bool,
+) {
+    /// How often that is asked.
+    const PAUSE: Duration = Duration::from_millis(50);
+    let (tell, told) = mpsc::channel();
+    server.spawn(async move {
+        work.await;
+        let _ = tell.send(());
+    });
+    while told.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && goes_on() {}
+}
+
 impl Recorder {
     /// Creates a recording.
     ///
@@ -150,35 +166,34 @@ impl Recorder {
         summary.recorded.get(from..).unwrap_or_default().to_vec()
     }
 
-    /// Waits until the requests that run or wait are over, and lets no more of them through. It takes `limit` at the most, and
-    /// from when `is_interrupted` says so `grace`: then, neither calls that come after their answers nor the ends of answers
-    /// are waited for.
+    /// Waits until the requests that run or wait are over, and lets no more of them through. It takes `limit` at the most. Once
+    /// a signal has arrived, neither calls that come after their answers nor the ends of answers are waited for, and requests
+    /// without an answer have `grace`; once two have, nothing is waited for.
     pub(crate) fn close(
         &self,
         server: &Server,
         limit: Duration,
         grace: Duration,
-        is_interrupted: impl Fn() -> bool,
+        signals: impl Fn() -> usize,
     ) {
-        const PAUSE: Duration = Duration::from_millis(50);
-        let (tell, told) = mpsc::channel();
-        let gate = Arc::clone(&self.0.gate);
-        server.spawn(async move {
-            gate.idle(limit).await;
-            let _ = tell.send(());
-        });
         let mut deadline = Instant::now() + limit;
         let mut is_hurried = false;
-        while told.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout)
-            && Instant::now() < deadline
-        {
-            if !is_hurried && is_interrupted() {
+        let gate = Arc::clone(&self.0.gate);
+        wait(server, async move { gate.idle().await }, || {
+            if !is_hurried && signals() > 0 {
                 is_hurried = true;
                 self.hurry(server);
                 deadline = deadline.min(Instant::now() + grace);
             }
-        }
+            Instant::now() < deadline
+        });
         self.0.gate.close();
+        // What was answered is written.
+        let gate = Arc::clone(&self.0.gate);
+        let deadline = Instant::now() + limit;
+        wait(server, async move { gate.settled().await }, || {
+            signals() < 2 && Instant::now() < deadline
+        });
     }
 
     fn hurry(&self, server: &Server) {

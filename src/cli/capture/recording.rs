@@ -116,13 +116,13 @@ pub(super) fn record(
             None
         }
     };
-    let is_interrupted = || interrupts.arrived.count() > 0;
+    let signals = || interrupts.arrived.count();
     let waiting = Showing::new(&recorder, "waiting for what is in progress");
-    recorder.close(&ingress, SLOWEST_REQUESTS, GRACE, is_interrupted);
+    recorder.close(&ingress, SLOWEST_REQUESTS, GRACE, signals);
     drop(waiting);
     ingress.stop(LAST_CALLS);
     let app_ended = apps.tell_ended();
-    let (most, heeded) = match is_interrupted() {
+    let (most, heeded) = match signals() > 0 {
         true => (SLOWEST_STOP, 1),
         false => (Duration::MAX, 0),
     };
