@@ -9,6 +9,8 @@ pub(crate) mod encoding;
 pub(crate) mod http;
 pub(crate) mod json;
 #[cfg(feature = "runner")]
+pub(crate) mod masked;
+#[cfg(feature = "runner")]
 mod visible;
 
 pub(crate) use causes::with_causes;

@@ -398,15 +398,30 @@ impl Exchange {
     }
 }
 
-/// Returns the answer of a proxy to a call that failed like this.
-fn failed(kind: &str) -> CapturedResponse {
-    let text = format!("softprobe: the captured call got no answer: {kind}\n");
-    CapturedResponse {
+/// Returns the answer of a proxy to a call that failed like this: the same when it is recorded and when it is replayed.
+pub(crate) fn no_answer(kind: &str) -> Response {
+    let text = format!("softprobe: the call got no answer: {kind}\n");
+    Response {
         status: 502,
         headers: Headers::from_iter([("content-type", "text/plain; charset=utf-8")]),
-        body: Some(text.into_bytes()),
-        body_is_bytes: false,
+        body: text.into_bytes(),
         trailers: Headers::new(),
+    }
+}
+
+fn failed(kind: &str) -> CapturedResponse {
+    let Response {
+        status,
+        headers,
+        body,
+        trailers,
+    } = no_answer(kind);
+    CapturedResponse {
+        status,
+        headers,
+        body: Some(body),
+        body_is_bytes: false,
+        trailers,
     }
 }
 

@@ -35,6 +35,8 @@ pub use crate::base::http::{Direction, ParseDirectionError};
 pub use document::Case;
 #[cfg(feature = "embedded")]
 pub(crate) use document::{ScopedSpan, read_spans};
+#[cfg(feature = "embedded")]
+pub(crate) use exchange::no_answer;
 pub use exchange::{CapturedResponse, Exchange, NoResponse, SpanSummary};
 pub use fault::{CaseError, CaseLoadCause, CaseLoadError};
 pub use inbound::AmbiguousInbound;

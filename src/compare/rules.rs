@@ -20,6 +20,8 @@ pub(crate) struct BodyRules {
     pub unordered: Vec<Query>,
     /// Paths whose actual values must match, whatever was captured.
     pub matches: Vec<(Query, Matcher)>,
+    /// Paths at which what stands in place of a secret in the captured value stands for any text.
+    pub masked: Vec<Query>,
     /// The expected body, if it is not the captured one.
     pub expected: Option<Value>,
 }
@@ -94,8 +96,21 @@ pub(super) const REDACTION_FIELDS: &[&str] = &["path", "replacement"];
 /// The fields of a matcher.
 pub(super) const MATCHER_FIELDS: &[&str] = &["type", "regex", "near", "by"];
 
-/// The matchers that are a single word; `true` stands for `uuid`, `false` for `timestamp`.
-pub(super) const WORDS: [(&str, bool); 2] = [("uuid", true), ("timestamp", false)];
+/// The matchers that are a single word.
+pub(super) const WORDS: [(&str, Word); 3] = [
+    ("uuid", Word::Uuid),
+    ("timestamp", Word::Timestamp),
+    ("masked", Word::Masked),
+];
+
+/// A matcher that is a single word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Uuid,
+    Timestamp,
+    /// The captured value, with what stands in place of secrets in it for any text.
+    Masked,
+}
 
 impl BodyRules {
     /// Reads the rules from the fields of `assertions.body` that the object has.
@@ -114,7 +129,7 @@ impl BodyRules {
             rules.redactions = read_redactions(&redactions, problems);
         }
         if let Some(matches) = object.get("match") {
-            rules.matches = read_matches(&matches, problems);
+            read_matches(&matches, &mut rules, problems);
         }
         rules.expected = object.get("expected").map(|node| node.value.clone());
         let without_effect: &[&str] = match rules.mode {
@@ -141,6 +156,7 @@ impl BodyRules {
             redactions: _,
             unordered,
             matches,
+            masked,
             expected: _,
         } = self;
         let mut value = Map::new();
@@ -154,10 +170,13 @@ impl BodyRules {
                 value.insert(name.to_owned(), queries.into());
             }
         }
-        if !matches.is_empty() {
+        if !(matches.is_empty() && masked.is_empty()) {
             let matches = matches.iter();
             let matches =
                 matches.map(|(query, matcher)| (query.text().to_owned(), matcher.to_value()));
+            let masked = masked.iter();
+            let matches =
+                matches.chain(masked.map(|query| (query.text().to_owned(), "masked".into())));
             value.insert("match".to_owned(), matches.collect::<Map<_, _>>().into());
         }
         value
@@ -199,23 +218,30 @@ fn read_redactions(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Valu
         .collect()
 }
 
-fn read_matches(node: &Node<'_>, problems: &mut Problems) -> Vec<(Query, Matcher)> {
-    let mut matches = Vec::new();
+fn read_matches(node: &Node<'_>, rules: &mut BodyRules, problems: &mut Problems) {
     for (path, node) in node.map(problems).iter().flat_map(|o| o.members()) {
         let query = compile_query(path, &node, problems);
-        let matcher = read_matcher(&node, problems);
-        matches.extend(query.zip(matcher));
+        let word = match node.value {
+            Value::String(_) => match node.choice(&WORDS, problems) {
+                Some(word) => Some(word),
+                None => continue,
+            },
+            _ => None,
+        };
+        let matcher = match word {
+            Some(Word::Masked) => {
+                rules.masked.extend(query);
+                continue;
+            }
+            Some(Word::Uuid) => Some(Matcher::Uuid),
+            Some(Word::Timestamp) => Some(Matcher::Timestamp),
+            None => read_matcher(&node, problems),
+        };
+        rules.matches.extend(query.zip(matcher));
     }
-    matches
 }
 
 fn read_matcher(node: &Node<'_>, problems: &mut Problems) -> Option<Matcher> {
-    if let Value::String(_) = node.value {
-        return Some(match node.choice(&WORDS, problems)? {
-            true => Matcher::Uuid,
-            false => Matcher::Timestamp,
-        });
-    }
     let object = node.object(MATCHER_FIELDS, problems)?;
     let (kind, regex, near) = (object.get("type"), object.get("regex"), object.get("near"));
     if [&kind, &regex, &near]

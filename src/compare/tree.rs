@@ -8,6 +8,7 @@ use super::mismatch::{MessagePlace, Mismatch, Side, Why};
 use super::text::{line_diff, same_but_white_space};
 use crate::base::document::{Step, Way};
 use crate::base::json;
+use crate::base::masked::{is_masked_number, stands_for};
 
 /// The size limit of arrays compared without regard to order: every element is compared with every
 /// other, so a larger array would seem to hang.
@@ -28,6 +29,8 @@ pub(super) struct Sides {
     pub(super) matched_actual: HashSet<String>,
     /// Arrays of the expected tree that are compared as multisets.
     pub(super) unordered: HashSet<String>,
+    /// Values of the expected tree in which what stands in place of a secret stands for any text.
+    pub(super) masked: HashSet<String>,
 }
 
 /// Compares two trees and adds every difference to `mismatches`.
@@ -134,6 +137,7 @@ fn visit(
             }
         }
         _ if json::scalar_equals(expected, actual) => {}
+        _ if is_among(&sides.masked, at_expected) && is_masked(expected, actual) => {}
         _ => {
             let (a, b) = (expected.clone(), actual.clone());
             let mut mismatch = Mismatch::new(place(at_actual), Side::Json(a), Side::Json(b));
@@ -151,6 +155,16 @@ fn visit(
             mismatches.push(mismatch);
         }
     }
+}
+
+/// Returns whether a captured value stands for that other one, before secrets were masked.
+fn is_masked(captured: &Value, actual: &Value) -> bool {
+    if let (Some(captured), Some(actual)) = (json::as_text(captured), json::as_text(actual)) {
+        return stands_for(captured, actual);
+    }
+    let captured = json::number_text(captured);
+    let is_masked = captured.is_some_and(|literal| is_masked_number(&literal));
+    is_masked && json::number_text(actual).is_some()
 }
 
 /// Two arrays, with the indexes of the elements that were not removed.

@@ -17,7 +17,7 @@ use super::stream::recorded;
 use super::target::{self, Form, REVERSE_PREFIX};
 use crate::base::decode::{LARGEST, is_too_large};
 use crate::base::http::{Failure, Request, split_url};
-use crate::case::ErrorType;
+use crate::case::{ErrorType, no_answer};
 use crate::net::{
     Body, Held, HyperRequest, HyperResponse, Taken, answer_to, breaking, delay, head_of,
     leads_to_authority, own_address, plain, to_hyper,
@@ -135,11 +135,11 @@ async fn record(observed: Observed, answer: Result<HyperResponse, Failed>) -> Hy
     if let Ok(Err(why)) = observed.save(Got::Nothing(kind)).await {
         return to_hyper(plain(502, &why));
     }
-    let told = Arc::new(own.answer.clone());
-    let answer = failed(&exchange.core, Arc::clone(&exchange.request), own).await;
+    drop(failed(&exchange.core, Arc::clone(&exchange.request), own).await);
+    let told = Arc::new(no_answer(kind.name()));
     match kind {
         ErrorType::ConnectionReset => breaking(Failure::Reset, told),
-        _ => answer,
+        _ => to_hyper(told),
     }
 }
 

@@ -290,6 +290,13 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
     let oracle = core.oracle.as_ref();
     let misfit = match correlate::correlate(request, oracle)? {
         Correlation::Session(session) => {
+            // A session that is only being set up has no rules yet, not even those of what is shared.
+            if !core.idle_rules.is_empty()
+                && !oracle.expects(&session, request)
+                && let Some(act) = shared_answer(core, request)
+            {
+                return Ok(act.into());
+            }
             let ruling = match oracle.decide(&session, request)? {
                 // What is shared answers late calls too.
                 None => match shared_answer(core, request) {

@@ -1,16 +1,19 @@
 //! Listens in front of an application, and records what is sent to it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{WEBSOCKET, wants_websocket};
-use super::decide::Core;
+use super::decide::{Core, note_unread, refuse};
 use super::forward::Failed;
 use super::observe::{Got, Observed};
 use super::stream::recorded;
@@ -20,6 +23,9 @@ use crate::net::{
     Body, ClientAddress, HyperRequest, HyperResponse, ListenError, Manner, Server, Taken, breaking,
     plain, to_hyper,
 };
+
+/// How long the application may take to answer a request whose client has gone.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What lets requests through to an application.
 pub(crate) trait Arrivals: fmt::Debug + Send + Sync {
@@ -71,29 +77,46 @@ pub(super) fn ingress(
         arrivals,
     });
     let handle = move |request| {
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
         // A client that goes away does not end the exchange: what the application does is recorded all the same.
-        let answer = tokio::spawn(Arc::clone(&front).answer(request));
+        let answer = tokio::spawn(Arc::clone(&front).answer(request, gone));
         async move {
-            answer.await.unwrap_or_else(|error| {
+            let answer = answer.await;
+            drop(guard.disarm());
+            answer.unwrap_or_else(|error| {
                 to_hyper(plain(502, &format!("the recording failed: {error}")))
             })
         }
     };
     let manner = Manner {
+        half_close: false,
         tells_client: true,
-        ..Manner::default()
     };
-    Server::start_noting(address, handle, Arc::new(|_| Box::pin(async {})), manner)
+    Server::start_noting(address, handle, note_unread(core, None), manner)
+}
+
+/// Waits until an answer is not waited for any more: its client has gone, and then it has had some time.
+async fn given_up(gone: CancellationToken) {
+    gone.cancelled().await;
+    tokio::time::sleep(PATIENCE).await;
 }
 
 impl Front {
-    async fn answer(self: Arc<Self>, mut request: HyperRequest) -> HyperResponse {
+    async fn answer(
+        self: Arc<Self>,
+        mut request: HyperRequest,
+        gone: CancellationToken,
+    ) -> HyperResponse {
         let client = request.extensions().get::<ClientAddress>().copied();
         let upgrade = wants_websocket(&request).then(|| hyper::upgrade::on(&mut request));
         let (request, _held, body) = match self.core.intake.take(request).await {
             Ok(Taken::Whole(request, held)) => (request, Some(held), None),
             Ok(Taken::Left(request, body)) => (request, None, Some(body)),
-            Err((why, _)) => return to_hyper(plain(why.status(), &why.to_string())),
+            Err((why, request)) => {
+                let (status, why) = (why.status(), why.to_string());
+                return refuse(&self.core, request, status, why).await;
+            }
         };
         if let Some(upgrade) = upgrade {
             return self.switch(&request, upgrade).await;
@@ -111,7 +134,13 @@ impl Front {
             Arc::clone(&request),
             &admitted.trace,
         );
-        let answer = self.deliver(&request, &admitted, body).await;
+        let answer = tokio::select! {
+            answer = self.deliver(&request, &admitted, body) => answer,
+            () = given_up(gone) => Err(Failed {
+                kind: ErrorType::Timeout,
+                answer: plain(504, "the client has gone"),
+            }),
+        };
         match answer {
             Ok(answer) => recorded(observed, answer).await,
             Err(Failed { kind, answer }) => {
@@ -138,9 +167,11 @@ impl Front {
             ("tracestate", format!("{SESSION_HEADER}={session}")),
         ];
         let sent = self.to_application(request);
+        let named = request.headers.text("host");
+        let host = named.map_or_else(|| request.host.clone(), Cow::into_owned);
         self.core
             .forwarder
-            .deliver(&sent, &request.host, &headers, body)
+            .deliver(&sent, &host, &headers, body)
             .await
     }
 

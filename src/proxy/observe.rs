@@ -42,8 +42,10 @@ pub(super) struct Exchange {
 pub(super) enum Got {
     /// A whole answer.
     Whole(Arc<Response>),
-    /// The start of an answer.
+    /// The start of an answer whose client went away.
     Start(Response),
+    /// The start of an answer that broke off.
+    Broken(Response),
     /// An answer whose body is too large to be recorded.
     TooLarge(Response),
     /// No answer.
@@ -69,7 +71,7 @@ impl Observed {
             None => (own.trace_id, None),
         };
         Self::begin(Exchange {
-            number: core.running.begin(session),
+            number: core.running.begin(session, direction == Direction::Inbound),
             core: Arc::clone(core),
             session: session.to_owned(),
             request,
@@ -90,7 +92,7 @@ impl Observed {
         trace: &Trace,
     ) -> Self {
         Self::begin(Exchange {
-            number: core.running.begin(session),
+            number: core.running.begin(session, true),
             core: Arc::clone(core),
             session: session.to_owned(),
             request,
@@ -204,7 +206,9 @@ impl Exchange {
         }
         let response = match got {
             Got::Whole(response) => Some(&**response),
-            Got::Start(response) | Got::TooLarge(response) => Some(response),
+            Got::Start(response) | Got::Broken(response) | Got::TooLarge(response) => {
+                Some(response)
+            }
             Got::Nothing(error) => {
                 more.push(error.attribute());
                 None
@@ -221,6 +225,7 @@ impl Exchange {
         let large = response.as_ref().is_some_and(|r| r.body.len() > most);
         match got {
             Got::Start(_) => more.push(cut_off()),
+            Got::Broken(_) => more.extend([cut_off(), unusable("its answer broke off")]),
             Got::TooLarge(_) => without.response_body = true,
             Got::Whole(_) | Got::Nothing(_) => {}
         }

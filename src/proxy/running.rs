@@ -32,19 +32,26 @@ struct List {
 struct Exchange {
     number: u64,
     session: String,
+    /// Whether it is a request to the application.
+    #[cfg_attr(
+        not(feature = "runner"),
+        expect(dead_code, reason = "only recordings ask")
+    )]
+    is_inbound: bool,
     /// Its answer, if that is passed on while it arrives.
     arriving: Option<Arc<dyn Arriving>>,
 }
 
 impl Running {
     /// Adds an exchange of a session, and returns its number.
-    pub(super) fn begin(&self, session: &str) -> u64 {
+    pub(super) fn begin(&self, session: &str, is_inbound: bool) -> u64 {
         let mut list = self.list();
         list.begun += 1;
         let number = list.begun;
         list.running.push(Exchange {
             number,
             session: session.to_owned(),
+            is_inbound,
             arriving: None,
         });
         number
@@ -77,6 +84,14 @@ impl Running {
         for arriving in arriving {
             arriving.cut_off();
         }
+    }
+
+    /// Returns whether the answer to a session's request is passed on while it arrives.
+    #[cfg(feature = "runner")]
+    pub(crate) fn is_streaming(&self, session: &str) -> bool {
+        let list = self.list();
+        let mut own = list.running.iter().filter(|own| own.session == session);
+        own.any(|own| own.is_inbound && own.arriving.is_some())
     }
 
     /// Records what has arrived of all answers that are still arriving.

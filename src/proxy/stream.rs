@@ -62,10 +62,13 @@ pub(super) async fn recorded(observed: Observed, answer: HyperResponse) -> Hyper
     if let Some(error) = broken {
         drop(observed.save(Got::Nothing(ErrorType::ConnectionReset)));
         tee.ends_in = Some(error);
-    } else if is_too_large {
-        drop(observed.save(Got::TooLarge(arrived)));
     } else {
-        tee.arriving = Arc::new(Arrived(Mutex::new(Some((observed, arrived)))));
+        let partial = Partial {
+            observed,
+            response: arrived,
+            is_too_large,
+        };
+        tee.arriving = Arc::new(Arrived(Mutex::new(Some(partial))));
         let arriving = Arc::clone(&tee.arriving) as Arc<dyn Arriving>;
         exchange.core.running.arrives(exchange.number, arriving);
     }
@@ -85,34 +88,54 @@ fn take(arrived: &mut Response, frame: &Frame<Bytes>, largest: usize) -> bool {
 
 /// An answer that arrives, until it is recorded.
 #[derive(Debug, Default)]
-struct Arrived(Mutex<Option<(Observed, Response)>>);
+struct Arrived(Mutex<Option<Partial>>);
+
+/// What has arrived of an answer.
+#[derive(Debug)]
+struct Partial {
+    observed: Observed,
+    response: Response,
+    /// Whether its body is too large to be recorded, and is not kept any more.
+    is_too_large: bool,
+}
+
+impl Partial {
+    /// Records it, as what it has come to.
+    fn save(self, came_to: impl FnOnce(Response) -> Got) -> JoinHandle<Result<(), String>> {
+        match self.is_too_large {
+            true => self.observed.save(Got::TooLarge(self.response)),
+            false => self.observed.save(came_to(self.response)),
+        }
+    }
+}
 
 impl Arrived {
-    /// Adds a frame, unless the answer is recorded already. One that is too large now is recorded without its body.
+    /// Adds a frame, unless the answer is recorded already.
     fn take(&self, frame: &Frame<Bytes>, largest: usize) {
         let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, response)) = arrived.as_mut() else {
-            return;
-        };
-        if take(response, frame, largest) {
-            return;
-        }
-        if let Some((observed, mut response)) = arrived.take() {
-            response.body = Vec::new();
-            drop(observed.save(Got::TooLarge(response)));
+        if let Some(partial) = arrived.as_mut()
+            && !partial.is_too_large
+            && !take(&mut partial.response, frame, largest)
+        {
+            partial.is_too_large = true;
+            partial.response.body = Vec::new();
         }
     }
 
-    /// Returns it with what has arrived, unless it is recorded already.
-    fn end(&self) -> Option<(Observed, Response)> {
+    /// Returns what has arrived, unless it is recorded already.
+    fn end(&self) -> Option<Partial> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Arriving for Arrived {
     fn cut_off(&self) {
-        if let Some((observed, response)) = self.end() {
-            observed.save_now(Got::Start(response));
+        if let Some(partial) = self.end() {
+            let got = match partial.is_too_large {
+                true => Got::TooLarge(partial.response),
+                false => Got::Start(partial.response),
+            };
+            partial.observed.save_now(got);
         }
     }
 }
@@ -149,11 +172,11 @@ impl Tee {
 
 impl Drop for Tee {
     fn drop(&mut self) {
-        // The client has gone, or the upstream has broken off.
+        // The client has gone.
         if tokio::runtime::Handle::try_current().is_ok()
-            && let Some((observed, response)) = self.arriving.end()
+            && let Some(partial) = self.arriving.end()
         {
-            drop(observed.save(Got::Start(response)));
+            drop(partial.save(Got::Start));
         }
     }
 }
@@ -175,12 +198,16 @@ impl hyper::body::Body for Tee {
                 end => {
                     let error = end.and_then(Result::err).or_else(|| self.ends_in.take());
                     if let Some(error) = error {
+                        if let Some(partial) = self.arriving.end() {
+                            drop(partial.save(Got::Broken));
+                        }
                         return self.break_off(error, context);
                     }
-                    let Some((observed, response)) = self.arriving.end() else {
+                    let Some(partial) = self.arriving.end() else {
                         return Poll::Ready(None);
                     };
-                    self.recording = Some(observed.save(Got::Whole(response.into())));
+                    let whole = |response: Response| Got::Whole(response.into());
+                    self.recording = Some(partial.save(whole));
                 }
             }
         }

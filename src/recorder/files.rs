@@ -9,7 +9,7 @@ use super::names::{ENDING, name, paths};
 use super::shape::shape;
 use super::summary::{Recorded, Summary};
 use crate::base::http::{Request, shown_target};
-use crate::case::Case;
+use crate::case::{Case, unusable};
 use crate::disk::{Readers, write_new, write_whole};
 use crate::scrub::Scrubber;
 use crate::suite::Masked;
@@ -36,11 +36,15 @@ pub(super) struct Files {
     pub(super) masked: Masked,
     /// The cases that were written, for what is found out later to be a secret.
     written: Vec<Written>,
+    /// Whether nothing more is written.
+    is_closed: bool,
 }
 
 /// A case that was written.
 #[derive(Debug)]
 struct Written {
+    /// The session that recorded it.
+    session: String,
     path: PathBuf,
     /// How many secrets were known then.
     known: usize,
@@ -73,6 +77,7 @@ impl Files {
             next: HashMap::new(),
             masked: Masked::default(),
             written: Vec::new(),
+            is_closed: false,
         })
     }
 
@@ -83,10 +88,14 @@ impl Files {
     /// What was not recorded of it, and why.
     pub(super) fn write(
         &mut self,
+        session: &str,
         mut document: Value,
         summary: &mut Summary,
     ) -> Result<(), (String, String)> {
         let broken = |why: String| ("a request".to_owned(), why);
+        if self.is_closed {
+            return Err(broken("the recording is over".to_owned()));
+        }
         let case = Case::from_document(document.clone());
         let case = case.map_err(|error| broken(error.to_string()))?;
         let inbound = case.inbound().map_err(|error| broken(error.to_string()))?;
@@ -138,6 +147,7 @@ impl Files {
         self.next.insert(name, number);
         self.shapes.extend(shape);
         self.written.push(Written {
+            session: session.to_owned(),
             path: file.clone(),
             known: self.known(),
         });
@@ -151,6 +161,31 @@ impl Files {
                 .map(|(exchange, why)| format!("{}: {why}", exchange.summary())),
         });
         Ok(())
+    }
+
+    /// Writes no more cases.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Takes calls out of the cases of sessions: they have turned out to be no request's.
+    pub(super) fn move_out(&mut self, misplaced: &[(String, String)], summary: &mut Summary) {
+        for Written { session, path, .. } in &self.written {
+            let spans = misplaced.iter().filter(|(owner, _)| owner == session);
+            let spans: HashSet<&str> = spans.map(|(_, span)| span.as_str()).collect();
+            if spans.is_empty() {
+                continue;
+            }
+            match without_spans(path, &spans) {
+                Ok(()) => {
+                    let mut recorded = summary.recorded.iter_mut();
+                    if let Some(recorded) = recorded.find(|recorded| recorded.file == *path) {
+                        recorded.calls = recorded.calls.saturating_sub(spans.len());
+                    }
+                }
+                Err(why) => summary.lose(path.display().to_string(), why),
+            }
+        }
     }
 
     /// Writes the exchanges that belong to no request, and returns the file.
@@ -177,6 +212,9 @@ impl Files {
         };
         scrubber.collect(document);
         let found = scrubber.scrub(document);
+        if !found.unread.is_empty() {
+            drop_unread(document, &found.unread);
+        }
         let clean = Case::from_document(document.clone()).map_err(|error| error.to_string())?;
         if !found.list.is_empty() {
             self.masked.add(case, &clean);
@@ -210,6 +248,62 @@ impl Files {
             true => Ok(()),
             false => Err(failed),
         }
+    }
+}
+
+/// Takes out bodies that can't be read, and may hold secrets.
+fn drop_unread(document: &mut Value, places: &[String]) {
+    for_each_span_list(document, &mut |list| {
+        for span in list {
+            let id = span["spanId"].as_str().unwrap_or_default().to_owned();
+            let Some(attributes) = span["attributes"].as_array_mut() else {
+                continue;
+            };
+            let before = attributes.len();
+            attributes.retain(|attribute| {
+                let key = attribute["key"].as_str().unwrap_or_default();
+                !places.contains(&format!("span {id}, {key}"))
+            });
+            if attributes.len() < before {
+                attributes.push(unusable(
+                    "a body of it can't be decoded, and may hold secrets; --no-scrub keeps it",
+                ));
+            }
+        }
+    });
+}
+
+/// Writes a case without some of its spans.
+fn without_spans(path: &Path, spans: &HashSet<&str>) -> Result<(), String> {
+    let case = Case::from_file(path).map_err(|error| error.cause.to_string())?;
+    let mut document = case.document().clone();
+    for_each_span_list(&mut document, &mut |list| {
+        list.retain(|span| !span["spanId"].as_str().is_some_and(|id| spans.contains(id)));
+    });
+    let text = format!("{document:#}\n");
+    write_whole(path, text, Readers::Owner).map_err(|error| error.to_string())
+}
+
+/// Calls `change` with each list of spans in a document.
+fn for_each_span_list(value: &mut Value, change: &mut impl FnMut(&mut Vec<Value>)) {
+    match value {
+        Value::Array(elements) => {
+            for element in elements {
+                for_each_span_list(element, change);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                match (name.as_str(), member) {
+                    ("spans", Value::Array(spans)) => change(spans),
+                    ("traces" | "resourceSpans" | "scopeSpans", member) => {
+                        for_each_span_list(member, change);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -27,6 +27,8 @@ struct State {
     /// The requests that wait, the first one first.
     queue: VecDeque<u64>,
     open: Vec<Open>,
+    /// How many cases of requests that are over are being written.
+    writing: usize,
     is_closed: bool,
     /// Whether a call has named no session since the first request came.
     has_unnamed: bool,
@@ -39,6 +41,8 @@ struct Open {
     route: String,
     place: Place,
     is_answered: bool,
+    /// The request that the application answered when it made this one.
+    cause: Option<String>,
     calls: Calls,
 }
 
@@ -50,6 +54,8 @@ enum Place {
     Beside,
     /// The application made it while it answered another one.
     Nested,
+    /// Its answer goes on without an end in sight.
+    Streaming,
 }
 
 /// Who made a request.
@@ -86,6 +92,7 @@ impl Gate {
                 begun: 0,
                 queue: VecDeque::new(),
                 open: Vec::new(),
+                writing: 0,
                 is_closed: false,
                 has_unnamed: false,
             }),
@@ -125,13 +132,7 @@ impl Gate {
                 let may = state.may_enter(number, route);
                 let may = may.or_else(|| state.may_overtake(overtakes));
                 if let Some(place) = may {
-                    state.open.push(Open {
-                        session: session.to_owned(),
-                        route: route.to_owned(),
-                        place,
-                        is_answered: false,
-                        calls: Calls::default(),
-                    });
+                    state.open(session, route, place);
                     break;
                 }
             }
@@ -154,15 +155,13 @@ impl Gate {
         true
     }
 
-    /// Lets a request through at once that the application made while it answered another one.
-    pub(super) fn enter_nested(&self, session: &str, route: &str) {
-        self.state().open.push(Open {
-            session: session.to_owned(),
-            route: route.to_owned(),
-            place: Place::Nested,
-            is_answered: false,
-            calls: Calls::default(),
-        });
+    /// Lets a request through at once that the application made while it answered that other one.
+    pub(super) fn enter_nested(&self, session: &str, route: &str, cause: &str) {
+        let mut state = self.state();
+        state.open(session, route, Place::Nested);
+        if let Some(open) = state.find(session) {
+            open.cause = Some(cause.to_owned());
+        }
     }
 
     /// Notes that a request was answered.
@@ -185,7 +184,10 @@ impl Gate {
 
     /// Notes a call that named no session, and may belong to any of several requests.
     pub(super) fn note_stray(&self) {
-        self.state().trust.note_stray();
+        let mut state = self.state();
+        let State { open, trust, .. } = &mut *state;
+        open.iter().for_each(|open| trust.distrust(&open.route));
+        drop(state);
         self.note_unnamed();
     }
 
@@ -195,9 +197,10 @@ impl Gate {
         state.has_unnamed |= state.begun > 0;
     }
 
-    /// Ends a request: what comes now belongs to it no more.
+    /// Ends a request: what comes now belongs to it no more, and its case is to be written.
     pub(super) fn leave(&self, session: &str) {
         let mut state = self.state();
+        state.writing += 1;
         let Some(n) = state.open.iter().position(|open| open.session == session) else {
             return;
         };
@@ -214,6 +217,27 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
+    /// Notes that the case of a request that is over was written.
+    pub(super) fn written(&self) {
+        self.state().writing -= 1;
+        self.changed.notify_waiters();
+    }
+
+    /// Lets others through beside a request whose answer goes on without an end in sight; returns whether it held them up.
+    pub(super) fn streams(&self, session: &str) -> bool {
+        let mut state = self.state();
+        let Some(open) = state.find(session) else {
+            return false;
+        };
+        let holds_up = open.place == Place::Alone;
+        if holds_up {
+            open.place = Place::Streaming;
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        holds_up
+    }
+
     /// Returns whether a session's request runs.
     pub(super) fn is_open(&self, session: &str) -> bool {
         self.state().find(session).is_some()
@@ -221,19 +245,7 @@ impl Gate {
 
     /// Returns the sessions to which a call that names none may belong.
     pub(super) fn owners(&self) -> Vec<String> {
-        let state = self.state();
-        let is_alone = state.open.iter().any(|open| open.place == Place::Alone);
-        // The application waits for what it has asked itself.
-        let innermost = state
-            .open
-            .iter()
-            .rev()
-            .find(|open| open.place == Place::Nested && !open.is_answered);
-        let alone = state.open.iter().find(|open| open.place == Place::Alone);
-        match (is_alone, innermost.or(alone)) {
-            (true, Some(only)) => vec![only.session.clone()],
-            _ => state.open.iter().map(|open| open.session.clone()).collect(),
-        }
+        self.state().owners()
     }
 
     /// Returns how many requests run.
@@ -257,15 +269,17 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Waits until no request runs or waits.
+    /// Waits until no request runs or waits, and all cases are written.
     pub(super) async fn idle(&self) {
-        let is_idle = |state: &State| state.open.is_empty() && state.queue.is_empty();
+        let is_idle =
+            |state: &State| state.open.is_empty() && state.queue.is_empty() && state.writing == 0;
         self.until(is_idle).await;
     }
 
-    /// Waits until all requests that were answered are over.
+    /// Waits until all requests that were answered are over, and their cases written.
     pub(super) async fn settled(&self) {
-        let is_settled = |state: &State| !state.open.iter().any(|open| open.is_answered);
+        let is_settled =
+            |state: &State| state.writing == 0 && !state.open.iter().any(|open| open.is_answered);
         self.until(is_settled).await;
     }
 
@@ -287,6 +301,47 @@ impl Gate {
 }
 
 impl State {
+    fn open(&mut self, session: &str, route: &str, place: Place) {
+        // Of several that it has made, it can't be told which one has made another.
+        let mut alone = self.open.iter().filter(|open| open.place == Place::Alone);
+        let is_first = !self.open.iter().any(|open| open.place == Place::Nested);
+        let cause = alone.next().filter(|_| place == Place::Nested && is_first);
+        let cause = cause.map(|alone| alone.session.clone());
+        self.open.push(Open {
+            session: session.to_owned(),
+            route: route.to_owned(),
+            place,
+            is_answered: false,
+            cause,
+            calls: Calls::default(),
+        });
+    }
+
+    /// Returns the sessions to which a call that names none may belong.
+    fn owners(&self) -> Vec<String> {
+        let sessions = |open: &mut dyn Iterator<Item = &Open>| -> Vec<String> {
+            open.map(|open| open.session.clone()).collect()
+        };
+        let alone = self.open.iter().find(|open| open.place == Place::Alone);
+        let Some(alone) = alone else {
+            let mut open = self.open.iter();
+            return sessions(&mut open);
+        };
+        // The application waits for what it has asked itself.
+        let waits_for = |cause: &Open| {
+            let mut nested = self.open.iter();
+            nested.any(|n| !n.is_answered && n.cause.as_ref() == Some(&cause.session))
+        };
+        let nested = self.open.iter();
+        let mut innermost = nested
+            .filter(|open| open.place == Place::Nested && !open.is_answered && !waits_for(open));
+        let innermost = sessions(&mut innermost);
+        match innermost.is_empty() {
+            true => vec![alone.session.clone()],
+            false => innermost,
+        }
+    }
+
     fn find(&mut self, session: &str) -> Option<&mut Open> {
         self.open.iter_mut().find(|open| open.session == session)
     }
@@ -297,7 +352,11 @@ impl State {
             return None;
         }
         match self.trust.stands_alone(route) {
-            true => self.open.is_empty().then_some(Place::Alone),
+            true => {
+                let mut others = self.open.iter();
+                let is_free = others.all(|open| open.place == Place::Streaming);
+                is_free.then_some(Place::Alone)
+            }
             false => {
                 let is_alone = self.open.iter().any(|open| open.place == Place::Alone);
                 (!is_alone).then_some(Place::Beside)
@@ -365,8 +424,29 @@ mod tests {
         assert_eq!(gate.owners(), ["b"], "the application waits for it");
         gate.answered("b");
         assert_eq!(gate.owners(), ["a"]);
-        gate.leave("b");
-        gate.leave("a");
+        // Of a chain, the application works at the innermost; of two at a time, at either.
+        gate.enter_nested("c", "GET /c", "a");
+        gate.enter_nested("d", "GET /d", "c");
+        assert_eq!(gate.owners(), ["d"]);
+        assert!(gate.enter("e", "GET /e", || Maker::Application).await);
+        assert_eq!(gate.owners(), ["d", "e"]);
+        for session in ["c", "d", "e"] {
+            gate.answered(session);
+        }
+        assert_eq!(gate.owners(), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_holds_nobody_up() {
+        let gate = Arc::new(Gate::new(Concurrency::Serial));
+        assert!(gate.enter("a", "GET /events", other).await);
+        let own = Arc::clone(&gate);
+        let second = tokio::spawn(async move { own.enter("b", "GET /", other).await });
+        tokio::task::yield_now().await;
+        assert!(gate.streams("a"));
+        assert!(second.await.unwrap());
+        assert_eq!(gate.owners(), ["b"]);
+        assert!(!gate.streams("c"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -389,6 +469,7 @@ mod tests {
         gate.settled().await;
         gate.answered("a");
         gate.leave("a");
+        gate.written();
         gate.idle().await;
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct Owners {
     /// The session that records what belongs to no request.
     others: String,
     outside: Mutex<Outside>,
+    supposed: Mutex<Vec<Supposed>>,
     pub(super) summary: Mutex<Summary>,
     /// What is told that the request of a session was answered.
     answered: Mutex<Option<Answered>>,
@@ -40,27 +41,45 @@ pub(super) type Answered = Arc<dyn Fn(&str) + Send + Sync>;
 /// The calls that belong to no request.
 #[derive(Default)]
 struct Outside {
-    /// The different ones of each kind that are recorded: hashes of their requests and answers.
-    recorded: HashMap<Kind, HashSet<u64>>,
+    kinds: HashMap<Kind, Seen>,
     dropped: usize,
+}
+
+/// The calls of a kind.
+#[derive(Default)]
+struct Seen {
+    /// How many were made outside of requests.
+    count: usize,
+    /// The different ones that are recorded: hashes of their requests and answers.
+    recorded: HashSet<u64>,
 }
 
 impl Outside {
     /// Returns whether an exchange is to be recorded: it is another one, and there is room for it.
     fn takes(&mut self, kind: &Kind, hash: u64) -> bool {
-        let has_room = self.recorded.len() < MOST_KINDS || self.recorded.contains_key(kind);
-        if has_room {
-            let of_kind = self.recorded.entry(kind.clone()).or_default();
-            if of_kind.contains(&hash) {
-                return false;
-            }
-            if of_kind.len() < MOST_OF_A_KIND {
-                return of_kind.insert(hash);
-            }
+        if self.kinds.len() >= MOST_KINDS && !self.kinds.contains_key(kind) {
+            self.dropped += 1;
+            return false;
         }
-        self.dropped += 1;
-        false
+        let seen = self.kinds.entry(kind.clone()).or_default();
+        seen.count += 1;
+        if seen.recorded.contains(&hash) {
+            return false;
+        }
+        if seen.recorded.len() >= MOST_OF_A_KIND {
+            self.dropped += 1;
+            return false;
+        }
+        seen.recorded.insert(hash)
     }
+}
+
+/// A call without a session's name that was recorded for the only request that it could belong to.
+#[derive(Debug, Clone)]
+struct Supposed {
+    session: String,
+    span_id: String,
+    kind: Kind,
 }
 
 impl fmt::Debug for Owners {
@@ -98,6 +117,7 @@ impl Owners {
             gate,
             others,
             outside: Mutex::default(),
+            supposed: Mutex::default(),
             summary: Mutex::default(),
             answered: Mutex::default(),
         }
@@ -115,19 +135,30 @@ impl Owners {
     /// Returns how many calls outside of requests were recorded, and how many there was no room for.
     pub(super) fn outside(&self) -> (usize, usize) {
         let outside = lock(&self.outside);
-        let recorded = outside.recorded.values().map(HashSet::len);
+        let recorded = outside.kinds.values().map(|seen| seen.recorded.len());
         (recorded.sum(), outside.dropped)
     }
 
-    /// Returns whether a call that names no session is one that the application makes outside of requests, too: what names
-    /// none elsewhere does not name none here by chance.
-    fn is_outside(&self, request: &Request) -> bool {
-        self.gate.is_proven() && self.knows(request)
+    /// Returns whether calls of a kind that name no session are the application's own, and no request's: it makes them outside
+    /// of requests as well. Where calls of requests name their sessions, one such call tells; elsewhere, the first one may be what
+    /// the application does once when it starts.
+    fn is_apart(&self, kind: &Kind) -> bool {
+        let least = if self.gate.is_proven() { 1 } else { 2 };
+        let outside = lock(&self.outside);
+        outside
+            .kinds
+            .get(kind)
+            .is_some_and(|seen| seen.count >= least)
     }
 
-    /// Returns whether the application makes calls of this kind outside of requests.
-    fn knows(&self, request: &Request) -> bool {
-        lock(&self.outside).recorded.contains_key(&kind(request))
+    /// Returns the spans, with their sessions, that were recorded for requests before it was known that they are the
+    /// application's own.
+    pub(super) fn misplaced(&self) -> Vec<(String, String)> {
+        let supposed = lock(&self.supposed).clone();
+        let apart = supposed
+            .into_iter()
+            .filter(|call| self.is_apart(&call.kind));
+        apart.map(|call| (call.session, call.span_id)).collect()
     }
 
     fn record_outside(&self, recording: &Recording<'_>) {
@@ -143,8 +174,8 @@ impl Owners {
             // Not for want of this is a recording broken off.
             log::warn!("{}: {error}", recording.request);
             let mut outside = lock(&self.outside);
-            if let Some(of_kind) = outside.recorded.get_mut(&kind) {
-                of_kind.remove(&hash);
+            if let Some(seen) = outside.kinds.get_mut(&kind) {
+                seen.recorded.remove(&hash);
             }
             outside.dropped += 1;
         }
@@ -181,7 +212,7 @@ impl Oracle for Owners {
             if !is_named {
                 self.gate.note_unnamed();
             }
-            if is_named || !self.is_outside(request) {
+            if is_named || !self.is_apart(&kind(request)) {
                 self.gate.note_call(session, is_named);
             }
         }
@@ -191,14 +222,6 @@ impl Oracle for Owners {
     fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {
         // It passes, and belongs to no request any more.
         let ruling = self.runtime.decide_late(session, request)?;
-        if request.method != "CONNECT" {
-            let why = "it came after its request was over, and is with what belongs to none; a longer --settle waits for it";
-            let mut summary = self.summary();
-            let note = format!("{request}: {why}");
-            if !summary.notes.contains(&note) {
-                summary.notes.push(note);
-            }
-        }
         Some(Ruling {
             records: true,
             ..ruling
@@ -233,31 +256,50 @@ impl Oracle for Owners {
             return recorded;
         }
         let request = recording.request;
-        let is_named = || names_session(&request.headers, self.runtime.as_ref()).is_some();
-        let is_own = session != self.others
-            && self.gate.is_open(session)
-            && (!self.is_outside(request) || is_named());
-        if is_own {
-            return self.runtime.record(recording);
-        }
-        if !is_named() {
+        let is_named = names_session(&request.headers, self.runtime.as_ref()).is_some();
+        if !is_named {
             self.gate.note_unnamed();
+        }
+        let kind = kind(request);
+        if session != self.others
+            && self.gate.is_open(session)
+            && (is_named || !self.is_apart(&kind))
+        {
+            let recorded = self.runtime.record(recording);
+            // It may have been closed just now; then it belongs to none.
+            if recorded.is_ok() || self.gate.is_open(session) {
+                if !is_named {
+                    lock(&self.supposed).push(Supposed {
+                        session: session.to_owned(),
+                        span_id: recording.span_id.clone(),
+                        kind,
+                    });
+                }
+                return recorded;
+            }
+        }
+        if session != self.others {
+            let why = "it came after its request was over, and is with what belongs to none; a longer --settle waits for it";
+            if is_named {
+                self.summary().note(format!("{request}: {why}"));
+            }
         }
         self.record_outside(recording);
         Ok(())
     }
 
+    fn note_failed(&self, _: &str, request: &Request, why: &str) {
+        self.summary().note(format!("a call got no answer: {why}"));
+        log::debug!("{request}: {why}");
+    }
+
     fn note_uncorrelated(&self, request: &Request, reason: &str) -> Result<bool, SoftprobeError> {
-        if request.method != "CONNECT" && !self.knows(request) {
+        if request.method != "CONNECT" && !self.is_apart(&kind(request)) {
             self.gate.note_stray();
             let why = format!(
                 "{reason}; it is with what belongs to no request: if it belongs to one, record with --concurrency serial"
             );
-            let note = format!("{request}: {why}");
-            let mut summary = self.summary();
-            if !summary.notes.contains(&note) {
-                summary.notes.push(note);
-            }
+            self.summary().lose(request.to_string(), why);
         }
         Ok(true)
     }

@@ -29,6 +29,11 @@ use crate::suite::Masked;
 /// How long calls whose request is over may take to be answered: as long as any upstream may.
 const SLOWEST_CALLS: Duration = Duration::from_secs(65);
 
+/// How long an answer that goes on may hold up other requests.
+const LONGEST_STREAM: Duration = Duration::from_secs(5);
+/// How long a request may wait without a word about it.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// How a recording is made.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -231,12 +236,15 @@ impl Shared {
                     () = self.hurry.cancelled() => {}
                 }
             }
+            // What comes from now on belongs to it no more.
+            self.gate.leave(&session);
             let own = Arc::clone(&self);
             let written = session.clone();
             let written = tokio::task::spawn_blocking(move || own.write(&written));
             if let Err(error) = written.await {
                 log::error!("session {session}: {error}");
             }
+            self.gate.written();
         });
     }
 
@@ -246,10 +254,10 @@ impl Shared {
         let mut files = lock(&self.files);
         let mut came = Summary::default();
         let written = match document {
-            Ok(document) => files.write(document, &mut came),
+            Ok(document) => files.write(session, document, &mut came),
             Err(why) => Err(("a request".to_owned(), why)),
         };
-        drop(files);
+        // Under the lock, so that nothing is written that the summary does not tell.
         let mut summary = self.owners.summary();
         summary.recorded.append(&mut came.recorded);
         summary.alike += came.alike;
@@ -259,14 +267,39 @@ impl Shared {
             summary.lose(what, why);
         }
         drop(summary);
+        drop(files);
         lock(&self.requests).remove(session);
-        // Only now is it over for those who wait.
-        self.gate.leave(session);
+    }
+
+    /// Lets others through beside a request whose answer goes on without an end in sight.
+    fn watch(self: &Arc<Self>, session: &str, shown: &str) {
+        let (own, session, shown) = (Arc::downgrade(self), session.to_owned(), shown.to_owned());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LONGEST_STREAM).await;
+                let Some(own) = own.upgrade().filter(|own| own.gate.is_open(&session)) else {
+                    return;
+                };
+                let running = lock(&own.running).clone();
+                if !running.is_some_and(|running| running.is_streaming(&session)) {
+                    continue;
+                }
+                if own.gate.streams(&session) {
+                    let note = format!(
+                        "{shown}: its answer went on, so that other requests were let through beside it"
+                    );
+                    own.owners.summary().note(note);
+                }
+                return;
+            }
+        });
     }
 
     fn finish(&self) -> (Summary, Masked) {
         let mut files = lock(&self.files);
+        files.close();
         let mut summary = std::mem::take(&mut *self.owners.summary());
+        files.move_out(&self.owners.misplaced(), &mut summary);
         for (session, request) in std::mem::take(&mut *lock(&self.requests)) {
             // It is closed, whatever it has.
             let _ = self.runtime.close_with_case(&session);
@@ -308,8 +341,9 @@ impl Shared {
         let shown = shown(&request);
         lock(&self.requests).insert(session.clone(), shown.clone());
         let named = names_session(&request.headers, &self.runtime);
-        if named.is_some_and(|named| self.gate.is_open(&named)) {
-            self.gate.enter_nested(&session, &route);
+        let arrived = Instant::now();
+        if let Some(cause) = named.filter(|named| self.gate.is_open(named)) {
+            self.gate.enter_nested(&session, &route, &cause);
         } else {
             let made_by = lock(&self.made_by).clone();
             let made_by = move || match (made_by, client) {
@@ -327,6 +361,16 @@ impl Shared {
                 return Err(OVER.to_owned());
             }
         }
+        let waited = arrived.elapsed();
+        if waited >= LONGEST_WAIT {
+            let note = format!(
+                "{shown} waited {} s for those before it: requests go one at a time until calls have shown that they carry \
+                 the trace headers on; --concurrency parallel lets all through",
+                waited.as_secs()
+            );
+            self.owners.summary().note(note);
+        }
+        self.watch(&session, &shown);
         Ok(Admitted { session, trace })
     }
 }

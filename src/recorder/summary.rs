@@ -54,6 +54,15 @@ impl Summary {
         self.leave(what, why, true);
     }
 
+    /// Adds what to know, once.
+    pub(super) fn note(&mut self, note: String) {
+        /// How many notes are told.
+        const MOST: usize = 50;
+        if self.notes.len() < MOST && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Adds something that was not recorded, or counts it.
     pub(super) fn leave(&mut self, what: String, why: String, is_lost: bool) {
         let mut known = self.left.iter_mut();

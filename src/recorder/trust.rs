@@ -6,6 +6,9 @@ use std::str::FromStr;
 /// How many routes whose calls all name their sessions make up an application of which that is expected of any route.
 const ENOUGH_ROUTES: usize = 20;
 
+/// How many requests of a route without any call make it one that is taken to make none.
+const ENOUGH_WITHOUT: usize = 3;
+
 /// How many requests go to the application at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Concurrency {
@@ -48,8 +51,19 @@ pub(super) struct Trust {
     is_proven: bool,
     /// Whether a call that may belong to a request has named no session.
     has_unnamed: bool,
-    /// Whether the calls of each route, as far as any was seen alone, have all named their sessions.
-    routes: HashMap<String, bool>,
+    /// What the calls of each route have done.
+    routes: HashMap<String, Shown>,
+    /// How many requests of a route have made no call.
+    without: HashMap<String, usize>,
+}
+
+/// What the calls of a route have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// All of them have named their sessions.
+    Named,
+    /// One has not, or may not have.
+    Unnamed,
 }
 
 impl Trust {
@@ -72,7 +86,8 @@ impl Trust {
             Concurrency::Parallel => false,
             Concurrency::Auto if !self.is_proven => true,
             Concurrency::Auto => match self.routes.get(route) {
-                Some(names_all) => !names_all,
+                Some(shown) => *shown == Shown::Unnamed,
+                None if self.without.get(route) >= Some(&ENOUGH_WITHOUT) => false,
                 // Other routes may use another client.
                 None => self.has_unnamed || self.routes.len() < ENOUGH_ROUTES,
             },
@@ -83,14 +98,20 @@ impl Trust {
     pub(super) fn note(&mut self, route: &str, calls: Calls) {
         let Calls { named, unnamed } = calls;
         self.is_proven |= named > 0 && unnamed == 0;
-        self.has_unnamed |= unnamed > 0;
-        let names_all = self.routes.entry(route.to_owned()).or_insert(true);
-        *names_all &= unnamed == 0;
+        if unnamed > 0 {
+            self.distrust(route);
+        } else if named > 0 {
+            let shown = self.routes.entry(route.to_owned());
+            shown.or_insert(Shown::Named);
+        } else {
+            *self.without.entry(route.to_owned()).or_default() += 1;
+        }
     }
 
-    /// Notes a call that named no session while several requests ran.
-    pub(super) fn note_stray(&mut self) {
+    /// Notes that a call has named no session which may belong to a request of this route.
+    pub(super) fn distrust(&mut self, route: &str) {
         self.has_unnamed = true;
+        self.routes.insert(route.to_owned(), Shown::Unnamed);
     }
 }
 
@@ -112,8 +133,11 @@ mod tests {
         let mut trust = Trust::default();
         assert!(trust.stands_alone("GET /a"));
         trust.note("GET /a", Calls::default());
-        assert!(trust.stands_alone("GET /a"), "it has shown nothing");
         trust.note("GET /b", NAMED);
+        assert!(trust.stands_alone("GET /a"), "it has shown nothing");
+        for _ in 1..ENOUGH_WITHOUT {
+            trust.note("GET /a", Calls::default());
+        }
         assert!(!trust.stands_alone("GET /a"));
         assert!(!trust.stands_alone("GET /b"));
         assert!(trust.stands_alone("GET /c"), "it may use another client");
@@ -122,6 +146,8 @@ mod tests {
         assert!(!trust.stands_alone("GET /b"));
         trust.note("GET /c", NAMED);
         assert!(trust.stands_alone("GET /c"), "it did not do so always");
+        trust.distrust("GET /b");
+        assert!(trust.stands_alone("GET /b"));
     }
 
     #[test]
@@ -132,7 +158,7 @@ mod tests {
             trust.note(&format!("GET /{n}"), NAMED);
         }
         assert!(!trust.stands_alone("GET /new"));
-        trust.note_stray();
+        trust.distrust("GET /2");
         assert!(trust.stands_alone("GET /new"));
         assert!(!trust.stands_alone("GET /1"));
     }

@@ -11,6 +11,8 @@ use crate::base::compile::{compile_query, compile_regex, read_patterns};
 use crate::base::document::{Node, Problems};
 use crate::base::http::Direction;
 use crate::base::json::Query;
+#[cfg(feature = "runner")]
+use crate::base::masked::{holds_placeholder, path_pattern};
 use crate::case::Predicate;
 #[cfg(feature = "runner")]
 use crate::compare::BodyRules;
@@ -162,7 +164,25 @@ impl When {
     /// Requires a body like this one.
     #[cfg(feature = "runner")]
     pub(crate) fn require_body_like(&mut self, text: &str) {
-        self.body = Some(BodyPredicate::like(text, &BodyRules::default()));
+        // What stands in place of a secret is never what is sent.
+        let masked = ["$", "$..*"].into_iter();
+        let masked = masked.filter_map(|path| Query::parse(path).ok());
+        let rules = BodyRules {
+            masked: match holds_placeholder(text) {
+                true => masked.collect(),
+                false => Vec::new(),
+            },
+            ..BodyRules::default()
+        };
+        self.body = Some(BodyPredicate::like(text, &rules));
+    }
+
+    /// Requires a path like this one, in which something stands in place of a secret.
+    #[cfg(feature = "runner")]
+    pub(crate) fn require_path_like(&mut self, captured: &str) {
+        let text = format!("^{}$", path_pattern(captured));
+        self.lookup.path = None;
+        self.path_regex = Regex::new(&text).ok().map(|regex| (text, regex));
     }
 
     /// Returns the predicates for the log, with secrets masked.

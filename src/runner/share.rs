@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::discover::{self, Trial};
 use super::refusal::Refusal;
-use super::shared::{SharedMocks, alike, fits};
+use super::shared::{SharedMocks, fits};
 use crate::base::with_causes;
 use crate::case::Case;
 use crate::disk::{files, relative};
@@ -50,7 +50,6 @@ fn find(list: &[Shared], suite: &Suite, root: &Path) -> Result<SharedMocks, Stri
                 let case = read(file, suite, root)
                     .map_err(|why| format!("{}: {why}", at(suite, entry)))?;
                 for exchange in case.outbound() {
-                    shared.from_files.push(alike(&When::default(), exchange));
                     shared.add(&When::default(), exchange, &mut known);
                 }
             }

@@ -17,16 +17,14 @@ pub(crate) struct SharedMocks {
     pub(super) mocks: Vec<(String, Mock)>,
     /// The predicates of the exchanges that are shared by the suite's cases.
     pub(super) matches: Vec<Arc<When>>,
-    /// The calls of the exchanges that come from files.
-    pub(super) from_files: Vec<When>,
 }
 
 impl SharedMocks {
-    /// Returns whether a case's own exchange is one that is shared, so that it need not be used.
+    /// Returns whether a case's own exchange is one that is shared, so that it need not be used. One that is only like an
+    /// exchange of a file is the case's own.
     pub(super) fn contains(&self, exchange: &Exchange) -> bool {
-        let mut listed = self.matches.iter().map(|when| &**when);
+        let mut listed = self.matches.iter();
         listed.any(|when| fits(when, exchange))
-            || self.from_files.iter().any(|when| fits(when, exchange))
     }
 
     /// Returns the mocks as rules, for a proxy to answer from while no session is open.
@@ -69,7 +67,7 @@ pub(super) type Call = ((String, String, String, Option<String>), Option<Vec<u8>
 
 /// Returns the predicates for this call with a body like the captured one, unless they say what the body must be:
 /// what is shared answers no other call to the same place.
-pub(super) fn alike(when: &When, exchange: &Exchange) -> When {
+fn alike(when: &When, exchange: &Exchange) -> When {
     let mut alike = exact(when, exchange);
     let body = exchange.request_body().filter(|body| !body.is_empty());
     let text = body.and_then(|body| std::str::from_utf8(body).ok());

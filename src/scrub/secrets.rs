@@ -8,15 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use regex::{Captures, Regex};
 use sha2::Sha256;
 
-/// The prefix of every placeholder for a token.
-const MARK: &str = "scrubbed-";
-/// The domain of every placeholder for an e-mail address.
-const DOMAIN: &str = "@scrubbed.invalid";
-/// The same, for an address in a query.
-const ESCAPED_DOMAIN: &str = "%40scrubbed.invalid";
-
-/// The prefix of every placeholder for digits.
-const NINES: &str = "999999";
+use crate::base::masked::{DOMAIN, ESCAPED_DOMAIN, NINES, TOKEN as MARK};
 
 /// Compiles one of the patterns for scrubbing, all of which are valid.
 pub(super) fn known(pattern: &str) -> Regex {

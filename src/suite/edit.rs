@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::first::{FirstCase, quoted, redaction};
+use super::first::{FirstCase, quoted};
 use super::masked::Masked;
 use super::yaml::{locate_value, parse};
 use crate::base::document::{Place, Step};
@@ -52,18 +52,18 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
         sent_queries,
         ..
     } = masked;
-    for place in answers.keys() {
+    for place in answers {
         let path = nested(&edit, "assertions");
-        edit.redact(path, place)?;
+        edit.mask(path, place)?;
     }
     if answer_headers.contains("location") {
         let mut path = nested(&edit, "assertions");
         path.extend(["headers", "ignore"].map(str::to_owned));
         edit.append_new(&path, "location")?;
     }
-    for place in sent.keys() {
+    for place in sent {
         let path = nested(&edit, "outbound");
-        edit.redact(path, place)?;
+        edit.mask(path, place)?;
     }
     for name in sent_queries {
         let mut path = nested(&edit, "outbound");
@@ -190,8 +190,8 @@ impl Edit {
         }
     }
 
-    /// Has a place in bodies redacted, unless something is said of it.
-    fn redact(&mut self, mut path: Vec<String>, place: &str) -> Result<(), String> {
+    /// Has what stands in place of secrets at a place in bodies stand for any text, unless something is said of the place.
+    fn mask(&mut self, mut path: Vec<String>, place: &str) -> Result<(), String> {
         path.push("body".to_owned());
         let is_said = self.at(&path).is_some_and(|body| {
             let lists = |name: &str| {
@@ -203,8 +203,19 @@ impl Edit {
         if is_said {
             return Ok(());
         }
-        path.push("redactions".to_owned());
-        self.append(&path, &redaction(place))
+        path.push("match".to_owned());
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let mut wanted = self.value.clone();
+        let by_hand = || by_hand(&format!("{}: masked", quoted(place)), &names.join("."));
+        match slot(&mut wanted, &names) {
+            slot @ Value::Null => {
+                *slot = Value::Object(Map::from_iter([(place.to_owned(), "masked".into())]));
+            }
+            Value::Object(members) => drop(members.insert(place.to_owned(), "masked".into())),
+            _ => return Err(by_hand()),
+        }
+        let text = self.with_member(&names, place, "masked");
+        self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
     }
 
     /// Adds a file to `mocks.shared`.
@@ -450,14 +461,14 @@ fn closes(text: &str, closing: char) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
 
     fn extend(text: &str) -> String {
         let masked = Masked {
-            answers: BTreeMap::from([("$.token".to_owned(), "string")]),
-            sent: BTreeMap::from([("$.key".to_owned(), "number")]),
+            answers: BTreeSet::from(["$.token".to_owned()]),
+            sent: BTreeSet::from(["$.key".to_owned()]),
             sent_queries: BTreeSet::from(["api_key".to_owned()]),
             ..Masked::default()
         };
@@ -531,13 +542,13 @@ outbound:
   body:
     match:
       $.at: timestamp
-    redactions: [ { path: \"$.key\", replacement: masked } ]
+      \"$.key\": masked
   query: { ignore: [ api_key ] }
 mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] } # as it was
 assertions:
     body:
         ignore: [ $.id ]
-        redactions: [ { path: \"$.token\", replacement: masked } ]
+        match: { \"$.token\": masked }
 ";
         assert_eq!(extend(text), wanted);
     }
@@ -556,9 +567,9 @@ defaults:
 name: shop
 cases: [ ../cases/old.case.json, 'it''s ], here.case.json', ../cases/a.case.json, { path: ../cases/b.case.json, skip: too large } ]
 defaults:
-  outbound: {query: {ignore: [nonce, api_key]}, body: { redactions: [ { path: \"$.key\", replacement: masked } ] }}
+  outbound: {query: {ignore: [nonce, api_key]}, body: { match: { \"$.key\": masked } }}
   mocks: { auto: true, shared: [ { from: ../cases/shared.json } ] }
-  assertions: { body: { redactions: [ { path: \"$.token\", replacement: masked } ] } }
+  assertions: { body: { match: { \"$.token\": masked } } }
 ";
         assert_eq!(extend(text), wanted);
     }
@@ -575,8 +586,8 @@ cases:
 mocks:
   auto: true
   shared: [ { from: ../cases/shared.json } ]
-assertions: { body: { redactions: [ { path: \"$.token\", replacement: masked } ] } }
-outbound: { body: { redactions: [ { path: \"$.key\", replacement: masked } ] }, query: { ignore: [ api_key ] } }
+assertions: { body: { match: { \"$.token\": masked } } }
+outbound: { body: { match: { \"$.key\": masked } }, query: { ignore: [ api_key ] } }
 ";
         assert_eq!(extend(text), wanted);
     }

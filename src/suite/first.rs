@@ -26,8 +26,6 @@ pub(crate) struct FirstSuite<'s> {
     /// The `Host` that the application saw, if its answers hold it.
     pub(crate) host: Option<String>,
     pub(crate) calls: Calls,
-    /// The masked places that every answer has, and those that everything has which the application sends.
-    pub(crate) everywhere: (BTreeSet<String>, BTreeSet<String>),
 }
 
 /// An element of `cases`.
@@ -134,7 +132,6 @@ impl FirstSuite<'_> {
             masked,
             host,
             calls,
-            everywhere: (in_answers, in_sent),
         } = self;
         let run = match app {
             Some(_) => "softprobe suite run <this file>",
@@ -161,8 +158,8 @@ impl FirstSuite<'_> {
              policy:\n  externalHttp: strict\n",
         );
         write_request(masked, host.as_deref(), &mut out);
-        write_mocks(calls, shared, masked, in_sent, &mut out);
-        write_assertions(masked, in_answers, &mut out);
+        write_mocks(calls, shared, masked, &mut out);
+        write_assertions(masked, &mut out);
         out
     }
 }
@@ -318,37 +315,21 @@ fn comment(text: &str) -> String {
     text.replace(char::is_control, "?")
 }
 
-fn write_mocks(
-    calls: &Calls,
-    shared: &[String],
-    masked: &Masked,
-    everywhere: &BTreeSet<String>,
-    out: &mut String,
-) {
+fn write_mocks(calls: &Calls, shared: &[String], masked: &Masked, out: &mut String) {
     out.push_str(
         "\n# Every captured call has to be made, as it was captured, and is answered from the capture.\n",
     );
     out.push_str("unused: fail\noutbound:\n  difference: fail\n");
     let Masked {
-        sent,
-        sent_queries,
-        sent_texts,
-        ..
+        sent, sent_queries, ..
     } = masked;
     if !sent.is_empty() {
-        out.push_str("  body: # values that were masked when they were recorded\n");
-        write_matchers(sent, everywhere, out);
+        out.push_str("  body: # where values were masked when they were recorded\n");
+        write_matchers(sent, out);
     }
     if !sent_queries.is_empty() {
         let names = sent_queries.iter().map(|name| quoted(name));
         let _ = writeln!(out, "  query: {{ ignore: {} }}", list(names));
-    }
-    for call in sent_texts {
-        let _ = writeln!(
-            out,
-            "  # {} has a masked part outside of JSON; if it is called with another one, give it a mock of its own.",
-            comment(call)
-        );
     }
     let Calls {
         any,
@@ -400,23 +381,15 @@ fn write_mocks(
     }
 }
 
-fn write_assertions(masked: &Masked, everywhere: &BTreeSet<String>, out: &mut String) {
+fn write_assertions(masked: &Masked, out: &mut String) {
     let Masked {
         answers,
         answer_headers,
-        answer_texts,
         ..
     } = masked;
     // Of the others, nothing is compared unless it is asked for.
     let location = answer_headers.contains("location");
     out.push('\n');
-    for request in answer_texts {
-        let _ = writeln!(
-            out,
-            "# The answer to {} has a masked part outside of JSON; its body is compared by a hook, or not at all.",
-            comment(request)
-        );
-    }
     if answers.is_empty() && !location {
         out.push_str(
             "# The answer must have the captured status, and its body everything that the captured one has. Values that differ\n\
@@ -433,37 +406,17 @@ fn write_assertions(masked: &Masked, everywhere: &BTreeSet<String>, out: &mut St
         out.push_str("  headers: { ignore: [ location ] } # masked when it was recorded\n");
     }
     if !answers.is_empty() {
-        out.push_str("  body: # values that were masked when they were recorded\n");
-        write_matchers(answers, everywhere, out);
+        out.push_str("  body: # where values were masked when they were recorded\n");
+        write_matchers(answers, out);
     }
 }
 
-/// Writes what is compared of masked values: their types where each body has one; elsewhere, whether they are there.
-fn write_matchers(
-    places: &BTreeMap<String, &'static str>,
-    everywhere: &BTreeSet<String>,
-    out: &mut String,
-) {
-    let (all, some): (Vec<_>, Vec<_>) = places
-        .iter()
-        .partition(|(place, _)| everywhere.contains(*place));
-    if !all.is_empty() {
-        out.push_str("    match:\n");
+/// Has what stands in place of secrets stand for any text.
+fn write_matchers(places: &BTreeSet<String>, out: &mut String) {
+    out.push_str("    match:\n");
+    for place in places {
+        let _ = writeln!(out, "      {}: masked", quoted(place));
     }
-    for (place, kind) in all {
-        let _ = writeln!(out, "      {}: {{ type: {kind} }}", quoted(place));
-    }
-    if !some.is_empty() {
-        out.push_str("    redactions:\n");
-    }
-    for (place, _) in some {
-        let _ = writeln!(out, "      - {}", redaction(place));
-    }
-}
-
-/// Returns the redaction of a place, as YAML.
-pub(super) fn redaction(place: &str) -> String {
-    format!("{{ path: {}, replacement: masked }}", quoted(place))
 }
 
 /// Returns the text as a YAML scalar that can only be read as a string; `${` is escaped to stay literal.

@@ -1,30 +1,26 @@
 //! What was masked in captures, so that a suite can say that these values are not compared as they stand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::base::decode::decoded;
 use crate::base::http::{Direction, Headers};
-use crate::base::json::{self, Query};
+use crate::base::json;
 use crate::case::{Case, Exchange};
 use crate::compare::form_as_json;
 
 /// What was masked in captures.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Masked {
-    /// Places in the bodies of answers, as JSONPaths, with the types of the values.
-    pub(crate) answers: BTreeMap<String, &'static str>,
+    /// Places in the bodies of answers, as JSONPaths; `$` stands for a text.
+    pub(crate) answers: BTreeSet<String>,
     /// Headers of answers.
     pub(crate) answer_headers: BTreeSet<String>,
-    /// The requests whose answers have a masked text that is no JSON, for display.
-    pub(crate) answer_texts: BTreeSet<String>,
     /// Places in the bodies of what the application sends.
-    pub(crate) sent: BTreeMap<String, &'static str>,
+    pub(crate) sent: BTreeSet<String>,
     /// Names in the queries of what the application sends.
     pub(crate) sent_queries: BTreeSet<String>,
-    /// Calls whose path or whose text that is no JSON was masked, for display.
-    pub(crate) sent_texts: BTreeSet<String>,
     /// Headers of the requests to the application.
     pub(crate) request_headers: BTreeSet<String>,
     /// Names in the queries of the requests to the application.
@@ -50,28 +46,6 @@ impl Masked {
         }
     }
 
-    /// Returns the places that every answer has, and those that everything has which the application sends.
-    pub(crate) fn everywhere<'c>(
-        &self,
-        cases: impl Iterator<Item = &'c Case>,
-    ) -> (BTreeSet<String>, BTreeSet<String>) {
-        let mut answers = InAll::of(&self.answers);
-        let mut sent = InAll::of(&self.sent);
-        for case in cases {
-            if let Ok(Some(inbound)) = case.inbound() {
-                let response = inbound.response().ok();
-                let body = response.and_then(|response| response.body.as_deref());
-                let headers = response.map(|response| &response.headers);
-                answers.see(headers.zip(body));
-            }
-            for call in case.outbound() {
-                let body = call.request_body();
-                sent.see(body.map(|body| (&call.request.headers, body)));
-            }
-        }
-        (answers.places(), sent.places())
-    }
-
     fn add_inbound(&mut self, before: &Exchange, after: &Exchange) {
         let (was, is) = (&before.request, &after.request);
         self.request_headers
@@ -83,30 +57,17 @@ impl Masked {
         }
         let bodies = (before.request_body(), after.request_body());
         if let (Some(was_body), Some(is_body)) = bodies {
-            let mut places = BTreeMap::new();
-            if changed_bodies(
-                (&was.headers, was_body),
-                (&is.headers, is_body),
-                &mut places,
-            ) {
-                self.request_bodies.extend(places.into_keys());
-            } else {
-                self.request_bodies.insert("$".to_owned());
-            }
+            let (was, is) = ((&was.headers, was_body), (&is.headers, is_body));
+            changed_bodies(was, is, &mut self.request_bodies);
         }
         let (Ok(was), Ok(is)) = (before.response(), after.response()) else {
             return;
         };
         self.answer_headers
             .extend(changed_headers(&was.headers, &is.headers));
-        if let (Some(was_body), Some(is_body)) = (&was.body, &is.body)
-            && !changed_bodies(
-                (&was.headers, was_body),
-                (&is.headers, is_body),
-                &mut self.answers,
-            )
-        {
-            self.answer_texts.insert(shown(after));
+        if let (Some(was_body), Some(is_body)) = (&was.body, &is.body) {
+            let (was, is) = ((&was.headers, &**was_body), (&is.headers, &**is_body));
+            changed_bodies(was, is, &mut self.answers);
         }
     }
 
@@ -114,50 +75,12 @@ impl Masked {
         let (was, is) = (&before.request, &after.request);
         self.sent_queries
             .extend(changed_names(was.query.as_deref(), is.query.as_deref()));
-        if was.path != is.path {
-            self.sent_texts.insert(shown(after));
-        }
         let bodies = (before.request_body(), after.request_body());
-        if let (Some(was_body), Some(is_body)) = bodies
-            && !changed_bodies(
-                (&was.headers, was_body),
-                (&is.headers, is_body),
-                &mut self.sent,
-            )
-        {
-            self.sent_texts.insert(shown(after));
+        if let (Some(was_body), Some(is_body)) = bodies {
+            let (was, is) = ((&was.headers, was_body), (&is.headers, is_body));
+            changed_bodies(was, is, &mut self.sent);
         }
     }
-}
-
-/// Places that all bodies have so far.
-struct InAll(Vec<Query>);
-
-impl InAll {
-    fn of(places: &BTreeMap<String, &'static str>) -> Self {
-        let queries = places.keys().map(|place| Query::parse(place));
-        Self(queries.filter_map(Result::ok).collect())
-    }
-
-    fn see(&mut self, body: Option<(&Headers, &[u8])>) {
-        let tree = body.and_then(read);
-        let has = |query: &Query| match &tree {
-            Some(tree) => query.pointers(tree).is_ok_and(|found| !found.is_empty()),
-            None => false,
-        };
-        self.0.retain(has);
-    }
-
-    fn places(self) -> BTreeSet<String> {
-        let places = self.0.into_iter();
-        places.map(|query| query.text().to_owned()).collect()
-    }
-}
-
-/// Returns the request of an exchange for display.
-fn shown(exchange: &Exchange) -> String {
-    let request = &exchange.request;
-    format!("{} {}{}", request.method, request.host, request.path)
 }
 
 /// Returns the names of headers whose values differ.
@@ -181,34 +104,25 @@ fn changed_names(was: Option<&str>, is: Option<&str>) -> Vec<String> {
     changed.map(|(_, (name, _))| name.clone()).collect()
 }
 
-/// Adds the places at which bodies differ, with the types of the values; returns whether that tells all of it, which it does
-/// not if the bodies have no places.
-fn changed_bodies(
-    was: (&Headers, &[u8]),
-    is: (&Headers, &[u8]),
-    places: &mut BTreeMap<String, &'static str>,
-) -> bool {
+/// Adds the places at which bodies differ.
+fn changed_bodies(was: (&Headers, &[u8]), is: (&Headers, &[u8]), places: &mut BTreeSet<String>) {
     if was.1 == is.1 {
-        return true;
+        return;
     }
     match (read(was), read(is)) {
-        (Some(was), Some(is)) => {
-            walk(&was, &is, "$", places);
-            true
-        }
-        _ => false,
+        (Some(was), Some(is)) => walk(&was, &is, "$", places),
+        // A text has no places.
+        _ => drop(places.insert("$".to_owned())),
     }
 }
 
 fn read((headers, body): (&Headers, &[u8])) -> Option<Value> {
     let (body, _) = decoded(headers, body);
     let form = form_as_json(headers, &body);
-    let tree = form.or_else(|| json::read(&body).ok().map(|document| document.value));
-    // A text alone has no place in which it differs.
-    tree.filter(|tree| tree.is_object() || tree.is_array())
+    form.or_else(|| json::read(&body).ok().map(|document| document.value))
 }
 
-fn walk(was: &Value, is: &Value, path: &str, places: &mut BTreeMap<String, &'static str>) {
+fn walk(was: &Value, is: &Value, path: &str, places: &mut BTreeSet<String>) {
     match (was, is) {
         (Value::Object(was), Value::Object(is)) => {
             for (name, value) in is {
@@ -222,14 +136,7 @@ fn walk(was: &Value, is: &Value, path: &str, places: &mut BTreeMap<String, &'sta
                 walk(was, is, &format!("{path}[*]"), places);
             }
         }
-        (was, is) if was != is => {
-            let kind = match is {
-                Value::Number(_) => "number",
-                Value::Bool(_) => "boolean",
-                _ => "string",
-            };
-            places.insert(path.to_owned(), kind);
-        }
+        (was, is) if was != is => drop(places.insert(path.to_owned())),
         _ => {}
     }
 }
@@ -303,16 +210,13 @@ mod tests {
         let all = |words: &[&str]| -> BTreeSet<String> {
             words.iter().map(|word| (*word).to_owned()).collect()
         };
-        let typed = |place: &str| BTreeMap::from([(place.to_owned(), "string")]);
         assert_eq!(
             masked,
             Masked {
-                answers: typed(r#"$.of[*]["x-token"]"#),
+                answers: all(&[r#"$.of[*]["x-token"]"#]),
                 answer_headers: all(&["set-cookie"]),
-                answer_texts: all(&[]),
-                sent: typed("$.key"),
+                sent: all(&["$.key"]),
                 sent_queries: all(&["api_key"]),
-                sent_texts: all(&["POST shop.example/hooks/masked"]),
                 request_headers: all(&["authorization"]),
                 request_queries: all(&["api_key"]),
                 request_bodies: all(&["$.password"]),

@@ -182,7 +182,7 @@ fn an_invalid_setting_is_reported_with_its_place() {
         ),
         (
             "assertions: { body: { match: { $.a: uid } } }",
-            "`uid` is not one of uuid, timestamp; did you mean uuid?",
+            "`uid` is not one of uuid, timestamp, masked; did you mean uuid?",
         ),
         (
             "assertions: { body: { match: { $.a: { type: text } } } }",

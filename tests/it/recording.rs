@@ -951,8 +951,8 @@ fn secrets_do_not_reach_the_disk_and_masked_values_are_no_differences() {
     let suite = suite(&project);
     for line in [
         "  env: { URL: \"${URL}\", API_KEY: \"${API_KEY}\", LEVEL: debug }\n",
-        "      - { path: \"$.access_token\", replacement: masked }\n",
-        "      \"$.password\": { type: string }\n",
+        "      \"$.access_token\": masked\n",
+        "      \"$.password\": masked\n",
         "  query: { ignore: [ api_key ] }\n",
         "#     headers: { authorization: \"${AUTHORIZATION}\" }\n",
         "#     transform: fill_in # a hook of yours, for the bodies: $.odd, $.password, $.user\n",

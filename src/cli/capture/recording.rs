@@ -316,7 +316,6 @@ fn write_first(
         masked: masked.clone(),
         host: summary.host.clone(),
         calls: Calls::of(cases.iter().map(|(_, case)| case)),
-        everywhere: masked.everywhere(cases.iter().map(|(_, case)| case)),
     };
     write_suite(file, &suite).map(Some)
 }
