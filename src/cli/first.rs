@@ -7,7 +7,7 @@ use super::files;
 use super::output::{Failed, arguments, invalid};
 use crate::case::Case;
 use crate::disk::{self, Readers};
-use crate::suite::{Addition, FirstCase, FirstSuite, extended, parse_yaml};
+use crate::suite::{Addition, FirstCase, FirstSuite, Masked, extended, parse_yaml};
 
 /// What was done to a suite.
 pub(super) enum Written {
@@ -55,6 +55,21 @@ pub(super) fn named_from(folder: &Path, file: &Path) -> String {
     with_slashes(&relative_to(folder, file))
 }
 
+/// Checks that a suite, if it stands, can be added to.
+pub(super) fn check_suite(file: &Path) -> Result<(), Failed> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let text = files::read_text(file)?;
+    let addition = Addition {
+        cases: vec![FirstCase::new("../cases/some.case.json")],
+        masked: &Masked::default(),
+        shared: &[],
+    };
+    let checked = extended(&text, &addition);
+    checked.map(drop).map_err(|why| invalid(file, why))
+}
+
 /// Writes a suite, or adds to one that stands what it lacks; nothing else in it is changed.
 pub(super) fn write_suite(file: &Path, suite: &FirstSuite<'_>) -> Result<Written, Failed> {
     if !file.exists() {
@@ -66,8 +81,18 @@ pub(super) fn write_suite(file: &Path, suite: &FirstSuite<'_>) -> Result<Written
     let folder = file.parent().unwrap_or(Path::new(""));
     let known = known_files(folder, &document["cases"]);
     let is_new = |case: &&FirstCase| !known.contains(&whole(&folder.join(&case.path)));
+    let named = |base: &serde_json::Value| base["request"]["headers"]["host"].clone();
+    let hosts = [named(&document), named(&document["defaults"])];
+    // The suite may say by which host others were called.
+    let host = suite.host.clone();
+    let host = host.filter(|host| !hosts.iter().any(|known| *known == **host));
+    let cases = suite.cases.iter().filter(is_new).cloned();
+    let cases = cases.map(|case| FirstCase {
+        host: host.clone(),
+        ..case
+    });
     let addition = Addition {
-        cases: suite.cases.iter().filter(is_new).cloned().collect(),
+        cases: cases.collect(),
         masked: &suite.masked,
         shared: &suite.shared,
     };
@@ -100,24 +125,29 @@ fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns a file's path relative to a folder; unchanged unless both are plain paths below the working
-/// directory.
-pub(super) fn relative_to(folder: &Path, file: &Path) -> PathBuf {
-    let is_plain = |path: &Path| {
-        let mut parts = path.components();
-        parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
-    };
-    if !is_plain(folder) || !is_plain(file) {
-        return file.to_owned();
-    }
-    let parts = |path: &Path| -> Vec<PathBuf> {
-        let parts = path.components().filter(|part| *part != Component::CurDir);
-        parts.map(|part| PathBuf::from(part.as_os_str())).collect()
-    };
-    let (folder, file) = (parts(folder), parts(file));
+/// Returns a file's path relative to a folder.
+fn relative_to(folder: &Path, file: &Path) -> PathBuf {
+    let (folder, file) = (steps(folder), steps(file));
     let common = folder.iter().zip(&file).take_while(|(a, b)| a == b).count();
     let up = folder[common..].iter().map(|_| PathBuf::from(".."));
     up.chain(file[common..].iter().cloned()).collect()
+}
+
+/// Returns the steps of an absolute path without `.` and `..`.
+fn steps(path: &Path) -> Vec<PathBuf> {
+    let path = match path.as_os_str().is_empty() {
+        true => std::env::current_dir().unwrap_or_default(),
+        false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    let mut steps = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(steps.pop()),
+            part => steps.push(PathBuf::from(part.as_os_str())),
+        }
+    }
+    steps
 }
 
 fn with_slashes(path: &Path) -> String {
@@ -125,9 +155,8 @@ fn with_slashes(path: &Path) -> String {
         .components()
         .map(|part| part.as_os_str().to_string_lossy());
     let parts: Vec<_> = parts.collect();
-    match parts.first().map(AsRef::as_ref) {
-        Some("/") => format!("/{}", parts[1..].join("/")),
-        Some(".") => parts[1..].join("/"),
-        _ => parts.join("/"),
+    match parts.is_empty() {
+        true => ".".to_owned(),
+        false => parts.join("/"),
     }
 }

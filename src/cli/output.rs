@@ -71,6 +71,12 @@ pub(super) struct Output {
 pub(super) struct Failed(Box<Output>);
 
 impl Failed {
+    /// Returns what is wrong.
+    pub(super) fn messages(&self) -> Vec<String> {
+        let fault = self.0.fault.iter();
+        fault.flat_map(|(_, messages)| messages.clone()).collect()
+    }
+
     /// Returns what is printed.
     pub(super) fn into_output(self) -> Output {
         *self.0

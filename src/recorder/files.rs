@@ -112,15 +112,7 @@ impl Files {
             summary.alike += 1;
             return Ok(());
         }
-        let answer = inbound
-            .response()
-            .ok()
-            .and_then(|response| response.body.as_deref());
-        let host = inbound.request.host.as_bytes();
-        if let Some(answer) = answer
-            && host.contains(&b':')
-            && answer.windows(host.len()).any(|part| part == host)
-        {
+        if tells_host(&case, &inbound.request.host) {
             summary.host = Some(inbound.request.host.clone());
         }
         let status = inbound.response().map_or(0, |response| response.status);
@@ -249,6 +241,31 @@ impl Files {
             false => Err(failed),
         }
     }
+}
+
+/// Returns whether what the application answers or sends holds the host by which it was called.
+fn tells_host(case: &Case, host: &str) -> bool {
+    // One without a port is the same in each run.
+    if !host.contains(':') {
+        return false;
+    }
+    let holds = |text: &[u8]| text.windows(host.len()).any(|part| part == host.as_bytes());
+    let query_holds = |query: Option<&str>| {
+        let query = percent_encoding::percent_decode_str(query.unwrap_or_default());
+        holds(&query.collect::<Vec<u8>>())
+    };
+    let answer = case.inbound().ok().flatten();
+    let answer = answer.and_then(|inbound| inbound.response().ok());
+    let body = answer.and_then(|answer| answer.body.as_deref());
+    let location = answer.and_then(|answer| answer.headers.text("location"));
+    let is_passed_on = location.is_some_and(|url| query_holds(url.split_once('?').map(|(_, q)| q)));
+    let is_sent = case.outbound().any(|call| {
+        let request = &call.request;
+        holds(request.host.as_bytes())
+            || holds(&request.body)
+            || query_holds(request.query.as_deref())
+    });
+    body.is_some_and(holds) || is_passed_on || is_sent
 }
 
 /// Takes out bodies that can't be read, and may hold secrets.

@@ -10,7 +10,7 @@ use crate::base::http::{Direction, Headers, Request};
 use crate::base::json;
 use crate::case::{Case, Exchange};
 
-/// Longer steps of a path are ids.
+/// Longer steps of a path are ids if they have a digit.
 const LONGEST_WORD: usize = 20;
 
 /// Returns the method and the target of a request, with ids as `{id}`.
@@ -42,7 +42,7 @@ fn step(text: &str) -> &str {
             .all(|c| c.is_ascii_digit() || c == '.' || c == '-');
     let is_hex =
         has_digit && text.len() >= 8 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    match is_number || is_hex || text.len() > LONGEST_WORD {
+    match is_number || is_hex || (has_digit && text.len() > LONGEST_WORD) {
         true => "{id}",
         false => text,
     }
@@ -161,7 +161,11 @@ mod tests {
             ),
             ("/blob/deadbeef", "/blob/deadbeef"),
             ("/blob/deadbee1", "/blob/{id}"),
-            ("/s/a-name-that-is-longer-than-words", "/s/{id}"),
+            (
+                "/rpc/GetCustomerOrderHistory",
+                "/rpc/GetCustomerOrderHistory",
+            ),
+            ("/s/kq83hfo2-9dkLq02mcnQ-1", "/s/{id}"),
             ("/2024-01-31", "/{id}"),
             ("/", "/"),
         ] {

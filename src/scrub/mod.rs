@@ -141,6 +141,13 @@ impl Scrubber {
     }
 }
 
+/// Returns the length of an attribute's text, in bytes.
+fn text_length(attribute: &Value) -> Option<usize> {
+    let value = field(attribute, "value")?;
+    let text = field(value, "stringValue").and_then(Value::as_str);
+    text.map(str::len)
+}
+
 /// One walk over a document.
 struct Pass<'s> {
     rules: &'s Rules,
@@ -193,6 +200,14 @@ impl Pass<'_> {
     fn attributes(&mut self, attributes: &mut [Value]) {
         let owner = self.place.clone();
         let encodings = body_encodings(attributes);
+        let lengths: Vec<(String, usize)> = attributes
+            .iter()
+            .filter_map(|attribute| {
+                let key = attribute["key"].as_str()?;
+                let length = text_length(attribute).filter(|_| encodings.contains_key(key))?;
+                Some((key.to_owned(), length))
+            })
+            .collect();
         let mut now_text = Vec::new();
         for attribute in attributes.iter_mut() {
             let Some(key) = attribute.get("key").and_then(Value::as_str) else {
@@ -210,9 +225,22 @@ impl Pass<'_> {
                 }
             }
         }
+        let changed: Vec<(String, usize)> = lengths
+            .into_iter()
+            .filter_map(|(key, before)| {
+                let now = attributes.iter().find(|attribute| attribute["key"] == *key);
+                let now = now.and_then(text_length)?;
+                let side = key.strip_suffix(".body")?;
+                (now != before).then(|| (format!("{side}.header.content-length"), now))
+            })
+            .collect();
         for attribute in attributes {
             if now_text.iter().any(|key| attribute["key"] == **key) {
                 attribute["value"] = serde_json::json!({"stringValue": "utf-8"});
+            }
+            // A body of another length is not one that was cut off.
+            if let Some((_, length)) = changed.iter().find(|(key, _)| attribute["key"] == **key) {
+                attribute["value"] = serde_json::json!({"stringValue": length.to_string()});
             }
         }
         self.place = owner;

@@ -16,6 +16,10 @@ pub(crate) struct FirstSuite<'s> {
     pub(crate) cases: Vec<FirstCase>,
     /// How its application is launched.
     pub(crate) app: Option<&'s AppPlan>,
+    /// Where it runs, relative to the suite's file.
+    pub(crate) folder: String,
+    /// The words of its command that are or hold secrets, by their positions, with variables in place of those.
+    pub(crate) hidden_words: BTreeMap<usize, String>,
     /// The variables of the application whose values are left out, since they are or hold secrets.
     pub(crate) hidden: BTreeSet<String>,
     /// Why its cases have to run one at a time, if they have to.
@@ -35,6 +39,8 @@ pub(crate) struct FirstCase {
     pub(crate) path: String,
     /// Why it can't be replayed.
     pub(crate) skip: Option<String>,
+    /// The `Host` that the application saw, if its own differs from that of the suite.
+    pub(crate) host: Option<String>,
     /// What to know of it.
     pub(crate) comment: Option<&'static str>,
 }
@@ -44,15 +50,21 @@ impl FirstCase {
         Self {
             path: path.into(),
             skip: None,
+            host: None,
             comment: None,
         }
     }
 
     /// Returns the element as YAML.
     pub(crate) fn yaml(&self) -> String {
-        match &self.skip {
-            None => quoted(&self.path),
-            Some(why) => format!("{{ path: {}, skip: {} }}", quoted(&self.path), quoted(why)),
+        let path = quoted(&self.path);
+        match (&self.skip, &self.host) {
+            (None, None) => path,
+            (Some(why), _) => format!("{{ path: {path}, skip: {} }}", quoted(why)),
+            (None, Some(host)) => format!(
+                "{{ path: {path}, overrides: {{ request: {{ headers: {{ host: {} }} }} }} }}",
+                quoted(host)
+            ),
         }
     }
 }
@@ -126,6 +138,8 @@ impl FirstSuite<'_> {
             name,
             cases,
             app,
+            folder,
+            hidden_words,
             hidden,
             serial,
             shared,
@@ -150,7 +164,7 @@ impl FirstSuite<'_> {
         }
         if let Some(app) = app {
             out.push('\n');
-            write_app(app, hidden, &mut out);
+            write_app(app, folder, hidden_words, hidden, &mut out);
         }
         write_cases(cases, &mut out);
         out.push_str(
@@ -181,7 +195,13 @@ fn write_cases(cases: &[FirstCase], out: &mut String) {
 }
 
 /// Writes how an application is launched.
-fn write_app(app: &AppPlan, hidden: &BTreeSet<String>, out: &mut String) {
+fn write_app(
+    app: &AppPlan,
+    folder: &str,
+    hidden_words: &BTreeMap<usize, String>,
+    hidden: &BTreeSet<String>,
+    out: &mut String,
+) {
     let AppPlan {
         command,
         folder: _,
@@ -201,8 +221,17 @@ fn write_app(app: &AppPlan, hidden: &BTreeSet<String>, out: &mut String) {
                 certs: _,
             },
     } = app;
-    let words = command.iter().map(with_port);
-    let _ = writeln!(out, "app:\n  command: {}", list(words));
+    let words = command.iter().enumerate();
+    let words = words.map(|(n, word)| match hidden_words.get(&n) {
+        Some(word) => serde_json::Value::from(word.as_str()).to_string(),
+        None => with_port(word),
+    });
+    let _ = writeln!(
+        out,
+        "app:\n  command: {}\n  cwd: {}",
+        list(words),
+        quoted(folder)
+    );
     if !env.is_empty() {
         let env = env.iter().map(|(name, value)| match hidden.contains(name) {
             // What is in the environment stays there.

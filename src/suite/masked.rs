@@ -89,6 +89,8 @@ fn changed_headers(was: &Headers, is: &Headers) -> Vec<String> {
     names
         .filter(|name| !was.all(name).eq(is.all(name)))
         .map(|name| name.to_ascii_lowercase())
+        // It is that of what stands there now.
+        .filter(|name| name != "content-length")
         .collect()
 }
 

@@ -3,6 +3,7 @@
 mod driver;
 mod one_session;
 mod recording;
+mod secrets;
 mod told;
 
 use std::path::PathBuf;
@@ -39,9 +40,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "FILE")]
     suite: Option<PathBuf>,
     /// Command that sends requests to APP_URL, run by a shell; the recording ends with it
-    #[arg(long, value_name = "COMMAND", conflicts_with = "listen")]
+    #[arg(long, value_name = "COMMAND")]
     driver: Option<String>,
-    /// Address at which to record what is sent there, until interrupted; a free port of 127.0.0.1 by default
+    /// Address at which to record what is sent there: until interrupted, unless there is a driver; a free port of 127.0.0.1 by
+    /// default
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<String>,
     /// How many requests the application gets at the same time: auto (one, until its calls have shown that they carry the

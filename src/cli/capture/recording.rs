@@ -1,6 +1,5 @@
 //! Records an application: launches it, lets requests through to it, and writes what came of them.
 
-use std::collections::BTreeSet;
 use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +10,13 @@ use clap::ArgMatches;
 
 use super::Run;
 use super::driver::driver_command;
+use super::secrets::{secret_variables, secret_words};
 use super::told::{Outcome, told};
-use crate::base::http::without_credentials;
 use crate::base::visible_line;
 use crate::case::Case;
 use crate::cli::check_app_url;
 use crate::cli::child::{Ended, exit_code, run_child};
-use crate::cli::first::{Written, first_cases, named_from, suite_name, write_suite};
+use crate::cli::first::{Written, check_suite, first_cases, named_from, suite_name, write_suite};
 use crate::cli::output::{Failed, Output, arguments, failure, invalid};
 use crate::cli::{Global, files};
 use crate::disk::project_root;
@@ -73,6 +72,7 @@ pub(super) fn record(
         ));
     }
     let name = suite_name(None, run.suite.as_deref())?;
+    run.suite.as_deref().map(check_suite).transpose()?;
     let interrupts = Interrupts::listen();
     let recorder = Recorder::new(settings).map_err(|(path, why)| invalid(&path, why))?;
     let mut proxy = ProxyBuilder::new(recorder.oracle())
@@ -129,14 +129,11 @@ pub(super) fn record(
     apps.stop(most, heeded);
     proxy.stop(LAST_CALLS);
     let (summary, masked) = recorder.finish();
-    let suite = match &run.suite {
-        Some(file) => {
-            let launched = plan.as_deref();
-            let written = write_first(file, name, &run.out, &summary, &masked, launched)?;
-            Some((file.as_path(), written))
-        }
-        None => None,
-    };
+    let suite = run.suite.as_deref().map(|file| {
+        let launched = plan.as_deref();
+        let written = write_first(file, name, &run.out, &summary, &masked, launched);
+        (file, written.map_err(|failed| failed.messages().join("; ")))
+    });
     let interrupted = interrupts
         .arrived
         .last()
@@ -302,10 +299,13 @@ fn write_first(
     let suite = FirstSuite {
         name,
         cases: match file.exists() {
-            false => as_glob(folder, out, &cases),
-            true => first_cases(folder, &cases),
+            // One after the other, an application's state is what it was.
+            false if !summary.has_unnamed => as_glob(folder, out, &cases),
+            _ => first_cases(folder, &cases),
         },
         app: app.as_ref(),
+        folder: named_from(folder, &project_root()),
+        hidden_words: app.as_ref().map(secret_words).unwrap_or_default(),
         hidden: app.as_ref().map(secret_variables).unwrap_or_default(),
         serial: summary
             .has_unnamed
@@ -318,17 +318,6 @@ fn write_first(
         calls: Calls::of(cases.iter().map(|(_, case)| case)),
     };
     write_suite(file, &suite).map(Some)
-}
-
-/// Returns the variables of an application that are or hold secrets.
-fn secret_variables(plan: &AppPlan) -> BTreeSet<String> {
-    let mut scrubber = Scrubber::new(Rules::default(), &[]);
-    let secret = plan.env.iter().filter(|(name, value)| {
-        let value = value.written();
-        let mut document = serde_json::json!({ "env": { name: value } });
-        !scrubber.scrub(&mut document).list.is_empty() || without_credentials(&value) != value
-    });
-    secret.map(|(name, _)| name.clone()).collect()
 }
 
 /// Returns the elements of `cases`: one glob if the folder holds nothing else.

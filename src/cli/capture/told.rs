@@ -24,7 +24,7 @@ pub(super) struct Outcome<'a> {
     /// Whether the application ended by itself.
     pub(super) app_ended: bool,
     /// The suite's file, and what was done to it, if there was something for it.
-    pub(super) suite: Option<(&'a Path, Option<Written>)>,
+    pub(super) suite: Option<(&'a Path, Result<Option<Written>, String>)>,
     pub(super) is_launched: bool,
 }
 
@@ -80,7 +80,11 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
     for note in notes {
         let _ = writeln!(text, "note: {note}");
     }
-    let next = next(outcome, &mut text);
+    let next = next(summary, outcome, &mut text);
+    let unwritten = match &outcome.suite {
+        Some((_, Err(why))) => Some(why),
+        _ => None,
+    };
     let lost = left.iter().any(|left| left.is_lost);
     let unusable = recorded.iter().any(|recorded| recorded.unusable.is_some());
     let output = if let Some(code) = outcome.interrupted {
@@ -91,6 +95,9 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
             text,
             format!("the driver ended with exit code {code}"),
         )
+    } else if let Some(why) = unwritten {
+        let message = format!("the cases are recorded, but the suite can't be written: {why}");
+        Output::incomplete(text, "suite_not_written", &message)
     } else if outcome.app_ended {
         Output::incomplete(text, "application_ended", "the application ended meanwhile")
     } else if recorded.is_empty() && *alike == 0 {
@@ -125,10 +132,17 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
 }
 
 /// Tells what was done to the suite and what to do next; returns the next command.
-fn next(outcome: &Outcome<'_>, text: &mut String) -> Option<String> {
+fn next(summary: &Summary, outcome: &Outcome<'_>, text: &mut String) -> Option<String> {
     let (file, written) = outcome.suite.as_ref()?;
     let shown = file.display();
-    let done = match written.as_ref()? {
+    let written = written.as_ref().ok()?.as_ref()?;
+    if summary.has_unnamed && !matches!(written, Written::New) {
+        let _ = writeln!(
+            text,
+            "note: some calls do not carry the trace headers on: these cases need `concurrency: serial` in {shown}"
+        );
+    }
+    let done = match written {
         Written::New => format!("wrote {shown}"),
         Written::Extended => format!("added to {shown}"),
         Written::Unchanged => format!("{shown} has all of it already"),
