@@ -164,7 +164,7 @@ fn a_captured_call_without_an_answer_fails_again() {
     assert!(refused.contains("connection_refused"), "{refused}");
     // A suite replays it too.
     let calls = json!([["GET up.example/refused", "", ""]]);
-    let answers = json!(["502 softprobe: the captured call got no answer: connection_refused\n"]);
+    let answers = json!(["502 softprobe: the call got no answer: connection_refused\n"]);
     let suite = format!("{STRICT}\nmocks: auto\nunused: fail");
     relayed(&calls, &spans[2..], &suite, &answers).passes();
 }

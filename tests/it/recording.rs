@@ -30,6 +30,12 @@ fn application_process() {
     if let Ok(call) = std::env::var("SOFTPROBE_TEST_STARTUP_CALL") {
         get(&call, "");
     }
+    if let Ok(start) = std::env::var("SOFTPROBE_TEST_STARTUP_POST") {
+        let parts: Vec<&str> = start.split('|').collect();
+        let headers = format!("content-type: {}\r\n", parts[1]);
+        let answer = call("POST", parts[0], &headers, parts[2].as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
     if let Ok(call) = std::env::var("SOFTPROBE_TEST_TIMER") {
         std::thread::spawn(move || {
             loop {
@@ -81,6 +87,7 @@ fn serve(mut stream: TcpStream) {
     };
     let method = line.split(' ').next().unwrap().to_owned();
     let (mut traced, mut length, mut chunked) = (String::new(), 0, false);
+    let mut host = String::new();
     let mut header = String::new();
     while reader.read_line(&mut header).is_ok_and(|n| n > 2) {
         let lower = header.to_ascii_lowercase();
@@ -91,6 +98,9 @@ fn serve(mut stream: TcpStream) {
             length = value.trim().parse().unwrap();
         }
         chunked |= lower.starts_with("transfer-encoding:");
+        if let Some(value) = lower.strip_prefix("host:") {
+            value.trim().clone_into(&mut host);
+        }
         header.clear();
     }
     let mut steps = target.trim_start_matches('/').splitn(2, '/');
@@ -109,6 +119,51 @@ fn serve(mut stream: TcpStream) {
         // One of two clients carries the headers on.
         "mixed" => json!([shown(&get(&url("a"), traced)), shown(&get(&url("b"), ""))]),
         "none" => json!([]),
+        // It answers and sends who it thinks a user is.
+        "json" => {
+            let user = match id {
+                "masked" => std::env::var("SOFTPROBE_TEST_CONTACT").unwrap(),
+                _ => std::env::var("SOFTPROBE_TEST_USER").unwrap_or_else(|_| "ada".to_owned()),
+            };
+            let value = json!({"user": user});
+            let headers = format!("{traced}content-type: application/json\r\n");
+            let body = value.to_string();
+            call(
+                "POST",
+                &format!("{upstream}/charge"),
+                &headers,
+                body.as_bytes(),
+            );
+            value
+        }
+        "page" => {
+            let contact = std::env::var("SOFTPROBE_TEST_CONTACT").unwrap();
+            let page = format!("<p>Write to {contact}.</p>");
+            let headers = format!("{traced}content-type: text/plain\r\n");
+            call("POST", &url("mail"), &headers, page.as_bytes());
+            let _ = stream.write_all(&http(200, &[("content-type", "text/html")], page));
+            return;
+        }
+        "own" => {
+            let own = format!("http://{host}/back");
+            let headers = format!("{traced}content-type: application/json\r\n");
+            let body = json!({"return": own}).to_string();
+            call("POST", &url("pay"), &headers, body.as_bytes());
+            json!({"at": own})
+        }
+        "odd" => {
+            let answer = http(
+                200,
+                &[("content-encoding", "zstd")],
+                "no zstd: s3cret-9876543210",
+            );
+            let _ = stream.write_all(&answer);
+            return;
+        }
+        "hang" => {
+            std::thread::sleep(LIMIT);
+            return;
+        }
         "slow" => {
             std::thread::sleep(Duration::from_millis(200));
             json!([shown(&get(&url("a"), traced))])
@@ -1521,5 +1576,234 @@ fn a_terminal_shows_how_a_recording_goes_on() {
     Output::of(&mut shown).ends(
         0,
         &["softprobe: recording: 1 recorded, 0 in progress (1 s)\r\n"],
+    );
+}
+
+#[test]
+fn only_masked_values_are_let_be() {
+    let project = Project::new();
+    let upstream = dependency();
+    let mut command = Recording::command(&project, &upstream.url(), &["--settle", "0", "--json"]);
+    let recording = Recording::of(command.env("SOFTPROBE_TEST_CONTACT", "ada@corp.example"));
+    // In one case the user is an address, in the other a name.
+    for path in ["/json/masked", "/json/plain"] {
+        assert_eq!(recording.get(path).status, 200);
+    }
+    assert_eq!(recording.end().code, 0);
+    let suite = suite(&project);
+    assert_eq!(suite.matches("\"$.user\": masked").count(), 2, "{suite}");
+    let replay = |user: &str| {
+        let mut command = softprobe(&["suite", "run", "suites/first.suite.yaml"]);
+        command
+            .current_dir(project.path())
+            .env("SOFTPROBE_TEST_RECORDED", upstream.url())
+            .env("SOFTPROBE_TEST_CONTACT", "ada@corp.example")
+            .env("SOFTPROBE_TEST_USER", user);
+        Output::of(&mut command)
+    };
+    replay("ada").ends(0, &["2 passed"]);
+    replay("mallory").ends(
+        20,
+        &[
+            "1 difference, 1 difference in what was sent",
+            "1 passed; 1 failed",
+        ],
+    );
+}
+
+#[test]
+fn masked_texts_are_compared_around_what_was_masked() {
+    let project = Project::new();
+    let upstream = dependency();
+    let with = |command: &mut Command, contact: &str| {
+        command
+            .current_dir(project.path())
+            .env("SOFTPROBE_TEST_RECORDED", upstream.url())
+            .env("SOFTPROBE_TEST_CONTACT", contact);
+    };
+    let mut command = Recording::command(&project, &upstream.url(), &["--settle", "0", "--json"]);
+    with(&mut command, "ada@corp.example");
+    let recording = Recording::of(&mut command);
+    assert_eq!(
+        recording.get("/page/1").text(),
+        "<p>Write to ada@corp.example.</p>"
+    );
+    assert_eq!(recording.end().code, 0);
+    let again = || {
+        let mut command = softprobe(&["suite", "run", "suites/first.suite.yaml"]);
+        with(&mut command, "ada@corp.example");
+        Output::of(&mut command)
+    };
+    again().ends(0, &["1 passed"]);
+    let file = project.path().join("cases/get-page-1.case.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("Write to", "Call")).unwrap();
+    again().ends(20, &["1 difference, 1 difference in what was sent"]);
+}
+
+#[test]
+fn what_an_application_fetches_with_a_secret_when_it_starts_is_answered() {
+    for (kind, body) in [
+        (
+            "application/json",
+            "{\"client_secret\": \"SECRET\", \"scope\": \"all\"}",
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            "client_secret=SECRET&scope=all",
+        ),
+    ] {
+        let project = Project::new();
+        let upstream = dependency();
+        let url = format!("{}/token?api_key=SECRET", upstream.url());
+        let start = format!("{url}|{kind}|{body}").replace("SECRET", "s3cret-9876543210");
+        let driver = ["--driver", "curl -sf $APP_URL/named/1"];
+        let mut command = Recording::command(&project, &upstream.url(), &driver);
+        command.env("SOFTPROBE_TEST_STARTUP_POST", &start);
+        Output::of(&mut command).ends(0, &["recorded 1 case"]);
+        let shared = std::fs::read_to_string(project.path().join("cases/shared.json")).unwrap();
+        assert!(!shared.contains("s3cret"), "{shared}");
+        let address = upstream.url();
+        drop(upstream);
+        let mut command = softprobe(&["suite", "run", "suites/first.suite.yaml"]);
+        command
+            .current_dir(project.path())
+            .env("SOFTPROBE_TEST_RECORDED", &address)
+            .env("SOFTPROBE_TEST_STARTUP_POST", &start);
+        Output::of(&mut command).ends(0, &["1 passed"]);
+        // Another scope is another token.
+        command.env("SOFTPROBE_TEST_STARTUP_POST", start.replace("all", "some"));
+        Output::of(&mut command).ends(20, &["it was answered with 599"]);
+    }
+}
+
+#[test]
+fn a_call_of_a_request_has_to_be_made_though_the_application_makes_it_when_it_starts() {
+    let project = Project::new();
+    let upstream = dependency();
+    let url = upstream.url();
+    let mut command = Recording::command(&project, &url, &["--settle", "0", "--json"]);
+    command.env("SOFTPROBE_TEST_STARTUP_CALL", format!("{url}/a/1"));
+    let recording = Recording::of(&mut command);
+    assert_eq!(recording.get("/named/1").status, 200);
+    assert_eq!(recording.end().code, 0);
+    let case = project.path().join("cases/get-named-1.case.json");
+    assert_eq!(calls(&read(&case)), ["/a/1", "/b/1"]);
+    replay(&project, &url).ends(0, &["1 passed"]);
+    // As if the application left it out.
+    let text = std::fs::read_to_string(&case).unwrap();
+    std::fs::write(&case, text.replace("/named/1", "/none/1")).unwrap();
+    replay(&project, &url).ends(20, &["unused mocks", "/a/1 (unused: fail)"]);
+}
+
+#[test]
+fn an_application_is_called_by_the_host_that_its_answers_hold() {
+    let project = Project::new();
+    let upstream = dependency();
+    for id in 1..3 {
+        let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+        assert_eq!(recording.get(&format!("/own/{id}")).status, 200);
+        assert_eq!(recording.end().code, 0);
+    }
+    let suite = suite(&project);
+    assert!(
+        suite.contains("request:\n  headers: { host: \"127.0.0.1:"),
+        "{suite}"
+    );
+    assert!(
+        suite.contains("get-own-2.case.json, overrides: { request: { headers: { host: "),
+        "{suite}"
+    );
+    replay(&project, &upstream.url()).ends(0, &["2 passed"]);
+    // From anywhere.
+    let file = project.path().join("suites/first.suite.yaml");
+    let mut command = softprobe(&["suite", "run", file.to_str().unwrap()]);
+    command
+        .current_dir("/")
+        .env("SOFTPROBE_TEST_RECORDED", upstream.url());
+    Output::of(&mut command).ends(0, &["2 passed"]);
+}
+
+#[test]
+fn nobody_waits_for_ever_behind_another() {
+    let project = Project::new();
+    let upstream = dependency();
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    // One client goes without an answer, another one stays with an answer that has no end.
+    let begin = |path: &str| {
+        let mut client = TcpStream::connect(recording.address()).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        client.write_all(head.as_bytes()).unwrap();
+        client
+    };
+    drop(begin("/hang/1"));
+    assert_eq!(recording.get("/named/1").status, 200);
+    let mut stays = begin("/stream/1");
+    stays.read_exact(&mut [0; 64]).unwrap();
+    assert_eq!(recording.get("/named/2").status, 200);
+    let said = recording.end();
+    let document = said.document();
+    assert_eq!(said.code, 1, "{document}");
+    let told = document.to_string();
+    for words in [
+        "GET /hang/1",
+        "the application gave no answer (timeout)",
+        "GET /stream/1: its answer went on",
+        "the answer's client went away before its end",
+    ] {
+        assert!(told.contains(words), "{words} is not in {document:#}");
+    }
+    assert_eq!(cases(&project).len(), 3);
+}
+
+#[test]
+fn what_can_not_be_recorded_whole_is_no_case_to_replay() {
+    let project = Project::new();
+    let upstream = dependency();
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    assert_eq!(recording.get("/odd/1").status, 200);
+    let said = recording.end();
+    let document = said.document();
+    assert_eq!(said.code, 1, "{document}");
+    let unusable = document["recorded"][0]["unusable"].as_str().unwrap();
+    assert!(unusable.contains("can't be decoded"), "{unusable}");
+    let file = project.path().join("cases/get-odd-1.case.json");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(!text.contains("http.response.body"), "{text}");
+}
+
+#[test]
+fn a_suite_that_can_not_be_added_to_is_told_before_anything_runs() {
+    let project = Project::new();
+    let upstream = dependency();
+    project.write(
+        "suites/first.suite.yaml",
+        "name: a\nbase: &c [x]\ncases: *c\n",
+    );
+    let driver = ["--driver", "curl -sf $APP_URL/named/1"];
+    let said = Output::of(&mut Recording::command(&project, &upstream.url(), &driver));
+    said.ends(
+        5,
+        &[
+            "suites/first.suite.yaml",
+            "add `../cases/some.case.json` to `cases` by hand",
+        ],
+    );
+    assert!(upstream.received().is_empty());
+    // What can't be added in the end does not hide what was recorded.
+    let list = "name: a\ncases: []\nmocks: []\n";
+    project.write("suites/first.suite.yaml", list);
+    let mut command = Recording::command(&project, &upstream.url(), &driver);
+    command.env(
+        "SOFTPROBE_TEST_STARTUP_CALL",
+        format!("{}/x/1", upstream.url()),
+    );
+    Output::of(&mut command).ends(
+        1,
+        &[
+            "recorded 1 case",
+            "the suite can't be written",
+            "`mocks` is a list",
+        ],
     );
 }

@@ -1072,7 +1072,7 @@ defaults: { mocks: [] }
         "assertions.status: expected an integer from 100 to 999",
         "assertions.body.ignore[0]: `items` is not a JSONPath",
         "assertions.body.ignore: `ignore` has no effect with this `mode`",
-        "assertions.body.match['$.a']: `uid` is not one of uuid, timestamp; did you mean uuid?",
+        "assertions.body.match['$.a']: `uid` is not one of uuid, timestamp, masked; did you mean uuid?",
         "defaults.mocks: `mocks` is also set at the top level",
     ]);
     assert!(run.stdout.is_empty(), "{}", run.stdout);
