@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
 
 use super::child::{Ended, SETTINGS, exit_code, run_child};
+use super::launched::LaunchFlags;
 use super::output::{Exit, Failed, Output, arguments, failure};
 use super::{Global, check_app_url};
 use crate::base::http::{split_port, split_url};
@@ -16,11 +17,10 @@ use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
 use crate::launch::{Guard, trust_variables};
-use crate::net::address;
 use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
-    AppFlags, Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of, for_launched,
+    Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of, for_launched,
     plan_of_flags, signal_code, tell_idle_calls, unless_blank,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
@@ -49,17 +49,8 @@ the application ended meanwhile, or made a call after its session was closed tha
   $ softprobe exec --app-command 'node server.js' -- cargo nextest run --test replay\n\
   $ softprobe exec --app-command 'node server.js' -- pytest")]
 pub(super) struct Exec {
-    /// Launch this application; the command is split as a shell splits words
-    #[arg(long, value_name = "COMMAND", env = "SOFTPROBE_APP_COMMAND")]
-    app_command: Option<String>,
-    /// Base URL of a running application; of the launched one, with --app-command
-    #[arg(long, value_name = "URL", env = "APP_URL")]
-    app_url: Option<String>,
     #[command(flatten)]
-    app: AppFlags,
-    /// Address at which the proxy listens; a free port by default
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
-    proxy_listen: Option<String>,
+    launch: LaunchFlags,
     #[command(flatten)]
     callers: CallerFlags,
     /// Forward the application's calls while no session is open, instead of answering 599
@@ -73,10 +64,13 @@ pub(super) struct Exec {
 impl Exec {
     pub(super) fn run(self, global: &Global, matches: &ArgMatches) -> Result<Output, Failed> {
         let Self {
-            app_command,
-            app_url,
-            app,
-            proxy_listen,
+            launch:
+                LaunchFlags {
+                    app_command,
+                    app_url,
+                    app,
+                    proxy_listen,
+                },
             callers,
             forward_idle,
             command,

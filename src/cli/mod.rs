@@ -12,6 +12,7 @@ mod files;
 mod first;
 mod init;
 mod inspect;
+mod launched;
 mod output;
 mod scrub;
 mod serve;

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::gate::Gate;
+use super::lock;
 use super::summary::Summary;
 use crate::base::http::{Direction, Host, Request};
 use crate::case::Recording;
@@ -313,9 +314,4 @@ impl Oracle for Owners {
         self.summary().lose(request.to_string(), reason.to_owned());
         Ok(())
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

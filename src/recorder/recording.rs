@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::files::{Destination, Files, shown};
 use super::gate::{Gate, Maker};
+use super::lock;
 use super::owners::Owners;
 use super::shape::route;
 use super::summary::Summary;
@@ -67,11 +68,6 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A poisoned lock is safe to use: every change under it is complete before anything can panic.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits on this thread for what a server's own threads do, for as long as `goes_on` says.
@@ -223,7 +219,11 @@ impl Shared {
     fn answered(self: Arc<Self>, session: &str) {
         self.gate.answered(session);
         let session = session.to_owned();
-        tokio::spawn(async move {
+        // What is cut off when the recording has ended already is not written.
+        let Ok(threads) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        threads.spawn(async move {
             let hurried = tokio::time::timeout(self.settle, self.hurry.cancelled());
             let mut limit = SLOWEST_CALLS;
             if hurried.await.is_ok() {

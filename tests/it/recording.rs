@@ -136,6 +136,20 @@ fn serve(mut stream: TcpStream) {
             );
             value
         }
+        // What a timer does, while a request is answered and after that.
+        "tick" => {
+            let ping = format!("{upstream}/ping/1");
+            get(&ping, "");
+            json!([shown(&get(&url("a"), traced))])
+        }
+        "tock" => {
+            let ping = format!("{upstream}/ping/1");
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(300));
+                get(&ping, "")
+            });
+            json!([])
+        }
         "page" => {
             let contact = std::env::var("SOFTPROBE_TEST_CONTACT").unwrap();
             let page = format!("<p>Write to {contact}.</p>");
@@ -1806,4 +1820,30 @@ fn a_suite_that_can_not_be_added_to_is_told_before_anything_runs() {
             "`mocks` is a list",
         ],
     );
+}
+
+#[test]
+fn what_turns_out_to_be_a_timers_is_taken_out_of_cases() {
+    let project = Project::new();
+    let upstream = dependency();
+    let recording = Recording::start(&project, &upstream, &["--settle", "0"]);
+    // Its calls carry the headers on, but for one that comes outside of requests as well.
+    for path in ["/named/1", "/tick/1", "/tock/1"] {
+        assert_eq!(recording.get(path).status, 200);
+    }
+    let pings = || {
+        let received = upstream.received();
+        let pings = received
+            .iter()
+            .filter(|request| request.line.contains("/ping/"));
+        pings.count()
+    };
+    until(|| pings() > 1);
+    let said = recording.end();
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let cases = cases(&project);
+    assert_eq!(calls(&cases["get-tick-1"]), ["/a/1"]);
+    let shared = read(&project.path().join("cases/shared.json"));
+    assert_eq!(calls(&shared), ["/ping/1"]);
+    replay(&project, &upstream.url()).ends(0, &["3 passed"]);
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use super::Global;
+use super::launched::LaunchFlags;
 use super::output::{Failed, Output, arguments};
 use crate::net::address;
 use crate::recorder::Concurrency;
-use crate::runner::{AppFlags, CaFlag};
+use crate::runner::CaFlag;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Capture {
@@ -68,17 +69,8 @@ pub(super) struct Run {
     /// Key for the hash in placeholders of secrets
     #[arg(long, hide = true, env = "SOFTPROBE_SCRUB_KEY", hide_env_values = true)]
     scrub_key: Option<String>,
-    /// Launch this application; the command is split as a shell splits words
-    #[arg(long, value_name = "COMMAND", env = "SOFTPROBE_APP_COMMAND")]
-    app_command: Option<String>,
-    /// Base URL of a running application; of the launched one, with its command
-    #[arg(long, value_name = "URL", env = "APP_URL")]
-    app_url: Option<String>,
     #[command(flatten)]
-    app: AppFlags,
-    /// Address at which the proxy listens; a free port by default
-    #[arg(long, value_name = "ADDR", env = "SOFTPROBE_PROXY_LISTEN", value_parser = address)]
-    proxy_listen: Option<String>,
+    launch: LaunchFlags,
     #[command(flatten)]
     ca: CaFlag,
     /// Command that launches the application; ${PORT} in it is the port that it is given as PORT

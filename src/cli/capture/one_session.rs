@@ -22,7 +22,8 @@ pub(super) fn capture(run: &Run, global: &Global) -> Result<Output, Failed> {
              request, give a folder",
         ));
     };
-    let launches = !run.command.is_empty() || run.app_command.is_some() || run.suite.is_some();
+    let launches =
+        !run.command.is_empty() || run.launch.app_command.is_some() || run.suite.is_some();
     if launches || run.listen.is_some() {
         return Err(arguments(
             "--out FILE.case.json is the capture of one session of a runtime, which launches no application and writes no \

@@ -53,13 +53,18 @@ pub(super) fn record(
             "the application's command stands after `--` and in --app-command; keep one of them",
         ));
     }
-    let (command, url) = app_of(matches, run.app_command.take(), words, run.app_url.take());
+    let (command, url) = app_of(
+        matches,
+        run.launch.app_command.take(),
+        words,
+        run.launch.app_url.take(),
+    );
     let plan = command.as_deref().map(|command| {
         plan_of_flags(
             "the application's command",
             command,
             url.as_deref(),
-            &run.app,
+            &run.launch.app,
         )
     });
     let plan = plan.transpose()?.map(Arc::new);
@@ -78,7 +83,7 @@ pub(super) fn record(
     let mut proxy = ProxyBuilder::new(recorder.oracle())
         .recording(run.max_recorded_body)
         .idle(Idle::Forward);
-    if let Some(address) = unless_blank(run.proxy_listen.take()) {
+    if let Some(address) = unless_blank(run.launch.proxy_listen.take()) {
         proxy = proxy.listen(address);
     }
     let authority = run.ca.authority();
@@ -88,14 +93,14 @@ pub(super) fn record(
     let proxy = match &plan {
         Some(_) => for_launched(proxy, plan.iter()),
         None => {
-            let upstreams = run.app.upstreams.plan().map_err(arguments)?;
+            let upstreams = run.launch.app.upstreams.plan().map_err(arguments)?;
             with_upstreams(proxy, std::iter::once(&upstreams))
         }
     };
     let proxy = proxy.map_err(arguments)?.start()?;
     let mut apps = Apps::running(&project_root(), running, &interrupts);
     let shown = Shown {
-        output: run.app.app_output,
+        output: run.launch.app.app_output,
         urls: !global.quiet,
     };
     let launches = plan.iter().map(|plan| Launch {
