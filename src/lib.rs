@@ -182,6 +182,8 @@ mod foreign;
 #[cfg(feature = "runner")]
 pub mod hook;
 #[cfg(feature = "runner")]
+mod import;
+#[cfg(feature = "runner")]
 #[doc(hidden)]
 pub mod internals;
 #[cfg(feature = "runner")]

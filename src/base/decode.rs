@@ -48,6 +48,20 @@ pub(crate) fn decoded<'b>(headers: &Headers, body: &'b [u8]) -> (Cow<'b, [u8]>, 
     (out, None)
 }
 
+/// Returns the headers and the body of a message as they are stored, decoded; `None` if that changes nothing. What can't be
+/// decoded stays as it is.
+#[cfg(feature = "embedded")]
+pub(crate) fn stored(headers: &Headers, body: &[u8]) -> Option<(Headers, Vec<u8>)> {
+    let (Cow::Owned(body), None) = decoded(headers, body) else {
+        return None;
+    };
+    let mut headers = headers.clone();
+    // They are about another form of it.
+    headers.remove("content-encoding");
+    headers.remove("content-length");
+    Some((headers, body))
+}
+
 /// Returns an `accept-encoding` without the codings that can't be undone here; `None` if nothing is left.
 #[cfg(feature = "runner")]
 pub(crate) fn decodable(accepted: &str) -> Option<String> {

@@ -10,10 +10,12 @@ mod exec;
 mod export;
 mod files;
 mod first;
+mod import;
 mod init;
 mod inspect;
 mod launched;
 mod output;
+mod recorded;
 mod scrub;
 mod serve;
 mod session;
@@ -86,6 +88,9 @@ enum Command {
     Capture(capture::Capture),
     /// Launch an application, and record each request to it with the calls that it causes as a case; same as capture run
     Record(Box<capture::Run>),
+    /// Make cases of what other tools keep of HTTP traffic
+    #[command(subcommand)]
+    Import(import::Import),
     /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
@@ -210,6 +215,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
             let own = matches.subcommand_matches("record").unwrap_or(matches);
             run.run(&global, own)
         }
+        Command::Import(import) => import.run(),
         Command::Suite(suite) => suite.run(&global, matches),
         Command::Exec(exec) => exec.run(&global, matches),
         Command::Env(env) => env.run(),

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use super::correlate::with_trace;
 use super::decide::Core;
 use super::target::Form;
-use crate::base::decode::decoded;
-use crate::base::http::{Direction, Headers, Request, Response, SESSION_HEADER, Trace};
+use crate::base::decode::stored;
+use crate::base::http::{Direction, Request, Response, SESSION_HEADER, Trace};
 use crate::base::with_causes;
 use crate::case::{ErrorType, Recording, SpanPurpose, Without, cut_off, unusable};
 use crate::net::{now_ns, plain, random_trace};
@@ -259,19 +259,6 @@ impl Exchange {
             message
         })
     }
-}
-
-/// Returns the headers and the body of a message as they are stored, decoded; `None` if that changes nothing. What can't be
-/// decoded stays as it is.
-fn stored(headers: &Headers, body: &[u8]) -> Option<(Headers, Vec<u8>)> {
-    let (Cow::Owned(body), None) = decoded(headers, body) else {
-        return None;
-    };
-    let mut headers = headers.clone();
-    // They are about another form of it.
-    headers.remove("content-encoding");
-    headers.remove("content-length");
-    Some((headers, body))
 }
 
 /// Returns whether a request is a first hop: a call to the application in the reverse form, with the session named

@@ -220,25 +220,17 @@ impl Files {
     }
 
     /// Removes what turned out to be a secret after its case was written.
-    ///
-    /// # Errors
-    ///
-    /// The files that may still hold a secret, and why.
-    pub(super) fn clean_again(&mut self) -> Result<(), Vec<(PathBuf, String)>> {
+    pub(super) fn finish(&mut self, summary: &mut Summary) {
         let Some(scrubber) = &mut self.destination.scrubber else {
-            return Ok(());
+            return;
         };
-        let mut failed = Vec::new();
         let known = scrubber.known();
         let old = self.written.iter().filter(|written| written.known < known);
         for Written { path, .. } in old {
             if let Err(why) = clean_file(path, scrubber, &mut self.masked) {
-                failed.push((path.clone(), why));
+                let why = format!("it may still hold a secret that was found out later: {why}");
+                summary.lose(path.display().to_string(), why);
             }
-        }
-        match failed.is_empty() {
-            true => Ok(()),
-            false => Err(failed),
         }
     }
 }

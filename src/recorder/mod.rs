@@ -2,6 +2,7 @@
 
 mod files;
 mod gate;
+mod imported;
 mod names;
 mod owners;
 mod recording;
@@ -12,6 +13,7 @@ mod trust;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use files::Destination;
+pub(crate) use imported::{Imported, Importer};
 pub(crate) use recording::{Recorder, Settings};
 pub(crate) use summary::{Left, Recorded, Summary};
 pub(crate) use trust::Concurrency;

@@ -316,13 +316,7 @@ impl Shared {
                 Err(why) => summary.lose("the calls that belong to no request".to_owned(), why),
             }
         }
-        if let Err(failed) = files.clean_again() {
-            for (path, why) in failed {
-                let what = path.display().to_string();
-                let why = format!("it may still hold a secret that was found out later: {why}");
-                summary.lose(what, why);
-            }
-        }
+        files.finish(&mut summary);
         summary.has_unnamed = self.gate.has_unnamed();
         (summary, std::mem::take(&mut files.masked))
     }

@@ -20,6 +20,7 @@ mod faults;
 mod files;
 mod harness;
 mod hookfiles;
+mod import;
 mod java;
 mod languages;
 mod launch;

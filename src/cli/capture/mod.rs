@@ -14,6 +14,7 @@ use clap::ArgMatches;
 use super::Global;
 use super::launched::LaunchFlags;
 use super::output::{Failed, Output, arguments};
+use super::recorded::WritingFlags;
 use crate::net::address;
 use crate::recorder::Concurrency;
 use crate::runner::CaFlag;
@@ -54,21 +55,11 @@ pub(super) struct Run {
     /// How long after its answer calls belong to a request, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 500)]
     settle: u64,
-    /// Leave out what is like a case that stands: the same method, path but for ids, status, shapes of bodies, and calls
-    #[arg(long)]
-    distinct: bool,
     /// Largest body that is recorded, in bytes; a larger one passes, and its case can't be replayed
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024, value_parser = recorded_body)]
     max_recorded_body: usize,
-    /// Write secrets as they are
-    #[arg(long)]
-    no_scrub: bool,
-    /// JSON or YAML file with what else is a secret, as for scrub --rules
-    #[arg(long, value_name = "FILE", conflicts_with = "no_scrub")]
-    scrub_rules: Option<PathBuf>,
-    /// Key for the hash in placeholders of secrets
-    #[arg(long, hide = true, env = "SOFTPROBE_SCRUB_KEY", hide_env_values = true)]
-    scrub_key: Option<String>,
+    #[command(flatten)]
+    writing: WritingFlags,
     #[command(flatten)]
     launch: LaunchFlags,
     #[command(flatten)]

@@ -18,16 +18,16 @@ use crate::cli::check_app_url;
 use crate::cli::child::{Ended, exit_code, run_child};
 use crate::cli::first::{Written, check_suite, first_cases, named_from, suite_name, write_suite};
 use crate::cli::output::{Failed, Output, arguments, failure, invalid};
+use crate::cli::recorded::cases_of;
 use crate::cli::{Global, files};
 use crate::disk::project_root;
 use crate::launch::Guard;
 use crate::proxy::{Idle, ProxyBuilder};
-use crate::recorder::{Destination, Recorder, Settings, Summary};
+use crate::recorder::{Recorder, Settings, Summary};
 use crate::runner::{
     Apps, Interrupts, Launch, Progress, SLOWEST_STOP, Shown, app_of, for_launched, plan_of_flags,
     signal_code, unless_blank, with_upstreams,
 };
-use crate::scrub::{Rules, Scrubber};
 use crate::suite::{AppPlan, Calls, FirstCase, FirstSuite, Masked};
 
 /// How long requests in progress may take to be over once no more are let through.
@@ -46,7 +46,11 @@ pub(super) fn record(
     global: &Global,
     matches: &ArgMatches,
 ) -> Result<Output, Failed> {
-    let settings = settings(&run)?;
+    let settings = Settings {
+        concurrency: run.concurrency,
+        settle: run.settle(),
+        destination: run.writing.destination(run.out.clone())?,
+    };
     let words = std::mem::take(&mut run.command);
     if !words.is_empty() && crate::runner::is_flagged(matches, "app_command") {
         return Err(arguments(
@@ -154,24 +158,6 @@ pub(super) fn record(
             is_launched: plan.is_some(),
         },
     ))
-}
-
-fn settings(run: &Run) -> Result<Settings, Failed> {
-    let rules = match &run.scrub_rules {
-        None => Rules::default(),
-        Some(path) => Rules::read(&files::read_rules(path)?).map_err(|why| invalid(path, why))?,
-    };
-    let key = run.scrub_key.as_deref().unwrap_or_default();
-    let scrubber = (!run.no_scrub).then(|| Scrubber::new(rules, key.as_bytes()));
-    Ok(Settings {
-        concurrency: run.concurrency,
-        settle: run.settle(),
-        destination: Destination {
-            folder: run.out.clone(),
-            scrubber,
-            distinct: run.distinct,
-        },
-    })
 }
 
 /// Runs the driver, and returns its exit code.
@@ -286,12 +272,7 @@ fn write_first(
         return Ok(None);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut cases: Vec<(PathBuf, Case)> = Vec::new();
-    for recorded in &summary.recorded {
-        let case = Case::from_file(&recorded.file);
-        let case = case.map_err(|error| invalid(&recorded.file, error.cause))?;
-        cases.push((recorded.file.clone(), case));
-    }
+    let cases = cases_of(summary)?;
     let app = plan.map(|plan| {
         let mut plan = plan.clone();
         // These are relative to the suite's file.

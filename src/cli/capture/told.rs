@@ -3,17 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use crate::base::encoding::shell_word;
 use crate::cli::first::Written;
-use crate::cli::inspect::{cell, table};
 use crate::cli::output::Output;
+use crate::cli::recorded::{left_value, recorded_table, recorded_value, tell_left};
 use crate::cli::validate::counted;
-use crate::recorder::{Left, Recorded, Summary};
-
-/// The most cases that the table has.
-const MOST_ROWS: usize = 50;
+use crate::recorder::Summary;
 
 /// How a recording ended, besides what it recorded.
 pub(super) struct Outcome<'a> {
@@ -42,7 +37,7 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
     } = summary;
     let mut text = String::new();
     if !recorded.is_empty() {
-        text.push_str(&cases(recorded));
+        text.push_str(&recorded_table(recorded));
     }
     // Writing to a String can't fail.
     let _ = writeln!(text, "recorded {}", counted(recorded.len(), "case"));
@@ -59,27 +54,7 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
             "warning: {shared_dropped} more calls outside of requests were not recorded"
         );
     }
-    for Left {
-        what,
-        why,
-        count,
-        is_lost: _,
-    } in left
-    {
-        let times = match count {
-            1 => String::new(),
-            n => format!(" ({n} times)"),
-        };
-        let _ = writeln!(text, "not recorded: {what}{times}: {why}");
-    }
-    for Recorded { file, unusable, .. } in recorded {
-        if let Some(why) = unusable {
-            let _ = writeln!(text, "can't be replayed: {}: {why}", file.display());
-        }
-    }
-    for note in notes {
-        let _ = writeln!(text, "note: {note}");
-    }
+    tell_left(summary, "not recorded", &mut text);
     let next = next(summary, outcome, &mut text);
     let unwritten = match &outcome.suite {
         Some((_, Err(why))) => Some(why),
@@ -157,56 +132,4 @@ fn next(summary: &Summary, outcome: &Outcome<'_>, text: &mut String) -> Option<S
     );
     let _ = writeln!(text, "{done}; replay it with:\n\n  {next}\n");
     Some(next)
-}
-
-fn cases(recorded: &[Recorded]) -> String {
-    let mut table = table(&["request", "status", "calls", "file"]);
-    for recorded in recorded.iter().take(MOST_ROWS) {
-        let Recorded {
-            file,
-            request,
-            status,
-            calls,
-            unusable: _,
-        } = recorded;
-        table.add_row(vec![
-            cell(request),
-            cell(status.to_string()),
-            cell(calls.to_string()),
-            cell(file.display().to_string()),
-        ]);
-    }
-    let mut text = format!("{table}\n");
-    let more = recorded.len().saturating_sub(MOST_ROWS);
-    if more > 0 {
-        let _ = writeln!(text, "and {more} more");
-    }
-    text
-}
-
-fn recorded_value(recorded: &Recorded) -> Value {
-    let Recorded {
-        file,
-        request,
-        status,
-        calls,
-        unusable,
-    } = recorded;
-    json!({
-        "file": file.display().to_string(),
-        "request": request,
-        "status": status,
-        "calls": calls,
-        "unusable": unusable,
-    })
-}
-
-fn left_value(left: &Left) -> Value {
-    let Left {
-        what,
-        why,
-        count,
-        is_lost,
-    } = left;
-    json!({"what": what, "why": why, "count": count, "lost": is_lost})
 }

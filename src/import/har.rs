@@ -1,0 +1,647 @@
+//! Reads HTTP archives (HAR), as browsers and proxies write them. Each has fields of its own, which begin with `_`.
+
+use super::message::{has_body, push_field, set_body, text_of};
+use super::{Entry, Item};
+use crate::base::document::{Node, Object, Problems};
+use crate::base::encoding::{decode_base64, split_mark};
+use crate::base::http::{Headers, Request, Response, split_url, without_credentials};
+use crate::base::json;
+
+/// How many bytes a text may be shorter than its size says: a byte order mark is no part of it.
+const LONGEST_MARK: usize = 3;
+
+/// Returns what an archive holds, in its order.
+///
+/// # Errors
+///
+/// What is wrong with it, each with its place.
+pub(crate) fn read(text: &str) -> Result<Vec<Item>, Vec<String>> {
+    let (_, text) = split_mark(text);
+    let document = json::parse(text).map_err(|error| vec![format!("not JSON: {error}")])?;
+    let mut problems = Problems::default();
+    let items = entries(&document, &mut problems);
+    let items = items.and_then(|entries| {
+        // All of them, so that every fault is told.
+        let items: Vec<_> = entries
+            .iter()
+            .map(|entry| item(entry, &mut problems))
+            .collect();
+        items.into_iter().collect::<Option<Vec<Item>>>()
+    });
+    let found = problems.without_values().into_result(items);
+    found.map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+}
+
+fn entries<'d>(document: &'d serde_json::Value, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
+    let root = Node::root(document);
+    let file = root.map(problems)?;
+    let Some(log) = file.get("log") else {
+        return root.wrong("an HTTP archive, an object with `log`", problems);
+    };
+    let log = log.map(problems)?;
+    log.require("entries", problems)?.list(problems)
+}
+
+/// Reads an entry; returns `None` if something is wrong with it.
+fn item(node: &Node<'_>, problems: &mut Problems) -> Option<Item> {
+    let entry = node.map(problems)?;
+    let request_node = entry.require("request", problems)?;
+    let request = request_node.map(problems)?;
+    let url_node = request.require("url", problems)?;
+    let url = url_node.string(problems)?;
+    let method = request.require("method", problems)?.string(problems)?;
+    let shown = format!("{method} {}", without_query(&url));
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => {}
+        "ws" | "wss" => return Some(Item::Other(shown, SOCKET)),
+        "data" | "blob" | "about" | "file" | "chrome-extension" | "moz-extension" => {
+            return Some(Item::Other(shown, "it was no request over HTTP"));
+        }
+        _ => return url_node.wrong("an absolute URL of http or https", problems),
+    }
+    if split_url(&url).is_none() {
+        return url_node.wrong("an absolute URL of http or https", problems);
+    }
+    if let Some("disk" | "memory") = text_of(&entry, "_fromCache").as_deref() {
+        return Some(Item::Other(
+            shown,
+            "the browser answered it from its cache, so that no server got it",
+        ));
+    }
+    let mut read = Request::new(method, &url);
+    // What stands before the colon of a URL has no case.
+    read.scheme.make_ascii_lowercase();
+    read.headers = headers(&request, problems)?;
+    let mut note = None;
+    let body = request_body(&request, &read.headers, &mut note, problems)?;
+    let (body, unusable_request) = match body {
+        Ok(body) => (body, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    read.body = body;
+    read.headers.remove("content-length");
+    let times_ns = times(&entry, problems)?;
+    let (answer, unusable_answer) = match entry.given("response") {
+        None => (Err("it has no response".to_owned()), None),
+        Some(response) => {
+            let response = response.map(problems)?;
+            match answer(&response, &read.method, problems)? {
+                Ok(answer) if answer.response.status == 101 => {
+                    return Some(Item::Other(shown, SOCKET));
+                }
+                Ok(answer) => (Ok(answer.response), answer.unusable),
+                Err(why) => (Err(why), None),
+            }
+        }
+    };
+    Some(Item::Exchange(Box::new(Entry {
+        place: node.place.to_string(),
+        request: read,
+        answer,
+        times_ns,
+        unusable_request,
+        unusable_answer,
+        note,
+    })))
+}
+
+const SOCKET: &str = "it opened a WebSocket, which can't be replayed";
+
+fn without_query(url: &str) -> String {
+    const LONGEST: usize = 80;
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    without_credentials(url).chars().take(LONGEST).collect()
+}
+
+/// Returns the header fields of a message, but for those about its connection.
+fn headers(message: &Object<'_>, problems: &mut Problems) -> Option<Headers> {
+    let mut headers = Headers::new();
+    let Some(list) = message.given("headers") else {
+        return Some(headers);
+    };
+    for field in list.list(problems)? {
+        let field = field.map(problems)?;
+        push_field(&field, "name", &mut headers, problems)?;
+    }
+    Some(headers)
+}
+
+/// Returns the body of a request, or why it is not known.
+fn request_body(
+    request: &Object<'_>,
+    headers: &Headers,
+    note: &mut Option<&'static str>,
+    problems: &mut Problems,
+) -> Option<Result<Vec<u8>, String>> {
+    let Some(data) = request.given("postData") else {
+        let sent = size(request, "bodySize").unwrap_or_default() > 0
+            || headers
+                .text("content-length")
+                .is_some_and(|length| length.parse().is_ok_and(|length: u64| length > 0));
+        return Some(match sent {
+            true => Err("its request's body is not in the file".to_owned()),
+            false => Ok(Vec::new()),
+        });
+    };
+    let data = data.map(problems)?;
+    if let Some(text) = data.given("text") {
+        let node = text;
+        let text = node.string(problems)?;
+        if !text.is_empty() {
+            let charset = charset(headers.text("content-type").as_deref());
+            return body(&data, &text, &charset, problems);
+        }
+    }
+    let params = match data.given("params") {
+        Some(params) => params.list(problems)?,
+        None => Vec::new(),
+    };
+    if params.is_empty() {
+        return Some(Ok(Vec::new()));
+    }
+    let kind = text_of(&data, "mimeType").unwrap_or_default();
+    if !kind
+        .to_ascii_lowercase()
+        .starts_with("application/x-www-form-urlencoded")
+    {
+        let why = format!(
+            "its request's body is not in the file, only its parameters, and can't be made again as `{kind}`"
+        );
+        return Some(Err(why));
+    }
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for param in params {
+        let param = param.map(problems)?;
+        let name = param.require("name", problems)?.scalar_text(problems)?;
+        let value = match param.given("value") {
+            Some(value) => value.scalar_text(problems)?,
+            None => String::new(),
+        };
+        form.append_pair(&name, &value);
+    }
+    *note = Some("its request's body was made again from its parameters");
+    Some(Ok(form.finish().into_bytes()))
+}
+
+/// What is known of an answer.
+struct Answer {
+    response: Response,
+    /// Why it can't be compared.
+    unusable: Option<String>,
+}
+
+/// Returns the answer, or why there is none.
+fn answer(
+    response: &Object<'_>,
+    method: &str,
+    problems: &mut Problems,
+) -> Option<Result<Answer, String>> {
+    if let Some(error) = text_of(response, "_error") {
+        return Some(Err(format!("it failed: {error}")));
+    }
+    // Charles says how an exchange ended.
+    if let Some(ended) = text_of(response, "_charlesStatus")
+        && !ended.eq_ignore_ascii_case("complete")
+    {
+        return Some(Err(format!("it was not completed: {ended}")));
+    }
+    let status_node = response.require("status", problems)?;
+    let status = status_node.integer(-1, 999, problems)?;
+    let status = match u16::try_from(status) {
+        // What was blocked or broken off has none.
+        Err(_) | Ok(0) => return Some(Err("it has no answer: its status is 0".to_owned())),
+        Ok(status @ (101 | 200..)) => status,
+        Ok(_) => return status_node.wrong("the status of an answer, from 200 on", problems),
+    };
+    let mut read = Response::new(status);
+    read.headers = headers(response, problems)?;
+    let mut unusable = None;
+    if has_body(method, status) {
+        let body = answer_body(response, &read.headers, problems)?;
+        let body = body.unwrap_or_else(|why| {
+            unusable = Some(why);
+            Vec::new()
+        });
+        set_body(&mut read, body);
+    }
+    Some(Ok(Answer {
+        response: read,
+        unusable,
+    }))
+}
+
+fn answer_body(
+    response: &Object<'_>,
+    headers: &Headers,
+    problems: &mut Problems,
+) -> Option<Result<Vec<u8>, String>> {
+    let missing = "its answer's body is not in the file; save the archive with the contents";
+    let content = match response.given("content") {
+        Some(content) => Some(content.map(problems)?),
+        None => None,
+    };
+    let size = content.as_ref().and_then(|content| size(content, "size"));
+    let text = content.as_ref().and_then(|content| content.given("text"));
+    let (Some(content), Some(text)) = (&content, text) else {
+        let had_body = size.unwrap_or_default() > 0
+            || self::size(response, "bodySize").unwrap_or_default() > 0
+            || content.is_some_and(|content| content.get("_file").is_some());
+        return Some(match had_body {
+            true => Err(missing.to_owned()),
+            false => Ok(Vec::new()),
+        });
+    };
+    let text = text.string(problems)?;
+    let kind = headers.text("content-type");
+    let kind = kind
+        .map(String::from)
+        .or_else(|| text_of(content, "mimeType"));
+    let charset = charset(kind.as_deref());
+    let body = body(content, &text, &charset, problems)?;
+    Some(body.and_then(|body| {
+        // Firefox keeps the start of a large body alone.
+        match size {
+            Some(size) if charset == UTF_8 && size > body.len() + LONGEST_MARK => Err(format!(
+                "its answer's body breaks off in the file, after {} of {size} bytes",
+                body.len()
+            )),
+            _ => Ok(body),
+        }
+    }))
+}
+
+/// Returns a size in bytes, if it is known.
+fn size(object: &Object<'_>, name: &str) -> Option<usize> {
+    let size = object
+        .given(name)?
+        .integer(-1, i64::MAX, &mut Problems::default())?;
+    usize::try_from(size).ok()
+}
+
+const UTF_8: &str = "utf-8";
+
+/// Returns the character set of a content type, in lower case.
+fn charset(kind: Option<&str>) -> String {
+    let parameters = kind.into_iter().flat_map(|kind| kind.split(';').skip(1));
+    let charset = parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let charset = charset.map_or("", |(_, charset)| charset.trim().trim_matches('"'));
+    match charset.to_ascii_lowercase().as_str() {
+        "" | "utf8" | "us-ascii" => UTF_8.to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Returns the bytes of a body, or why they can't be told from its text.
+fn body(
+    object: &Object<'_>,
+    text: &str,
+    charset: &str,
+    problems: &mut Problems,
+) -> Option<Result<Vec<u8>, String>> {
+    if let Some(encoding) = text_of(object, "encoding") {
+        let node = object.get("encoding")?;
+        if !encoding.eq_ignore_ascii_case("base64") {
+            return node.wrong("`base64`", problems);
+        }
+        return match decode_base64(&text.replace(['\r', '\n'], "")) {
+            Some(bytes) => Some(Ok(bytes)),
+            None => object.get("text")?.wrong("base64", problems),
+        };
+    }
+    if charset == UTF_8 || text.is_ascii() {
+        return Some(Ok(text.as_bytes().to_vec()));
+    }
+    let latin = matches!(charset, "iso-8859-1" | "latin1" | "windows-1252");
+    let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).ok());
+    // The second half of the control characters differs between these sets.
+    let bytes = bytes.map(|byte| byte.filter(|byte| !(0x80..0xa0).contains(byte)));
+    let bytes = bytes.collect::<Option<Vec<u8>>>().filter(|_| latin);
+    Some(bytes.ok_or_else(|| {
+        format!("a body is text in the character set {charset}, which can't be made again")
+    }))
+}
+
+/// Returns when an entry began and ended, in nanoseconds since 1970.
+fn times(entry: &Object<'_>, problems: &mut Problems) -> Option<(u64, u64)> {
+    let Some(start_node) = entry.given("startedDateTime") else {
+        return Some((0, 0));
+    };
+    let text = start_node.string(problems)?;
+    let Some(start) = nanoseconds(&text) else {
+        return start_node.wrong("a time such as 2026-01-31T09:30:00.000Z", problems);
+    };
+    let took = match entry.given("time") {
+        Some(took) => took.number(problems)?.clamp(0.0, 1e12),
+        None => 0.0,
+    };
+    // Whole microseconds are as exact as any of these tools.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped"
+    )]
+    let took = (took * 1000.0) as u64 * 1000;
+    Some((start, start.saturating_add(took)))
+}
+
+/// Reads a time of ISO 8601 with its zone.
+fn nanoseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let time = text.find(['T', 't', ' '])?;
+    let zone = time + text[time..].find(['Z', 'z', '+', '-'])?;
+    let (local, zone) = text.split_at(zone);
+    let seconds_east = match zone {
+        "Z" | "z" => 0,
+        zone => {
+            let (sign, digits) = zone.split_at(1);
+            let digits = digits.replace(':', "");
+            let minutes = match digits.len() {
+                2 => digits.parse::<i64>().ok()? * 60,
+                4 => digits[..2].parse::<i64>().ok()? * 60 + digits[2..].parse::<i64>().ok()?,
+                _ => return None,
+            };
+            match sign {
+                "-" => -minutes * 60,
+                _ => minutes * 60,
+            }
+        }
+    };
+    let local = humantime::parse_rfc3339(&format!("{}Z", local.replace([' ', 't'], "T"))).ok()?;
+    let since = local.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let seconds = i64::try_from(since.as_secs())
+        .ok()?
+        .checked_sub(seconds_east)?;
+    let seconds = u64::try_from(seconds).ok()?;
+    seconds
+        .checked_mul(1_000_000_000)?
+        .checked_add(u64::from(since.subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn archive(entries: &Value) -> String {
+        json!({"log": {"version": "1.2", "creator": {"name": "x"}, "entries": entries}}).to_string()
+    }
+
+    fn entry(change: impl FnOnce(&mut Value)) -> Result<Item, Vec<String>> {
+        let mut entry = json!({
+            "startedDateTime": "2026-01-31T09:30:00.250Z",
+            "time": 12.5,
+            "request": {
+                "method": "POST", "url": "https://u:p@shop.example/orders?page=2#top",
+                "headers": [{"name": "content-type", "value": "application/json"}],
+                "postData": {"mimeType": "application/json", "text": "{\"n\":1}"},
+            },
+            "response": {
+                "status": 201,
+                "headers": [
+                    {"name": "Content-Type", "value": "application/json"},
+                    {"name": "Content-Encoding", "value": "gzip"},
+                    {"name": "Content-Length", "value": "31"},
+                    {"name": "Transfer-Encoding", "value": "chunked"},
+                    {"name": "Set-Cookie", "value": "a=1\nb=2"},
+                ],
+                "content": {"size": 8, "mimeType": "application/json", "text": "{\"id\":7}"},
+            },
+        });
+        change(&mut entry);
+        read(&archive(&json!([entry]))).map(|mut items| items.remove(0))
+    }
+
+    fn exchange(change: impl FnOnce(&mut Value)) -> Entry {
+        match entry(change) {
+            Ok(Item::Exchange(entry)) => *entry,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_entry_is_a_request_with_its_answer() {
+        let read = exchange(|_| {});
+        assert_eq!(read.place, "log.entries[0]");
+        let request = &read.request;
+        assert_eq!(request.to_string(), "POST shop.example/orders?page=2");
+        assert_eq!(
+            (request.scheme.as_str(), &*request.body),
+            ("https", &br#"{"n":1}"#[..])
+        );
+        let answer = read.answer.unwrap();
+        assert_eq!((answer.status, &*answer.body), (201, &br#"{"id":7}"#[..]));
+        assert_eq!(answer.headers.names(), ["content-type", "set-cookie"]);
+        let cookies: Vec<&[u8]> = answer.headers.all("set-cookie").collect();
+        assert_eq!(cookies, [b"a=1", b"b=2"]);
+        assert_eq!((read.unusable_request, read.unusable_answer), (None, None));
+        let (start, end) = read.times_ns;
+        assert_eq!(
+            (start % 1_000_000_000, end - start),
+            (250_000_000, 12_500_000)
+        );
+    }
+
+    #[test]
+    fn fields_that_only_some_write_are_read_or_passed_over() {
+        // Charles: headers of HTTP/2, no reason, a form as its parameters alone, bytes of everything.
+        let charles = exchange(|entry| {
+            entry["request"]["headers"] = json!([
+                {"name": ":method", "value": "POST"}, {"name": ":authority", "value": "shop.example"},
+            ]);
+            entry["request"]["postData"] = json!({
+                "mimeType": "application/x-www-form-urlencoded",
+                "params": [{"name": "q", "value": "a b&c"}, {"name": "empty"}],
+            });
+            entry["response"]["_charlesStatus"] = "COMPLETE".into();
+            entry["response"]["statusText"] = Value::Null;
+            entry["response"]["content"] =
+                json!({"size": 2, "mimeType": "image/png", "encoding": "base64", "text": "/wA="});
+        });
+        assert!(charles.request.headers.is_empty());
+        assert_eq!(charles.request.body, b"q=a+b%26c&empty=");
+        assert!(charles.note.is_some());
+        assert_eq!(charles.answer.unwrap().body, [0xff, 0]);
+        // Reqable: an encoded request.
+        let reqable = exchange(|entry| {
+            entry["request"]["postData"] = json!({"text": "/wA=", "encoding": "base64"});
+        });
+        assert_eq!(reqable.request.body, [0xff, 0]);
+        // mitmproxy: no request body for what has none.
+        let mitmproxy = exchange(|entry| {
+            entry["request"]["method"] = "GET".into();
+            entry["request"]["bodySize"] = 0.into();
+            entry["request"].as_object_mut().unwrap().remove("postData");
+            entry["response"]["_error"] = Value::Null;
+        });
+        assert!(mitmproxy.request.body.is_empty() && mitmproxy.answer.is_ok());
+        // A page in another character set.
+        let latin = exchange(|entry| {
+            entry["response"]["headers"] =
+                json!([{"name": "content-type", "value": "text/html; charset=\"ISO-8859-1\""}]);
+            entry["response"]["content"]["text"] = "grün".into();
+        });
+        assert_eq!(latin.answer.unwrap().body, b"gr\xfcn");
+    }
+
+    #[test]
+    fn what_has_no_answer_says_why() {
+        for (answer, why) in [
+            (
+                json!({"status": 0, "_error": "net::ERR_FAILED"}),
+                "it failed: net::ERR_FAILED",
+            ),
+            (
+                json!({"status": 0, "headers": []}),
+                "it has no answer: its status is 0",
+            ),
+            (json!({"status": -1}), "it has no answer: its status is 0"),
+            (
+                json!({"status": 200, "_charlesStatus": "EXCEPTION"}),
+                "it was not completed: EXCEPTION",
+            ),
+            (Value::Null, "it has no response"),
+        ] {
+            let read = exchange(|entry| entry["response"] = answer);
+            assert_eq!(read.answer, Err(why.to_owned()));
+        }
+    }
+
+    #[test]
+    fn bodies_that_are_not_there_are_told() {
+        let told = |change: fn(&mut Value)| exchange(change).unusable_answer.unwrap_or_default();
+        let missing = told(|entry| entry["response"]["content"] = json!({"size": 9}));
+        assert!(missing.contains("is not in the file"), "{missing}");
+        let elsewhere =
+            told(|entry| entry["response"]["content"] = json!({"size": -1, "_file": "a.json"}));
+        assert!(elsewhere.contains("is not in the file"), "{elsewhere}");
+        let cut = told(|entry| entry["response"]["content"]["size"] = 1_000_000.into());
+        assert!(cut.contains("after 8 of 1000000 bytes"), "{cut}");
+        let odd = told(|entry| {
+            entry["response"]["headers"] =
+                json!([{"name": "content-type", "value": "text/html; charset=shift_jis"}]);
+            entry["response"]["content"]["text"] = "日".into();
+        });
+        assert!(odd.contains("character set shift_jis"), "{odd}");
+        // A mark at its start is no part of a text.
+        assert_eq!(
+            told(|entry| entry["response"]["content"]["size"] = 11.into()),
+            ""
+        );
+        assert_eq!(
+            told(|entry| entry["response"]["content"] = json!({"size": 0})),
+            ""
+        );
+
+        let told = |change: fn(&mut Value)| exchange(change).unusable_request.unwrap_or_default();
+        let missing = told(|entry| {
+            entry["request"].as_object_mut().unwrap().remove("postData");
+            entry["request"]["bodySize"] = 7.into();
+        });
+        assert!(missing.contains("is not in the file"), "{missing}");
+        let parts = told(|entry| {
+            entry["request"]["postData"] = json!({"mimeType": "multipart/form-data", "params": [{"name": "f", "fileName": "a"}]});
+        });
+        assert!(parts.contains("multipart/form-data"), "{parts}");
+    }
+
+    #[test]
+    fn an_answer_without_a_body_keeps_its_length() {
+        let head = exchange(|entry| entry["request"]["method"] = "HEAD".into());
+        let head = head.answer.unwrap();
+        assert_eq!(head.headers.text("content-length").as_deref(), Some("31"));
+        assert!(head.body.is_empty());
+        // A browser shows what it had kept.
+        let unchanged = exchange(|entry| entry["response"]["status"] = 304.into());
+        assert!(unchanged.answer.unwrap().body.is_empty());
+    }
+
+    #[test]
+    fn what_no_server_got_alone_is_left_out() {
+        for (change, why) in [
+            (json!({"url": "wss://shop.example/live"}), "WebSocket"),
+            (
+                json!({"url": "data:image/png;base64,AA=="}),
+                "no request over HTTP",
+            ),
+            (json!({"status": 101}), "WebSocket"),
+            (json!({"_fromCache": "disk"}), "from its cache"),
+        ] {
+            let read = entry(|entry| {
+                for (name, value) in change.as_object().unwrap() {
+                    match name.as_str() {
+                        "url" => entry["request"]["url"] = value.clone(),
+                        "status" => entry["response"]["status"] = value.clone(),
+                        other => entry[other] = value.clone(),
+                    }
+                }
+            });
+            assert!(
+                matches!(&read, Ok(Item::Other(_, told)) if told.contains(why)),
+                "{read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_fault_is_told_with_its_place() {
+        let faults = |text: &str| read(text).unwrap_err().join("; ");
+        assert!(faults("<html>").starts_with("not JSON"));
+        assert_eq!(faults("[]"), "expected an object");
+        assert!(faults("{}").contains("an object with `log`"));
+        assert_eq!(faults(r#"{"log": {}}"#), "log: `entries` is missing");
+        let request = json!({"method": "GET", "url": "http://a/"});
+        let wrong = archive(&json!([
+            {"request": {"method": "GET", "url": "/orders"}},
+            {"request": {"method": "GET", "url": "ftp://shop.example/"}},
+            {"request": request, "response": {"status": "200"}},
+            {"request": request, "response": {"status": 102}},
+            {"request": request, "response": {"status": 200, "content": {"text": "?", "encoding": "base64"}}},
+            {"request": request, "response": {"status": 200, "content": {"text": "?", "encoding": "hex"}}},
+            {"request": {"method": "GET", "url": "http://a/", "headers": [{"name": "a b", "value": ""}]}},
+            {"request": {"method": "GET", "url": "http://a/", "headers": [{"name": "a", "value": "s\u{1}"}]}},
+            {"request": request, "startedDateTime": "yesterday"},
+        ]));
+        let told = read(&wrong).unwrap_err();
+        let places = [
+            "log.entries[0].request.url",
+            "log.entries[1].request.url",
+            "log.entries[2].response.status",
+            "log.entries[3].response.status",
+            "log.entries[4].response.content.text",
+            "log.entries[5].response.content.encoding",
+            "log.entries[6].request.headers[0].name",
+            "log.entries[7].request.headers[0].value",
+            "log.entries[8].startedDateTime",
+        ];
+        for (told, place) in told.iter().zip(places) {
+            assert!(told.starts_with(place) && !told.contains("found"), "{told}");
+        }
+        assert_eq!(told.len(), places.len(), "{told:#?}");
+    }
+
+    #[test]
+    fn a_time_has_its_zone() {
+        let utc = nanoseconds("2026-01-31T09:30:00.123Z").unwrap();
+        for same in [
+            "2026-01-31T11:30:00.123+02:00",
+            "2026-01-31T04:00:00.123-05:30",
+            "2026-01-31T17:30:00.123000+0800",
+            "2026-01-31 09:30:00.123+00",
+        ] {
+            assert_eq!(nanoseconds(same), Some(utc), "{same}");
+        }
+        for wrong in [
+            "",
+            "2026-01-31",
+            "09:30",
+            "2026-01-31T09:30:00",
+            "2026-01-31T09:30:00+2",
+        ] {
+            assert_eq!(nanoseconds(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the formats that keep messages as JSON have in common.
+
+use crate::base::document::{Object, Problems};
+use crate::base::http::{Headers, Response, is_hop_by_hop};
+
+/// Adds a header field, whose name is the member with this one, unless it is about the connection.
+pub(super) fn push_field(
+    field: &Object<'_>,
+    name: &str,
+    headers: &mut Headers,
+    problems: &mut Problems,
+) -> Option<()> {
+    let name_node = field.require(name, problems)?;
+    let name = name_node.string(problems)?;
+    let value_node = field.require("value", problems)?;
+    let value = match field.given("value") {
+        Some(value) => value.scalar_text(problems)?,
+        None => String::new(),
+    };
+    // Pseudo-headers of HTTP/2 stand beside the others.
+    if name.starts_with(':') || is_hop_by_hop(&name) {
+        return Some(());
+    }
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return name_node.wrong("a header's name", problems);
+    }
+    // Browsers join several fields of one name.
+    for value in value.split('\n') {
+        let value = value.trim_matches(['\r', ' ', '\t']);
+        if http::HeaderValue::from_str(value).is_err() {
+            return value_node.wrong("a header's value", problems);
+        }
+        headers.push(name.clone(), value.as_bytes());
+    }
+    Some(())
+}
+
+/// Returns whether an answer of this status to a request of this method has a body.
+pub(super) fn has_body(method: &str, status: u16) -> bool {
+    method != "HEAD" && !matches!(status, 101 | 204 | 304)
+}
+
+/// Gives an answer its body, which is kept decoded.
+pub(super) fn set_body(answer: &mut Response, body: Vec<u8>) {
+    // They are about another form of it.
+    answer.headers.remove("content-encoding");
+    answer.headers.remove("content-length");
+    answer.body = body;
+}
+
+/// Returns a member that is text and not empty.
+pub(super) fn text_of(object: &Object<'_>, name: &str) -> Option<String> {
+    let text = object.given(name)?.string(&mut Problems::default())?;
+    (!text.is_empty()).then_some(text)
+}
