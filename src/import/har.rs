@@ -135,10 +135,7 @@ fn request_body(
     problems: &mut Problems,
 ) -> Option<Result<Vec<u8>, String>> {
     let Some(data) = request.given("postData") else {
-        let sent = size(request, "bodySize").unwrap_or_default() > 0
-            || headers
-                .text("content-length")
-                .is_some_and(|length| length.parse().is_ok_and(|length: u64| length > 0));
+        let sent = size(request, "bodySize").unwrap_or_default() > 0 || declares_body(headers);
         return Some(match sent {
             true => Err("its request's body is not in the file".to_owned()),
             false => Ok(Vec::new()),
@@ -184,6 +181,11 @@ fn request_body(
     Some(Ok(form.finish().into_bytes()))
 }
 
+fn declares_body(headers: &Headers) -> bool {
+    let length = headers.text("content-length");
+    length.is_some_and(|length| length.trim().parse().is_ok_and(|length: u64| length > 0))
+}
+
 /// What is known of an answer.
 struct Answer {
     response: Response,
@@ -210,7 +212,13 @@ fn answer(
     let status = status_node.integer(-1, 999, problems)?;
     let status = match u16::try_from(status) {
         // What was blocked or broken off has none.
-        Err(_) | Ok(0) => return Some(Err("it has no answer: its status is 0".to_owned())),
+        Err(_) | Ok(0) => {
+            let why = match text_of(response, "_failureText") {
+                Some(error) => format!("it failed: {error}"),
+                None => "it has no answer: its status is 0".to_owned(),
+            };
+            return Some(Err(why));
+        }
         Ok(status @ (101 | 200..)) => status,
         Ok(_) => return status_node.wrong("the status of an answer, from 200 on", problems),
     };
@@ -218,6 +226,10 @@ fn answer(
     read.headers = headers(response, problems)?;
     let mut unusable = None;
     if has_body(method, status) {
+        // With a status, it broke off.
+        if let Some(error) = text_of(response, "_failureText") {
+            return Some(Err(format!("it failed: {error}")));
+        }
         let body = answer_body(response, &read.headers, problems)?;
         let body = body.unwrap_or_else(|why| {
             unusable = Some(why);
@@ -242,10 +254,12 @@ fn answer_body(
         None => None,
     };
     let size = content.as_ref().and_then(|content| size(content, "size"));
+    let transferred = self::size(response, "bodySize");
     let text = content.as_ref().and_then(|content| content.given("text"));
     let (Some(content), Some(text)) = (&content, text) else {
         let had_body = size.unwrap_or_default() > 0
-            || self::size(response, "bodySize").unwrap_or_default() > 0
+            || transferred.unwrap_or_default() > 0
+            || declares_body(headers)
             || content.is_some_and(|content| content.get("_file").is_some());
         return Some(match had_body {
             true => Err(missing.to_owned()),
@@ -259,10 +273,13 @@ fn answer_body(
         .or_else(|| text_of(content, "mimeType"));
     let charset = charset(kind.as_deref());
     let body = body(content, &text, &charset, problems)?;
+    // mitmproxy gives the size of the encoded body.
+    let has_encoded_size = headers.contains("content-encoding") && size == transferred;
     Some(body.and_then(|body| {
         // Firefox keeps the start of a large body alone.
+        let is_text = charset == UTF_8 && !has_encoded_size;
         match size {
-            Some(size) if charset == UTF_8 && size > body.len() + LONGEST_MARK => Err(format!(
+            Some(size) if is_text && size > body.len() + LONGEST_MARK => Err(format!(
                 "its answer's body breaks off in the file, after {} of {size} bytes",
                 body.len()
             )),
@@ -500,6 +517,14 @@ mod tests {
             ),
             (json!({"status": -1}), "it has no answer: its status is 0"),
             (
+                json!({"status": -1, "_failureText": "net::ERR_ABORTED"}),
+                "it failed: net::ERR_ABORTED",
+            ),
+            (
+                json!({"status": 200, "_failureText": "net::ERR_ABORTED"}),
+                "it failed: net::ERR_ABORTED",
+            ),
+            (
                 json!({"status": 200, "_charlesStatus": "EXCEPTION"}),
                 "it was not completed: EXCEPTION",
             ),
@@ -520,6 +545,14 @@ mod tests {
         assert!(elsewhere.contains("is not in the file"), "{elsewhere}");
         let cut = told(|entry| entry["response"]["content"]["size"] = 1_000_000.into());
         assert!(cut.contains("after 8 of 1000000 bytes"), "{cut}");
+        let declared = told(|entry| entry["response"]["content"] = json!({"size": -1}));
+        assert!(declared.contains("is not in the file"), "{declared}");
+        // The size of an encoded body says nothing of its text.
+        let encoded = told(|entry| {
+            entry["response"]["content"]["size"] = 31.into();
+            entry["response"]["bodySize"] = 31.into();
+        });
+        assert_eq!(encoded, "");
         let odd = told(|entry| {
             entry["response"]["headers"] =
                 json!([{"name": "content-type", "value": "text/html; charset=shift_jis"}]);
@@ -532,7 +565,10 @@ mod tests {
             ""
         );
         assert_eq!(
-            told(|entry| entry["response"]["content"] = json!({"size": 0})),
+            told(|entry| {
+                entry["response"]["headers"] = json!([]);
+                entry["response"]["content"] = json!({"size": 0});
+            }),
             ""
         );
 

@@ -477,3 +477,81 @@ fn what_is_no_archive_is_refused_with_its_place() {
     );
     base.ends(2, &["--send: `shop` is not a base URL"]);
 }
+
+/// The site whose traffic the archives in `tests/it/har` hold.
+fn site() -> Stub {
+    Stub::start(|request: &Received| {
+        let mut line = request.line.split(' ');
+        let (method, path) = (
+            line.next().unwrap_or_default(),
+            line.next().unwrap_or_default(),
+        );
+        let json = [("content-type", "application/json")];
+        let sent = String::from_utf8_lossy(&request.body).into_owned();
+        match (method, path) {
+            ("POST", _) => http(201, &json, json!({"got": sent, "path": path}).to_string()),
+            ("DELETE", _) => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+            (_, "/page") => {
+                let kind = [("content-type", "text/html; charset=utf-8")];
+                http(200, &kind, include_str!("har/page.html"))
+            }
+            (_, "/picture") => http(
+                200,
+                &[("content-type", "image/png")],
+                b"\x89PNG\r\n\x00\xff",
+            ),
+            _ => http(404, &[("content-type", "text/plain")], "none"),
+        }
+    })
+}
+
+/// The first two were written by the tools themselves, the others after what their makers document.
+#[test]
+fn archives_of_each_maker_replay() {
+    for (maker, code, told) in [
+        (
+            "chromium",
+            1,
+            vec![
+                "imported 6 cases",
+                "log.entries[6]: it failed: net::ERR_EMPTY_RESPONSE",
+            ],
+        ),
+        (
+            "mitmproxy",
+            1,
+            vec![
+                "imported 6 cases",
+                "log.entries[6]: it failed: server closed connection",
+            ],
+        ),
+        ("firefox", 0, vec!["imported 3 cases"]),
+        (
+            "charles",
+            1,
+            vec![
+                "imported 2 cases",
+                "log.entries[2]: it was not completed: EXCEPTION",
+                "made again from its parameters",
+            ],
+        ),
+        ("reqable", 0, vec!["imported 1 case"]),
+    ] {
+        let project = Project::new();
+        let file = format!("{}/tests/it/har/{maker}.har", env!("CARGO_MANIFEST_DIR"));
+        let mut import = vec![
+            "import",
+            "har",
+            &file,
+            "--out",
+            "cases",
+            "--suite",
+            "first.suite.yaml",
+        ];
+        import.extend(["--host", "127.0.0.1:8931"]);
+        run_in(project.path(), &import).ends(code, &told);
+        let count = cases(project.path()).len();
+        replay(project.path(), &site()).ends(0, &[&format!("{count} passed")]);
+        replay(project.path(), &shop(1)).ends(20, &["failed"]);
+    }
+}
