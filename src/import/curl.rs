@@ -4,6 +4,7 @@ mod words;
 
 use std::collections::VecDeque;
 
+use super::message::http_url;
 use super::{Entry, Item};
 use crate::base::encoding::{encode_base64, split_mark};
 use crate::base::http::{Headers, Request, split_url};
@@ -400,7 +401,6 @@ impl Said {
         let urls = self.urls.iter().map(|url| {
             let url = self.url(url, query.as_deref())?;
             let mut request = Request::new(&*method, &url);
-            request.scheme.make_ascii_lowercase();
             request.headers = headers.clone();
             request.body = body.clone().unwrap_or_default();
             Ok(request)
@@ -445,19 +445,9 @@ impl Said {
     }
 
     fn url(&self, url: &str, query: Option<&[u8]>) -> Result<String, String> {
-        let mut whole = match url.contains("://") {
-            true => url.to_owned(),
-            false => format!("http://{url}"),
-        };
-        let parts = split_url(&whole);
-        let parts = parts.filter(|(scheme, ..)| {
-            ["http", "https"]
-                .iter()
-                .any(|known| scheme.eq_ignore_ascii_case(known))
-        });
-        let Some((_, _, target)) = parts else {
-            return Err("a URL is not one of http or https".to_owned());
-        };
+        let whole = http_url(url);
+        let mut whole = whole.ok_or_else(|| "a URL is not one of http or https".to_owned())?;
+        let target = split_url(&whole).map_or("", |(_, _, target)| target);
         if !self.is_literal && target.contains(['{', '[']) {
             return Err(
                 "`{` and `[` in a URL stand for several requests: write each out, or add -g if it means itself"

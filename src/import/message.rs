@@ -1,7 +1,7 @@
 //! What the formats that keep messages as JSON have in common.
 
 use crate::base::document::{Object, Problems};
-use crate::base::http::{Headers, Response, is_hop_by_hop};
+use crate::base::http::{Headers, Response, is_hop_by_hop, split_url};
 
 /// Adds a header field, whose name is the member with this one, unless it is about the connection.
 pub(super) fn push_field(
@@ -52,4 +52,44 @@ pub(super) fn set_body(answer: &mut Response, body: Vec<u8>) {
 pub(super) fn text_of(object: &Object<'_>, name: &str) -> Option<String> {
     let text = object.given(name)?.string(&mut Problems::default())?;
     (!text.is_empty()).then_some(text)
+}
+
+/// Returns an absolute URL of http or https for one that may lack `http://`, as curl and Postman read it; `None` for any
+/// other.
+pub(super) fn http_url(text: &str) -> Option<String> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    // Another URL may stand in the query.
+    let scheme = scheme.filter(|scheme| !scheme.contains(['/', '?', '#']));
+    let url = match scheme {
+        Some(scheme) => {
+            let rest = &text[scheme.len()..];
+            format!("{}{rest}", scheme.to_ascii_lowercase())
+        }
+        None => format!("http://{text}"),
+    };
+    let parts = split_url(&url);
+    let is_http = parts.is_some_and(|(scheme, ..)| matches!(scheme, "http" | "https"));
+    is_http.then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_lack_its_scheme() {
+        for (given, wanted) in [
+            (
+                "shop.example/a?next=https://b",
+                Some("http://shop.example/a?next=https://b"),
+            ),
+            ("HTTPS://shop.example", Some("https://shop.example")),
+            ("127.0.0.1:3000/", Some("http://127.0.0.1:3000/")),
+            ("ftp://shop.example/", None),
+            ("http:///a", None),
+            ("", None),
+        ] {
+            assert_eq!(http_url(given).as_deref(), wanted, "{given}");
+        }
+    }
 }

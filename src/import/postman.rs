@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::message::{has_body, push_field, set_body, text_of};
+use super::message::{has_body, http_url, push_field, set_body, text_of};
 use super::{Entry, Item};
 use crate::base::document::{Node, Object, Problems};
 use crate::base::encoding::{encode_base64, split_mark};
@@ -234,7 +234,6 @@ impl Reader<'_> {
         let method = text_of(&request, "method").unwrap_or_else(|| "GET".to_owned());
         let method = fill(&method, node, problems)?;
         let mut read = Request::new(method, &url);
-        read.scheme.make_ascii_lowercase();
         if let Some(list) = request.given("header") {
             for field in list.list(problems)? {
                 let place = field.place.clone();
@@ -292,20 +291,10 @@ impl Reader<'_> {
             }
         };
         let raw = self.filled(&raw, around, node, problems)?;
-        let whole = match raw.contains("://") {
-            true => raw,
-            // As Postman does.
-            false => format!("http://{raw}"),
-        };
-        let parts = split_url(&whole);
-        let parts = parts.filter(|(scheme, ..)| {
-            ["http", "https"]
-                .iter()
-                .any(|known| scheme.eq_ignore_ascii_case(known))
-        });
-        let Some((scheme, host, target)) = parts else {
+        let Some(whole) = http_url(&raw) else {
             return node.wrong("a URL of http or https", problems);
         };
+        let (scheme, host, target) = split_url(&whole)?;
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
