@@ -4,7 +4,7 @@ mod words;
 
 use std::collections::VecDeque;
 
-use super::message::http_url;
+use super::message::{basic_of, http_url};
 use super::{Entry, Item};
 use crate::base::encoding::{encode_base64, split_mark};
 use crate::base::http::{Headers, Request, split_url};
@@ -301,25 +301,24 @@ fn take(
                 None => said.add(value.as_bytes(), b""),
             }
         }
+        // It turns curl's own cookies on.
+        Does::Cookie if value.is_empty() => {}
         Does::Cookie if !value.contains('=') => {
             return Err(format!(
-                "{option} {value}: a file of cookies is not read; write them out as name=value"
+                "{option}: a file of cookies is not read; write them out as name=value"
             ));
         }
-        Does::Cookie => said.implied.push(("cookie", value)),
-        Does::Agent => said.implied.push(("user-agent", value)),
+        Does::Cookie => said.imply_again("cookie", value),
+        Does::Agent => said.imply_again("user-agent", value),
         Does::Referer => {
             let referer = value.strip_suffix(";auto").unwrap_or(&value);
-            said.implied.push(("referer", referer.to_owned()));
+            said.imply_again("referer", referer.to_owned());
         }
         Does::User => {
             let credentials = encode_base64(value.as_bytes());
-            said.implied
-                .push(("authorization", format!("Basic {credentials}")));
+            said.imply_again("authorization", format!("Basic {credentials}"));
         }
-        Does::Bearer => said
-            .implied
-            .push(("authorization", format!("Bearer {value}"))),
+        Does::Bearer => said.imply_again("authorization", format!("Bearer {value}")),
         Does::Url => said.urls.push(value),
         Does::Get => said.is_get = true,
         Does::Head => said.is_head = true,
@@ -332,7 +331,7 @@ fn take(
 
 /// Returns data as `--data-urlencode` encodes it: `content`, `=content`, `name=content`, `@file` or `name@file`.
 fn encoded(value: &str, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<String, String> {
-    let (name, content) = match value.find(['=', '@']) {
+    let (name, content) = match value.find('=').or_else(|| value.find('@')) {
         None => ("", value.as_bytes().to_vec()),
         Some(at) => {
             let (name, rest) = value.split_at(at);
@@ -356,6 +355,18 @@ fn encoded(value: &str, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Resul
 }
 
 impl Said {
+    /// Takes a header that an option stands for: the last of several counts, but all cookies do.
+    fn imply_again(&mut self, name: &'static str, value: String) {
+        match self.implied.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, cookies)) if name == "cookie" => {
+                cookies.push_str("; ");
+                cookies.push_str(&value);
+            }
+            Some((_, known)) => *known = value,
+            None => self.implied.push((name, value)),
+        }
+    }
+
     /// Adds to the body, after what separates it from what is there.
     fn add(&mut self, data: &[u8], separator: &[u8]) {
         match &mut self.body {
@@ -402,6 +413,9 @@ impl Said {
             let url = self.url(url, query.as_deref())?;
             let mut request = Request::new(&*method, &url);
             request.headers = headers.clone();
+            if let Some(basic) = basic_of(&url) {
+                self.imply(&mut request.headers, "authorization", &basic);
+            }
             request.body = body.clone().unwrap_or_default();
             Ok(request)
         });
@@ -596,7 +610,17 @@ mod tests {
             );
             assert!(request.headers.contains("accept"), "{line}");
         }
-        let signed = request("curl -u me:secret http://h/");
+        let several = request("$ curl http://h/ -b a=1 -b '' -b b=2 -A one -A two");
+        assert_eq!(several.headers.text("cookie").unwrap(), "a=1; b=2");
+        assert_eq!(several.headers.text("user-agent").unwrap(), "two");
+        let encoded = request("curl http://h/ --data-urlencode 'a@b=c d'");
+        assert_eq!(encoded.body, b"a@b=c%20d");
+        let named = request("curl http://me:secret@h/");
+        assert_eq!(
+            named.headers.text("authorization").unwrap(),
+            "Basic bWU6c2VjcmV0"
+        );
+        let signed = request("curl -u me:wrong -u me:secret http://h/");
         let signed = signed.headers.text("authorization").unwrap().into_owned();
         assert_eq!(signed, "Basic bWU6c2VjcmV0");
     }
@@ -642,6 +666,7 @@ mod tests {
             ("curl 'http://h/", "line 1: a quote is not closed"),
             ("curl ^\"http://h/^\"", "copy it as cURL (bash)"),
             ("curl -X 'a b' http://h/", "is not a method"),
+            ("curl http://h/ –d x", "a URL is not one of http"),
         ] {
             let faults = read(text, &file).unwrap_err().join("; ");
             assert!(faults.contains(told), "{text}: {faults}");

@@ -2,6 +2,7 @@
 
 use super::message::{has_body, push_field, set_body, text_of};
 use super::{Entry, Item};
+use crate::base::decode::decoded;
 use crate::base::document::{Node, Object, Problems};
 use crate::base::encoding::{decode_base64, split_mark};
 use crate::base::http::{Headers, Request, Response, split_url, without_credentials};
@@ -49,25 +50,29 @@ fn item(node: &Node<'_>, problems: &mut Problems) -> Option<Item> {
     let request = request_node.map(problems)?;
     let url_node = request.require("url", problems)?;
     let url = url_node.string(problems)?;
-    let method = request.require("method", problems)?.string(problems)?;
+    let method_node = request.require("method", problems)?;
+    let method = method_node.string(problems)?;
     let shown = format!("{method} {}", without_query(&url));
+    if method == "CONNECT" {
+        return Some(Item::Other(shown, "it opened a tunnel"));
+    }
+    if http::Method::from_bytes(method.as_bytes()).is_err() {
+        return method_node.wrong("a method", problems);
+    }
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
-        "http" | "https" => {}
+        "http" | "https" if split_url(&url).is_some() => {}
         "ws" | "wss" => return Some(Item::Other(shown, SOCKET)),
-        "data" | "blob" | "about" | "file" | "chrome-extension" | "moz-extension" => {
-            return Some(Item::Other(shown, "it was no request over HTTP"));
+        "" | "http" | "https" => {
+            return url_node.wrong("an absolute URL of http or https", problems);
         }
-        _ => return url_node.wrong("an absolute URL of http or https", problems),
+        scheme if scheme.contains('/') => {
+            return url_node.wrong("an absolute URL of http or https", problems);
+        }
+        _ => return Some(Item::Other(shown, "it was no request over HTTP")),
     }
-    if split_url(&url).is_none() {
-        return url_node.wrong("an absolute URL of http or https", problems);
-    }
-    if let Some("disk" | "memory") = text_of(&entry, "_fromCache").as_deref() {
-        return Some(Item::Other(
-            shown,
-            "the browser answered it from its cache, so that no server got it",
-        ));
+    if let Some(why) = answered_by_browser(&entry) {
+        return Some(Item::Other(shown, why));
     }
     let mut read = Request::new(method, &url);
     // What stands before the colon of a URL has no case.
@@ -81,7 +86,7 @@ fn item(node: &Node<'_>, problems: &mut Problems) -> Option<Item> {
     };
     read.body = body;
     read.headers.remove("content-length");
-    let times_ns = times(&entry, problems)?;
+    let times_ns = times(&entry);
     let (answer, unusable_answer) = match entry.given("response") {
         None => (Err("it has no response".to_owned()), None),
         Some(response) => {
@@ -104,6 +109,26 @@ fn item(node: &Node<'_>, problems: &mut Problems) -> Option<Item> {
         unusable_answer,
         note,
     })))
+}
+
+/// Returns what stands in a browser for the server that an entry seems to have reached.
+fn answered_by_browser(entry: &Object<'_>) -> Option<&'static str> {
+    const CACHE: &str = "the browser answered it from its cache, so that no server got it";
+    let from_cache = text_of(entry, "_fromCache").is_some()
+        || text_of(entry, "_fetchType").is_some_and(|kind| kind.ends_with("Cache"));
+    if from_cache {
+        return Some(CACHE);
+    }
+    let response = entry.given("response");
+    let response = response.and_then(|response| response.map(&mut Problems::default()));
+    let by_worker = [Some(entry), response.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|object| {
+            let flag = object.given("_fetchedViaServiceWorker");
+            flag.is_some_and(|flag| flag.boolean(&mut Problems::default()) == Some(true))
+        });
+    by_worker.then_some("a service worker in the browser answered it")
 }
 
 const SOCKET: &str = "it opened a WebSocket, which can't be replayed";
@@ -134,20 +159,42 @@ fn request_body(
     note: &mut Option<&'static str>,
     problems: &mut Problems,
 ) -> Option<Result<Vec<u8>, String>> {
+    let declared = match headers.text("content-length") {
+        Some(length) => length.trim().parse().ok(),
+        None => size(request, "bodySize").filter(|size| *size > 0),
+    };
+    let kind = headers.text("content-type");
+    let read = sent_body(request, kind.as_deref(), note, problems)?;
+    Some(read.and_then(|body| match declared {
+        Some(declared) if !headers.contains("content-encoding") && declared != body.len() => {
+            Err(format!(
+                "its request's body is not in the file as it was sent: {} of {declared} bytes",
+                body.len()
+            ))
+        }
+        _ => Ok(body),
+    }))
+}
+
+/// Returns the body of a request as far as it is in the file, or why it can't be made again.
+fn sent_body(
+    request: &Object<'_>,
+    kind: Option<&str>,
+    note: &mut Option<&'static str>,
+    problems: &mut Problems,
+) -> Option<Result<Vec<u8>, String>> {
     let Some(data) = request.given("postData") else {
-        let sent = size(request, "bodySize").unwrap_or_default() > 0 || declares_body(headers);
-        return Some(match sent {
-            true => Err("its request's body is not in the file".to_owned()),
-            false => Ok(Vec::new()),
-        });
+        return Some(Ok(Vec::new()));
     };
     let data = data.map(problems)?;
     if let Some(text) = data.given("text") {
-        let node = text;
-        let text = node.string(problems)?;
+        let text = text.string(problems)?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            let why = "its request's body is no text, and was kept as one";
+            return Some(Err(why.to_owned()));
+        }
         if !text.is_empty() {
-            let charset = charset(headers.text("content-type").as_deref());
-            return body(&data, &text, &charset, problems);
+            return body(&data, &text, &charset(kind), problems);
         }
     }
     let params = match data.given("params") {
@@ -181,11 +228,6 @@ fn request_body(
     Some(Ok(form.finish().into_bytes()))
 }
 
-fn declares_body(headers: &Headers) -> bool {
-    let length = headers.text("content-length");
-    length.is_some_and(|length| length.trim().parse().is_ok_and(|length: u64| length > 0))
-}
-
 /// What is known of an answer.
 struct Answer {
     response: Response,
@@ -208,8 +250,11 @@ fn answer(
     {
         return Some(Err(format!("it was not completed: {ended}")));
     }
-    let status_node = response.require("status", problems)?;
-    let status = status_node.integer(-1, 999, problems)?;
+    response.require("status", problems)?;
+    let status = match response.given("status") {
+        Some(status) => status.integer(-1, 999, problems)?,
+        None => 0,
+    };
     let status = match u16::try_from(status) {
         // What was blocked or broken off has none.
         Err(_) | Ok(0) => {
@@ -220,7 +265,7 @@ fn answer(
             return Some(Err(why));
         }
         Ok(status @ (101 | 200..)) => status,
-        Ok(_) => return status_node.wrong("the status of an answer, from 200 on", problems),
+        Ok(status) => return Some(Err(format!("it has no answer: its status is {status}"))),
     };
     let mut read = Response::new(status);
     read.headers = headers(response, problems)?;
@@ -257,13 +302,14 @@ fn answer_body(
     let transferred = self::size(response, "bodySize");
     let text = content.as_ref().and_then(|content| content.given("text"));
     let (Some(content), Some(text)) = (&content, text) else {
-        let had_body = size.unwrap_or_default() > 0
-            || transferred.unwrap_or_default() > 0
-            || declares_body(headers)
-            || content.is_some_and(|content| content.get("_file").is_some());
-        return Some(match had_body {
-            true => Err(missing.to_owned()),
-            false => Ok(Vec::new()),
+        // Without a text, a body that is not known looks much like one that is empty.
+        let is_empty = match headers.text("content-length") {
+            Some(length) => length.trim() == "0",
+            None => size == Some(0) && transferred == Some(0),
+        };
+        return Some(match is_empty {
+            true => Ok(Vec::new()),
+            false => Err(missing.to_owned()),
         });
     };
     let text = text.string(problems)?;
@@ -272,21 +318,46 @@ fn answer_body(
         .map(String::from)
         .or_else(|| text_of(content, "mimeType"));
     let charset = charset(kind.as_deref());
+    if text.is_empty() {
+        return Some(match size {
+            Some(1..) => Err(missing.to_owned()),
+            _ => Ok(Vec::new()),
+        });
+    }
+    let is_bytes = content.given("encoding").is_some();
     let body = body(content, &text, &charset, problems)?;
+    // Some keep what was sent, and not what it stands for.
+    let body = body.map(|body| match body.starts_with(&GZIP) {
+        true => decoded(headers, &body).0.into_owned(),
+        false => body,
+    });
+    let is_encoded = headers.contains("content-encoding");
     // mitmproxy gives the size of the encoded body.
-    let has_encoded_size = headers.contains("content-encoding") && size == transferred;
-    Some(body.and_then(|body| {
+    let is_checked = charset == UTF_8 && !(is_encoded && size == transferred);
+    Some(body.and_then(|body| match size {
         // Firefox keeps the start of a large body alone.
-        let is_text = charset == UTF_8 && !has_encoded_size;
-        match size {
-            Some(size) if is_text && size > body.len() + LONGEST_MARK => Err(format!(
-                "its answer's body breaks off in the file, after {} of {size} bytes",
-                body.len()
-            )),
-            _ => Ok(body),
+        Some(size) if is_checked && size > body.len() + LONGEST_MARK => Err(format!(
+            "its answer's body breaks off in the file, after {} of {size} bytes",
+            body.len()
+        )),
+        // Some count characters.
+        Some(size @ 1..)
+            if is_checked
+                && !is_bytes
+                && !is_encoded
+                && size < body.len()
+                && size != text.chars().count()
+                && size != text.encode_utf16().count() =>
+        {
+            let why = "its answer was text in a character set that neither it nor the file names";
+            Err(why.to_owned())
         }
+        _ => Ok(body),
     }))
 }
+
+/// What gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Returns a size in bytes, if it is known.
 fn size(object: &Object<'_>, name: &str) -> Option<usize> {
@@ -341,19 +412,15 @@ fn body(
     }))
 }
 
-/// Returns when an entry began and ended, in nanoseconds since 1970.
-fn times(entry: &Object<'_>, problems: &mut Problems) -> Option<(u64, u64)> {
-    let Some(start_node) = entry.given("startedDateTime") else {
-        return Some((0, 0));
+/// Returns when an entry began and ended, in nanoseconds since 1970; 0 if that is not known, which matters little.
+fn times(entry: &Object<'_>) -> (u64, u64) {
+    let start = text_of(entry, "startedDateTime").and_then(|text| nanoseconds(&text));
+    let Some(start) = start else {
+        return (0, 0);
     };
-    let text = start_node.string(problems)?;
-    let Some(start) = nanoseconds(&text) else {
-        return start_node.wrong("a time such as 2026-01-31T09:30:00.000Z", problems);
-    };
-    let took = match entry.given("time") {
-        Some(took) => took.number(problems)?.clamp(0.0, 1e12),
-        None => 0.0,
-    };
+    let took = entry.given("time");
+    let took = took.and_then(|took| took.number(&mut Problems::default()));
+    let took = took.unwrap_or_default().clamp(0.0, 1e12);
     // Whole microseconds are as exact as any of these tools.
     #[expect(
         clippy::cast_possible_truncation,
@@ -361,7 +428,7 @@ fn times(entry: &Object<'_>, problems: &mut Problems) -> Option<(u64, u64)> {
         reason = "clamped"
     )]
     let took = (took * 1000.0) as u64 * 1000;
-    Some((start, start.saturating_add(took)))
+    (start, start.saturating_add(took))
 }
 
 /// Reads a time of ISO 8601 with its zone.
@@ -375,6 +442,9 @@ fn nanoseconds(text: &str) -> Option<u64> {
         zone => {
             let (sign, digits) = zone.split_at(1);
             let digits = digits.replace(':', "");
+            if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+                return None;
+            }
             let minutes = match digits.len() {
                 2 => digits.parse::<i64>().ok()? * 60,
                 4 => digits[..2].parse::<i64>().ok()? * 60 + digits[2..].parse::<i64>().ok()?,
@@ -516,6 +586,11 @@ mod tests {
                 "it has no answer: its status is 0",
             ),
             (json!({"status": -1}), "it has no answer: its status is 0"),
+            (json!({"status": null}), "it has no answer: its status is 0"),
+            (
+                json!({"status": 103}),
+                "it has no answer: its status is 103",
+            ),
             (
                 json!({"status": -1, "_failureText": "net::ERR_ABORTED"}),
                 "it failed: net::ERR_ABORTED",
@@ -547,6 +622,22 @@ mod tests {
         assert!(cut.contains("after 8 of 1000000 bytes"), "{cut}");
         let declared = told(|entry| entry["response"]["content"] = json!({"size": -1}));
         assert!(declared.contains("is not in the file"), "{declared}");
+        // What Chrome writes for a redirect, and Playwright where it leaves contents out.
+        for (size, transferred) in [(0, -1), (-1, -1), (-1, 0)] {
+            let read = exchange(|entry| {
+                entry["response"]["headers"] = json!([]);
+                entry["response"]["bodySize"] = transferred.into();
+                entry["response"]["content"] = json!({"size": size});
+            });
+            assert!(read.unusable_answer.is_some());
+        }
+        let emptied = told(|entry| entry["response"]["content"]["text"] = "".into());
+        assert!(emptied.contains("is not in the file"), "{emptied}");
+        let other = told(|entry| {
+            entry["response"]["headers"] = json!([{"name": "content-type", "value": "text/html"}]);
+            entry["response"]["content"] = json!({"size": 7, "text": "\"д́é\""});
+        });
+        assert!(other.contains("character set"), "{other}");
         // The size of an encoded body says nothing of its text.
         let encoded = told(|entry| {
             entry["response"]["content"]["size"] = 31.into();
@@ -567,6 +658,7 @@ mod tests {
         assert_eq!(
             told(|entry| {
                 entry["response"]["headers"] = json!([]);
+                entry["response"]["bodySize"] = 0.into();
                 entry["response"]["content"] = json!({"size": 0});
             }),
             ""
@@ -578,6 +670,21 @@ mod tests {
             entry["request"]["bodySize"] = 7.into();
         });
         assert!(missing.contains("is not in the file"), "{missing}");
+        let emptied = told(|entry| {
+            entry["request"]["postData"]["text"] = "".into();
+            entry["request"]["bodySize"] = 7.into();
+        });
+        assert!(emptied.contains("0 of 7 bytes"), "{emptied}");
+        let skeleton = told(|entry| {
+            let length = json!({"name": "Content-Length", "value": "5200"});
+            entry["request"]["headers"]
+                .as_array_mut()
+                .unwrap()
+                .push(length);
+        });
+        assert!(skeleton.contains("7 of 5200 bytes"), "{skeleton}");
+        let broken = told(|entry| entry["request"]["postData"]["text"] = "\u{fffd}".into());
+        assert!(broken.contains("is no text"), "{broken}");
         let parts = told(|entry| {
             entry["request"]["postData"] = json!({"mimeType": "multipart/form-data", "params": [{"name": "f", "fileName": "a"}]});
         });
@@ -605,11 +712,15 @@ mod tests {
             ),
             (json!({"status": 101}), "WebSocket"),
             (json!({"_fromCache": "disk"}), "from its cache"),
+            (json!({"_fetchType": "Memory Cache"}), "from its cache"),
+            (json!({"_fetchedViaServiceWorker": true}), "service worker"),
+            (json!({"method": "CONNECT"}), "tunnel"),
+            (json!({"url": "chrome://newtab/"}), "no request over HTTP"),
         ] {
             let read = entry(|entry| {
                 for (name, value) in change.as_object().unwrap() {
                     match name.as_str() {
-                        "url" => entry["request"]["url"] = value.clone(),
+                        "url" | "method" => entry["request"][name] = value.clone(),
                         "status" => entry["response"]["status"] = value.clone(),
                         other => entry[other] = value.clone(),
                     }
@@ -632,29 +743,32 @@ mod tests {
         let request = json!({"method": "GET", "url": "http://a/"});
         let wrong = archive(&json!([
             {"request": {"method": "GET", "url": "/orders"}},
-            {"request": {"method": "GET", "url": "ftp://shop.example/"}},
+            {"request": {"method": "GET /", "url": "http://shop.example/"}},
             {"request": request, "response": {"status": "200"}},
-            {"request": request, "response": {"status": 102}},
+            {"request": request, "response": {"headers": []}},
             {"request": request, "response": {"status": 200, "content": {"text": "?", "encoding": "base64"}}},
             {"request": request, "response": {"status": 200, "content": {"text": "?", "encoding": "hex"}}},
             {"request": {"method": "GET", "url": "http://a/", "headers": [{"name": "a b", "value": ""}]}},
             {"request": {"method": "GET", "url": "http://a/", "headers": [{"name": "a", "value": "s\u{1}"}]}},
-            {"request": request, "startedDateTime": "yesterday"},
+            {"request": {"method": "GET", "url": "http:///a"}},
         ]));
         let told = read(&wrong).unwrap_err();
         let places = [
             "log.entries[0].request.url",
-            "log.entries[1].request.url",
+            "log.entries[1].request.method",
             "log.entries[2].response.status",
-            "log.entries[3].response.status",
+            "log.entries[3].response: `status` is missing",
             "log.entries[4].response.content.text",
             "log.entries[5].response.content.encoding",
             "log.entries[6].request.headers[0].name",
             "log.entries[7].request.headers[0].value",
-            "log.entries[8].startedDateTime",
+            "log.entries[8].request.url",
         ];
         for (told, place) in told.iter().zip(places) {
-            assert!(told.starts_with(place) && !told.contains("found"), "{told}");
+            assert!(
+                told.starts_with(place) && !told.contains("found"),
+                "{told}, {place}"
+            );
         }
         assert_eq!(told.len(), places.len(), "{told:#?}");
     }
@@ -676,6 +790,8 @@ mod tests {
             "09:30",
             "2026-01-31T09:30:00",
             "2026-01-31T09:30:00+2",
+            "2026-01-31T09:30:00+1é2",
+            "0001-01-01T00:00:00Z",
         ] {
             assert_eq!(nanoseconds(wrong), None, "{wrong}");
         }

@@ -1,6 +1,7 @@
 //! What the formats that keep messages as JSON have in common.
 
 use crate::base::document::{Object, Problems};
+use crate::base::encoding::encode_base64;
 use crate::base::http::{Headers, Response, is_hop_by_hop, split_url};
 
 /// Adds a header field, whose name is the member with this one, unless it is about the connection.
@@ -12,8 +13,8 @@ pub(super) fn push_field(
 ) -> Option<()> {
     let name_node = field.require(name, problems)?;
     let name = name_node.string(problems)?;
-    let value_node = field.require("value", problems)?;
-    let value = match field.given("value") {
+    let value_node = field.given("value");
+    let value = match &value_node {
         Some(value) => value.scalar_text(problems)?,
         None => String::new(),
     };
@@ -28,7 +29,7 @@ pub(super) fn push_field(
     for value in value.split('\n') {
         let value = value.trim_matches(['\r', ' ', '\t']);
         if http::HeaderValue::from_str(value).is_err() {
-            return value_node.wrong("a header's value", problems);
+            return value_node.and_then(|node| node.wrong("a header's value", problems));
         }
         headers.push(name.clone(), value.as_bytes());
     }
@@ -68,8 +69,21 @@ pub(super) fn http_url(text: &str) -> Option<String> {
         None => format!("http://{text}"),
     };
     let parts = split_url(&url);
-    let is_http = parts.is_some_and(|(scheme, ..)| matches!(scheme, "http" | "https"));
+    let is_http = parts.is_some_and(|(scheme, host, _)| {
+        matches!(scheme, "http" | "https") && http::uri::Authority::try_from(host).is_ok()
+    });
     is_http.then_some(url)
+}
+
+/// Returns the `Authorization` that the user name and the password in a URL stand for.
+pub(super) fn basic_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let credentials = [plain(name), plain(password)].join(&b':');
+    Some(format!("Basic {}", encode_base64(&credentials)))
 }
 
 #[cfg(test)]
@@ -87,9 +101,21 @@ mod tests {
             ("127.0.0.1:3000/", Some("http://127.0.0.1:3000/")),
             ("ftp://shop.example/", None),
             ("http:///a", None),
+            ("http://shop exa/x", None),
+            ("http://[::1/x", None),
+            ("–d", None),
             ("", None),
         ] {
             assert_eq!(http_url(given).as_deref(), wanted, "{given}");
         }
+    }
+
+    #[test]
+    fn a_user_in_a_url_is_an_authorization() {
+        assert_eq!(
+            basic_of("http://me:s%20t@h/").as_deref(),
+            Some("Basic bWU6cyB0")
+        );
+        assert_eq!(basic_of("http://h/@"), None);
     }
 }

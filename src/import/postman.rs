@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::message::{has_body, http_url, push_field, set_body, text_of};
+use super::message::{basic_of, has_body, http_url, push_field, set_body, text_of};
 use super::{Entry, Item};
 use crate::base::document::{Node, Object, Problems};
 use crate::base::encoding::{encode_base64, split_mark};
@@ -109,6 +109,8 @@ struct Around<'d> {
     variables: Variables,
     auth: Option<Node<'d>>,
     has_script: bool,
+    /// Whether bodies of methods that usually have none are sent.
+    keeps_bodies: bool,
     depth: usize,
 }
 
@@ -173,15 +175,29 @@ impl Reader<'_> {
         around: &Around<'d>,
         problems: &mut Problems,
     ) -> Option<()> {
-        let own = around.inside(item, problems)?;
+        let mut own = around.inside(item, problems)?;
         let note = own
             .has_script
             .then_some("the scripts that Postman runs before it are not run");
         let request = item.require("request", problems)?;
-        let saved = match item.given("response") {
+        if let Some(object) = request.map(&mut Problems::default()) {
+            // A saved answer's request does not repeat it.
+            own.auth = object.given("auth").or(own.auth);
+            let is_draft = object.given("url").is_none_or(|url| {
+                url.string(&mut Problems::default())
+                    .is_some_and(|url| url.is_empty())
+            });
+            if is_draft {
+                let name = text_of(item, "name").unwrap_or_default();
+                self.items.push(Item::Other(name, "it has no URL"));
+                return Some(());
+            }
+        }
+        let mut saved = match item.given("response") {
             Some(saved) => saved.list(problems)?,
             None => Vec::new(),
         };
+        saved.retain(|node| node.map(&mut Problems::default()).is_some());
         if saved.is_empty() {
             let (request, unusable_request) = self.request(&request, &own, problems)?;
             self.items.push(Item::Exchange(Box::new(Entry {
@@ -200,14 +216,14 @@ impl Reader<'_> {
             let asked = saved.given("originalRequest");
             let (request, unusable_request) =
                 self.request(asked.as_ref().unwrap_or(&request), &own, problems)?;
-            let answer = answer(&saved, &request.method, problems)?;
+            let (answer, unusable_answer) = answer(&saved, &request.method, problems)?;
             self.items.push(Item::Exchange(Box::new(Entry {
                 place: node.place.to_string(),
                 request,
                 answer,
                 times_ns: (0, 0),
                 unusable_request,
-                unusable_answer: None,
+                unusable_answer,
                 note,
             })));
         }
@@ -235,22 +251,19 @@ impl Reader<'_> {
         let method = fill(&method, node, problems)?;
         let mut read = Request::new(method, &url);
         if let Some(list) = request.given("header") {
-            for field in list.list(problems)? {
+            for (key, value, field) in fields(&list, problems)? {
                 let place = field.place.clone();
-                let object = field.map(problems)?;
-                if is_true(&object, "disabled") {
-                    continue;
-                }
-                let key = text_of(&object, "key").unwrap_or_default();
-                let value = object
-                    .given("value")
-                    .and_then(|value| value.scalar_text(&mut Problems::default()));
                 let key = fill(&key, &field, problems)?;
-                let value = fill(&value.unwrap_or_default(), &field, problems)?;
+                let value = fill(&value, &field, problems)?;
                 let whole = json!({"key": key, "value": value});
                 let whole = Node::at(&whole, place).map(problems)?;
                 push_field(&whole, "key", &mut read.headers, problems)?;
             }
+        }
+        if let Some(basic) = basic_of(&url)
+            && !read.headers.contains("authorization")
+        {
+            read.headers.push("authorization", basic);
         }
         let mut unusable = None;
         let auth = request.given("auth").or_else(|| around.auth.clone());
@@ -260,7 +273,11 @@ impl Reader<'_> {
                 Err(why) => unusable = Some(why),
             }
         }
-        if let Some(body) = request.given("body") {
+        let is_pruned = matches!(&*read.method, "GET" | "HEAD" | "COPY" | "PURGE" | "UNLOCK");
+        if let Some(body) = request
+            .given("body")
+            .filter(|_| !is_pruned || around.keeps_bodies)
+        {
             match self.body(&body, around, &mut read.headers, problems)? {
                 Ok(body) => read.body = body,
                 Err(why) => unusable = Some(why),
@@ -284,8 +301,8 @@ impl Reader<'_> {
                 if let Some(list) = url.given("variable") {
                     add_variables(&list, &mut ways, problems)?;
                 }
-                let Some(raw) = text_of(&url, "raw") else {
-                    return node.wrong("a URL with `raw`", problems);
+                let Some(raw) = text_of(&url, "raw").or_else(|| url_of_parts(&url)) else {
+                    return node.wrong("a URL with `raw` or `host`", problems);
                 };
                 (raw, ways)
             }
@@ -429,7 +446,9 @@ impl Reader<'_> {
         let text = match mode.as_str() {
             "" | "none" => String::new(),
             "raw" => {
-                let raw = text_of(&body, "raw").unwrap_or_default();
+                let Some(raw) = text_of(&body, "raw") else {
+                    return Some(Ok(Vec::new()));
+                };
                 let language = body.given("options").and_then(|options| {
                     let quiet = &mut Problems::default();
                     let raw = options.map(quiet)?.given("raw")?.map(quiet)?;
@@ -445,28 +464,19 @@ impl Reader<'_> {
                 self.filled(&raw, around, node, problems)?
             }
             "urlencoded" => {
-                imply("application/x-www-form-urlencoded");
                 let mut form = form_urlencoded::Serializer::new(String::new());
-                let fields = match body.given("urlencoded") {
-                    Some(fields) => fields.list(problems)?,
-                    None => Vec::new(),
-                };
-                for field in fields {
-                    let object = field.map(problems)?;
-                    if is_true(&object, "disabled") {
-                        continue;
+                if let Some(list) = body.given("urlencoded") {
+                    for (key, value, field) in fields(&list, problems)? {
+                        let key = self.filled(&key, around, &field, problems)?;
+                        let value = self.filled(&value, around, &field, problems)?;
+                        form.append_pair(&key, &value);
                     }
-                    let quiet = &mut Problems::default();
-                    let key = text_of(&object, "key").unwrap_or_default();
-                    let value = object
-                        .given("value")
-                        .and_then(|value| value.scalar_text(quiet));
-                    let key = self.filled(&key, around, &field, problems)?;
-                    let value =
-                        self.filled(&value.unwrap_or_default(), around, &field, problems)?;
-                    form.append_pair(&key, &value);
                 }
-                form.finish()
+                let form = form.finish();
+                if !form.is_empty() {
+                    imply("application/x-www-form-urlencoded");
+                }
+                form
             }
             "graphql" => {
                 imply("application/json");
@@ -477,7 +487,13 @@ impl Reader<'_> {
                     node,
                     problems,
                 )?;
-                let variables = text_of(&graphql, "variables").unwrap_or_default();
+                let variables = match graphql.given("variables") {
+                    None => String::new(),
+                    Some(node) => match node.string(&mut Problems::default()) {
+                        Some(text) => text,
+                        None => json::show(node.value),
+                    },
+                };
                 let variables = self.filled(&variables, around, node, problems)?;
                 let variables = match variables.trim() {
                     "" => "{}",
@@ -485,8 +501,12 @@ impl Reader<'_> {
                     _ => return node.wrong("JSON as the variables of GraphQL", problems),
                 };
                 // Numbers keep their digits.
+                let operation = text_of(&graphql, "operationName");
+                let operation =
+                    operation.map(|name| format!("\"operationName\":{},", Value::from(name)));
                 format!(
-                    "{{\"query\":{},\"variables\":{variables}}}",
+                    "{{{}\"query\":{},\"variables\":{variables}}}",
+                    operation.unwrap_or_default(),
                     Value::from(query)
                 )
             }
@@ -512,6 +532,10 @@ impl<'d> Around<'d> {
             own.auth = Some(auth);
         }
         let quiet = &mut Problems::default();
+        let behavior = folder
+            .given("protocolProfileBehavior")
+            .and_then(|own| own.map(quiet));
+        own.keeps_bodies |= behavior.is_some_and(|own| is_true(&own, "disableBodyPruning"));
         let events = folder.given("event").and_then(|events| events.list(quiet));
         own.has_script |= events.into_iter().flatten().any(|event| {
             let quiet = &mut Problems::default();
@@ -558,35 +582,101 @@ fn variable(text: &str) -> Option<(usize, &str)> {
     None
 }
 
-/// Returns a saved answer, or why there is none.
+/// Returns a saved answer, or why there is none, and why it can't be compared.
 fn answer(
     saved: &Object<'_>,
     method: &str,
     problems: &mut Problems,
-) -> Option<Result<Response, String>> {
+) -> Option<(Result<Response, String>, Option<String>)> {
     let Some(code) = saved.given("code") else {
-        return Some(Err("its saved answer has no status".to_owned()));
+        return Some((Err("its saved answer has no status".to_owned()), None));
     };
     let code_node = code;
     let Some(status) = code_node.status(problems).filter(|status| *status >= 200) else {
         return code_node.wrong("the status of an answer, from 200 on", problems);
     };
     let mut answer = Response::new(status);
-    if let Some(list) = saved.given("header")
-        && list.string(&mut Problems::default()).is_none()
-    {
-        for field in list.list(problems)? {
-            push_field(&field.map(problems)?, "key", &mut answer.headers, problems)?;
+    if let Some(list) = saved.given("header") {
+        for (key, value, field) in fields(&list, problems)? {
+            let whole = json!({"key": key, "value": value});
+            let whole = Node::at(&whole, field.place).map(problems)?;
+            push_field(&whole, "key", &mut answer.headers, problems)?;
         }
     }
+    let mut unusable = None;
     if has_body(method, status) {
         let body = match saved.given("body") {
             Some(body) => body.string(problems)?,
-            None => String::new(),
+            None => {
+                unusable = Some("the body of its answer is not saved with it".to_owned());
+                String::new()
+            }
         };
         set_body(&mut answer, body.into_bytes());
     }
-    Some(Ok(answer))
+    Some((Ok(answer), unusable))
+}
+
+/// Returns the names and values of a list that are neither disabled nor without a name, or of the lines of a text.
+fn fields<'d>(list: &Node<'d>, problems: &mut Problems) -> Option<Vec<(String, String, Node<'d>)>> {
+    if let Some(lines) = list.string(&mut Problems::default()) {
+        let lines = lines.lines().filter_map(|line| line.split_once(':'));
+        let lines = lines.map(|(name, value)| {
+            (
+                name.trim().to_owned(),
+                value.trim().to_owned(),
+                list.clone(),
+            )
+        });
+        return Some(lines.collect());
+    }
+    let mut fields = Vec::new();
+    for field in list.list(problems)? {
+        let object = field.map(problems)?;
+        let value = object.given("value");
+        let value = value.and_then(|value| value.scalar_text(&mut Problems::default()));
+        if let Some(name) = text_of(&object, "key").filter(|_| !is_true(&object, "disabled")) {
+            fields.push((name, value.unwrap_or_default(), field.clone()));
+        }
+    }
+    Some(fields)
+}
+
+/// Returns a URL of which only the parts are given.
+fn url_of_parts(url: &Object<'_>) -> Option<String> {
+    let quiet = &mut Problems::default();
+    let joined = |name: &str, separator: &str| {
+        let node = url.given(name)?;
+        if let Some(text) = node.string(&mut Problems::default()) {
+            return Some(text);
+        }
+        let parts = node.list(&mut Problems::default())?;
+        let parts = parts.iter().map(|part| {
+            let text = part.string(&mut Problems::default());
+            text.or_else(|| text_of(&part.map(&mut Problems::default())?, "value"))
+        });
+        Some(parts.collect::<Option<Vec<String>>>()?.join(separator))
+    };
+    let mut whole = joined("host", ".")?;
+    if let Some(protocol) = text_of(url, "protocol") {
+        whole = format!("{protocol}://{whole}");
+    }
+    if let Some(port) = text_of(url, "port") {
+        whole = format!("{whole}:{port}");
+    }
+    if let Some(path) = joined("path", "/") {
+        whole = format!("{whole}/{}", path.trim_start_matches('/'));
+    }
+    let query = url.given("query").and_then(|query| fields(&query, quiet));
+    let query = query
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value, _)| format!("{name}={value}"));
+    let query = query.collect::<Vec<_>>().join("&");
+    Some(match query.as_str() {
+        "" => whole,
+        query => format!("{whole}?{query}"),
+    })
 }
 
 #[cfg(test)]
@@ -717,9 +807,10 @@ mod tests {
             "application/x-www-form-urlencoded"
         );
         let (graphql, _) = request(json!({"body": {"mode": "graphql", "graphql": {
-            "query": "{ a }", "variables": "{\"id\": 12345678901234567890123}",
+            "query": "{ a }", "variables": "{\"id\": 12345678901234567890123}", "operationName": "b",
         }}}));
-        let wanted = r#"{"query":"{ a }","variables":{"id": 12345678901234567890123}}"#;
+        let wanted =
+            r#"{"operationName":"b","query":"{ a }","variables":{"id": 12345678901234567890123}}"#;
         assert_eq!(graphql.body, wanted.as_bytes());
         let (_, why) = request(json!({"body": {"mode": "formdata", "formdata": []}}));
         assert!(why.contains("`formdata`"), "{why}");
@@ -741,6 +832,44 @@ mod tests {
         );
         let (_, why) = request(json!({"auth": {"type": "oauth2", "oauth2": []}}));
         assert!(why.contains("`oauth2`"), "{why}");
+    }
+
+    #[test]
+    fn what_postman_leaves_out_is_left_out() {
+        let item = |change: fn(&mut Value)| {
+            entries(|document| change(&mut document["item"][0]["item"][0]))
+        };
+        // Bodies of methods that have none, drafts, and rows without a name.
+        let pruned = item(|own| own["request"]["method"] = "GET".into());
+        assert!(pruned[0].request.body.is_empty());
+        assert!(!pruned[0].request.headers.contains("content-type"));
+        let kept = item(|own| {
+            own["request"]["method"] = "GET".into();
+            own["protocolProfileBehavior"] = json!({"disableBodyPruning": true});
+        });
+        assert!(!kept[0].request.body.is_empty());
+        let rows = item(|own| own["request"]["header"] = json!([{"key": "", "value": null}]));
+        assert_eq!(rows[0].request.headers.len(), 2);
+        let lines = item(|own| own["request"]["header"] = "x-a: 1\nx-b: 2".into());
+        assert_eq!(lines[0].request.headers.len(), 4);
+        let draft = collection(|document| {
+            document["item"][0]["item"][0]["request"] = json!({"method": "GET", "header": []})
+        });
+        let items = read(&draft, &given()).unwrap();
+        assert_eq!(items[0], Item::Other("create".to_owned(), "it has no URL"));
+        // An answer whose body is not known is not one without a body.
+        let unknown = item(|own| own["response"][0]["body"] = Value::Null);
+        assert!(unknown[0].unusable_answer.is_some());
+        // The request of an answer has the authorization of its item.
+        let own = item(|own| {
+            own["request"]["auth"] = json!({"type": "noauth"});
+            own["response"][0]["originalRequest"] = json!({"url": {
+                "protocol": "https", "host": ["shop", "example"], "port": "8443", "path": ["a", {"value": "b"}],
+                "query": [{"key": "q", "value": "1"}, {"key": "off", "value": "1", "disabled": true}],
+            }});
+        });
+        assert_eq!(own[0].request.to_string(), "GET shop.example:8443/a/b?q=1");
+        assert!(own[0].request.headers.is_empty());
     }
 
     #[test]

@@ -144,13 +144,15 @@ impl Flags {
 
     /// Checks that it is clear whose requests are wanted.
     fn check_hosts(&self, items: &[(PathBuf, Item)]) -> Result<(), Failed> {
-        let mut hosts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, usize> = BTreeMap::new();
         for (_, item) in items {
             if let Item::Exchange(entry) = item {
-                *hosts.entry(&entry.request.host).or_default() += 1;
+                *hosts
+                    .entry(entry.request.host.to_ascii_lowercase())
+                    .or_default() += 1;
             }
         }
-        let wanted = |host: &&str| self.host.iter().any(|wanted| Host::read(host).is(wanted));
+        let wanted = |host: &String| self.host.iter().any(|wanted| Host::read(host).is(wanted));
         let is_clear = match self.host.is_empty() {
             true => hosts.len() <= 1,
             false => hosts.is_empty() || hosts.keys().any(wanted),

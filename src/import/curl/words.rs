@@ -26,6 +26,8 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, (usize, String)> {
     let mut is_piped = false;
     loop {
         let (line, words, end) = reader.command()?;
+        // Documentation begins with a prompt.
+        let words = words.strip_prefix(&["$".to_owned()]).unwrap_or(&words);
         if let Some((first, words)) = words.split_first() {
             let name = first.rsplit(['/', '\\']).next().unwrap_or_default();
             let is_curl = matches!(name, "curl" | "curl.exe");
@@ -225,39 +227,56 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what stands after `$'`.
+    /// Reads what stands after `$'`, where escapes may stand for single bytes.
     fn escaped(&mut self, word: &mut String) -> Result<(), Fault> {
         let line = self.line;
+        let mut bytes: Vec<u8> = Vec::new();
         loop {
-            match self.next() {
+            let c = match self.next() {
                 None => return Err((line, UNCLOSED.to_owned())),
-                Some('\'') => return Ok(()),
-                Some('\\') => {
-                    let c = self.next().ok_or_else(|| (line, UNCLOSED.to_owned()))?;
-                    match c {
-                        'n' => word.push('\n'),
-                        'r' => word.push('\r'),
-                        't' => word.push('\t'),
-                        'a' => word.push('\u{7}'),
-                        'b' => word.push('\u{8}'),
-                        'f' => word.push('\u{c}'),
-                        'v' => word.push('\u{b}'),
-                        'e' | 'E' => word.push('\u{1b}'),
-                        'u' => self.code(16, 4, word)?,
-                        'U' => self.code(16, 8, word)?,
-                        'x' => self.code(16, 2, word)?,
-                        '0'..='7' => {
-                            // The digit is a part of the number.
-                            let more = self.digits(8, 2);
-                            let number = u32::from_str_radix(&format!("{c}{more}"), 8);
-                            self.push(number.ok(), word)?;
-                        }
-                        c => word.push(c),
+                Some('\'') => break,
+                Some('\\') => match self.next().ok_or_else(|| (line, UNCLOSED.to_owned()))? {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    'a' => '\u{7}',
+                    'b' => '\u{8}',
+                    'f' => '\u{c}',
+                    'v' => '\u{b}',
+                    'e' | 'E' => '\u{1b}',
+                    'u' => self.code(4)?,
+                    'U' => self.code(8)?,
+                    'x' => {
+                        bytes.push(self.byte(16, "", 2)?);
+                        continue;
                     }
-                }
-                Some(c) => word.push(c),
-            }
+                    c @ '0'..='7' => {
+                        bytes.push(self.byte(8, &c.to_string(), 2)?);
+                        continue;
+                    }
+                    c => c,
+                },
+                Some(c) => c,
+            };
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                word.push_str(&text);
+                Ok(())
+            }
+            Err(_) => Err((
+                line,
+                "the escapes stand for bytes that are no text; give them with --data-binary @FILE"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Reads the number of a byte, of which these digits are known and so many may follow.
+    fn byte(&mut self, radix: u32, known: &str, more: usize) -> Result<u8, Fault> {
+        let digits = format!("{known}{}", self.digits(radix, more));
+        u8::from_str_radix(&digits, radix).map_err(|_| self.fault(NO_CHARACTER))
     }
 
     fn digits(&mut self, radix: u32, most: usize) -> String {
@@ -270,9 +289,9 @@ impl Reader<'_> {
         digits
     }
 
-    fn code(&mut self, radix: u32, most: usize, word: &mut String) -> Result<(), Fault> {
-        let digits = self.digits(radix, most);
-        let mut code = u32::from_str_radix(&digits, radix).ok();
+    fn code(&mut self, most: usize) -> Result<char, Fault> {
+        let digits = self.digits(16, most);
+        let mut code = u32::from_str_radix(&digits, 16).ok();
         // Browsers write what is outside the basic plane as two.
         if let Some(high) = code.filter(|code| (0xd800..0xdc00).contains(code)) {
             let mut ahead = self.chars.clone();
@@ -285,21 +304,12 @@ impl Reader<'_> {
                 }
             }
         }
-        self.push(code, word)
-    }
-
-    fn push(&self, code: Option<u32>, word: &mut String) -> Result<(), Fault> {
-        // Bytes beyond ASCII would be half a character.
-        match code.and_then(char::from_u32) {
-            Some(c) => {
-                word.push(c);
-                Ok(())
-            }
-            None => Err(self.fault("an escape after `\\` is no character")),
-        }
+        let c = code.and_then(char::from_u32);
+        c.ok_or_else(|| self.fault(NO_CHARACTER))
     }
 }
 
+const NO_CHARACTER: &str = "an escape after `\\` is no character";
 const UNCLOSED: &str = "a quote is not closed";
 const COMMAND: &str = "`$(` or a backtick stands for a command, which is not run; write what it gives, or quote it with '";
 
@@ -317,8 +327,8 @@ mod tests {
             ),
             ("curl a\\\n  b\\\r\n  c", vec!["a", "b", "c"]),
             (
-                r"curl $'\x41\u00e9\ud83d\ude00\101\t\'' 5$",
-                vec!["Aé😀A\t'", "5$"],
+                r"curl $'\x41\u00e9\xc3\xa9\303\251\ud83d\ude00\101\t\'' 5$",
+                vec!["Aééé😀A\t'", "5$"],
             ),
             ("curl a#b # a comment 'of mine\n", vec!["a#b"]),
         ] {
@@ -342,5 +352,6 @@ mod tests {
             Err((1, "`echo` is not curl".to_owned()))
         );
         assert_eq!(commands(r"curl $'\ud83d'").unwrap_err().0, 1);
+        assert_eq!(commands(r"curl $'\xff'").unwrap_err().0, 1);
     }
 }
