@@ -263,6 +263,11 @@ impl Gate {
         self.state().has_unnamed
     }
 
+    /// Returns whether no more requests are let through.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// Lets no more requests through.
     pub(super) fn close(&self) {
         self.state().is_closed = true;

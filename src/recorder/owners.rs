@@ -9,7 +9,7 @@ use super::gate::Gate;
 use super::lock;
 use super::summary::Summary;
 use crate::base::http::{Direction, Host, Request};
-use crate::case::Recording;
+use crate::case::{Recording, cut_off};
 use crate::control::{CutOff, Oracle, Ruling};
 use crate::error::SoftprobeError;
 use crate::proxy::names_session;
@@ -163,6 +163,11 @@ impl Owners {
     }
 
     fn record_outside(&self, recording: &Recording<'_>) {
+        let is_whole = recording.response.is_some() && !recording.more.contains(&cut_off());
+        if !is_whole && self.gate.is_closed() {
+            // It failed since the application ends with the recording.
+            return;
+        }
         let (kind, hash) = (kind(recording.request), hash(recording));
         if !lock(&self.outside).takes(&kind, hash) {
             return;

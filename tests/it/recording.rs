@@ -1059,7 +1059,7 @@ fn calls_outside_of_requests_are_shared() {
     let shared = read(&project.path().join("cases/shared.json"));
     let mut paths = calls(&shared);
     paths.sort();
-    assert_eq!(paths, ["/config/1", "/ping/1"], "each once");
+    assert_eq!(paths, ["/config/1", "/ping/1"], "each once: {shared}");
     let suite = suite(&project);
     for line in [
         "  shared:\n    - { from: ../cases/shared.json }\n",
