@@ -19,6 +19,17 @@ pub(super) enum Written {
     Unchanged,
 }
 
+impl Written {
+    /// Tells what was done to a suite's file.
+    pub(super) fn told(&self, shown: &str) -> String {
+        match self {
+            Self::New => format!("wrote {shown}"),
+            Self::Extended => format!("added to {shown}"),
+            Self::Unchanged => format!("{shown} has all of it already"),
+        }
+    }
+}
+
 /// Returns the name of a suite: this one, or that of its file, or `first`.
 pub(super) fn suite_name(given: Option<String>, file: Option<&Path>) -> Result<String, Failed> {
     let stem = file.and_then(Path::file_name);

@@ -147,7 +147,14 @@ fn headers(message: &Object<'_>, problems: &mut Problems) -> Option<Headers> {
     };
     for field in list.list(problems)? {
         let field = field.map(problems)?;
-        push_field(&field, "name", &mut headers, problems)?;
+        let name_node = field.require("name", problems)?;
+        let name = name_node.string(problems)?;
+        let (value, value_node) = match field.given("value") {
+            Some(node) => (node.scalar_text(problems)?, node),
+            None => (String::new(), name_node.clone()),
+        };
+        let (name, value) = ((&*name, &name_node), (&*value, &value_node));
+        push_field(&mut headers, name, value, problems)?;
     }
     Some(headers)
 }

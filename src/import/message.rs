@@ -1,25 +1,18 @@
 //! What the formats that keep messages as JSON have in common.
 
-use crate::base::document::{Object, Problems};
+use crate::base::document::{Node, Object, Problems};
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Headers, Response, is_hop_by_hop, split_url};
 
-/// Adds a header field, whose name is the member with this one, unless it is about the connection.
+/// Adds a header field, each part with the place where it stands, unless the field is about the connection.
 pub(super) fn push_field(
-    field: &Object<'_>,
-    name: &str,
     headers: &mut Headers,
+    (name, name_node): (&str, &Node<'_>),
+    (value, value_node): (&str, &Node<'_>),
     problems: &mut Problems,
 ) -> Option<()> {
-    let name_node = field.require(name, problems)?;
-    let name = name_node.string(problems)?;
-    let value_node = field.given("value");
-    let value = match &value_node {
-        Some(value) => value.scalar_text(problems)?,
-        None => String::new(),
-    };
     // Pseudo-headers of HTTP/2 stand beside the others.
-    if name.starts_with(':') || is_hop_by_hop(&name) {
+    if name.starts_with(':') || is_hop_by_hop(name) {
         return Some(());
     }
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
@@ -29,9 +22,9 @@ pub(super) fn push_field(
     for value in value.split('\n') {
         let value = value.trim_matches(['\r', ' ', '\t']);
         if http::HeaderValue::from_str(value).is_err() {
-            return value_node.and_then(|node| node.wrong("a header's value", problems));
+            return value_node.wrong("a header's value", problems);
         }
-        headers.push(name.clone(), value.as_bytes());
+        headers.push(name, value.as_bytes());
     }
     Some(())
 }

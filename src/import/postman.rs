@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::message::{basic_of, has_body, http_url, push_field, set_body, text_of};
 use super::{Entry, Item};
@@ -252,12 +252,10 @@ impl Reader<'_> {
         let mut read = Request::new(method, &url);
         if let Some(list) = request.given("header") {
             for (key, value, field) in fields(&list, problems)? {
-                let place = field.place.clone();
                 let key = fill(&key, &field, problems)?;
                 let value = fill(&value, &field, problems)?;
-                let whole = json!({"key": key, "value": value});
-                let whole = Node::at(&whole, place).map(problems)?;
-                push_field(&whole, "key", &mut read.headers, problems)?;
+                let (key, value) = ((&*key, &field), (&*value, &field));
+                push_field(&mut read.headers, key, value, problems)?;
             }
         }
         if let Some(basic) = basic_of(&url)
@@ -598,9 +596,8 @@ fn answer(
     let mut answer = Response::new(status);
     if let Some(list) = saved.given("header") {
         for (key, value, field) in fields(&list, problems)? {
-            let whole = json!({"key": key, "value": value});
-            let whole = Node::at(&whole, field.place).map(problems)?;
-            push_field(&whole, "key", &mut answer.headers, problems)?;
+            let (key, value) = ((&*key, &field), (&*value, &field));
+            push_field(&mut answer.headers, key, value, problems)?;
         }
     }
     let mut unusable = None;
@@ -681,6 +678,8 @@ fn url_of_parts(url: &Object<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn collection(change: impl FnOnce(&mut Value)) -> String {

@@ -19,6 +19,8 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{Connector as _, NextTimeout, RustlsConnector, TcpConnector};
 
 use super::early::Sockets;
+#[cfg(feature = "runner")]
+use crate::base::http::escaped_target;
 use crate::base::http::{Headers, Host, Response};
 
 /// The largest body of an answer that is read, in bytes.
@@ -183,15 +185,29 @@ impl Client {
         self.run(self.prepared(request))
     }
 
-    /// Sends a request as [`send`](Self::send) does, with a limit for the whole exchange.
+    /// Sends a request to a URL, with a limit for the whole exchange, and returns the whole answer or why there is none.
     #[cfg(feature = "runner")]
-    pub(crate) fn send_within(
+    pub(crate) fn exchange(
         &self,
-        request: ureq::http::Request<Vec<u8>>,
+        method: &str,
+        headers: &Headers,
+        body: Vec<u8>,
+        url: &str,
         limit: Duration,
-    ) -> Result<Response, ClientError> {
+    ) -> Result<Response, String> {
+        let mut builder = ureq::http::Request::builder()
+            .method(method)
+            .uri(&*escaped_target(url));
+        for (name, value) in headers.iter() {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(body).map_err(|error| error.to_string())?;
         let request = self.agent.configure_request(self.prepared(request));
-        self.run(request.timeout_global(Some(limit)).build())
+        let answer = self.run(request.timeout_global(Some(limit)).build());
+        answer.map_err(|error| match error {
+            ClientError::Timeout => format!("it took longer than {} ms", limit.as_millis()),
+            other => other.to_string(),
+        })
     }
 
     /// Sends a request. One without a body gets a `content-length` only if its method is one for which servers

@@ -100,12 +100,19 @@ struct Partial {
 }
 
 impl Partial {
+    /// Returns what is to be recorded, as what it has come to.
+    fn ended(self, came_to: impl FnOnce(Response) -> Got) -> (Observed, Got) {
+        let got = match self.is_too_large {
+            true => Got::TooLarge(self.response),
+            false => came_to(self.response),
+        };
+        (self.observed, got)
+    }
+
     /// Records it, as what it has come to.
     fn save(self, came_to: impl FnOnce(Response) -> Got) -> JoinHandle<Result<(), String>> {
-        match self.is_too_large {
-            true => self.observed.save(Got::TooLarge(self.response)),
-            false => self.observed.save(came_to(self.response)),
-        }
+        let (observed, got) = self.ended(came_to);
+        observed.save(got)
     }
 }
 
@@ -131,11 +138,8 @@ impl Arrived {
 impl Arriving for Arrived {
     fn cut_off(&self) {
         if let Some(partial) = self.end() {
-            let got = match partial.is_too_large {
-                true => Got::TooLarge(partial.response),
-                false => Got::Start(partial.response),
-            };
-            partial.observed.save_now(got);
+            let (observed, got) = partial.ended(Got::Start);
+            observed.save_now(got);
         }
     }
 }

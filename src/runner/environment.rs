@@ -10,14 +10,12 @@ use super::apps::{AppOfCase, Apps, tell_idle_calls};
 use super::discover::Trial;
 use super::signals::Interrupts;
 use super::unjudged::Unjudged;
-use crate::base::http::{
-    Headers, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
-};
+use crate::base::http::{Request, Response, SESSION_HEADER, without_credentials};
 use crate::compare::Excerpt;
 use crate::control::{AnsweredRequests, Mode, Oracle, OutboundCall, SessionStats};
 use crate::error::SoftprobeError;
 use crate::foreign::HookFiles;
-use crate::net::{Client, ClientError, Timeouts, random_trace};
+use crate::net::{Client, Timeouts, random_trace};
 use crate::proxy::{Proxy, Tunnels};
 use crate::report::SentRequest;
 use crate::rule::Policy;
@@ -272,7 +270,7 @@ impl Environment {
         headers.push("traceparent", trace.to_string());
         headers.push("tracestate", format!("{SESSION_HEADER}={}", session.id()));
         let body = Excerpt::of(&request.body);
-        let answer = self.exchange(
+        let answer = self.client.exchange(
             &request.method,
             &request.headers,
             request.body,
@@ -290,27 +288,5 @@ impl Environment {
             why,
         });
         (sent, answer)
-    }
-
-    fn exchange(
-        &self,
-        method: &str,
-        headers: &Headers,
-        body: Vec<u8>,
-        url: &str,
-        timeout: Duration,
-    ) -> Result<Response, String> {
-        let mut builder = ureq::http::Request::builder()
-            .method(method)
-            .uri(&*escaped_target(url));
-        for (name, value) in headers.iter() {
-            builder = builder.header(name, value);
-        }
-        let http = builder.body(body).map_err(|e| e.to_string())?;
-        let answer = self.client.send_within(http, timeout);
-        answer.map_err(|error| match error {
-            ClientError::Timeout => format!("it took longer than {} ms", timeout.as_millis()),
-            other => other.to_string(),
-        })
     }
 }

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use crate::base::visible_line;
 
+/// How many seconds are between two lines that stay.
+const BETWEEN_LINES: u64 = 5;
+
 /// A line on a terminal that tells what is waited for.
 pub(crate) struct Progress {
     is_shown: bool,
     seconds: Option<u64>,
+    /// When the last line that stays was shown.
+    told: Option<u64>,
 }
 
 impl Progress {
@@ -19,6 +24,7 @@ impl Progress {
         Self {
             is_shown: stderr().is_terminal() && !is_dumb && !on_ci,
             seconds: None,
+            told: None,
         }
     }
 
@@ -36,10 +42,13 @@ impl Progress {
         );
     }
 
-    /// Shows a line that stays.
-    pub(crate) fn line(&self, line: impl FnOnce() -> String) {
-        if self.is_shown {
-            let _ = writeln!(stderr(), "softprobe: {}", visible_line(&line()));
+    /// Shows a line that stays, of what has gone on for so many seconds: the first one after a second, then one every few.
+    pub(crate) fn line(&mut self, elapsed: Duration, line: impl FnOnce(u64) -> String) {
+        let seconds = elapsed.as_secs();
+        let is_due = self.told.map_or(1, |told| told + BETWEEN_LINES) <= seconds;
+        if self.is_shown && is_due {
+            self.told = Some(seconds);
+            let _ = writeln!(stderr(), "softprobe: {}", visible_line(&line(seconds)));
         }
     }
 

@@ -87,6 +87,19 @@ fn orders() -> Value {
     )
 }
 
+/// Returns the arguments that import a file, with a suite.
+fn import<'a>(kind: &'a str, file: &'a str) -> [&'a str; 7] {
+    [
+        "import",
+        kind,
+        file,
+        "--out",
+        "cases",
+        "--suite",
+        "first.suite.yaml",
+    ]
+}
+
 /// Returns the command that replays the suite against an application.
 fn replaying(folder: &Path, app: &Stub) -> Command {
     let url = app.url();
@@ -138,15 +151,7 @@ fn an_archive_becomes_cases_that_replay() {
     ];
     project.write("s.har", archive(&entries));
     // Whose requests are meant has to be said.
-    let import = [
-        "import",
-        "har",
-        "s.har",
-        "--out",
-        "cases",
-        "--suite",
-        "first.suite.yaml",
-    ];
+    let import = import("har", "s.har");
     let refused = run_in(project.path(), &import);
     refused.ends(
         2,
@@ -222,15 +227,7 @@ fn what_an_archive_lacks_is_told_or_sent() {
         form,
     ];
     project.write("s.har", archive(&entries));
-    let import = [
-        "import",
-        "har",
-        "s.har",
-        "--out",
-        "cases",
-        "--suite",
-        "first.suite.yaml",
-    ];
+    let import = import("har", "s.har");
     let partly = run_in(project.path(), &import);
     partly.ends(
         1,
@@ -285,15 +282,7 @@ fn an_import_leaves_no_secret_in_files() {
         .unwrap()
         .push(header);
     project.write("s.har", archive(&[me]));
-    let import = [
-        "import",
-        "har",
-        "s.har",
-        "--out",
-        "cases",
-        "--suite",
-        "first.suite.yaml",
-    ];
+    let import = import("har", "s.har");
     run_in(project.path(), &import).ends(0, &["imported 1 case"]);
     let case = std::fs::read_to_string(project.path().join("cases/get-v1-me.case.json")).unwrap();
     let suite = std::fs::read_to_string(project.path().join("first.suite.yaml")).unwrap();
@@ -322,15 +311,7 @@ fn command_lines_of_curl_become_cases_with_the_answers_of_an_application() {
         "# an order\ncurl 'http://api.shop.example/v1/orders' \\\n  -H 'content-type: application/json' --data-binary @body.json --compressed\n\
          curl api.shop.example/v1/form -d a=1 -d 'b=x y'; curl -I http://api.shop.example/v1/none\n",
     );
-    let import = [
-        "import",
-        "curl",
-        "requests.sh",
-        "--out",
-        "cases",
-        "--suite",
-        "first.suite.yaml",
-    ];
+    let import = import("curl", "requests.sh");
     let refused = run_in(project.path(), &import);
     refused.ends(
         1,
@@ -405,15 +386,7 @@ fn a_collection_of_postman_becomes_cases() {
         ]}],
     });
     project.write("shop.json", collection.to_string());
-    let import = [
-        "import",
-        "postman",
-        "shop.json",
-        "--out",
-        "cases",
-        "--suite",
-        "first.suite.yaml",
-    ];
+    let import = import("postman", "shop.json");
     let unknown = run_in(project.path(), &import);
     unknown.ends(
         5,
@@ -539,16 +512,8 @@ fn archives_of_each_maker_replay() {
     ] {
         let project = Project::new();
         let file = format!("{}/tests/it/har/{maker}.har", env!("CARGO_MANIFEST_DIR"));
-        let mut import = vec![
-            "import",
-            "har",
-            &file,
-            "--out",
-            "cases",
-            "--suite",
-            "first.suite.yaml",
-        ];
-        import.extend(["--host", "127.0.0.1:8931"]);
+        let import = import("har", &file);
+        let import = [&import[..], &["--host", "127.0.0.1:8931"]].concat();
         run_in(project.path(), &import).ends(code, &told);
         let count = cases(project.path()).len();
         replay(project.path(), &site()).ends(0, &[&format!("{count} passed")]);

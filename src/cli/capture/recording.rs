@@ -36,8 +36,6 @@ const SLOWEST_REQUESTS: Duration = Duration::from_secs(130);
 const GRACE: Duration = Duration::from_secs(2);
 /// How long calls in progress may take to end after that.
 const LAST_CALLS: Duration = Duration::from_millis(200);
-/// How many seconds are between two lines that tell how a recording goes on.
-const BETWEEN_LINES: u64 = 5;
 /// How often what is shown on a terminal is looked at.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -227,18 +225,13 @@ impl Showing {
         let is_over = Arc::<AtomicBool>::default();
         let (own, recorder) = (Arc::clone(&is_over), recorder.clone());
         let thread = std::thread::spawn(move || {
-            let progress = Progress::new();
-            let (start, mut told) = (Instant::now(), 0);
+            let (mut progress, start) = (Progress::new(), Instant::now());
             while !own.load(Ordering::SeqCst) {
-                let seconds = start.elapsed().as_secs();
-                if seconds > told && (told == 0 || seconds >= told + BETWEEN_LINES) {
-                    told = seconds;
-                    // Whole lines, since the driver writes there as well.
-                    progress.line(|| {
-                        let (recorded, running) = recorder.counts();
-                        format!("{what}: {recorded} recorded, {running} in progress ({seconds} s)")
-                    });
-                }
+                // Whole lines, since the driver writes there as well.
+                progress.line(start.elapsed(), |seconds| {
+                    let (recorded, running) = recorder.counts();
+                    format!("{what}: {recorded} recorded, {running} in progress ({seconds} s)")
+                });
                 std::thread::park_timeout(PAUSE);
             }
         });

@@ -109,7 +109,7 @@ pub(super) fn told(summary: &Summary, outcome: &Outcome<'_>) -> Output {
 /// Tells what was done to the suite and what to do next; returns the next command.
 fn next(summary: &Summary, outcome: &Outcome<'_>, text: &mut String) -> Option<String> {
     let (file, written) = outcome.suite.as_ref()?;
-    let shown = file.display();
+    let shown = file.display().to_string();
     let written = written.as_ref().ok()?.as_ref()?;
     if summary.has_unnamed && !matches!(written, Written::New) {
         let _ = writeln!(
@@ -117,19 +117,12 @@ fn next(summary: &Summary, outcome: &Outcome<'_>, text: &mut String) -> Option<S
             "note: some calls do not carry the trace headers on: these cases need `concurrency: serial` in {shown}"
         );
     }
-    let done = match written {
-        Written::New => format!("wrote {shown}"),
-        Written::Extended => format!("added to {shown}"),
-        Written::Unchanged => format!("{shown} has all of it already"),
-    };
     let app = match outcome.is_launched {
         true => "",
         false => " --app-url URL --proxy-listen ADDR",
     };
-    let next = format!(
-        "softprobe suite run {}{app}",
-        shell_word(&shown.to_string())
-    );
+    let next = format!("softprobe suite run {}{app}", shell_word(&shown));
+    let done = written.told(&shown);
     let _ = writeln!(text, "{done}; replay it with:\n\n  {next}\n");
     Some(next)
 }

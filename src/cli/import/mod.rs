@@ -10,9 +10,7 @@ use super::files;
 use super::first::{Written, check_suite, first_cases, suite_name, write_suite};
 use super::output::{Exit, Failed, Output, arguments, invalid};
 use super::recorded::{WritingFlags, cases_of};
-use crate::base::http::{
-    Host, Request, Response, SESSION_HEADER, escaped_target, without_credentials,
-};
+use crate::base::http::{Host, Request, Response, SESSION_HEADER, without_credentials};
 use crate::case::Without;
 use crate::import::{Entry, Item, Variables, read_curl, read_environment, read_har, read_postman};
 use crate::net::{Client, Timeouts};
@@ -23,8 +21,6 @@ use told::told;
 
 /// How long an answer may take.
 const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
-/// How many seconds are between two lines that tell how it goes on.
-const BETWEEN_LINES: u64 = 5;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Import {
@@ -175,14 +171,12 @@ impl Flags {
     /// Writes what is wanted.
     fn import(&self, mut importer: Importer, items: Vec<(PathBuf, Item)>) -> (Summary, Masked) {
         let client = Client::to_application(Timeouts::Whole(SLOWEST_ANSWER), &[]);
-        let (progress, start, mut told) = (Progress::new(), Instant::now(), 0);
+        let (mut progress, start) = (Progress::new(), Instant::now());
         let total = items.len();
         for (n, (file, item)) in items.into_iter().enumerate() {
-            let seconds = start.elapsed().as_secs();
-            if seconds > told && (told == 0 || seconds >= told + BETWEEN_LINES) {
-                told = seconds;
-                progress.line(|| format!("importing: {n} of {total} ({seconds} s)"));
-            }
+            progress.line(start.elapsed(), |seconds| {
+                format!("importing: {n} of {total} ({seconds} s)")
+            });
             let entry = match item {
                 Item::Exchange(entry) => *entry,
                 Item::Other(what, why) => {
@@ -295,19 +289,15 @@ fn read_files(
 /// Sends a request to an application, and returns its answer.
 fn send(client: &Client, base: &str, request: &Request) -> Result<Response, String> {
     let url = request_url(base, request);
-    let mut builder = ureq::http::Request::builder()
-        .method(&*request.method)
-        .uri(&*escaped_target(&url));
-    for (name, value) in request.headers.iter() {
-        if !name.eq_ignore_ascii_case(SESSION_HEADER) {
-            builder = builder.header(name, value);
-        }
-    }
-    let http = builder
-        .body(request.body.clone())
-        .map_err(|error| error.to_string())?;
-    let answer = client.send_within(http, SLOWEST_ANSWER);
-    answer.map_err(|error| error.to_string())
+    let mut headers = request.headers.clone();
+    headers.remove(SESSION_HEADER);
+    client.exchange(
+        &request.method,
+        &headers,
+        request.body.clone(),
+        &url,
+        SLOWEST_ANSWER,
+    )
 }
 
 /// Writes the suite for what was imported; returns `None` if there is nothing for one.

@@ -34,11 +34,7 @@ pub(super) fn told(
     let mut next = None;
     if let Some((file, Ok(Some(written)))) = &suite {
         let shown = file.display().to_string();
-        let done = match written {
-            Written::New => format!("wrote {shown}"),
-            Written::Extended => format!("added to {shown}"),
-            Written::Unchanged => format!("{shown} has all of it already"),
-        };
+        let done = written.told(&shown);
         let command = format!("softprobe suite run {} -- COMMAND", shell_word(&shown));
         let _ = writeln!(
             text,
