@@ -76,7 +76,7 @@ fn main() -> Result<(), Failed> {
     std::fs::write(&file, params.self_signed(&key)?.pem())?;
     let issuer = Issuer::new(params, key);
     let names = ["stock.localhost", "prices.localhost"];
-    let mut threads = Vec::new();
+    let (mut threads, mut urls) = (Vec::new(), String::new());
     for ((name, port), usual) in names.into_iter().zip(ports).zip([8443, 8444]) {
         let port: u16 = port.map_or(Ok(usual), |port| port.parse())?;
         let listener = TcpListener::bind(("127.0.0.1", port))?;
@@ -92,8 +92,10 @@ fn main() -> Result<(), Failed> {
                 });
             }
         }));
-        writeln!(std::io::stdout(), "https://{name}:{port}")?;
+        urls += &format!("https://{name}:{port}\n");
     }
+    // At once, so that whoever waits for a word finds both listening.
+    std::io::stdout().write_all(urls.as_bytes())?;
     for thread in threads {
         let _ = thread.join();
     }
