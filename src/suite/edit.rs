@@ -30,9 +30,8 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
         shared,
     } = addition;
     let mut edit = Edit::new(text)?;
-    for case in cases {
-        edit.append(&["cases"], &case.yaml())?;
-    }
+    let cases: Vec<String> = cases.iter().map(FirstCase::yaml).collect();
+    edit.append_all(&["cases"], &cases)?;
     let nested = |edit: &Edit, name: &str| -> Vec<String> {
         let within = edit
             .value
@@ -138,23 +137,31 @@ impl Edit {
         }
     }
 
-    /// Appends an element, written as YAML, to the list at a path, which may be a single element or nothing.
-    fn append(&mut self, path: &[impl AsRef<str>], element: &str) -> Result<(), String> {
+    /// Appends an element as [`append_all`](Self::append_all) does.
+    fn append(&mut self, path: &[impl AsRef<str>], element: String) -> Result<(), String> {
+        self.append_all(path, &[element])
+    }
+
+    /// Appends elements, written as YAML, to the list at a path, which may be a single element or nothing. The text is read once
+    /// for all of them.
+    fn append_all(&mut self, path: &[impl AsRef<str>], new: &[String]) -> Result<(), String> {
+        if new.is_empty() {
+            return Ok(());
+        }
         let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
-        let by_hand = || by_hand(element, &names.join("."));
-        let parsed = parse(element).map_err(|_| by_hand())?;
+        let by_hand = || by_hand(&new.join(", "), &names.join("."));
+        let parsed = new.iter().map(|element| parse(element));
+        let parsed: Vec<Value> = parsed.collect::<Result<_, _>>().map_err(|_| by_hand())?;
         let mut wanted = self.value.clone();
         let slot = slot(&mut wanted, &names);
         let before = slot.take();
-        *slot = match &before {
-            Value::Null => Value::Array(vec![parsed]),
-            Value::Array(elements) => {
-                let mut elements = elements.clone();
-                elements.push(parsed);
-                Value::Array(elements)
-            }
-            one => Value::Array(vec![one.clone(), parsed]),
+        let mut elements = match &before {
+            Value::Null => Vec::new(),
+            Value::Array(elements) => elements.clone(),
+            one => vec![one.clone()],
         };
+        elements.extend(parsed);
+        *slot = Value::Array(elements);
         let steps: Vec<Step> = names
             .iter()
             .map(|name| Step::Key((*name).to_owned()))
@@ -163,15 +170,15 @@ impl Edit {
             Value::Null => {
                 let (own, parents) = names.split_last().ok_or_else(by_hand)?;
                 let parents: Vec<&str> = parents.to_vec();
-                self.with_member(&parents, own, &format!("[ {element} ]"))
+                self.with_member(&parents, own, &format!("[ {} ]", new.join(", ")))
             }
             Value::Array(elements) => match self.spot(steps.clone()) {
                 Some(spot) if self.lines()[spot.line][spot.column..].starts_with('[') => {
-                    self.within_brackets(&spot, ']', element, elements.is_empty())
+                    self.within_brackets(&spot, ']', &new.join(", "), elements.is_empty())
                 }
-                _ => self.after_last_element(steps, elements.len(), element),
+                _ => self.after_last_element(steps, elements.len(), new),
             },
-            _ => self.as_list(steps, element),
+            _ => self.as_list(steps, new),
         };
         let text = text.ok_or_else(by_hand)?;
         self.take(text, wanted, by_hand)
@@ -186,7 +193,7 @@ impl Edit {
         };
         match is_there {
             true => Ok(()),
-            false => self.append(path, &quoted(text)),
+            false => self.append(path, quoted(text)),
         }
     }
 
@@ -240,7 +247,7 @@ impl Edit {
                     self.replaced(steps, &format!("{{ auto: true, shared: [ {element} ] }}"));
                 self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
             }
-            Some(Value::Object(_)) | None => self.append(&list, &element),
+            Some(Value::Object(_)) | None => self.append(&list, element),
             Some(_) => Err(format!(
                 "`mocks` is a list, to which nothing can be shared; write `mocks: {{ rules: […], shared: [ {element} ] }}`"
             )),
@@ -281,7 +288,7 @@ impl Edit {
             return None;
         }
         let end = self.end_of_block(spot.line, spot.column);
-        Some(self.with_line(end, &format!("{indent}{value}")))
+        Some(self.with_lines(end, &[format!("{indent}{value}")]))
     }
 
     /// Returns the number of the line after the last one of a block that begins at a line, with this indentation.
@@ -301,15 +308,15 @@ impl Edit {
         end
     }
 
-    fn with_line(&self, at: usize, line: &str) -> String {
-        let lines = self.lines();
+    fn with_lines(&self, at: usize, new: &[String]) -> String {
+        let mut lines = self.lines();
         let ending = match lines.first().is_some_and(|line| line.ends_with('\r')) {
             true => "\r",
             false => "",
         };
-        let line = format!("{line}{ending}");
-        let mut lines = lines;
-        lines.insert(at.min(lines.len()), &line);
+        let new: Vec<String> = new.iter().map(|line| format!("{line}{ending}")).collect();
+        let at = at.min(lines.len());
+        lines.splice(at..at, new.iter().map(String::as_str));
         lines.join("\n")
     }
 
@@ -345,19 +352,22 @@ impl Edit {
         before.sum::<usize>() + spot.column
     }
 
-    /// Returns the text with an element after the last one of a list that has an element a line.
-    fn after_last_element(&self, steps: Vec<Step>, count: usize, element: &str) -> Option<String> {
+    /// Returns the text with elements after the last one of a list that has an element a line.
+    fn after_last_element(&self, steps: Vec<Step>, count: usize, new: &[String]) -> Option<String> {
         let mut last = steps;
         last.push(Step::Index(count.checked_sub(1)?));
         let spot = self.spot(last)?;
         let before = &self.lines()[spot.line][..spot.column];
         let indent = before.find('-')?;
         let end = self.end_of_block(spot.line, indent + 1);
-        Some(self.with_line(end, &format!("{}- {element}", &before[..indent])))
+        let new = new
+            .iter()
+            .map(|element| format!("{}- {element}", &before[..indent]));
+        Some(self.with_lines(end, &new.collect::<Vec<_>>()))
     }
 
-    /// Returns the text with a single element as a list of that and another one.
-    fn as_list(&self, steps: Vec<Step>, element: &str) -> Option<String> {
+    /// Returns the text with a single element as a list of that and others.
+    fn as_list(&self, steps: Vec<Step>, new: &[String]) -> Option<String> {
         let spot = self.spot(steps.clone())?;
         let lines = self.lines();
         let (before, rest) = lines[spot.line].split_at(spot.column);
@@ -365,8 +375,12 @@ impl Edit {
         let indent = before.len() - before.trim_start_matches(' ').len();
         let pad = " ".repeat(indent + 2);
         let mut edited: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let new: String = new
+            .iter()
+            .map(|element| format!("\n{pad}- {element}"))
+            .collect();
         edited[spot.line] = format!(
-            "{}\n{pad}- {scalar}{}\n{pad}- {element}",
+            "{}\n{pad}- {scalar}{}{new}",
             before.trim_end(),
             &rest[scalar.len()..]
         );
