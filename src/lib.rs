@@ -168,6 +168,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "runner")]
+mod accept;
 mod base;
 pub mod case;
 #[cfg(feature = "runner")]

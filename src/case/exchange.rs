@@ -26,6 +26,23 @@ pub(super) const CUT_OFF: &str = "sp.response.cut_off";
 /// The attribute of an exchange that was not recorded whole, with the reason.
 pub(super) const UNUSABLE: &str = "sp.recording.unusable";
 
+/// The attributes that may hold the status, the first of which counts.
+pub(crate) const STATUS_KEYS: [&str; 3] = [
+    "http.response.status_code",
+    "http.response.header.:status",
+    "http.status_code",
+];
+/// The attributes that may hold the query of a request.
+#[cfg(feature = "runner")]
+pub(crate) const URL_KEYS: [&str; 6] = [
+    "url.query",
+    "url.full",
+    "http.url",
+    "url.path",
+    "http.request.header.:path",
+    "http.target",
+];
+
 /// A captured HTTP exchange, read from a span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
@@ -275,6 +292,18 @@ impl Exchange {
     pub fn request_body(&self) -> Option<&[u8]> {
         self.request_body_captured
             .then_some(self.request.body.as_slice())
+    }
+
+    /// Returns whether the body of the request was captured as bytes, so that its `content-encoding` still applies.
+    #[cfg(feature = "runner")]
+    pub(crate) fn request_body_is_bytes(&self) -> bool {
+        self.request_body_is_bytes
+    }
+
+    /// Returns the place of the span in its document, as a JSON pointer.
+    #[cfg(feature = "runner")]
+    pub(crate) fn pointer(&self) -> &str {
+        &self.span.at
     }
 
     /// Returns the captured response.
@@ -598,12 +627,8 @@ fn response_of(
     way: &Way<'_>,
     faults: &mut Faults,
 ) -> Result<CapturedResponse, MissingStatus> {
-    const STATUS: [&str; 3] = [
-        "http.response.status_code",
-        "http.response.header.:status",
-        "http.status_code",
-    ];
-    let Some((key, text)) = STATUS.iter().find_map(|key| Some((key, words.text(key)?))) else {
+    let Some((key, text)) = STATUS_KEYS
+        .iter().find_map(|key| Some((key, words.text(key)?))) else {
         let captured = words.has_prefix("http.response.");
         return Err(MissingStatus {
             fault: Fault::NoStatus,

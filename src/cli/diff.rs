@@ -223,6 +223,8 @@ impl Divergence {
             actual,
             why,
             diff,
+            accepts: _,
+            change: _,
         } = mismatch;
         Self {
             place: format!("{side} {place}"),

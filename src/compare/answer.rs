@@ -2,6 +2,7 @@
 
 use super::assertions::{Assertions, StatusRule};
 use super::body::Body;
+use super::change::{Change, Risk};
 use super::expected::Expected;
 use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
 use super::{body, headers};
@@ -59,17 +60,16 @@ fn compare_status(
     rule: &StatusRule,
     mismatches: &mut Vec<Mismatch>,
 ) {
-    let wanted = match (rule, captured) {
-        (StatusRule::Captured, None) => return,
+    let differing =
+        |wanted| Mismatch::new(MessagePlace::Status, wanted, Side::Status(actual.status));
+    match (rule, captured) {
+        (StatusRule::Captured, None) => {}
+        (StatusRule::Captured, Some(captured)) if captured.status == actual.status => {}
         (StatusRule::Captured, Some(captured)) => {
-            if captured.status == actual.status {
-                return;
-            }
-            Side::Status(captured.status)
+            let mismatch = differing(Side::Status(captured.status));
+            mismatches.push(mismatch.accepted_by(Risk::High, Change::Status(actual.status)));
         }
-        (rule, _) if rule.admits(actual.status) => return,
-        (rule, _) => Side::StatusRule(rule.clone()),
-    };
-    let actual = Side::Status(actual.status);
-    mismatches.push(Mismatch::new(MessagePlace::Status, wanted, actual));
+        (rule, _) if rule.admits(actual.status) => {}
+        (rule, _) => mismatches.push(differing(Side::StatusRule(rule.clone()))),
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::change::{Barrier, Change, Risk};
 use super::field::media_type;
 use super::mismatch::{Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
 use super::rules::{BodyMode, BodyRules};
@@ -12,7 +13,7 @@ use super::text;
 use super::tree::{self, Sides};
 use crate::base::http::Headers;
 use crate::base::json::{self, Document, Query, TooCostly};
-use crate::base::masked::stands_for;
+use crate::base::masked::{holds_placeholder, stands_for};
 
 /// Returns whether the body would be compared under these rules; `captured` says whether there
 /// is a captured body.
@@ -30,6 +31,21 @@ pub(super) struct Body<'b> {
 }
 
 pub(super) fn compare(
+    captured: Option<Body<'_>>,
+    actual: Body<'_>,
+    rules: &BodyRules,
+    found: &mut Comparison,
+) {
+    let first = found.mismatches.len();
+    compare_with(captured, actual, rules, found);
+    if rules.expected.is_some() {
+        for mismatch in &mut found.mismatches[first..] {
+            (mismatch.accepts, mismatch.change) = (Err(Barrier::Stated), None);
+        }
+    }
+}
+
+fn compare_with(
     captured: Option<Body<'_>>,
     actual: Body<'_>,
     rules: &BodyRules,
@@ -93,8 +109,15 @@ pub(super) fn compare(
     } else {
         Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
     };
+    let was_json = matches!(why, Some(Why::ActualIsNoJson(_)));
     mismatch.why = why.or(mismatch.why);
-    found.mismatches.push(mismatch);
+    found.mismatches.push(match () {
+        () if !rules.redactions.is_empty() => mismatch.barred_by(Barrier::Redacted),
+        () if !was_json && holds_placeholder(&String::from_utf8_lossy(&expected)) => {
+            mismatch.barred_by(Barrier::Secret)
+        }
+        () => mismatch.accepted_by(Risk::High, Change::Body(actual.bytes.to_vec())),
+    });
 }
 
 /// Returns whether a captured text stands for that other one.
@@ -162,6 +185,7 @@ fn compare_json(
             actual: None,
             ..Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
                 .because(Why::TooCostly(why))
+                .barred_by(Barrier::TooCostly)
         });
     }
 }
@@ -210,6 +234,7 @@ fn compare_values(
                     actual: None,
                     ..Mismatch::new(place, Side::Hidden, Side::Hidden)
                         .because(Why::Repeated { in_expected })
+                        .barred_by(Barrier::Repeated)
                 });
             } else {
                 found.repeated.push(Repeated { place, in_expected });

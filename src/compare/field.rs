@@ -214,6 +214,35 @@ fn same_place(name: &str, captured: &Headers, actual: &Headers, reached: &Reache
     }
 }
 
+/// Returns the values of a header of an actual message as they would have been captured: a reference into the application
+/// itself leads to where it was then.
+pub(super) fn as_captured(
+    name: &str,
+    captured: &Headers,
+    actual: &Headers,
+    reached: &Reached<'_>,
+) -> Vec<Vec<u8>> {
+    if !["location", "content-location"].contains(&name) {
+        return actual.all(name).map(<[u8]>::to_vec).collect();
+    }
+    let was_path = captured.text(name).is_some_and(|text| is_path(&text));
+    let (was, authority) = reached.captured;
+    let values = actual.all(name).map(|value| {
+        let text = String::from_utf8_lossy(value);
+        match within(&text, reached.actual.0, reached) {
+            Some((_, target)) if was_path || is_path(&text) || authority.is_empty() => {
+                target.as_bytes().to_vec()
+            }
+            Some((scheme, target)) => {
+                let scheme = if scheme == reached.actual.0 { was } else { scheme };
+                format!("{scheme}://{authority}{target}").into_bytes()
+            }
+            None => value.to_vec(),
+        }
+    });
+    values.collect()
+}
+
 /// Returns the scheme and the rest of a reference into the application itself; `None` if it leads elsewhere.
 /// `scheme` is that of the request, which a reference without one keeps.
 fn within<'r>(

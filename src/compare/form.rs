@@ -3,25 +3,28 @@
 use serde_json::{Map, Value, json};
 
 use super::field::media_type;
+use super::parts::{Parts, parameter, split};
 use crate::base::encoding::encode_base64;
 use crate::base::http::Headers;
 
 /// Returns the body as JSON if its headers say that it is a form: the members are the form's names, with a list
 /// where a name appears more than once. A part that is a file is an object with its name, its type and its content.
 pub(crate) fn as_json(headers: &Headers, body: &[u8]) -> Option<Value> {
-    match media_type(headers)?.as_str() {
-        "application/x-www-form-urlencoded" => Some(pairs(body)),
-        "multipart/form-data" => parts(&boundary(headers)?, body),
-        _ => None,
-    }
-}
-
-fn pairs(body: &[u8]) -> Value {
     let mut fields = Fields::default();
-    for (name, value) in form_urlencoded::parse(body) {
-        fields.add(&name, Value::from(value));
+    match media_type(headers)?.as_str() {
+        "application/x-www-form-urlencoded" => {
+            for (name, value) in form_urlencoded::parse(body) {
+                fields.add(&name, Value::from(value));
+            }
+        }
+        _ => {
+            for (name, part) in Parts::of_form(headers, body)?.iter() {
+                let (head, content) = split(part)?;
+                fields.add(name, value(&head, content)?);
+            }
+        }
     }
-    fields.0.into()
+    Some(fields.0.into())
 }
 
 /// The fields of a form.
@@ -38,80 +41,21 @@ impl Fields {
     }
 }
 
-fn boundary(headers: &Headers) -> Option<Vec<u8>> {
-    let value = headers.text("content-type")?;
-    parameter(&value, "boundary").map(String::into_bytes)
-}
-
-/// Returns a parameter of a header's value, without its quotes.
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let mut rest = value.split_once(';')?.1;
-    loop {
-        let (key, after) = rest.split_once('=')?;
-        let after = after.trim_start();
-        let (text, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => (after.split(';').next().unwrap_or_default().trim(), after),
-        };
-        if key.trim().eq_ignore_ascii_case(name) {
-            return Some(text.to_owned());
-        }
-        rest = next.split_once(';')?.1;
-    }
-}
-
-/// Reads the parts of a `multipart/form-data` body (RFC 7578); `None` if it is not well-formed.
-fn parts(boundary: &[u8], body: &[u8]) -> Option<Value> {
-    let delimiter = [b"\r\n--", boundary].concat();
-    // The first delimiter may stand at the very beginning, without a line end before it.
-    let whole = [b"\r\n", body].concat();
-    let mut rest = &whole[find(&whole, &delimiter)? + delimiter.len()..];
-    let mut fields = Fields::default();
-    while !rest.starts_with(b"--") {
-        let start = find(rest, b"\r\n")? + 2;
-        let end = find(rest, &delimiter)?;
-        let part = rest.get(start..end)?;
-        let (head, content) = match part.strip_prefix(b"\r\n") {
-            Some(content) => (&b""[..], content),
-            None => {
-                let end = find(part, b"\r\n\r\n")?;
-                (&part[..end], &part[end + 4..])
-            }
-        };
-        let head = read_head(head);
-        let disposition = head.text("content-disposition")?;
-        let name = parameter(&disposition, "name")?;
-        fields.add(&name, value(&head, &disposition, content));
-        rest = &rest[end + delimiter.len()..];
-    }
-    Some(fields.0.into())
-}
-
-fn read_head(head: &[u8]) -> Headers {
-    let head = String::from_utf8_lossy(head);
-    let fields = head.split("\r\n").filter_map(|line| line.split_once(':'));
-    fields
-        .map(|(name, value)| (name.trim(), value.trim()))
-        .collect()
-}
-
-fn value(head: &Headers, disposition: &str, content: &[u8]) -> Value {
+/// Returns the value of a part of a multipart form.
+fn value(head: &Headers, content: &[u8]) -> Option<Value> {
     let content = match std::str::from_utf8(content) {
         Ok(text) => Value::from(text),
         Err(_) => json!({"base64": encode_base64(content)}),
     };
-    match parameter(disposition, "filename") {
+    let disposition = head.text("content-disposition")?;
+    Some(match parameter(&disposition, "filename") {
         None => content,
         Some(file) => json!({
             "filename": file,
             "content-type": head.text("content-type"),
             "content": content,
         }),
-    }
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
+    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! ones.
 
 use super::assertions::{Assertions, HeaderRules};
+use super::change::{Barrier, Change, Risk};
 use super::expected::{Expected, Reached};
 use super::field;
 use super::mismatch::{MessagePlace, Mismatch, Side, Why};
 use crate::base::http::{Headers, Response, is_hop_by_hop, shown};
+use crate::base::masked::holds_placeholder;
 
 const VOLATILE: [&str; 11] = [
     "date",
@@ -99,7 +101,7 @@ fn compare_captured(
 ) {
     for name in compared(Some(captured), rules) {
         if !field::equal(&name, captured, actual, reached) {
-            mismatches.push(differing(name, captured, actual));
+            mismatches.push(differing(name, captured, actual, reached));
         }
     }
 }
@@ -125,24 +127,48 @@ fn compare_always(
     let is_redirect = (300..400).contains(&captured.status);
     let (was, is) = (captured.headers, &actual.headers);
     if counts("content-type") && !field::same_media_type(was, is) {
-        mismatches.push(differing("content-type".to_owned(), was, is));
+        mismatches.push(differing(
+            "content-type".to_owned(),
+            was,
+            is,
+            &captured.reached,
+        ));
     }
     if is_redirect && counts("location") && !field::equal("location", was, is, &captured.reached) {
-        mismatches.push(differing("location".to_owned(), was, is));
+        mismatches.push(differing("location".to_owned(), was, is, &captured.reached));
     }
 }
 
-fn differing(name: String, captured: &Headers, actual: &Headers) -> Mismatch {
-    let expected = values_of(captured, &name);
-    let actual = values_of(actual, &name);
-    Mismatch {
+fn differing(
+    name: String,
+    captured: &Headers,
+    actual: &Headers,
+    reached: &Reached<'_>,
+) -> Mismatch {
+    let (was, is) = (values_of(captured, &name), values_of(actual, &name));
+    let risk = match is {
+        None => Risk::High,
+        Some(_) if name == "content-type" => Risk::High,
+        Some(_) => Risk::Medium,
+    };
+    let is_placeholder = |value: &[u8]| holds_placeholder(&String::from_utf8_lossy(value));
+    let is_masked = captured.all(&name).any(is_placeholder);
+    let mismatch = Mismatch {
         // What differs is masked.
-        why: (expected == actual).then_some(Why::Masked),
-        place: MessagePlace::Header(name),
-        expected,
-        actual,
-        diff: None,
+        why: (was == is).then_some(Why::Masked),
+        expected: was,
+        actual: is,
+        ..Mismatch::new(
+            MessagePlace::Header(name.clone()),
+            Side::Hidden,
+            Side::Hidden,
+        )
+    };
+    if is_masked && risk != Risk::High {
+        return mismatch.barred_by(Barrier::Secret);
     }
+    let values = field::as_captured(&name, captured, actual, reached);
+    mismatch.accepted_by(risk, Change::Header { name, values })
 }
 
 /// Returns whether a header naturally differs from one exchange to the next; `name` is in lower case.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::assertions::StatusRule;
+use super::change::{Barrier, Change, Risk};
 use super::rules::Matcher;
 use crate::base::document::Step;
 use crate::base::json::TooCostly;
@@ -40,6 +41,10 @@ pub(crate) struct Mismatch {
     pub(crate) why: Option<Why>,
     /// A line-by-line diff, for texts of several lines.
     pub(crate) diff: Option<String>,
+    /// Who may accept it, or why nobody can.
+    pub(crate) accepts: Result<Risk, Barrier>,
+    /// How the capture would have to change; `None` if nothing does so, or if it is told by differences beside it.
+    pub(crate) change: Option<Change>,
 }
 
 impl Mismatch {
@@ -50,6 +55,8 @@ impl Mismatch {
             actual: Some(actual),
             why: None,
             diff: None,
+            accepts: Err(Barrier::Stated),
+            change: None,
         }
     }
 
@@ -71,6 +78,18 @@ impl Mismatch {
 
     pub(crate) fn because(mut self, why: Why) -> Self {
         self.why = Some(why);
+        self
+    }
+
+    /// Returns the mismatch with the change of the capture that makes it none.
+    pub(crate) fn accepted_by(mut self, risk: Risk, change: Change) -> Self {
+        (self.accepts, self.change) = (Ok(risk), Some(change));
+        self
+    }
+
+    /// Returns the mismatch with the reason why nothing makes it none.
+    pub(crate) fn barred_by(mut self, barrier: Barrier) -> Self {
+        (self.accepts, self.change) = (Err(barrier), None);
         self
     }
 }

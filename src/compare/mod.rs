@@ -10,6 +10,8 @@ mod assertions;
 #[cfg(feature = "runner")]
 mod body;
 #[cfg(feature = "runner")]
+mod change;
+#[cfg(feature = "runner")]
 mod expected;
 #[cfg(feature = "runner")]
 mod field;
@@ -23,6 +25,8 @@ mod form;
 mod headers;
 #[cfg(feature = "runner")]
 mod mismatch;
+#[cfg(feature = "runner")]
+mod parts;
 #[cfg(feature = "runner")]
 mod request;
 mod rules;
@@ -40,6 +44,8 @@ pub(crate) use assertions::{Assertions, HeaderRules, StatusRule};
 #[cfg(feature = "runner")]
 pub(crate) use body::redact;
 #[cfg(feature = "runner")]
+pub(crate) use change::{Barrier, Change, Risk};
+#[cfg(feature = "runner")]
 pub(crate) use expected::{Expected, Reached};
 #[cfg(feature = "runner")]
 pub(crate) use fields::{BODY, BODY_COMPARISON};
@@ -49,6 +55,8 @@ pub(crate) use form::as_json as form_as_json;
 pub(crate) use headers::is_volatile;
 #[cfg(feature = "runner")]
 pub(crate) use mismatch::{Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
+#[cfg(feature = "runner")]
+pub(crate) use parts::Parts;
 #[cfg(feature = "runner")]
 pub(crate) use request::{CapturedRequest, RequestRules, compare_requests, compare_sent_bodies};
 #[cfg(feature = "runner")]

@@ -6,13 +6,16 @@ use std::sync::LazyLock;
 
 use super::assertions::HeaderRules;
 use super::body::{self, Body};
+use super::change::{Barrier, Change, Risk};
 use super::form;
 use super::headers;
 use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
+use super::parts::Parts;
 use super::rules::{BodyMode, BodyRules};
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Request, is_secret_name};
 use crate::base::json;
+use crate::base::masked::holds_placeholder;
 
 /// What is compared of the requests that the application sends.
 #[derive(Debug, Clone, Default)]
@@ -99,12 +102,21 @@ pub(crate) fn compare_sent_bodies(
             let was = was.map(|was| was.to_string());
             let (is, headers) = (form.to_string(), &*JSON);
             let of = |bytes| Body { bytes, headers };
-            return body::compare(
+            let first = found.mismatches.len();
+            body::compare(
                 was.as_ref().map(|was| of(was.as_bytes())),
                 of(is.as_bytes()),
                 &rules,
                 found,
             );
+            let sent = Parts::of_form(actual.0, &actual_body).unwrap_or_default();
+            for mismatch in &mut found.mismatches[first..] {
+                mismatch.change = mismatch
+                    .change
+                    .take()
+                    .and_then(|change| by_name(&change, &sent));
+            }
+            return;
         }
     }
     let captured = captured.zip(captured_body.as_deref());
@@ -114,6 +126,16 @@ pub(crate) fn compare_sent_bodies(
         headers: actual.0,
     };
     body::compare(captured, actual, rules, found);
+}
+
+/// Returns a change of the JSON that stands for a form as one of the form.
+fn by_name(change: &Change, sent: &Parts<'_>) -> Option<Change> {
+    let Change::Json { at, to: _ } = change else {
+        return None;
+    };
+    let name = at.split('/').nth(1)?.replace("~1", "/").replace("~0", "~");
+    let parts = sent.named(&name);
+    Some(Change::Form { name, parts })
 }
 
 /// The headers of a form that was turned into JSON.
@@ -131,6 +153,7 @@ fn compare_queries(
         return;
     }
     let (was, is) = (pairs(captured, ignore), pairs(actual, ignore));
+    let sent = Parts::of_pairs(actual.query.as_deref().unwrap_or_default().as_bytes());
     let mut names: Vec<&String> = was.keys().chain(is.keys()).collect();
     names.sort_unstable();
     names.dedup();
@@ -139,7 +162,9 @@ fn compare_queries(
         if was != is {
             let side =
                 |values: Option<&Vec<String>>| values.cloned().map(|values| shown(name, values));
-            mismatches.push(Mismatch {
+            let is_masked =
+                was.is_some_and(|values| values.iter().any(|value| holds_placeholder(value)));
+            let mismatch = Mismatch {
                 expected: side(was),
                 actual: side(is),
                 ..Mismatch::new(
@@ -147,6 +172,16 @@ fn compare_queries(
                     Side::Hidden,
                     Side::Hidden,
                 )
+            };
+            mismatches.push(match is_masked && is.is_some() {
+                true => mismatch.barred_by(Barrier::Secret),
+                false => mismatch.accepted_by(
+                    Risk::High,
+                    Change::Query {
+                        name: name.clone(),
+                        parts: sent.named(name),
+                    },
+                ),
             });
         }
     }

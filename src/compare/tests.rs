@@ -26,6 +26,8 @@ fn shown(mismatch: &Mismatch) -> String {
         actual,
         why: reason,
         diff,
+        accepts: _,
+        change: _,
     } = mismatch;
     let word = |given: &Option<_>| given.as_ref().map_or("nothing".to_owned(), side);
     let mut text = format!("{place}: {} / {}", word(expected), word(actual));

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::change::{Barrier, Change, Risk};
 use super::mismatch::{MessagePlace, Mismatch, Side, Why};
 use super::text::{line_diff, same_but_white_space};
 use crate::base::document::{Step, Way};
 use crate::base::json;
-use crate::base::masked::{is_masked_number, stands_for};
+use crate::base::masked::{holds_placeholder, is_masked_number, stands_for};
 
 /// The size limit of arrays compared without regard to order: every element is compared with every
 /// other, so a larger array would seem to hang.
@@ -110,7 +111,8 @@ fn visit(
                         || (!wanted.contains_key(key)
                             && is_among(&sides.matched_actual, &at_actual));
                     if !is_wanted && !may_stay {
-                        mismatches.push(surplus(&at_actual, value));
+                        let at = at_expected.key(key).pointer();
+                        mismatches.push(surplus(&at_actual, at, value));
                     }
                 }
             }
@@ -148,11 +150,22 @@ fn visit(
                     mismatch.diff = line_diff(a, b);
                 }
             }
+            let is_secret = is_among(&sides.masked, at_expected)
+                || json::as_text(expected).is_some_and(holds_placeholder);
+            let change = Change::Json {
+                at: at_expected.pointer(),
+                to: Some(actual.clone()),
+            };
             let (expected, actual) = (json::kind(expected), json::kind(actual));
+            let mut risk = Risk::Medium;
             if expected != actual {
                 mismatch.why = Some(Why::Kinds { expected, actual });
+                risk = Risk::High;
             }
-            mismatches.push(mismatch);
+            mismatches.push(match is_secret {
+                true => mismatch.barred_by(Barrier::Secret),
+                false => mismatch.accepted_by(risk, change),
+            });
         }
     }
 }
@@ -193,12 +206,22 @@ impl Arrays<'_> {
     fn length(&self, mismatches: &mut Vec<Mismatch>) {
         let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
         if wanted != has {
-            mismatches.push(Mismatch::new(
-                place(self.at_actual),
-                Side::Elements(wanted),
-                Side::Elements(has),
-            ));
+            mismatches.push(Mismatch {
+                // What is added or gone is told beside it.
+                accepts: Ok(Risk::Low),
+                ..Mismatch::new(
+                    place(self.at_actual),
+                    Side::Elements(wanted),
+                    Side::Elements(has),
+                )
+            });
         }
+    }
+
+    /// Returns the mismatch for an element that is not expected.
+    fn surplus(&self, h: usize) -> Mismatch {
+        let at = format!("{}/-", self.at_expected.pointer());
+        surplus(&self.at_actual.index(h), at, &self.has[h])
     }
 
     fn in_order(&self, mismatches: &mut Vec<Mismatch>) {
@@ -210,7 +233,7 @@ impl Arrays<'_> {
             mismatches.push(missing(&self.at_expected.index(w), &self.wanted[w]));
         }
         for &h in self.has_kept.iter().skip(self.wanted_kept.len()) {
-            mismatches.push(surplus(&self.at_actual.index(h), &self.has[h]));
+            mismatches.push(self.surplus(h));
         }
     }
 
@@ -221,9 +244,14 @@ impl Arrays<'_> {
         let (wanted, has) = (self.wanted_kept.len(), self.has_kept.len());
         if wanted.max(has) > MOST_UNORDERED {
             let place = place(self.at_actual);
+            let change = Change::Json {
+                at: self.at_expected.pointer(),
+                to: Some(Value::from(self.has)),
+            };
             mismatches.push(
                 Mismatch::new(place, Side::Elements(wanted), Side::Elements(has))
-                    .because(Why::TooMany(MOST_UNORDERED)),
+                    .because(Why::TooMany(MOST_UNORDERED))
+                    .accepted_by(Risk::High, change),
             );
             return;
         }
@@ -253,9 +281,7 @@ impl Arrays<'_> {
         }
         for (n, &h) in self.has_kept.iter().enumerate() {
             if taken_by[n].is_none() {
-                mismatches.push(
-                    surplus(&self.at_actual.index(h), &self.has[h]).because(Why::FitsNoElement),
-                );
+                mismatches.push(self.surplus(h).because(Why::FitsNoElement));
             }
         }
     }
@@ -282,9 +308,18 @@ fn take(n: usize, fits: &[Vec<usize>], seen: &mut [bool], taken_by: &mut [Option
 }
 
 fn missing(at: &Spot, value: &Value) -> Mismatch {
-    Mismatch::missing(place(at), Side::Json(value.clone()))
+    let change = Change::Json {
+        at: at.pointer(),
+        to: None,
+    };
+    Mismatch::missing(place(at), Side::Json(value.clone())).accepted_by(Risk::High, change)
 }
 
-fn surplus(at: &Spot, value: &Value) -> Mismatch {
-    Mismatch::surplus(place(at), Side::Json(value.clone()))
+/// Returns the mismatch for what is not expected; `in_expected` is where it would stand in the expected tree.
+fn surplus(at: &Spot, in_expected: String, value: &Value) -> Mismatch {
+    let change = Change::Json {
+        at: in_expected,
+        to: Some(value.clone()),
+    };
+    Mismatch::surplus(place(at), Side::Json(value.clone())).accepted_by(Risk::Low, change)
 }

@@ -3,11 +3,15 @@
 #[cfg(feature = "runner")]
 mod glob;
 #[cfg(feature = "runner")]
+mod lock;
+#[cfg(feature = "runner")]
 mod path;
 mod write;
 
 #[cfg(feature = "runner")]
 pub(crate) use glob::{Found, Glob, files, looked_in};
+#[cfg(feature = "runner")]
+pub(crate) use lock::lock;
 #[cfg(feature = "runner")]
 pub(crate) use path::{project_root, relative};
 #[cfg(feature = "runner")]

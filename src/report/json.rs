@@ -114,6 +114,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         any_call_seen: _,
         launched: _,
         written,
+        acceptance: _,
         rerun: _,
         took,
     } = outcome;
@@ -187,6 +188,8 @@ fn mismatch_value(mismatch: &Mismatch) -> Value {
         actual,
         why,
         diff,
+        accepts: _,
+        change: _,
     } = mismatch;
     let side = |side: &Option<Side>| side.as_ref().map(words::side);
     json!({

@@ -11,11 +11,13 @@ pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use outcome::{
-    CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, RunOutcome, SentDifference,
-    SentRequest, Skip, Verdict, Written,
+    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun, RunOutcome,
+    SentDifference, SentRequest, Skip, Verdict, Written,
 };
 pub(crate) use text::Palette;
-pub(crate) use words::{HIDDEN, NOTHING_SEEN, late_call, mask, summary, warnings};
+pub(crate) use words::{
+    HIDDEN, NOTHING_SEEN, accepted, late_call, mask, summary, unacceptable, warnings,
+};
 pub(crate) use words::{side, why};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::decode::Undecoded;
 use crate::base::http::Headers;
-use crate::compare::{Excerpt, Mismatch, Repeated};
+use crate::compare::{Barrier, Excerpt, Mismatch, Repeated, Risk};
 use crate::control::{Miss, OutboundCall, UncorrelatedCall};
 
 /// The outcome of a case.
@@ -38,8 +38,10 @@ pub(crate) struct CaseOutcome {
     pub(crate) launched: Launched,
     /// What the application wrote while the case ran, if the case is bad.
     pub(crate) written: Written,
+    /// What came of the wish to accept what the case found.
+    pub(crate) acceptance: Acceptance,
     /// The command that runs a case again, without the case's name.
-    pub(crate) rerun: Arc<str>,
+    pub(crate) rerun: Arc<Rerun>,
     /// How long the case took.
     pub(crate) took: Duration,
 }
@@ -54,6 +56,29 @@ pub(crate) enum Launched {
     By(String),
     /// Without that.
     Unintercepted,
+}
+
+/// What came of the wish to accept a case's differences.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Acceptance {
+    /// There was no such wish.
+    #[default]
+    NotAsked,
+    /// The case file has these differences now, so that they are none any more.
+    Written(Vec<Finding>),
+    /// The differences are kept in this file until somebody decides.
+    Pending(PathBuf),
+    /// They can't be accepted, for this reason.
+    Refused(String),
+}
+
+/// The command that runs a case again, without the case's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rerun {
+    /// The command up to the name.
+    pub(crate) command: String,
+    /// Whether it is a test target, to which other wrappers pass variables but no flags.
+    pub(crate) is_target: bool,
 }
 
 /// Lines that the application wrote.
@@ -125,6 +150,8 @@ pub(crate) enum Fault {
 pub(crate) struct SentDifference {
     /// The call's index in [`CaseOutcome::calls`].
     pub(crate) call: usize,
+    /// The captured exchange's index among those of the case.
+    pub(crate) exchange: usize,
     /// The request, for display.
     pub(crate) request: String,
     /// The difference.
@@ -140,6 +167,24 @@ pub(crate) struct ExtraCalls {
     pub(crate) captured: u64,
     /// How often it was made.
     pub(crate) made: u64,
+}
+
+/// Why what a case found can't be accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Unacceptable<'o> {
+    /// The case could not be judged, or was not run.
+    NotJudged,
+    /// Nothing fails it.
+    Passed,
+    /// Something other than a difference fails it. Its answer may be what it is because of that.
+    Fault(&'o Fault),
+    /// Nothing in the capture can change for this difference to be none.
+    Barred(&'o Mismatch, Barrier),
+}
+
+fn barred(mismatch: &Mismatch) -> Result<Risk, Unacceptable<'_>> {
+    let barred = |barrier| Unacceptable::Barred(mismatch, barrier);
+    mismatch.accepts.map_err(barred)
 }
 
 impl Fault {
@@ -243,6 +288,17 @@ impl CaseOutcome {
         matches!(self.verdict(), Verdict::Failed | Verdict::Errored)
     }
 
+    /// Drops the changes of the capture that nobody wants.
+    pub(crate) fn forget_changes(&mut self) {
+        for finding in &mut self.findings {
+            match &mut finding.fault {
+                Fault::Mismatch(mismatch) => mismatch.change = None,
+                Fault::Sent(sent) => sent.mismatch.change = None,
+                _ => {}
+            }
+        }
+    }
+
     /// Drops what only the report of this case shows, so that a run of many cases keeps only what it
     /// counts.
     pub(crate) fn shed(&mut self) {
@@ -251,6 +307,25 @@ impl CaseOutcome {
         self.calls = Vec::new();
         self.written = Written::default();
         self.launched = Launched::Not;
+    }
+
+    /// Returns how much those risk who accept what fails the case: the highest risk of its differences.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be accepted: nothing fails the case, or something does that no change of the capture can make right.
+    pub(crate) fn risk(&self) -> Result<Risk, Unacceptable<'_>> {
+        if !matches!(self.end, End::Judged) {
+            return Err(Unacceptable::NotJudged);
+        }
+        let fatal = self.findings.iter().filter(|finding| finding.fails);
+        let risks = fatal.map(|finding| match &finding.fault {
+            Fault::Mismatch(mismatch) => barred(mismatch),
+            Fault::Sent(sent) => barred(&sent.mismatch).map(|_| Risk::High),
+            other => Err(Unacceptable::Fault(other)),
+        });
+        let risks = risks.collect::<Result<Vec<Risk>, _>>()?;
+        risks.into_iter().max().ok_or(Unacceptable::Passed)
     }
 
     /// Returns what `pick` takes from the findings, each with whether it fails the case.

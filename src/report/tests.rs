@@ -26,7 +26,11 @@ fn case(trial: &str) -> CaseOutcome {
         any_call_seen: false,
         launched: Launched::Not,
         written: Written::default(),
-        rerun: "softprobe suite run s.yaml --exact --filter".into(),
+        acceptance: Acceptance::NotAsked,
+        rerun: Arc::new(Rerun {
+            command: "softprobe suite run s.yaml --exact --filter".to_owned(),
+            is_target: false,
+        }),
         took: Duration::from_millis(12),
     }
 }
@@ -87,7 +91,7 @@ fn mismatched() -> CaseOutcome {
                 name: "shop.total".to_owned(),
                 reason: Some("the total is not that of the items".to_owned()),
             }),
-            diff: None,
+            ..Mismatch::new(MessagePlace::Status, Side::Hidden, Side::Hidden)
         },
     ];
     CaseOutcome {
@@ -192,6 +196,7 @@ fn changed() -> CaseOutcome {
         fails,
         fault: Fault::Sent(SentDifference {
             call: usize::from(!fails),
+            exchange: 1,
             request: "POST pay.example/charge?api_key=s3cret".to_owned(),
             mismatch: Mismatch::new(
                 MessagePlace::Written("$.amount".to_owned()),

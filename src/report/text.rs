@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::outcome::{CaseOutcome, SentDifference, SentRequest};
+use super::outcome::{Acceptance, CaseOutcome, SentDifference, SentRequest};
 use super::words;
 use crate::base::http::shown_target;
 use crate::base::{visible, visible_line};
@@ -79,6 +79,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         any_call_seen,
         launched,
         written,
+        acceptance,
         rerun: _,
         took: _,
     } = outcome;
@@ -163,6 +164,14 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     }
     page.heading("run just this case");
     page.line(1, &words::rerun(outcome));
+    if let Acceptance::Refused(why) = acceptance {
+        page.heading("not accepted");
+        page.line(1, why);
+    }
+    if let Some((title, command)) = words::accept(outcome) {
+        page.heading(title);
+        page.line(1, &command);
+    }
     page.out
 }
 
@@ -233,6 +242,8 @@ impl Page {
             actual,
             why,
             diff,
+            accepts: _,
+            change: _,
         } = mismatch;
         self.line(depth, &place.to_string());
         if let Some(diff) = diff {

@@ -7,10 +7,11 @@ use crate::base::encoding::shell_word;
 use crate::base::http::{Headers, is_secret_name, shown, shown_target};
 use crate::base::json;
 use crate::base::with_causes;
-use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Side, StatusRule, Why};
+use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Risk, Side, StatusRule, Why};
 use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
 use crate::report::outcome::{
-    CaseOutcome, End, ExtraCalls, Fault, Launched, Note, SentDifference, Skip,
+    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, SentDifference, Skip,
+    Unacceptable,
 };
 
 /// Returns the advice to show if there are mocks but no outbound call arrived.
@@ -162,7 +163,78 @@ fn in_short(mismatch: &Mismatch) -> String {
 
 /// Returns the command that runs only this case again.
 pub(super) fn rerun(outcome: &CaseOutcome) -> String {
-    format!("{} {}", outcome.rerun, shell_word(&outcome.trial))
+    format!("{} {}", outcome.rerun.command, shell_word(&outcome.trial))
+}
+
+/// Returns the command that accepts what a case found, with a title that says what that means; `None` if nothing can be
+/// accepted.
+pub(super) fn accept(outcome: &CaseOutcome) -> Option<(&'static str, String)> {
+    if let Acceptance::Pending(file) = &outcome.acceptance {
+        let command = format!("softprobe review {}", shell_word(&file.display().to_string()));
+        return Some(("look at what differs, and decide", command));
+    }
+    let (title, word) = match outcome.risk().ok()? {
+        Risk::Low | Risk::Medium => ("if this is right now, accept it", ""),
+        Risk::High => (
+            "if this is right now, accept it (high risk: something is gone, of another kind, or sent otherwise)",
+            "all",
+        ),
+    };
+    let command = rerun(outcome);
+    let command = match (outcome.rerun.is_target, word) {
+        (true, "") => format!("SOFTPROBE_BLESS=1 {command}"),
+        (true, word) => format!("SOFTPROBE_BLESS={word} {command}"),
+        (false, "") => format!("{command} --bless"),
+        (false, word) => format!("{command} --bless={word}"),
+    };
+    Some((title, command))
+}
+
+/// Returns why what a case found can't be accepted.
+pub(crate) fn unacceptable(why: Unacceptable<'_>) -> String {
+    let what = match why {
+        Unacceptable::NotJudged => return "the case could not be judged".to_owned(),
+        Unacceptable::Passed => return "nothing fails the case".to_owned(),
+        Unacceptable::Barred(mismatch, barrier) => return format!("{}: {barrier}", mismatch.place),
+        Unacceptable::Fault(fault) => match fault {
+            Fault::Missed(miss) => {
+                let shown = call(&miss.method, &miss.host, &miss.path);
+                format!("nothing answered {shown}")
+            }
+            Fault::Uncorrelated(uncorrelated) => {
+                let UncorrelatedCall {
+                    method, host, path, ..
+                } = uncorrelated;
+                let what = match uncorrelated.refused {
+                    true => "could not be answered",
+                    false => "belongs to no session",
+                };
+                format!("{} {what}", call(method, host, path))
+            }
+            Fault::Extra(calls) => extra_calls(calls),
+            Fault::Unused(mock) => format!("mock `{}` was never used", shown_target(mock)),
+            Fault::Late(late) => late_call(late),
+            Fault::NotCompared(count) => not_compared(*count),
+            Fault::Mismatch(_) | Fault::Sent(_) => "something differs".to_owned(),
+        },
+    };
+    format!("{what}, and the answer may be what it is because of that; mend this first")
+}
+
+/// Returns what was accepted, a line for each difference.
+pub(crate) fn accepted(findings: &[Finding]) -> Vec<String> {
+    let changes = |mismatch: &&Mismatch| mismatch.change.is_some();
+    let lines = findings.iter().filter_map(|finding| match &finding.fault {
+        Fault::Mismatch(mismatch) => {
+            let mismatch = Some(mismatch).filter(changes)?;
+            Some(format!("{}: {}", mismatch.place, in_short(mismatch)))
+        }
+        Fault::Sent(sent) => Some(&sent.mismatch)
+            .filter(changes)
+            .map(|_| sent_difference(sent)),
+        _ => None,
+    });
+    lines.collect()
 }
 
 /// Returns the headers of a request, secrets masked.
@@ -388,6 +460,7 @@ pub(super) fn call(method: &str, host: &str, path: &str) -> String {
 pub(super) fn sent_difference(difference: &SentDifference) -> String {
     let SentDifference {
         call: _,
+        exchange: _,
         request,
         mismatch,
     } = difference;

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::unjudged::Unjudged;
-use crate::base::decode::decoded;
+use crate::base::decode::{Undecoded, decoded};
 use crate::base::http::{Headers, MASKED, Response, is_secret};
 use crate::base::json::{self, Query};
 use crate::case::CapturedResponse;
 use crate::compare::{
-    Comparison, Expected, MessagePlace, Mismatch, Reached, Side, Why, compare, redact,
+    Barrier, Comparison, Expected, MessagePlace, Mismatch, Reached, Side, Why, compare, redact,
 };
 use crate::hook::{Hook, HookContext, HookError, Issue};
 use crate::proxy::unreversed;
@@ -38,15 +38,8 @@ pub(crate) fn expected(captured: &CapturedResponse) -> Expected<'_> {
     }
 }
 
-/// Compares an answer, then lets the hooks judge it. A hook that fails must not hide what was found
-/// before.
-pub(super) fn judge_answer(
-    mut answer: Response,
-    captured: Option<&Expected<'_>>,
-    plan: &Plan,
-    hooks: &HookContext<'_>,
-    outcome: &mut CaseOutcome,
-) -> Result<(), Unjudged> {
+/// Returns an answer in the form in which it is compared, and why its body could not be decoded, if it could not.
+pub(super) fn comparable(mut answer: Response) -> (Response, Option<Undecoded>) {
     let (body, undecoded) = decoded(&answer.headers, &answer.body);
     if let std::borrow::Cow::Owned(body) = body {
         answer.body = body;
@@ -58,22 +51,33 @@ pub(super) fn judge_answer(
             answer.headers.set(name, own);
         }
     }
+    (answer, undecoded)
+}
+
+/// Compares a [comparable] answer, then lets the hooks judge it. A hook that fails must not hide what was found
+/// before.
+pub(super) fn judge_answer(
+    answer: &Response,
+    captured: Option<&Expected<'_>>,
+    plan: &Plan,
+    hooks: &HookContext<'_>,
+    outcome: &mut CaseOutcome,
+) -> Result<(), Unjudged> {
     let Comparison {
         mismatches,
         repeated,
-    } = compare(captured, &answer, &plan.assertions.rules);
+    } = compare(captured, answer, &plan.assertions.rules);
     outcome
         .notes
         .extend(repeated.into_iter().map(Note::Repeated));
-    outcome.notes.extend(undecoded.map(Note::Undecoded));
     let wrong_status = mismatches.iter().any(|m| m.place == MessagePlace::Status);
-    if wrong_status && let Some(note) = start_of_body(&answer, plan) {
+    if wrong_status && let Some(note) = start_of_body(answer, plan) {
         outcome.notes.push(note);
     }
     let found = |mismatch| Fault::Mismatch(mismatch).fatal();
     outcome.findings.extend(mismatches.into_iter().map(found));
     let mut issues = Vec::new();
-    let hooks_ran = run_hooks(&answer, captured, plan, hooks, &mut issues);
+    let hooks_ran = run_hooks(answer, captured, plan, hooks, &mut issues);
     outcome.findings.extend(issues.into_iter().map(found));
     Ok(hooks_ran?)
 }
@@ -205,5 +209,7 @@ pub(super) fn objection(issue: Issue, hook: &Hook) -> Mismatch {
             reason,
         }),
         diff: None,
+        accepts: Err(Barrier::Hook),
+        change: None,
     }
 }

@@ -10,12 +10,13 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEn
 
 use super::ca::CaFlag;
 use super::refusal::Refusal;
-use super::sources::Sources;
+use super::sources::{Sources, on_ci};
 use crate::base::encoding::shell_word;
 use crate::base::http::{MASKED, is_secret_name, without_credentials};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
+use crate::report::Rerun;
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -64,7 +65,7 @@ pub(crate) struct Args {
     /// A flag on the command line that only makes sense if an application is launched.
     pub(crate) launch_flag: Option<&'static str>,
     /// The command that runs one case again, without the case's name.
-    pub(crate) rerun: String,
+    pub(crate) rerun: Rerun,
 }
 
 /// The arguments of `softprobe suite run`.
@@ -158,6 +159,10 @@ pub(crate) struct Flags {
     /// Write a JUnit report to this file
     #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
     pub(crate) junit: Option<String>,
+    /// Change case files so that what differs is right from now on: what was added and values of the same type, or all;
+    /// `pending` keeps it for softprobe review
+    #[arg(long, value_name = "WHAT", env = "SOFTPROBE_BLESS", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = bless)]
+    pub(crate) bless: Option<Bless>,
     /// Run one case at a time, for an application that does not pass on trace headers
     #[arg(long, visible_alias = "serial", env = "SOFTPROBE_ONE_AT_A_TIME", value_parser = FalseyValueParser::new())]
     pub(crate) one_at_a_time: bool,
@@ -310,6 +315,29 @@ pub(crate) enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// Which differences of cases are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bless {
+    /// None.
+    Nothing,
+    /// Those of low and medium risk.
+    Values,
+    /// All that a case file can have.
+    All,
+    /// None yet: they are kept for a person to decide.
+    Pending,
+}
+
+fn bless(text: &str) -> Result<Bless, String> {
+    match text {
+        "" | "0" | "false" | "no" | "off" => Ok(Bless::Nothing),
+        "1" | "true" | "yes" | "on" => Ok(Bless::Values),
+        "all" => Ok(Bless::All),
+        "pending" => Ok(Bless::Pending),
+        _ => Err("expected nothing, `all` or `pending` (in the variable, `1` for nothing)".to_owned()),
+    }
 }
 
 /// Splits a list at its commas, except for those inside a glob's braces.
@@ -482,7 +510,10 @@ impl Args {
             suite,
             runtime_url: unless_blank(runtime_url),
             launch_flag: launch_flag(&matches),
-            rerun: format!("cargo test --test {target} -- {}", line(words)),
+            rerun: Rerun {
+                command: format!("cargo test --test {target} -- {}", line(words)),
+                is_target: true,
+            },
             flags,
         })
     }
@@ -520,11 +551,31 @@ impl Args {
             silent,
             wants_cases: true,
             launch_flag: launch_flag(matches),
-            rerun: line(words),
+            rerun: Rerun {
+                command: line(words),
+                is_target: false,
+            },
             suite,
             runtime_url,
             flags,
         }
+    }
+
+    /// Returns which differences are accepted, if any.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody is there to look at what was accepted.
+    pub(crate) fn blesses(&self) -> Result<Option<Bless>, Refusal> {
+        let bless = self.flags.bless.filter(|bless| *bless != Bless::Nothing);
+        if bless.is_some() && on_ci() {
+            return Err(Refusal::arguments(
+                "--bless is refused where the variable CI is set: what a case file is to say is for a person to decide; run it on \
+                 your machine, and commit the files"
+                    .to_owned(),
+            ));
+        }
+        Ok(bless)
     }
 
     /// Returns whether a trial will not run because it is ignored.

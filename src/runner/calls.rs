@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::answer::{hook_view, objection};
-use super::mocks::Watched;
+use super::mocks::{Watched, index_of};
 use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::Request;
@@ -143,7 +143,7 @@ pub(super) fn compares(watched: &[Watched<'_>]) -> bool {
 ///
 /// If a difference has to fail the case, but the runtime does not report the requests; if a hook fails.
 pub(super) fn compare_calls(
-    answered: Option<AnsweredRequests>,
+    answered: Option<&AnsweredRequests>,
     watched: &[Watched<'_>],
     hooks: &HookContext<'_>,
     outcome: &mut CaseOutcome,
@@ -162,13 +162,13 @@ pub(super) fn compare_calls(
         outcome.notes.push(Note::CallsNotCompared);
         return Ok(());
     };
-    if dropped > 0 {
+    if *dropped > 0 {
         let fails = |rule: &Watched<'_>| {
             let replays = rule.replays.as_ref();
             replays.is_some_and(|replays| replays.difference == Severity::Fail)
         };
         outcome.findings.push(Finding {
-            fault: Fault::NotCompared(dropped),
+            fault: Fault::NotCompared(*dropped),
             fails: watched.iter().any(fails),
         });
     }
@@ -178,7 +178,7 @@ pub(super) fn compare_calls(
         request,
     } in list
     {
-        let Some(rule) = watched.get(rule) else {
+        let Some(rule) = watched.get(*rule) else {
             continue;
         };
         let Some(replays) = &rule.replays else {
@@ -201,9 +201,9 @@ pub(super) fn compare_calls(
         let Comparison {
             mut mismatches,
             repeated,
-        } = compare_requests(captured, &request, &replays.rules);
+        } = compare_requests(captured, request, &replays.rules);
         if let Some(hook) = replays.body_hook {
-            let issues = judge_bodies(hook, exchange, &request, &replays.rules, hooks)?;
+            let issues = judge_bodies(hook, exchange, request, &replays.rules, hooks)?;
             mismatches.extend(issues);
         }
         outcome
@@ -212,10 +212,15 @@ pub(super) fn compare_calls(
                 call: request.to_string(),
                 repeated,
             }));
+        if mismatches.is_empty() {
+            continue;
+        }
+        let index = index_of(exchange, hooks.case);
         let found = mismatches.into_iter().map(|mismatch| Finding {
             fails,
             fault: Fault::Sent(SentDifference {
-                call,
+                call: *call,
+                exchange: index,
                 request: request.to_string(),
                 mismatch,
             }),

@@ -5,27 +5,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
-use super::answer::{expected, judge_answer};
+use super::answer::{comparable, expected, judge_answer};
 use super::apps::AppOfCase;
+use super::args::Bless;
+use super::bless::accept;
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
 use super::mocks::{Registered, filled, register};
 use super::unjudged::Unjudged;
 use crate::base::decode::decodable;
-use crate::base::http::{Request, split_url};
+use crate::base::http::{Request, Response, split_url};
 use crate::case::{Case, Exchange};
 use crate::compare::{Expected, Reached, compares_anything};
+use crate::control::AnsweredRequests;
 use crate::hook::HookContext;
 use crate::launch::Lines;
-use crate::report::{CaseOutcome, End, Launched, Note, Written};
+use crate::report::{
+    Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written,
+};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
 
 /// How many lines of an application's output stand in the report of a case.
 const SHOWN_LINES: usize = 100;
 
 /// Returns a trial's outcome before anything is known.
-pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
+pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<Rerun>) -> CaseOutcome {
     CaseOutcome {
         case_id: None,
         trial: trial.name.clone(),
@@ -39,6 +44,7 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<str>) -> CaseOutcome {
         any_call_seen: false,
         launched: Launched::Not,
         written: Written::default(),
+        acceptance: Acceptance::NotAsked,
         rerun: Arc::clone(rerun),
         took: Duration::ZERO,
     }
@@ -49,7 +55,8 @@ pub(super) fn replay(
     trial: &Trial,
     ahead: Option<&ReadAhead>,
     environment: &Environment,
-    rerun: &Arc<str>,
+    rerun: &Arc<Rerun>,
+    bless: Option<Bless>,
 ) -> CaseOutcome {
     let start = Instant::now();
     let mut outcome = fresh_outcome(trial, rerun);
@@ -57,13 +64,14 @@ pub(super) fn replay(
     let before = app.written();
     let judged = match app.still_runs(false) {
         // Whatever was found in a case in which the application died is its death's doing.
-        Ok(()) => {
-            judge(trial, ahead, environment, app, &mut outcome).and_then(|()| app.still_runs(true))
-        }
-        ended => ended,
+        Ok(()) => judge(trial, ahead, environment, app, &mut outcome)
+            .and_then(|heard| app.still_runs(true).map(|()| heard)),
+        Err(ended) => Err(ended),
     };
-    if let Err(error) = judged {
-        outcome.end = End::Errored(Arc::new(error));
+    match (judged, bless) {
+        (Ok(heard), Some(bless)) => accept(bless, trial, &heard, &mut outcome),
+        (Ok(_), None) => outcome.forget_changes(),
+        (Err(error), _) => outcome.end = End::Errored(Arc::new(error)),
     }
     if outcome.unused().next().is_some() {
         outcome.launched = app.launched_as();
@@ -76,13 +84,27 @@ pub(super) fn replay(
     outcome
 }
 
+/// What was heard of the application in a case.
+pub(super) struct Heard {
+    /// The case.
+    pub(super) case: Arc<Case>,
+    /// The address of the application.
+    base: String,
+    /// The `host` that the request had, if any.
+    host: Option<String>,
+    /// The answer, in the form in which it is compared.
+    answer: Response,
+    /// The requests that were answered, if they are known.
+    answered: Option<AnsweredRequests>,
+}
+
 fn judge(
     trial: &Trial,
     ahead: Option<&ReadAhead>,
     environment: &Environment,
     app: AppOfCase<'_>,
     outcome: &mut CaseOutcome,
-) -> Result<(), Unjudged> {
+) -> Result<Heard, Unjudged> {
     let plan = &trial.plan;
     let file = || trial.shown.display().to_string();
     let read = ahead.and_then(|ahead| ahead.take(&trial.file));
@@ -102,11 +124,7 @@ fn judge(
             why: why.to_owned(),
         });
     }
-    let hooks = HookContext {
-        case: &case,
-        case_file: &trial.file,
-        env: &trial.env,
-    };
+    let hooks = context(trial, &case);
     let request = request(plan, &case)?;
     let base = plan.request.url.as_deref().or(app.url);
     let base = base.ok_or(Unjudged::NoApplication)?;
@@ -144,21 +162,73 @@ fn judge(
     }
     let (sent, answer) = environment.send(&session, base, request, plan.request.timeout);
     outcome.request = Some(sent);
-    let is_answered = answer.is_ok();
-    let judged = answer
-        .map_err(|why| app.why_silent(why))
-        .and_then(|answer| judge_answer(answer, captured.as_ref(), plan, &hooks, outcome));
+    let (answer, judged) = match answer {
+        Ok(answer) => {
+            let (answer, undecoded) = comparable(answer);
+            outcome.notes.extend(undecoded.map(Note::Undecoded));
+            let judged = judge_answer(&answer, captured.as_ref(), plan, &hooks, outcome);
+            (Some(answer), judged)
+        }
+        Err(why) => (None, Err(app.why_silent(why))),
+    };
 
-    if is_answered && waits(&watched) {
+    if answer.is_some() && waits(&watched) {
         session.wait_for_uses(&|uses| patience(&watched, uses))?;
     }
     let (stats, answered) = environment.finish(session)?;
     note_calls(stats, &watched, outcome)?;
     let compared = match compares(&watched) {
-        true => compare_calls(answered, &watched, &hooks, outcome),
+        true => compare_calls(answered.as_ref(), &watched, &hooks, outcome),
         false => Ok(()),
     };
-    judged.and(compared)
+    judged.and(compared)?;
+    let base = base.to_owned();
+    drop((captured, watched));
+    Ok(Heard {
+        base,
+        host,
+        // Without an answer there is an error.
+        answer: answer.unwrap_or_default(),
+        answered,
+        case,
+    })
+}
+
+/// Judges what was heard in a case once more, with another capture, and returns the first thing that fails it.
+pub(super) fn judge_again(
+    trial: &Trial,
+    heard: &Heard,
+    case: &Arc<Case>,
+) -> Result<Option<Finding>, Unjudged> {
+    let plan = &trial.plan;
+    let mut outcome = fresh_outcome(trial, &Arc::default());
+    let hooks = context(trial, case);
+    let mut captured = captured_answer(case, &heard.base)?;
+    if let (Some(captured), Some(host)) = (&mut captured, &heard.host) {
+        captured.reached.named = host;
+    }
+    judge_answer(
+        &heard.answer,
+        captured.as_ref(),
+        plan,
+        &hooks,
+        &mut outcome,
+    )?;
+    let plans = filled(&plan.mocks, case)?;
+    let watched = register(&plans, &trial.shared, case, &hooks)?.watched;
+    if compares(&watched) {
+        compare_calls(heard.answered.as_ref(), &watched, &hooks, &mut outcome)?;
+    }
+    Ok(outcome.findings.into_iter().find(|finding| finding.fails))
+}
+
+/// Returns what hooks are told of a case.
+fn context<'c>(trial: &'c Trial, case: &'c Case) -> HookContext<'c> {
+    HookContext {
+        case,
+        case_file: &trial.file,
+        env: &trial.env,
+    }
 }
 
 /// Returns the application's captured answer, if there is one, to be compared with an answer from `base`.

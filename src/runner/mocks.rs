@@ -441,7 +441,8 @@ fn by_call(found: &[Answered<'_>], ignore: &[String]) -> Vec<usize> {
     found.iter().enumerate().map(number).collect()
 }
 
-fn index_of(exchange: &Exchange, case: &Case) -> usize {
+/// Returns the index of an exchange among those of its case.
+pub(super) fn index_of(exchange: &Exchange, case: &Case) -> usize {
     let mut all = case.exchanges().iter();
     all.position(|other| ptr::eq(other, exchange))
         .unwrap_or(usize::MAX)

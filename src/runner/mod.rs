@@ -5,6 +5,7 @@ mod answer;
 mod app;
 mod apps;
 mod args;
+mod bless;
 mod ca;
 mod calls;
 mod discover;

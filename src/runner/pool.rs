@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic}
 
 use super::ahead::ReadAhead;
 use super::apps::SLOWEST_STOP;
-use super::args::{Args, Color, Format};
+use super::args::{Args, Bless, Color, Format};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{fresh_outcome, replay};
@@ -23,8 +23,9 @@ use crate::base::{visible, visible_line};
 use crate::control::{CallAnswer, PolicyMode};
 use crate::disk::{Readers, write_whole};
 use crate::report::{
-    CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, RunOutcome, Skip,
-    Style, Verdict, junit, late_call, log_lines, mask, summary, warnings,
+    Acceptance, CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, Rerun,
+    RunOutcome, Skip, Style, Verdict, accepted, junit, late_call, log_lines, mask, summary,
+    warnings,
 };
 use crate::suite::AppPlan;
 
@@ -86,7 +87,9 @@ struct Board {
     keeps_details: bool,
     /// Whether a failure's summary goes to standard error, where cargo-nextest looks for it.
     summary_to_stderr: bool,
-    rerun: Arc<str>,
+    rerun: Arc<Rerun>,
+    /// Which differences are accepted.
+    bless: Option<Bless>,
     secrets: Vec<String>,
 }
 
@@ -142,6 +145,7 @@ pub(super) fn run(
         drop(started);
     }
     board.note_late_calls();
+    board.sum_up_accepted();
     board.warn_of_nothing_seen();
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
@@ -283,7 +287,8 @@ impl Board {
             fail_fast: args.flags.fail_fast,
             keeps_details: args.silent || args.flags.show_output,
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
-            rerun: args.rerun.as_str().into(),
+            rerun: Arc::new(args.rerun.clone()),
+            bless: args.blesses().ok().flatten(),
             secrets,
         }
     }
@@ -325,6 +330,7 @@ impl Board {
             false => printer.whole(&outcome),
         });
         let verdict = outcome.verdict();
+        self.tell_accepted(&outcome);
         match verdict {
             Verdict::Passed => {
                 self.warn(&outcome);
@@ -354,7 +360,13 @@ impl Board {
             false => _beside = self.alone.read().unwrap_or_else(PoisonError::into_inner),
         }
         let replayed = catch_unwind(AssertUnwindSafe(|| {
-            replay(trial, self.ahead.as_ref(), environment, &self.rerun)
+            replay(
+                trial,
+                self.ahead.as_ref(),
+                environment,
+                &self.rerun,
+                self.bless,
+            )
         }));
         replayed.unwrap_or_else(|_| CaseOutcome {
             end: End::Errored(Arc::new(Unjudged::Panicked)),
@@ -411,6 +423,36 @@ impl Board {
         let proxied = self.environment.as_ref().is_some_and(|e| e.has_proxy());
         if proxied && self.any_unseen.load(Ordering::SeqCst) && !seen && !told {
             let _ = writeln!(io::stderr(), "warning: {NOTHING_SEEN}");
+        }
+    }
+
+    /// Tells how much was accepted, and how to look at it.
+    fn sum_up_accepted(&self) {
+        let (mut changes, mut cases, mut pending) = (0, 0, 0);
+        for outcome in self.outcomes().iter().flatten() {
+            match &outcome.acceptance {
+                Acceptance::Written(findings) => {
+                    changes += accepted(findings).len();
+                    cases += 1;
+                }
+                Acceptance::Pending(_) => pending += 1,
+                Acceptance::NotAsked | Acceptance::Refused(_) => {}
+            }
+        }
+        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        if cases > 0 {
+            let (changes, cases) = (counted(changes, "change"), counted(cases, "case"));
+            let _ = writeln!(
+                io::stderr(),
+                "softprobe: accepted {changes} in {cases}; `git diff` shows them, `git checkout` takes them back"
+            );
+        }
+        if pending > 0 {
+            let _ = writeln!(
+                io::stderr(),
+                "softprobe: {} wait for a decision: softprobe review",
+                counted(pending, "case")
+            );
         }
     }
 
@@ -500,6 +542,19 @@ impl Board {
         if self.summary_to_stderr {
             let summary = mask(summary(outcome), &self.secrets);
             let _ = writeln!(io::stderr(), "Error: {}", visible(&summary));
+        }
+    }
+
+    /// Tells what was accepted in a case, and where.
+    fn tell_accepted(&self, outcome: &CaseOutcome) {
+        let Acceptance::Written(findings) = &outcome.acceptance else {
+            return;
+        };
+        let told = format!("accepted: {}: {}", outcome.trial, outcome.file.display());
+        let _ = writeln!(io::stderr(), "{}", visible_line(&told));
+        for line in accepted(findings) {
+            let line = mask(format!("  {line}"), &self.secrets);
+            let _ = writeln!(io::stderr(), "{}", visible_line(&line));
         }
     }
 

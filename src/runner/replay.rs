@@ -211,6 +211,7 @@ impl Replay {
     pub(crate) fn run_with(self, mut args: Args) -> Result<Ended, Refusal> {
         args.flags.one_at_a_time |= self.one_at_a_time;
         let threads = args.threads()?;
+        args.blesses()?;
         let root = project_root();
         let loaded = load::load(&self.sources(&args), &root)?;
         let mut trials = select(&loaded.suites, &args, &root)?;

@@ -33,7 +33,6 @@ pub(crate) struct Sources {
 ///
 /// A refusal that says what is wrong with the env file.
 pub(super) fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Refusal> {
-    let on_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()));
     let process: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -41,8 +40,13 @@ pub(super) fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Re
     Ok(SuiteContext {
         env: environment(&process, env_file.as_deref())?,
         process,
-        forbid_only: on_ci && !sources.allow_only,
+        forbid_only: on_ci() && !sources.allow_only,
     })
+}
+
+/// Returns whether the run is one of a continuous integration.
+pub(super) fn on_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()))
 }
 
 /// Returns the variables of the env file and of the process; those of the process take precedence.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::cursor::Cursor;
+use crate::base::json::Cursor;
 use super::secrets::Secrets;
 use super::text;
 use crate::base::encoding::split_mark;

@@ -5,7 +5,6 @@
 //! called `access_token`, a JSONPath given by the user. The second pass rewrites the whole document,
 //! and a value that was found in one position is replaced wherever else it occurs.
 
-mod cursor;
 mod json_text;
 mod rewrite;
 mod secrets;

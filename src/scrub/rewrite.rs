@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::cursor::Cursor;
+use crate::base::json::Cursor;
 use crate::base::encoding::split_mark;
 
 /// Changes the text of `old` to represent `new`, and returns it. The text must be JSON.

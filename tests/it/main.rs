@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and a runner process marks where its output starts"
 )]
 
+mod bless;
 mod breakage;
 mod broken;
 mod cases;

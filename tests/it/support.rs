@@ -408,14 +408,23 @@ impl Table {
         format!("/r{}", self.answers.len())
     }
 
+    /// Returns the folder of the rows' cases and suites.
+    pub(crate) fn folder(&self) -> &Path {
+        self.project.path()
+    }
+
     /// Replays all rows against an application that returns each row's answer.
     pub(crate) fn run(&self) -> Run {
+        self.run_with(&[])
+    }
+
+    pub(crate) fn run_with(&self, args: &[&str]) -> Run {
         let answers = self.answers.clone();
         let app = Stub::start(move |request| {
             let row = request.line.split(['/', ' ']).nth(2).unwrap();
             answers[row[1..].parse::<usize>().unwrap()].clone()
         });
-        self.project.against(&app, &[])
+        self.project.against(&app, args)
     }
 
     /// Replays all rows against an application that makes the calls listed in the request's body.

@@ -1,12 +1,18 @@
 //! JSON compared by value, with exact numbers, and JSONPath expressions that are safe to evaluate.
 
+#[cfg(feature = "runner")]
+mod cursor;
 mod deep;
 mod exact;
 #[cfg(feature = "embedded")]
 mod number;
+#[cfg(feature = "runner")]
+mod patch;
 mod query;
 mod tree;
 
+#[cfg(feature = "runner")]
+pub(crate) use cursor::Cursor;
 #[cfg(feature = "embedded")]
 pub(crate) use deep::outside_texts;
 #[cfg(feature = "runner")]
@@ -18,6 +24,8 @@ pub(crate) use exact::{exact, unmarked};
 pub(crate) use number::{Document, is_integer, is_number, kind, read, scalar_equals};
 #[cfg(feature = "embedded")]
 pub(crate) use number::{equals, parse, parse_inexact};
+#[cfg(feature = "runner")]
+pub(crate) use patch::{Patch, Splice, splice};
 pub(crate) use query::Query;
 #[cfg(feature = "embedded")]
 pub(crate) use query::TooCostly;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A position in a JSON text, and the output so far.
-pub(super) struct Cursor<'t> {
+pub(crate) struct Cursor<'t> {
     text: &'t str,
     at: usize,
     out: String,
@@ -12,7 +12,7 @@ pub(super) struct Cursor<'t> {
 }
 
 impl<'t> Cursor<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         Self {
             text,
             at: 0,
@@ -21,14 +21,20 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// Returns how far the cursor has come, in bytes.
+    #[cfg(feature = "runner")]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Returns the text with the replacements.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.out.push_str(&self.text[self.copied..]);
         self.out
     }
 
     /// Returns the first byte of what comes next, after any whitespace.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
             self.at += 1;
@@ -37,13 +43,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// Steps into the list or object that starts here.
-    pub(super) fn enter(&mut self) {
+    pub(crate) fn enter(&mut self) {
         self.at += 1;
     }
 
     /// Steps to the next item of a list or object and returns whether there is one; if not, steps
     /// past the end.
-    pub(super) fn next_item(&mut self) -> bool {
+    pub(crate) fn next_item(&mut self) -> bool {
         if self.peek() == Some(b',') {
             self.at += 1;
         }
@@ -58,7 +64,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Returns the name of the member that starts here, and steps to its value.
-    pub(super) fn name(&mut self) -> String {
+    pub(crate) fn name(&mut self) -> String {
         let token = self.scalar();
         if self.peek() == Some(b':') {
             self.at += 1;
@@ -67,7 +73,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Steps over the string or literal that starts here and returns its range.
-    pub(super) fn scalar(&mut self) -> Range<usize> {
+    pub(crate) fn scalar(&mut self) -> Range<usize> {
         let is_string = self.peek() == Some(b'"');
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -91,7 +97,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Steps over the value that starts here, of any kind, and returns its range.
-    pub(super) fn value(&mut self) -> Range<usize> {
+    pub(crate) fn value(&mut self) -> Range<usize> {
         let is_object = match self.peek() {
             Some(b'{') => true,
             Some(b'[') => false,
@@ -109,12 +115,12 @@ impl<'t> Cursor<'t> {
     }
 
     /// Returns the text of a range.
-    pub(super) fn text(&self, range: Range<usize>) -> &'t str {
+    pub(crate) fn text(&self, range: Range<usize>) -> &'t str {
         &self.text[range]
     }
 
     /// Replaces a range that the cursor has passed.
-    pub(super) fn replace(&mut self, range: Range<usize>, new: &str) {
+    pub(crate) fn replace(&mut self, range: Range<usize>, new: &str) {
         self.out.push_str(&self.text[self.copied..range.start]);
         self.out.push_str(new);
         self.copied = range.end;
