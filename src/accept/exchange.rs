@@ -17,8 +17,7 @@ use crate::otlp::json::Any;
 
 /// Returns the exchange of a case that is the same as one of the case as it was before.
 pub(super) fn same<'n>(was: &Exchange, read: &Case, now: &'n Case) -> Option<&'n Exchange> {
-    let is_same =
-        |one: &&Exchange| (&one.trace_id, &one.span_id) == (&was.trace_id, &was.span_id);
+    let is_same = |one: &&Exchange| (&one.trace_id, &one.span_id) == (&was.trace_id, &was.span_id);
     // Spans of careless captures share their ids.
     let before = read.exchanges().iter().filter(is_same);
     let number = before.take_while(|one| !std::ptr::eq(*one, was)).count();
@@ -253,7 +252,9 @@ impl<'e, 'p> Editor<'e, 'p> {
             due.retain(|(at, to)| now.pointer(at) != to.as_ref());
             let moved = due.iter().find(|(at, _)| {
                 // What is appended goes behind what was seen there.
-                let at = at.strip_suffix("/-").unwrap_or(at);
+                let list = at.strip_suffix("/-");
+                let list = list.filter(|list| now.pointer(list).is_some_and(Value::is_array));
+                let at = list.unwrap_or(at);
                 was.pointer(at) != now.pointer(at)
             });
             if let Some((at, _)) = moved {

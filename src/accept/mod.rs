@@ -3,6 +3,7 @@
 mod attributes;
 mod change;
 mod exchange;
+mod pending;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::base::json::Patch;
 use crate::case::{Case, CaseError};
 use crate::compare::Change;
 use exchange::Editor;
+pub(crate) use pending::{Ignorable, Pending, Undecided};
 
 /// Which message of an exchange changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +51,9 @@ pub(crate) enum Conflict {
     #[error("the file was changed meanwhile, and an exchange is gone; run it again")]
     Gone,
     /// Two changes of one place differ.
-    #[error("two calls that this exchange answers differ from each other at {0}; only one can be in the capture")]
+    #[error(
+        "two calls that this exchange answers differ from each other at {0}; only one can be in the capture"
+    )]
     Apart(String),
     /// The captured message is not stored in a form that can be changed.
     #[error("{0}")]

@@ -628,7 +628,9 @@ fn response_of(
     faults: &mut Faults,
 ) -> Result<CapturedResponse, MissingStatus> {
     let Some((key, text)) = STATUS_KEYS
-        .iter().find_map(|key| Some((key, words.text(key)?))) else {
+        .iter()
+        .find_map(|key| Some((key, words.text(key)?)))
+    else {
         let captured = words.has_prefix("http.response.");
         return Err(MissingStatus {
             fault: Fault::NoStatus,

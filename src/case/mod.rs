@@ -37,9 +37,9 @@ pub use document::Case;
 pub(crate) use document::{ScopedSpan, read_spans};
 #[cfg(feature = "embedded")]
 pub(crate) use exchange::no_answer;
+pub use exchange::{CapturedResponse, Exchange, NoResponse, SpanSummary};
 #[cfg(feature = "runner")]
 pub(crate) use exchange::{STATUS_KEYS, URL_KEYS};
-pub use exchange::{CapturedResponse, Exchange, NoResponse, SpanSummary};
 pub use fault::{CaseError, CaseLoadCause, CaseLoadError};
 pub use inbound::AmbiguousInbound;
 #[cfg(feature = "runner")]

@@ -16,6 +16,7 @@ mod inspect;
 mod launched;
 mod output;
 mod recorded;
+mod review;
 mod scrub;
 mod serve;
 mod session;
@@ -91,6 +92,8 @@ enum Command {
     /// Make cases of what other tools keep of HTTP traffic
     #[command(subcommand)]
     Import(import::Import),
+    /// Decide about the differences that a run with --bless=pending has kept, one at a time
+    Review(review::Review),
     /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
@@ -216,6 +219,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
             run.run(&global, own)
         }
         Command::Import(import) => import.run(),
+        Command::Review(review) => review.run(global.json),
         Command::Suite(suite) => suite.run(&global, matches),
         Command::Exec(exec) => exec.run(&global, matches),
         Command::Env(env) => env.run(),

@@ -24,7 +24,9 @@ pub(crate) enum Barrier {
     #[error("a hook decides there; change the hook")]
     Hook,
     /// The captured text holds what stands in place of a secret, which the new one would bring back.
-    #[error("the capture has a placeholder of a secret there; record the case again, or `ignore` the place")]
+    #[error(
+        "the capture has a placeholder of a secret there; record the case again, or `ignore` the place"
+    )]
     Secret,
     /// What is redacted can't be told apart from the rest.
     #[error("the suite redacts parts of a body that is no JSON; record the case again")]

@@ -234,7 +234,11 @@ pub(super) fn as_captured(
                 target.as_bytes().to_vec()
             }
             Some((scheme, target)) => {
-                let scheme = if scheme == reached.actual.0 { was } else { scheme };
+                let scheme = if scheme == reached.actual.0 {
+                    was
+                } else {
+                    scheme
+                };
                 format!("{scheme}://{authority}{target}").into_bytes()
             }
             None => value.to_vec(),

@@ -87,28 +87,27 @@ impl<'b> Parts<'b> {
         };
         let mut out = self.body[..first.start].to_vec();
         let (mut is_set, mut is_first) = (false, true);
-        // Where the part before ends, if it stays.
-        let mut before: Option<usize> = None;
+        // What stands behind the last part that stays.
+        let mut behind: Option<&[u8]> = None;
         let add = |out: &mut Vec<u8>, between: &[u8], is_first: &mut bool, part: &[u8]| {
             if !std::mem::take(is_first) {
                 out.extend_from_slice(between);
             }
             out.extend_from_slice(part);
         };
-        for (own, range) in &self.list {
+        for (n, (own, range)) in self.list.iter().enumerate() {
             if own == name {
                 if !std::mem::replace(&mut is_set, true) {
                     for part in new {
                         add(&mut out, &self.delimiter, &mut is_first, part);
                     }
                 }
-                before = None;
                 continue;
             }
-            let between = before.map(|end| &self.body[end..range.start]);
-            let between = between.unwrap_or(&self.delimiter);
+            let between = behind.unwrap_or(&self.delimiter);
             add(&mut out, between, &mut is_first, &self.body[range.clone()]);
-            before = Some(range.end);
+            let next = self.list.get(n + 1);
+            behind = next.map(|(_, next)| &self.body[range.end..next.start]);
         }
         if !is_set {
             for part in new {
@@ -192,7 +191,10 @@ mod tests {
             format!("Content-Disposition: form-data; name={name}\r\n\r\n{text}")
         };
         let multipart = |parts: &[String]| {
-            let parts: String = parts.iter().map(|part| format!("--x\r\n{part}\r\n")).collect();
+            let parts: String = parts
+                .iter()
+                .map(|part| format!("--x\r\n{part}\r\n"))
+                .collect();
             format!("preamble\r\n{parts}--x--\r\nend")
         };
         let [a, b, c] = [part("a", "1"), part("b", "2\r\n"), part("c", "")];

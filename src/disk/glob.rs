@@ -84,6 +84,13 @@ impl Found {
 /// The characters that make a path a glob.
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
+/// How the names of files end in which differences of a case wait for a decision.
+pub(crate) const PENDING: &str = ".pending.json";
+
+fn is_pending(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(PENDING)
+}
+
 /// How deeply the braces of a glob may be nested: the library recurses into them.
 const DEEPEST_BRACES: usize = 16;
 
@@ -107,6 +114,8 @@ pub(crate) struct Glob {
     /// The path before its first segment with a wildcard.
     pub(crate) prefix: PathBuf,
     matcher: GlobMatcher,
+    /// Whether the pattern names files that wait for a decision.
+    finds_pending: bool,
     /// How deep below the prefix its files can be; `None` for any depth.
     depth: Option<usize>,
 }
@@ -144,14 +153,15 @@ impl Glob {
         Ok(Some(Self {
             prefix: prefix.into(),
             matcher: glob.compile_matcher(),
+            finds_pending: is_pending(Path::new(&rest)),
             // `**` and the contents of braces can match at any depth.
             depth: (!rest.contains("**") && !rest.contains('{')).then_some(steps.len() - fixed),
         }))
     }
 
-    /// Returns whether a path below the prefix matches.
+    /// Returns whether a path below the prefix matches. What waits for a decision about a case is no case.
     pub(crate) fn fits(&self, rest: &Path) -> bool {
-        self.matcher.is_match(rest)
+        self.matcher.is_match(rest) && (self.finds_pending || !is_pending(rest))
     }
 
     fn walk(&self, base: &Path) -> Result<Found, String> {

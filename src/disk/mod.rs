@@ -9,7 +9,7 @@ mod path;
 mod write;
 
 #[cfg(feature = "runner")]
-pub(crate) use glob::{Found, Glob, files, looked_in};
+pub(crate) use glob::{Found, Glob, PENDING, files, looked_in};
 #[cfg(feature = "runner")]
 pub(crate) use lock::lock;
 #[cfg(feature = "runner")]

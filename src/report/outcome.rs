@@ -223,6 +223,13 @@ pub(crate) enum Note {
     TurnsInOrder,
     /// A call, for display, was captured over HTTPS and made without.
     WithoutTls(String),
+    /// What was accepted holds something that looks like a secret.
+    AcceptedSecret {
+        /// Where it is, such as `$.access_token`.
+        place: String,
+        /// What it looks like.
+        kind: &'static str,
+    },
     /// A connection to this host passed unread, with whatever was called over it.
     PassedUnread(String),
 }

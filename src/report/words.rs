@@ -146,12 +146,21 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
     }
 }
 
-fn in_short(mismatch: &Mismatch) -> String {
-    let short = |given: &Option<Side>| match given.as_ref().map(side) {
+/// Returns what was accepted at a place.
+fn change(mismatch: &Mismatch) -> String {
+    let (was, is) = (short(&mismatch.expected), short(&mismatch.actual));
+    format!("{}: {was} -> {is}", mismatch.place).replace('\n', " ")
+}
+
+fn short(given: &Option<Side>) -> String {
+    match given.as_ref().map(side) {
         None => "nothing".to_owned(),
         Some(text) if text.chars().count() > 60 => text.chars().take(60).collect::<String>() + "…",
         Some(text) => text,
-    };
+    }
+}
+
+fn in_short(mismatch: &Mismatch) -> String {
     match (&mismatch.expected, &mismatch.actual, &mismatch.why) {
         (None, None, Some(reason)) => why(reason),
         (expected, actual, _) => {
@@ -170,7 +179,10 @@ pub(super) fn rerun(outcome: &CaseOutcome) -> String {
 /// accepted.
 pub(super) fn accept(outcome: &CaseOutcome) -> Option<(&'static str, String)> {
     if let Acceptance::Pending(file) = &outcome.acceptance {
-        let command = format!("softprobe review {}", shell_word(&file.display().to_string()));
+        let command = format!(
+            "softprobe review {}",
+            shell_word(&file.display().to_string())
+        );
         return Some(("look at what differs, and decide", command));
     }
     let (title, word) = match outcome.risk().ok()? {
@@ -227,11 +239,13 @@ pub(crate) fn accepted(findings: &[Finding]) -> Vec<String> {
     let lines = findings.iter().filter_map(|finding| match &finding.fault {
         Fault::Mismatch(mismatch) => {
             let mismatch = Some(mismatch).filter(changes)?;
-            Some(format!("{}: {}", mismatch.place, in_short(mismatch)))
+            Some(change(mismatch))
         }
-        Fault::Sent(sent) => Some(&sent.mismatch)
-            .filter(changes)
-            .map(|_| sent_difference(sent)),
+        Fault::Sent(sent) => {
+            let mismatch = Some(&sent.mismatch).filter(changes)?;
+            let request = shown_target(&sent.request);
+            Some(format!("{request}: {}", change(mismatch)))
+        }
         _ => None,
     });
     lines.collect()
@@ -422,6 +436,11 @@ pub(super) fn note(note: &Note) -> String {
             format!(
                 "{} was captured over HTTPS, and made without",
                 shown_target(call)
+            )
+        }
+        Note::AcceptedSecret { place, kind } => {
+            format!(
+                "{place}: what was accepted there looks like a secret ({kind}); `softprobe scrub` takes it out of the file"
             )
         }
         Note::PassedUnread(host) => {

@@ -336,7 +336,9 @@ fn bless(text: &str) -> Result<Bless, String> {
         "1" | "true" | "yes" | "on" => Ok(Bless::Values),
         "all" => Ok(Bless::All),
         "pending" => Ok(Bless::Pending),
-        _ => Err("expected nothing, `all` or `pending` (in the variable, `1` for nothing)".to_owned()),
+        _ => Err(
+            "expected nothing, `all` or `pending` (in the variable, `1` for nothing)".to_owned(),
+        ),
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Trial {
     pub(crate) name: String,
     /// The suite's name.
     pub(crate) suite: Arc<str>,
+    /// The suite's file.
+    pub(crate) suite_file: Arc<Path>,
     /// The case file.
     pub(crate) file: Arc<Path>,
     /// The case file's path for display.
@@ -154,6 +156,7 @@ fn case_file(path: &Path, entry: &Entry, found: &Found, shared: bool) -> CaseToN
 struct TrialMaker<'s> {
     suite: &'s Suite,
     name: Arc<str>,
+    file: Arc<Path>,
     prefix: String,
     only: bool,
     app: Option<Arc<AppPlan>>,
@@ -164,6 +167,7 @@ impl<'s> TrialMaker<'s> {
         Self {
             suite,
             name: suite.name.as_str().into(),
+            file: suite.file.as_path().into(),
             prefix: printable(&suite.name),
             only: suite.entries.iter().any(|entry| entry.only),
             app: suite.app.clone().map(Arc::new),
@@ -179,6 +183,7 @@ impl<'s> TrialMaker<'s> {
         Trial {
             name: format!("{}::{name}", self.prefix),
             suite: Arc::clone(&self.name),
+            suite_file: Arc::clone(&self.file),
             file,
             shown,
             plan: Arc::clone(&entry.plan),

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use super::ahead::ReadAhead;
 use super::answer::{comparable, expected, judge_answer};
 use super::apps::AppOfCase;
-use super::args::Bless;
-use super::bless::accept;
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
@@ -21,9 +19,7 @@ use crate::compare::{Expected, Reached, compares_anything};
 use crate::control::AnsweredRequests;
 use crate::hook::HookContext;
 use crate::launch::Lines;
-use crate::report::{
-    Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written,
-};
+use crate::report::{Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written};
 use crate::suite::{AssertionPlan, Plan, RequestSource};
 
 /// How many lines of an application's output stand in the report of a case.
@@ -50,14 +46,13 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<Rerun>) -> CaseOutcome {
     }
 }
 
-/// Replays one case and returns its outcome.
+/// Replays one case, and returns its outcome with what was heard of the application, if the case could be judged.
 pub(super) fn replay(
     trial: &Trial,
     ahead: Option<&ReadAhead>,
     environment: &Environment,
     rerun: &Arc<Rerun>,
-    bless: Option<Bless>,
-) -> CaseOutcome {
+) -> (CaseOutcome, Option<Heard>) {
     let start = Instant::now();
     let mut outcome = fresh_outcome(trial, rerun);
     let app = environment.app(trial);
@@ -68,11 +63,9 @@ pub(super) fn replay(
             .and_then(|heard| app.still_runs(true).map(|()| heard)),
         Err(ended) => Err(ended),
     };
-    match (judged, bless) {
-        (Ok(heard), Some(bless)) => accept(bless, trial, &heard, &mut outcome),
-        (Ok(_), None) => outcome.forget_changes(),
-        (Err(error), _) => outcome.end = End::Errored(Arc::new(error)),
-    }
+    let heard = judged
+        .map_err(|error| outcome.end = End::Errored(Arc::new(error)))
+        .ok();
     if outcome.unused().next().is_some() {
         outcome.launched = app.launched_as();
     }
@@ -81,7 +74,7 @@ pub(super) fn replay(
         outcome.written = Written { lines, cut };
     }
     outcome.took = start.elapsed();
-    outcome
+    (outcome, heard)
 }
 
 /// What was heard of the application in a case.
@@ -207,13 +200,7 @@ pub(super) fn judge_again(
     if let (Some(captured), Some(host)) = (&mut captured, &heard.host) {
         captured.reached.named = host;
     }
-    judge_answer(
-        &heard.answer,
-        captured.as_ref(),
-        plan,
-        &hooks,
-        &mut outcome,
-    )?;
+    judge_answer(&heard.answer, captured.as_ref(), plan, &hooks, &mut outcome)?;
     let plans = filled(&plan.mocks, case)?;
     let watched = register(&plans, &trial.shared, case, &hooks)?.watched;
     if compares(&watched) {

@@ -35,6 +35,7 @@ pub(crate) use args::{
     AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, UpstreamFlags, app_of, is_flagged, line,
     unless_blank,
 };
+pub(crate) use bless::{read_pending, write_pending};
 pub(crate) use ca::CaFlag;
 pub(crate) use load::check;
 pub(crate) use plan_apps::plan_of_flags;

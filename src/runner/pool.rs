@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic}
 use super::ahead::ReadAhead;
 use super::apps::SLOWEST_STOP;
 use super::args::{Args, Bless, Color, Format};
+use super::bless::accept;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{fresh_outcome, replay};
@@ -360,13 +361,12 @@ impl Board {
             false => _beside = self.alone.read().unwrap_or_else(PoisonError::into_inner),
         }
         let replayed = catch_unwind(AssertUnwindSafe(|| {
-            replay(
-                trial,
-                self.ahead.as_ref(),
-                environment,
-                &self.rerun,
-                self.bless,
-            )
+            let (mut outcome, heard) = replay(trial, self.ahead.as_ref(), environment, &self.rerun);
+            match (heard, self.bless) {
+                (Some(heard), Some(bless)) => accept(bless, trial, &heard, &mut outcome),
+                _ => outcome.forget_changes(),
+            }
+            outcome
         }));
         replayed.unwrap_or_else(|_| CaseOutcome {
             end: End::Errored(Arc::new(Unjudged::Panicked)),
@@ -450,7 +450,7 @@ impl Board {
         if pending > 0 {
             let _ = writeln!(
                 io::stderr(),
-                "softprobe: {} wait for a decision: softprobe review",
+                "softprobe: {} to decide about: softprobe review",
                 counted(pending, "case")
             );
         }

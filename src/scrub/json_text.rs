@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::base::json::Cursor;
 use super::secrets::Secrets;
 use super::text;
 use crate::base::encoding::split_mark;
 use crate::base::http::is_secret_name;
+use crate::base::json::Cursor;
 use crate::base::json::Query;
 use crate::otlp::json::field;
 

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::base::json::Cursor;
 use crate::base::encoding::split_mark;
+use crate::base::json::Cursor;
 
 /// Changes the text of `old` to represent `new`, and returns it. The text must be JSON.
 pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {

@@ -75,6 +75,29 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
     Ok(edit.text)
 }
 
+/// Something that is no longer compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ignored<'a> {
+    /// Whether it is in what the application sends; else it is in its answers.
+    pub(crate) is_sent: bool,
+    /// `body`, `headers` or `query`.
+    pub(crate) part: &'a str,
+    /// A JSONPath, or the name of a header or of something in the query.
+    pub(crate) name: &'a str,
+}
+
+/// Returns a suite's text that leaves something out of the comparison in all of its cases.
+///
+/// # Errors
+///
+/// What to write where by hand.
+pub(crate) fn ignoring(text: &str, ignored: Ignored<'_>) -> Result<String, String> {
+    let mut edit = Edit::new(text)?;
+    let path = edit.path_of(ignored.is_sent, [ignored.part, "ignore"])?;
+    edit.append_new(&path, ignored.name)?;
+    Ok(edit.text)
+}
+
 /// A text that is edited, and what it says.
 struct Edit {
     text: String,
@@ -95,6 +118,35 @@ impl Edit {
             text: text.to_owned(),
             value: parse(text).map_err(|faults| faults.join("; "))?,
         })
+    }
+
+    /// Returns the path of a setting for what the application answers or sends.
+    ///
+    /// # Errors
+    ///
+    /// If a case replaces the settings, so that it would have no effect there.
+    fn path_of(&self, is_sent: bool, setting: [&str; 2]) -> Result<Vec<String>, String> {
+        let part = if is_sent { "outbound" } else { "assertions" };
+        let cases = self.value.get("cases").and_then(Value::as_array);
+        let mut cases = cases.into_iter().flatten();
+        if cases.any(|case| case["overrides"].get(part).is_some()) {
+            return Err(format!(
+                "a case replaces `{part}` in its `overrides`; add to `{part}.{}` there by hand",
+                setting.join(".")
+            ));
+        }
+        let is_default = self
+            .value
+            .get("defaults")
+            .is_some_and(|d| d.get(part).is_some());
+        let mut path = if is_default {
+            vec!["defaults"]
+        } else {
+            Vec::new()
+        };
+        path.push(part);
+        path.extend(setting);
+        Ok(path.into_iter().map(str::to_owned).collect())
     }
 
     fn lines(&self) -> Vec<&str> {

@@ -27,7 +27,7 @@ pub(crate) use app::{
     AppPlan, Intercept, PORT, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
 };
 pub(crate) use assertions::AssertionPlan;
-pub(crate) use edit::{Addition, extended};
+pub(crate) use edit::{Addition, Ignored, extended, ignoring};
 pub(crate) use first::{Calls, FirstCase, FirstSuite};
 pub(crate) use masked::Masked;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};

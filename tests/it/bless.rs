@@ -1,12 +1,16 @@
 //! Accepting what differs: which differences are accepted by what, and what a case file looks like afterwards.
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::command::{Output, softprobe};
+use crate::languages::is_there;
 use crate::support::{
-    Project, Run, Stub, Table, attribute, document, http, response_body, span,
+    Project, Run, Stub, Table, attribute, document, http, output, response_body, span, watch,
 };
 
 /// By which level a row is accepted.
@@ -77,7 +81,12 @@ impl Rows {
         edits: &[(&str, &str)],
         told: &'static str,
     ) {
-        let suite = format!("policy: {{ externalHttp: strict }}\nmocks: auto\n{suite}");
+        let mocks = if suite.contains("mocks:") {
+            ""
+        } else {
+            "mocks: auto\n"
+        };
+        let suite = format!("policy: {{ externalHttp: strict }}\n{mocks}{suite}");
         let answers = json!(["200 ok"]);
         let table = &mut self.table;
         table.relayed(&json!([now]), &[captured], &suite, &answers, &["-"]);
@@ -90,7 +99,9 @@ impl Rows {
 
     fn texts(&self) -> Vec<String> {
         let files = (0..self.rows.len()).map(|n| self.file(n));
-        files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+        files
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect()
     }
 
     fn run(&self, args: &[&str]) -> Run {
@@ -116,7 +127,11 @@ impl Rows {
         let failed = self.run(&[]);
         for (n, row) in self.rows.iter().enumerate() {
             let report = Self::report(&failed, n);
-            assert!(report.contains("run just this case"), "r{n}: {}", failed.all());
+            assert!(
+                report.contains("run just this case"),
+                "r{n}: {}",
+                failed.all()
+            );
             let command = match row.by {
                 By::Values => "  SOFTPROBE_BLESS=1 cargo test",
                 By::All => "  SOFTPROBE_BLESS=all cargo test",
@@ -132,15 +147,27 @@ impl Rows {
         ] {
             let run = self.run(&[level]);
             let results = run.results();
-            for (n, (row, (text, before))) in
-                self.rows.iter().zip(self.texts().iter().zip(&before)).enumerate()
+            for (n, (row, (text, before))) in self
+                .rows
+                .iter()
+                .zip(self.texts().iter().zip(&before))
+                .enumerate()
             {
                 let is_done = done.contains(&row.by);
                 let wanted = if is_done { "ok" } else { "FAILED" };
-                assert_eq!(results[&format!("r{n}::r{n}")], wanted, "r{n}: {}", run.all());
+                assert_eq!(
+                    results[&format!("r{n}::r{n}")],
+                    wanted,
+                    "r{n}: {}",
+                    run.all()
+                );
                 let mut changed = before.clone();
                 for (old, new) in row.edits.iter().filter(|_| is_done) {
-                    assert_eq!(changed.matches(old.as_str()).count(), 1, "r{n}: {old} in {changed}");
+                    assert_eq!(
+                        changed.matches(old.as_str()).count(),
+                        1,
+                        "r{n}: {old} in {changed}"
+                    );
                     changed = changed.replace(old.as_str(), new);
                 }
                 assert_eq!(*text, changed, "r{n}");
@@ -158,8 +185,17 @@ impl Rows {
         // It stays so.
         let run = self.run(&[]);
         for (n, row) in self.rows.iter().enumerate() {
-            let wanted = if row.by == By::Nothing { "FAILED" } else { "ok" };
-            assert_eq!(run.results()[&format!("r{n}::r{n}")], wanted, "r{n}: {}", run.all());
+            let wanted = if row.by == By::Nothing {
+                "FAILED"
+            } else {
+                "ok"
+            };
+            assert_eq!(
+                run.results()[&format!("r{n}::r{n}")],
+                wanted,
+                "r{n}: {}",
+                run.all()
+            );
         }
     }
 }
@@ -186,7 +222,11 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         was,
         r#"{"list":[1,3],"total":36893488147419103233,"name":"ü/é"}"#,
         "",
-        &[(r#"\"total\": 12"#, r#"\"total\": 36893488147419103233"#), ("[1,2]", "[1,3]"), (r#"a/\\u00e9"#, r#"\\u00fc/\\u00e9"#)],
+        &[
+            (r#"\"total\": 12"#, r#"\"total\": 36893488147419103233"#),
+            ("[1,2]", "[1,3]"),
+            (r#"a/\\u00e9"#, r#"\\u00fc/\\u00e9"#),
+        ],
         "",
     );
     row(
@@ -194,13 +234,44 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         was,
         r#"{"total":12,"list":[1,2,{"a":[]}],"name":"a/é","more":{"b":null}}"#,
         "assertions: { body: { mode: exact } }",
-        &[("[1,2]", r#"[1,2,{\"a\": []}]"#), (r#"u00e9\"}"#, r#"u00e9\", \"more\": {\"b\": null}}"#)],
+        &[
+            ("[1,2]", r#"[1,2,{\"a\": []}]"#),
+            (r#"u00e9\"}"#, r#"u00e9\", \"more\": {\"b\": null}}"#),
+        ],
         "",
     );
-    row(By::All, was, r#"{"total":12,"list":[1],"name":"a/é"}"#, "", &[("[1,2]", "[1]")], "");
-    row(By::All, was, r#"{"list":[1,2],"name":"a/é"}"#, "", &[(r#"\"total\": 12, "#, "")], "");
-    row(By::All, was, r#"{"total":"12","list":[1,2],"name":"a/é"}"#, "", &[(": 12", r#": \"12\""#)], "");
-    row(By::All, was, r#"{"total":null,"list":[1,2],"name":"a/é"}"#, "", &[(": 12", ": null")], "");
+    row(
+        By::All,
+        was,
+        r#"{"total":12,"list":[1],"name":"a/é"}"#,
+        "",
+        &[("[1,2]", "[1]")],
+        "",
+    );
+    row(
+        By::All,
+        was,
+        r#"{"list":[1,2],"name":"a/é"}"#,
+        "",
+        &[(r#"\"total\": 12, "#, "")],
+        "",
+    );
+    row(
+        By::All,
+        was,
+        r#"{"total":"12","list":[1,2],"name":"a/é"}"#,
+        "",
+        &[(": 12", r#": \"12\""#)],
+        "",
+    );
+    row(
+        By::All,
+        was,
+        r#"{"total":null,"list":[1,2],"name":"a/é"}"#,
+        "",
+        &[(": 12", ": null")],
+        "",
+    );
     // What was changed in a list whose order means nothing is gone, and another one is new.
     row(
         By::All,
@@ -217,7 +288,13 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         r#"{"a":{"id":1,"n":1},"list":[{"id":1,"n":1}],"key":"k1","at":"t1"}"#,
         r#"{"a":{"id":2,"n":2},"list":[{"id":2,"n":2}],"key":"k2","at":"t2"}"#,
         kept,
-        &[(r#"{\"id\":1,\"n\":1},\"list"#, r#"{\"id\":1,\"n\":2},\"list"#), (r#"[{\"id\":1,\"n\":1}]"#, r#"[{\"id\":1,\"n\":2}]"#)],
+        &[
+            (
+                r#"{\"id\":1,\"n\":1},\"list"#,
+                r#"{\"id\":1,\"n\":2},\"list"#,
+            ),
+            (r#"[{\"id\":1,\"n\":1}]"#, r#"[{\"id\":1,\"n\":2}]"#),
+        ],
         "",
     );
     // What is redacted is never written.
@@ -262,24 +339,42 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         "$.a: a member appears twice there",
     );
     let text = |body: &str| vec![response_body(body)];
-    let mut row = |by, captured: &[Value], now: Vec<u8>, suite: &str, edits: &[(&str, &str)], told| {
-        rows.answer(by, captured, suite, now, edits, told);
-    };
-    row(By::All, &text("one\ntwo"), http(200, &[], "one\nthree"), "", &[(r"\ntwo", r"\nthree")], "");
+    let mut row =
+        |by, captured: &[Value], now: Vec<u8>, suite: &str, edits: &[(&str, &str)], told| {
+            rows.answer(by, captured, suite, now, edits, told);
+        };
+    row(
+        By::All,
+        &text("one\ntwo"),
+        http(200, &[], "one\nthree"),
+        "",
+        &[(r"\ntwo", r"\nthree")],
+        "",
+    );
     row(
         By::All,
         &json(r#"{"a":1}"#),
         http(200, &[("content-type", "text/html; charset=utf-8")], "<p>"),
         "",
-        &[("application/json", "text/html; charset=utf-8"), (r#"{\"a\":1}"#, "<p>")],
+        &[
+            ("application/json", "text/html; charset=utf-8"),
+            (r#"{\"a\":1}"#, "<p>"),
+        ],
         "",
     );
     row(
         By::All,
-        &[attribute("http.response.header.content-length", "1"), response_body("a")],
+        &[
+            attribute("http.response.header.content-length", "1"),
+            response_body("a"),
+        ],
         http(201, &[], "bcd"),
         "",
-        &[(r#""200""#, r#""201""#), (r#"{"stringValue":"1"}"#, r#"{"stringValue":"3"}"#), (r#"{"stringValue":"a"}"#, r#"{"stringValue":"bcd"}"#)],
+        &[
+            (r#""200""#, r#""201""#),
+            (r#"{"stringValue":"1"}"#, r#"{"stringValue":"3"}"#),
+            (r#"{"stringValue":"a"}"#, r#"{"stringValue":"bcd"}"#),
+        ],
         "",
     );
     row(
@@ -293,7 +388,10 @@ fn differences_of_answers_are_accepted_by_their_risk() {
     let captured = "assertions: { headers: { mode: captured } }";
     row(
         By::Values,
-        &[attribute("http.response.header.x-a", "1"), response_body("a")],
+        &[
+            attribute("http.response.header.x-a", "1"),
+            response_body("a"),
+        ],
         http(200, &[("x-a", "2")], "a"),
         captured,
         &[(r#"{"stringValue":"1"}"#, r#"{"stringValue":"2"}"#)],
@@ -312,10 +410,16 @@ fn differences_of_answers_are_accepted_by_their_risk() {
     );
     row(
         By::All,
-        &[attribute("http.response.header.x-a", "1"), response_body("a")],
+        &[
+            attribute("http.response.header.x-a", "1"),
+            response_body("a"),
+        ],
         http(200, &[], "a"),
         captured,
-        &[(r#"{"key":"http.response.header.x-a","value":{"stringValue":"1"}},"#, "")],
+        &[(
+            r#"{"key":"http.response.header.x-a","value":{"stringValue":"1"}},"#,
+            "",
+        )],
         "",
     );
     row(
@@ -335,4 +439,498 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         "mock `m` was never used, and the answer may be what it is because of that",
     );
     rows.check();
+}
+
+#[test]
+fn differences_of_calls_are_of_high_risk() {
+    let exchange = |call: &str, headers: &[(&str, &str)], sent: &str| {
+        let headers = headers.iter();
+        let mut more: Vec<Value> = headers
+            .map(|(name, value)| attribute(&format!("http.request.header.{name}"), value))
+            .collect();
+        more.push(attribute("http.request.body", sent));
+        more.push(response_body("ok"));
+        span(2, "outbound", call, Some(200), &more)
+    };
+    let mut rows = Rows::new(true);
+    let post = "POST pay.example/charge";
+    let json = [
+        ("content-type", "application/json"),
+        ("content-length", "26"),
+    ];
+    let head = "content-type: application/json\r\n";
+    rows.call(
+        By::All,
+        exchange(post, &json, r#"{"amount": 4999, "at": 1} "#),
+        "outbound: { body: { ignore: [ $.at ] } }",
+        &json!([post, head, r#"{"at":2,"amount":1}"#]),
+        &[
+            (r#"\"amount\": 4999"#, r#"\"amount\": 1"#),
+            (r#"{"stringValue":"26"}"#, r#"{"stringValue":"23"}"#),
+        ],
+        "",
+    );
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let form_head = "content-type: application/x-www-form-urlencoded\r\n";
+    rows.call(
+        By::All,
+        exchange(post, &form, "a=%31&id=7&b=x+y&b=z&c=3"),
+        "outbound: { body: { mode: exact, ignore: [ $.id ] } }",
+        &json!([post, form_head, "id=8&a=2&b=x%20y&b=w&d=4"]),
+        &[("a=%31&id=7&b=x+y&b=z&c=3", "a=2&id=7&b=x%20y&b=w&d=4")],
+        "",
+    );
+    let part = |name: &str, text: &str| {
+        format!("content-disposition: form-data; name={name}\r\n\r\n{text}\r\n")
+    };
+    let multipart = |boundary: &str, parts: &[String]| {
+        let parts = parts.iter().map(|part| format!("--{boundary}\r\n{part}"));
+        format!("{}--{boundary}--\r\n", parts.collect::<String>())
+    };
+    rows.call(
+        By::All,
+        exchange(
+            post,
+            &[("content-type", "multipart/form-data; boundary=x")],
+            &multipart("x", &[part("a", "1"), part("id", "7")]),
+        ),
+        "outbound: { body: { ignore: [ $.id ] } }",
+        &json!([
+            post,
+            "content-type: multipart/form-data; boundary=other\r\n",
+            multipart("other", &[part("a", "2"), part("id", "8")])
+        ]),
+        &[(r"\r\n\r\n1\r\n--x", r"\r\n\r\n2\r\n--x")],
+        "",
+    );
+    rows.call(
+        By::All,
+        exchange(post, &[], "one"),
+        "",
+        &json!([post, "", "two"]),
+        &[(r#""stringValue":"one""#, r#""stringValue":"two""#)],
+        "",
+    );
+    rows.call(
+        By::All,
+        exchange(post, &[("x-tenant", "a")], ""),
+        "outbound: { headers: { mode: captured } }",
+        &json!([post, "x-tenant: b\r\n", ""]),
+        &[(r#"{"stringValue":"a"}"#, r#"{"stringValue":"b"}"#)],
+        "",
+    );
+    rows.call(
+        By::Nothing,
+        exchange(post, &json, r#"{"amount":4999}"#),
+        "outbound: { body: { match: { $.amount: { near: 5000, by: 1 } } } }",
+        &json!([post, head, r#"{"amount":1}"#]),
+        &[],
+        "$.amount: what is expected there stands in the suite",
+    );
+    rows.call(
+        By::Nothing,
+        exchange(post, &json, r#"{"amount":4999}"#),
+        "",
+        &json!(["POST pay.example/refund", head, r#"{"amount":1}"#]),
+        &[],
+        "nothing answered POST pay.example/refund, and the answer may be what it is because of that",
+    );
+    rows.check();
+}
+
+#[test]
+fn a_query_is_accepted_by_its_names() {
+    let call = "GET stock.example/items";
+    let more = [
+        attribute("url.full", "http://stock.example/items?a=%31&b=2&c=3#f"),
+        attribute("url.query", "a=%31&b=2&c=3"),
+        response_body("ok"),
+    ];
+    let mut rows = Rows::new(true);
+    rows.call(
+        By::All,
+        span(2, "outbound", call, Some(200), &more),
+        "mocks: [ { name: stock, match: { host: stock.example, path: /items } } ]\noutbound: { difference: fail, query: { ignore: [ c ] } }",
+        &json!(["GET stock.example/items?c=9&b=x%2Fy&a=1&d", "", ""]),
+        &[("items?a=%31&b=2&c=3#f", "items?a=%31&b=x%2Fy&c=3&d#f"), (r#""a=%31&b=2&c=3""#, r#""a=%31&b=x%2Fy&c=3&d""#)],
+        "",
+    );
+    rows.check();
+}
+
+#[test]
+fn a_redirect_is_accepted_as_it_would_have_been_captured() {
+    let inbound = |location: &str| {
+        let more = [
+            attribute("url.scheme", "https"),
+            attribute("http.response.header.location", location),
+        ];
+        span(1, "inbound", "GET shop.example/a", Some(302), &more)
+    };
+    let project = Project::new();
+    project.write("s.suite.yaml", "name: s\ncases: \"*.case.json\"\n");
+    let captured = [
+        "/old",
+        "https://shop.example/old",
+        "https://else.example/old",
+    ];
+    for (n, location) in captured.iter().enumerate() {
+        let text = document(&[inbound(location)]).to_string();
+        project.write(&format!("c{n}.case.json"), text);
+    }
+    let app = Stub::start(|request| {
+        let host = request.header("host").unwrap();
+        http(302, &[("location", &format!("http://{host}/new?a=1"))], "")
+    });
+    project.against(&app, &["--bless"]).passes();
+    let own = "https://shop.example/new?a=1";
+    for (n, location) in ["/new?a=1", own, own].iter().enumerate() {
+        let text = std::fs::read_to_string(project.path().join(format!("c{n}.case.json")));
+        assert_eq!(text.unwrap(), document(&[inbound(location)]).to_string());
+    }
+    project.against(&app, &[]).passes();
+}
+
+const SUITE: &str = "name: s\ncases: a.case.json\n";
+
+#[test]
+fn accepting_is_refused_on_ci_and_told_elsewhere() {
+    let project = Project::with_answer(200, "{\"a\":1,\"b\":1}", SUITE);
+    let app = Stub::json(200, &json!({"a": 2, "b": 2}));
+    let file = project.path().join("a.case.json");
+    let before = std::fs::read(&file).unwrap();
+    let run = |args: &[&str], env: &[(&str, &str)]| {
+        let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-url", &app.url()]);
+        command.args(args).envs(env.iter().copied());
+        Output::of(command.current_dir(project.path()))
+    };
+    let accept = format!(
+        "if this is right now, accept it\n  softprobe suite run s.suite.yaml --app-url {} --exact --filter s::a --bless\n",
+        app.url()
+    );
+    run(&[], &[]).ends(20, &[&accept]);
+    for (args, env) in [
+        (&["--bless"][..], &[("CI", "true")][..]),
+        (&["--bless=pending"], &[("CI", "1")]),
+        (&[], &[("CI", "true"), ("SOFTPROBE_BLESS", "all")]),
+    ] {
+        run(args, env).ends(2, &["--bless is refused where the variable CI is set"]);
+    }
+    run(&["--bless=some"], &[]).ends(2, &["expected nothing, `all` or `pending`"]);
+    run(&[], &[("SOFTPROBE_BLESS", "0"), ("CI", "true")]).ends(20, &[&accept]);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    let told = run(&["--bless"], &[("CI", "false")]);
+    told.ends(
+        0,
+        &[
+            "accepted: s::a: a.case.json\n  $.a: 1 -> 2\n  $.b: 1 -> 2\n",
+            "softprobe: accepted 2 changes in 1 case; `git diff` shows them",
+        ],
+    );
+    let left: Vec<_> = std::fs::read_dir(project.path()).unwrap().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    let again = run(&["--bless"], &[]);
+    again.ends(0, &["1 passed"]);
+    assert!(!again.stderr.contains("accepted"), "{}", again.stderr);
+}
+
+#[test]
+fn a_large_file_keeps_every_other_byte() {
+    let large = "x\u{e9}\n\"".repeat(1_000_000);
+    let project = Project::new();
+    project.write("s.suite.yaml", "name: s\ncases: \"*.case.json\"\n");
+    let snake = |text: String| {
+        let text = text.replace("stringValue", "string_value");
+        let text = text
+            .replace("intValue", "int_value")
+            .replace("spanId", "span_id");
+        text.replace("resourceSpans", "resource_spans")
+            .replace("scopeSpans", "scope_spans")
+    };
+    let write = |n: u8, body: &str| {
+        let inbound = span(
+            1,
+            "inbound",
+            "GET shop.example/a",
+            Some(200),
+            &[response_body(body)],
+        );
+        let other = [
+            attribute("http.request.body", &large),
+            response_body(&large),
+        ];
+        let other = span(2, "outbound", "POST pay.example/a", Some(200), &other);
+        let text = format!("{:#}", document(&[other.clone(), inbound, other]));
+        match n {
+            0 => text,
+            _ => snake(text),
+        }
+    };
+    for n in 0..2 {
+        project.write(
+            &format!("c{n}.case.json"),
+            write(n, r#"{"a": 1, "b": [1]}"#),
+        );
+    }
+    let app = Stub::json(200, &json!({"b": [1, 2], "a": 2}));
+    let run = project.against(&app, &["--bless"]);
+    run.passes();
+    for n in 0..2 {
+        let text = std::fs::read_to_string(project.path().join(format!("c{n}.case.json")));
+        let text = text.unwrap();
+        assert!(text.len() > 5_000_000);
+        assert!(text == write(n, r#"{"a": 2, "b": [1, 2]}"#), "c{n}");
+    }
+}
+
+/// Returns a project of eight suites for one case, each about another member of its answer, and the application whose every
+/// member is new.
+fn eight() -> (Project, Stub) {
+    let body = |value: u32| -> Value {
+        let members = (0..8).map(|n| (format!("m{n}"), value.into()));
+        members.collect::<Map<_, _>>().into()
+    };
+    let project = Project::with_answer(200, &body(1).to_string(), "");
+    std::fs::remove_file(project.path().join("s.suite.yaml")).unwrap();
+    for n in 0..8 {
+        let others = (0..8).filter(|other| *other != n);
+        let others: Vec<String> = others.map(|other| format!("$.m{other}")).collect();
+        let suite = format!(
+            "name: s{n}\ncases: a.case.json\nassertions: {{ body: {{ ignore: [ {} ] }} }}\n",
+            others.join(", ")
+        );
+        project.write(&format!("s{n}.suite.yaml"), suite);
+    }
+    (project, Stub::json(200, &body(2)))
+}
+
+#[track_caller]
+fn has_all(project: &Project) {
+    let text = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    for n in 0..8 {
+        assert!(text.contains(&format!(r#"\"m{n}\":2"#)), "{text}");
+    }
+}
+
+#[test]
+fn processes_that_accept_at_once_lose_nothing() {
+    for _ in 0..3 {
+        let (project, app) = eight();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (project, app) = (&project, &app);
+                scope.spawn(move || {
+                    let suite = format!("s{n}.suite.yaml");
+                    project
+                        .against(app, &["--suite", &suite, "--bless"])
+                        .passes();
+                });
+            }
+        });
+        has_all(&project);
+    }
+    // So do the threads of one process.
+    let (project, app) = eight();
+    project.against(&app, &["--bless"]).passes();
+    has_all(&project);
+}
+
+#[test]
+fn nextest_accepts_with_the_variable() {
+    if !is_there(&["cargo", "nextest", "--version"]) {
+        return;
+    }
+    let (project, app) = eight();
+    let mut nextest = Command::new("cargo");
+    nextest.args([
+        "nextest",
+        "run",
+        "--locked",
+        "--test",
+        "replay",
+        "--test-threads",
+        "8",
+    ]);
+    // What this test itself was given by cargo would have cargo build everything anew.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
+            nextest.env_remove(&*name);
+        }
+    }
+    crate::support::without_settings(&mut nextest);
+    nextest.env("SOFTPROBE_SUITE", project.path().join("*.suite.yaml"));
+    nextest
+        .env("APP_URL", app.url())
+        .env("SOFTPROBE_BLESS", "1");
+    let ran = output(&mut nextest);
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(told.contains("8 tests run: 8 passed"), "{told}");
+    has_all(&project);
+}
+
+#[test]
+fn a_file_that_can_not_be_written_is_told() {
+    let project = Project::with_answer(200, "{\"a\":1}", SUITE);
+    let app = Stub::json(200, &json!({"a": 2}));
+    let file = project.path().join("a.case.json");
+    let held = std::fs::File::open(&file).unwrap();
+    let held = nix::fcntl::Flock::lock(held, nix::fcntl::FlockArg::LockSharedNonblock).unwrap();
+    let run = project.against(&app, &["--bless"]);
+    run.fails(&[
+        "not accepted",
+        "another process has locked it for ten seconds",
+    ]);
+    drop(held);
+    // A file that was replaced meanwhile is no reason to write to the one that was there before.
+    let link = project.path().join("l.case.json");
+    std::os::unix::fs::symlink("a.case.json", &link).unwrap();
+    project.write("s.suite.yaml", "name: s\ncases: l.case.json\n");
+    project.against(&app, &["--bless"]).passes();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains(r#"{\"a\":2}"#)
+    );
+}
+
+/// Runs a command on a terminal at which somebody types, and returns its exit code and what is seen there.
+fn on_terminal(command: &mut Command, typed: &str) -> (i32, String) {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let side = || Stdio::from(pty.slave.try_clone().unwrap());
+    let spawned = command.stdin(side()).stdout(side()).stderr(side()).spawn();
+    let mut child = spawned.unwrap();
+    let _watch = watch(&child);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    drop(pty.slave);
+    let mut terminal = File::from(pty.master);
+    // What ends the input of a terminal.
+    terminal
+        .write_all(format!("{typed}\u{4}").as_bytes())
+        .unwrap();
+    let mut seen = Vec::new();
+    let mut part = [0; 1024];
+    // A terminal whose last user is gone is an error to read from.
+    while let Ok(read @ 1..) = terminal.read(&mut part) {
+        seen.extend_from_slice(&part[..read]);
+    }
+    let code = child.wait().unwrap().code().unwrap();
+    (code, String::from_utf8_lossy(&seen).replace("\r\n", "\n"))
+}
+
+#[test]
+fn pending_differences_are_decided_one_at_a_time() {
+    let body = r#"{"total": 12, "at": 1, "list": [1,2,3], "name": "a"}"#;
+    let project = Project::with_answer(200, body, SUITE);
+    let app = Stub::json(
+        200,
+        &json!({"total": 13, "at": 2, "list": [1], "name": "b", "x": 0}),
+    );
+    let before = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-url", &app.url()]);
+        Output::of(command.args(args).current_dir(project.path()))
+    };
+    let text = |file: &str| std::fs::read_to_string(project.path().join(file)).unwrap();
+    let review =
+        |typed: &str| on_terminal(softprobe(&["review"]).current_dir(project.path()), typed);
+    let (code, seen) = review("");
+    assert_eq!(
+        (code, seen.contains("nothing waits for a decision")),
+        (0, true),
+        "{seen}"
+    );
+    for _ in 0..2 {
+        run(&["--bless=pending"]).ends(
+            20,
+            &[
+                "look at what differs, and decide\n  softprobe review a.pending.json",
+                "softprobe: 1 case to decide about: softprobe review",
+            ],
+        );
+    }
+    assert_eq!(text("a.case.json"), before);
+    // It is no case, whatever the glob.
+    project.write("all.suite.yaml", "name: all\ncases: \"*.json\"\n");
+    Output::of(softprobe(&["suite", "validate", "all.suite.yaml"]).current_dir(project.path()))
+        .ends(0, &["1 suite with 1 case file"]);
+
+    let (code, seen) = review("what\na\ni\ns\nr\nq\n");
+    assert_eq!(code, 0, "{seen}");
+    for told in [
+        "a.case.json (s::a): 1 of 5, medium risk\n  $.total\n    captured  12\n    now       13\n",
+        "a.case.json (s::a): 3 of 5, high risk\n  $.list[1]\n    captured  2\n    now       nothing\n",
+        "1 accepted, 1 rejected, 1 ignored from now on, 2 left",
+    ] {
+        assert!(seen.contains(told), "{told:?} is not in\n{seen}");
+    }
+    assert_eq!(
+        text("a.case.json"),
+        before.replace(r#"\"total\": 12"#, r#"\"total\": 13"#)
+    );
+    assert_eq!(
+        text("s.suite.yaml"),
+        format!("{SUITE}assertions: {{ body: {{ ignore: [ \"$.at\" ] }} }}\n")
+    );
+    let left = text("a.pending.json");
+    assert!(
+        left.contains("$.list[1]") && left.contains("$.name") && !left.contains("$.total"),
+        "{left}"
+    );
+
+    // An element that was removed moves the others.
+    run(&["--bless=pending"]).ends(20, &[]);
+    let (code, seen) = review("a\n");
+    assert_eq!(code, 0, "{seen}");
+    assert!(
+        seen.contains("1 more are about elements of a list that moved"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("1 accepted, 0 rejected, 0 ignored from now on, 1 left"),
+        "{seen}"
+    );
+    assert!(text("a.case.json").contains(r#"\"list\": [1,3]"#));
+    run(&["--bless=pending"]).ends(20, &[]);
+    let (code, seen) = review("a\na\n");
+    assert_eq!(code, 0, "{seen}");
+    assert!(!project.path().join("a.pending.json").exists());
+    run(&[]).ends(0, &["1 passed"]);
+
+    // What is out of date is not carried out.
+    project.write("a.case.json", &before);
+    run(&["--bless=pending"]).ends(20, &[]);
+    project.write("a.case.json", format!("{before}\n"));
+    let (code, seen) = review("a\n");
+    assert_eq!(code, 1, "{seen}");
+    assert!(seen.contains("the case was changed since"), "{seen}");
+    assert_eq!(text("a.case.json"), format!("{before}\n"));
+    // What passes leaves nothing to decide.
+    run(&["--bless=pending"]).ends(20, &[]);
+    run(&["--bless=all"]).ends(0, &[]);
+    run(&["--bless=pending"]).ends(0, &[]);
+    assert!(!project.path().join("a.pending.json").exists());
+    Output::of(softprobe(&["review"]).current_dir(project.path()))
+        .ends(2, &["review asks a person, so it needs a terminal"]);
+}
+
+#[test]
+fn a_secret_that_was_accepted_is_told() {
+    let project = Project::with_answer(200, r#"{"a":1,"list":[]}"#, SUITE);
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlMTIz";
+    let app = Stub::json(200, &json!({"a": 1, "list": [{"access_token": token}]}));
+    let run = project.against(&app, &["--bless"]);
+    run.passes();
+    let told = "warning: s::a: $.list[0]: what was accepted there looks like a secret (token); `softprobe scrub`";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert!(
+        !project
+            .against(&app, &["--bless"])
+            .stderr
+            .contains("secret")
+    );
 }
