@@ -193,6 +193,8 @@ mod launch;
 #[cfg(feature = "runner")]
 mod logging;
 mod net;
+#[cfg(feature = "runner")]
+mod noise;
 mod otlp;
 #[cfg(feature = "embedded")]
 mod proxy;

@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod inspect;
 mod launched;
+mod noise;
 mod output;
 mod recorded;
 mod review;

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use serde_json::Value;
 
 use super::output::{Exit, Failed, Output, arguments, interrupted};
-use super::{Global, diff, files, init, validate};
+use super::{Global, diff, files, init, noise, validate};
 use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
 use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, is_flagged};
@@ -26,6 +26,8 @@ pub(super) enum SuiteCommand {
     },
     /// Write a first suite for captures, with a mock for each host and path that was called
     Init(init::Init),
+    /// Replay cases several times, and say what varies among the runs and which settings accept it
+    Noise(Box<noise::Noise>),
     /// Show the exchanges added, removed and changed between two sets of captures
     Diff(diff::Diff),
 }
@@ -78,6 +80,7 @@ impl SuiteCommand {
                 }
             }
             Self::Init(init) => init.run(),
+            Self::Noise(noise) => noise.run(global, matches),
             Self::Diff(diff) => diff.run(),
         }
     }

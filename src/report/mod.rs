@@ -12,7 +12,7 @@ pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use outcome::{
     Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun, RunOutcome,
-    SentDifference, SentRequest, Skip, Verdict, Written,
+    SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
 pub(crate) use text::Palette;
 pub(crate) use words::{

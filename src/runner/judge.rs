@@ -10,17 +10,17 @@ use super::apps::AppOfCase;
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
 use super::environment::Environment;
-use super::mocks::{Registered, filled, register};
+use super::mocks::{Registered, filled, index_of, register};
 use super::unjudged::Unjudged;
 use crate::base::decode::decodable;
 use crate::base::http::{Request, Response, split_url};
 use crate::case::{Case, Exchange};
-use crate::compare::{Expected, Reached, compares_anything};
+use crate::compare::{Expected, Reached, RequestRules, compares_anything};
 use crate::control::AnsweredRequests;
 use crate::hook::HookContext;
 use crate::launch::Lines;
 use crate::report::{Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written};
-use crate::suite::{AssertionPlan, Plan, RequestSource};
+use crate::suite::{AssertionPlan, Plan, RequestSource, Severity};
 
 /// How many lines of an application's output stand in the report of a case.
 const SHOWN_LINES: usize = 100;
@@ -78,6 +78,7 @@ pub(super) fn replay(
 }
 
 /// What was heard of the application in a case.
+#[derive(Debug)]
 pub(super) struct Heard {
     /// The case.
     pub(super) case: Arc<Case>,
@@ -86,7 +87,7 @@ pub(super) struct Heard {
     /// The `host` that the request had, if any.
     host: Option<String>,
     /// The answer, in the form in which it is compared.
-    answer: Response,
+    pub(super) answer: Response,
     /// The requests that were answered, if they are known.
     answered: Option<AnsweredRequests>,
 }
@@ -207,6 +208,37 @@ pub(super) fn judge_again(
         compare_calls(heard.answered.as_ref(), &watched, &hooks, &mut outcome)?;
     }
     Ok(outcome.findings.into_iter().find(|finding| finding.fails))
+}
+
+/// A request that the application sent in a call, and the captured exchange that answered it.
+#[derive(Debug, Clone)]
+pub(super) struct SentCall {
+    /// The exchange's index among those of the case.
+    pub(super) exchange: usize,
+    /// The name of the mock that answered.
+    pub(super) mock: String,
+    /// How the request is compared.
+    pub(super) rules: Arc<RequestRules>,
+    pub(super) request: Arc<Request>,
+}
+
+/// Returns the requests that the application sent in a case, as far as they are compared with captured ones.
+pub(super) fn calls_of(trial: &Trial, heard: &Heard) -> Result<Vec<SentCall>, Unjudged> {
+    let hooks = context(trial, &heard.case);
+    let plans = filled(&trial.plan.mocks, &heard.case)?;
+    let watched = register(&plans, &trial.shared, &heard.case, &hooks)?.watched;
+    let answered = heard.answered.iter().flat_map(|answered| &answered.list);
+    let calls = answered.filter_map(|answered| {
+        let rule = watched.get(answered.rule)?;
+        let replays = rule.replays.as_ref()?;
+        (replays.difference != Severity::Ignore).then(|| SentCall {
+            exchange: index_of(replays.exchange, &heard.case),
+            mock: rule.name.clone(),
+            rules: Arc::clone(&replays.rules),
+            request: Arc::clone(&answered.request),
+        })
+    });
+    Ok(calls.collect())
 }
 
 /// Returns what hooks are told of a case.

@@ -17,6 +17,7 @@ use super::bless::accept;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{fresh_outcome, replay};
+use super::observe::Observer;
 use super::refusal::{Ended, Refusal};
 use super::signals::{Interrupts, Outran, until_signal};
 use super::unjudged::Unjudged;
@@ -91,6 +92,8 @@ struct Board {
     rerun: Arc<Rerun>,
     /// Which differences are accepted.
     bless: Option<Bless>,
+    /// Who looks at what was heard, in place of a report.
+    observer: Option<Arc<Observer>>,
     secrets: Vec<String>,
 }
 
@@ -100,11 +103,16 @@ pub(super) fn run(
     threads: usize,
     mut trials: Vec<Trial>,
     mut started: Option<Started>,
+    observer: Option<Arc<Observer>>,
 ) -> Result<Ended, Refusal> {
     shuffle(args, &mut trials);
     let trials: Vec<Arc<Trial>> = trials.into_iter().map(Arc::new).collect();
     let threads = threads.min(trials.len()).max(1);
-    let board = Arc::new(Board::new(args, threads, &trials, started.as_ref()));
+    let board = Board {
+        observer,
+        ..Board::new(args, threads, &trials, started.as_ref())
+    };
+    let board = Arc::new(board);
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
     let start = Instant::now();
     let interrupts = started
@@ -290,6 +298,7 @@ impl Board {
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
+            observer: None,
             secrets,
         }
     }
@@ -362,9 +371,12 @@ impl Board {
         }
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             let (mut outcome, heard) = replay(trial, self.ahead.as_ref(), environment, &self.rerun);
-            match (heard, self.bless) {
-                (Some(heard), Some(bless)) => accept(bless, trial, &heard, &mut outcome),
+            match (&heard, self.bless) {
+                (Some(heard), Some(bless)) => accept(bless, trial, heard, &mut outcome),
                 _ => outcome.forget_changes(),
+            }
+            if let Some(observer) = &self.observer {
+                observer.see(trial, &outcome, heard);
             }
             outcome
         }));
@@ -539,7 +551,7 @@ impl Board {
 
     fn tell_failure(&self, outcome: &CaseOutcome) {
         self.failed.store(true, Ordering::SeqCst);
-        if self.summary_to_stderr {
+        if self.summary_to_stderr && self.observer.is_none() {
             let summary = mask(summary(outcome), &self.secrets);
             let _ = writeln!(io::stderr(), "Error: {}", visible(&summary));
         }
@@ -560,6 +572,9 @@ impl Board {
 
     /// Prints the warnings of a passing case.
     fn warn(&self, outcome: &CaseOutcome) {
+        if self.observer.is_some() {
+            return;
+        }
         for line in warnings(outcome) {
             let line = mask(format!("warning: {}: {line}", outcome.trial), &self.secrets);
             let _ = writeln!(io::stderr(), "{}", visible_line(&line));

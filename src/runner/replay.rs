@@ -14,6 +14,7 @@ use super::apps::{Apps, Shown, for_launched};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
+use super::observe::Observer;
 use super::plan_apps::{AppInCode, AppPlans, check_base_url, plan_apps};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
 use super::select::select;
@@ -69,6 +70,7 @@ pub struct Replay {
     env_file: Option<String>,
     one_at_a_time: bool,
     idle: Idle,
+    observer: Option<Arc<Observer>>,
 }
 
 impl Default for Replay {
@@ -100,6 +102,7 @@ impl Replay {
             env_file: None,
             one_at_a_time: false,
             idle: Idle::Refuse,
+            observer: None,
         }
     }
 
@@ -171,6 +174,12 @@ impl Replay {
         self
     }
 
+    /// Sets who sees what is heard of the application; warnings and summaries are not printed then.
+    pub(crate) fn observed_by(mut self, observer: &Arc<Observer>) -> Self {
+        self.observer = Some(Arc::clone(observer));
+        self
+    }
+
     /// Runs with the process's arguments, and returns the exit code for `main`.
     #[must_use = "return it from `main`, or failed cases pass unnoticed"]
     pub fn main(self) -> ExitCode {
@@ -222,14 +231,15 @@ impl Replay {
             .iter()
             .any(|trial| !args.leaves_out(trial.ignored.is_some()));
         if !runs {
-            return pool::run(&args, threads, trials, None);
+            return pool::run(&args, threads, trials, None, None);
         }
         share(&loaded.suites, &mut trials, &root)?;
+        let observer = self.observer.clone();
         let started = self.start(&args, loaded.hooks, &mut trials, &root)?;
         if !started.has_proxy() && args.runtime_url.is_none() && started.has_app() {
             refuse_without_proxy(&trials)?;
         }
-        pool::run(&args, threads, trials, Some(started))
+        pool::run(&args, threads, trials, Some(started), observer)
     }
 
     /// Returns what suites are loaded from; arguments take precedence over code.

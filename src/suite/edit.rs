@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::first::{FirstCase, quoted};
+use super::first::{FirstCase, quoted, with_variables};
 use super::masked::Masked;
 use super::yaml::{locate_value, parse};
 use crate::base::document::{Place, Step};
@@ -92,10 +92,130 @@ pub(crate) struct Ignored<'a> {
 ///
 /// What to write where by hand.
 pub(crate) fn ignoring(text: &str, ignored: Ignored<'_>) -> Result<String, String> {
+    let setting = Setting {
+        is_sent: ignored.is_sent,
+        path: [ignored.part, "ignore"],
+        name: ignored.name,
+        matcher: None,
+    };
+    with_settings(text, &[setting])
+}
+
+/// A setting that says how something is compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Setting<'a> {
+    /// Whether it is about what the application sends; else about its answers.
+    pub(crate) is_sent: bool,
+    /// Where it stands below `assertions` or `outbound`, such as `body` and `ignore`.
+    pub(crate) path: [&'a str; 2],
+    /// A JSONPath, or the name of a header or of something in the query.
+    pub(crate) name: &'a str,
+    /// The matcher, for a setting below `match`.
+    pub(crate) matcher: Option<&'a Value>,
+}
+
+impl Setting<'_> {
+    /// Adds the setting to those of `assertions` or `outbound`.
+    pub(crate) fn add_to(&self, settings: &mut Value) {
+        let slot = slot(settings, &self.path);
+        match (self.matcher, slot) {
+            (Some(matcher), slot) => {
+                if slot.is_null() {
+                    *slot = Value::Object(Map::new());
+                }
+                slot[self.name] = matcher.clone();
+            }
+            (None, Value::Array(list)) if list.iter().any(|one| one == self.name) => {}
+            (None, Value::Array(list)) => list.push(self.name.into()),
+            (None, slot) => *slot = Value::from(vec![self.name]),
+        }
+    }
+}
+
+/// Returns a suite's text with settings for all of its cases.
+///
+/// # Errors
+///
+/// What to write where by hand.
+pub(crate) fn with_settings(text: &str, settings: &[Setting<'_>]) -> Result<String, String> {
     let mut edit = Edit::new(text)?;
-    let path = edit.path_of(ignored.is_sent, [ignored.part, "ignore"])?;
-    edit.append_new(&path, ignored.name)?;
+    for setting in settings {
+        let path = edit.path_of(setting.is_sent, setting.path)?;
+        match setting.matcher {
+            Some(matcher) => edit.set_match(path, setting.name, matcher)?,
+            None => edit.append_new(&path, setting.name)?,
+        }
+    }
     Ok(edit.text)
+}
+
+/// Returns a suite's text with these `assertions` for one of its cases, which stands as a path in `cases`.
+///
+/// # Errors
+///
+/// What to write where by hand.
+pub(crate) fn with_override(text: &str, case: &str, assertions: &Value) -> Result<String, String> {
+    let mut edit = Edit::new(text)?;
+    let entry = serde_json::json!({"path": case, "overrides": {"assertions": assertions}});
+    let by_hand = || by_hand(&flow(&entry), "cases");
+    let list = edit.value.get("cases");
+    let index = match list {
+        Some(Value::Array(list)) => list.iter().position(|one| one == case),
+        _ => None,
+    };
+    let index = index.ok_or_else(by_hand)?;
+    let mut wanted = edit.value.clone();
+    wanted["cases"][index] = entry.clone();
+    let steps = vec![Step::Key("cases".to_owned()), Step::Index(index)];
+    let new = edit.replaced(steps, &flow(&entry)).ok_or_else(by_hand)?;
+    edit.take(new, wanted, by_hand)?;
+    Ok(edit.text)
+}
+
+/// Returns a suite's text with another mock beside `mocks: auto`.
+///
+/// # Errors
+///
+/// What to write where by hand.
+pub(crate) fn with_mock(text: &str, mock: &Value) -> Result<String, String> {
+    let mut edit = Edit::new(text)?;
+    let is_default = edit
+        .value
+        .get("defaults")
+        .is_some_and(|d| d.get("mocks").is_some());
+    let path: Vec<String> = match is_default {
+        true => vec!["defaults".to_owned(), "mocks".to_owned()],
+        false => vec!["mocks".to_owned()],
+    };
+    match edit.at(&path) {
+        Some(Value::String(word)) if word == "auto" => edit.extend_auto(&path, "rules", mock)?,
+        Some(Value::Object(_)) => {
+            let rules = [path, vec!["rules".to_owned()]].concat();
+            edit.append(&rules, flow(mock))?;
+        }
+        _ => edit.append(&path, flow(mock))?,
+    }
+    Ok(edit.text)
+}
+
+/// Returns a value as YAML on one line, in which `${NAME}` stays a variable.
+pub(crate) fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(members) if members.is_empty() => "{}".to_owned(),
+        Value::Object(members) => {
+            let members = members.iter();
+            let members =
+                members.map(|(name, value)| format!("{}: {}", with_variables(name), flow(value)));
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(elements) if elements.is_empty() => "[]".to_owned(),
+        Value::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(flow).collect();
+            format!("[ {} ]", elements.join(", "))
+        }
+        Value::String(text) => with_variables(text),
+        other => other.to_string(),
+    }
 }
 
 /// A text that is edited, and what it says.
@@ -263,17 +383,23 @@ impl Edit {
             return Ok(());
         }
         path.push("match".to_owned());
+        self.set_match(path, place, &"masked".into())
+    }
+
+    /// Sets the matcher of a place.
+    fn set_match(&mut self, path: Vec<String>, place: &str, matcher: &Value) -> Result<(), String> {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         let mut wanted = self.value.clone();
-        let by_hand = || by_hand(&format!("{}: masked", quoted(place)), &names.join("."));
+        let shown = flow(matcher);
+        let by_hand = || by_hand(&format!("{}: {shown}", quoted(place)), &names.join("."));
         match slot(&mut wanted, &names) {
             slot @ Value::Null => {
-                *slot = Value::Object(Map::from_iter([(place.to_owned(), "masked".into())]));
+                *slot = Value::Object(Map::from_iter([(place.to_owned(), matcher.clone())]));
             }
-            Value::Object(members) => drop(members.insert(place.to_owned(), "masked".into())),
+            Value::Object(members) => drop(members.insert(place.to_owned(), matcher.clone())),
             _ => return Err(by_hand()),
         }
-        let text = self.with_member(&names, place, "masked");
+        let text = self.with_member(&names, place, &shown);
         self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
     }
 
@@ -289,21 +415,25 @@ impl Edit {
             return Ok(());
         }
         match self.at(path) {
-            // One word says all: it becomes an object that says the same.
             Some(Value::String(word)) if word == "auto" => {
-                let by_hand = || by_hand(&element, "mocks.shared");
-                let mut wanted = self.value.clone();
-                *slot(&mut wanted, path) = serde_json::json!({"auto": true, "shared": [parsed]});
-                let steps = path.iter().map(|name| Step::Key(name.clone())).collect();
-                let text =
-                    self.replaced(steps, &format!("{{ auto: true, shared: [ {element} ] }}"));
-                self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
+                self.extend_auto(path, "shared", &parsed)
             }
             Some(Value::Object(_)) | None => self.append(&list, element),
             Some(_) => Err(format!(
                 "`mocks` is a list, to which nothing can be shared; write `mocks: {{ rules: […], shared: [ {element} ] }}`"
             )),
         }
+    }
+
+    /// Turns the word `auto` at a path into an object that says the same, and has a list with this element too.
+    fn extend_auto(&mut self, path: &[String], list: &str, element: &Value) -> Result<(), String> {
+        let by_hand = || by_hand(&flow(element), &format!("mocks.{list}"));
+        let mut wanted = self.value.clone();
+        *slot(&mut wanted, path) = serde_json::json!({"auto": true, list: [element]});
+        let steps = path.iter().map(|name| Step::Key(name.clone())).collect();
+        let new = format!("{{ auto: true, {list}: [ {} ] }}", flow(element));
+        let text = self.replaced(steps, &new);
+        self.take(text.ok_or_else(by_hand)?, wanted, by_hand)
     }
 
     /// Returns the text with a member of the mapping at a path, which may not be there yet.

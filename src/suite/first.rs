@@ -450,7 +450,11 @@ fn write_matchers(places: &BTreeSet<String>, out: &mut String) {
 
 /// Returns the text as a YAML scalar that can only be read as a string; `${` is escaped to stay literal.
 pub(crate) fn quoted(text: &str) -> String {
-    let text = text.replace("${", "$${");
+    with_variables(&text.replace("${", "$${"))
+}
+
+/// Returns a text as YAML, in which `${NAME}` stays a variable.
+pub(super) fn with_variables(text: &str) -> String {
     let first = text.chars().next();
     let plain = (first.is_some_and(|c| c.is_ascii_alphabetic() || c == '/')
         || text.starts_with("../"))
@@ -461,7 +465,7 @@ pub(crate) fn quoted(text: &str) -> String {
         && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
             .contains(&text.to_ascii_lowercase().as_str());
     if plain {
-        text
+        text.to_owned()
     } else {
         serde_json::Value::from(text).to_string()
     }

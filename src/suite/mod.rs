@@ -27,8 +27,10 @@ pub(crate) use app::{
     AppPlan, Intercept, PORT, PortText, Ready, Reset, StopSignal, WAYS, is_path, split_command,
 };
 pub(crate) use assertions::AssertionPlan;
-pub(crate) use edit::{Addition, Ignored, extended, ignoring};
-pub(crate) use first::{Calls, FirstCase, FirstSuite};
+pub(crate) use edit::{
+    Addition, Ignored, Setting, extended, flow, ignoring, with_mock, with_override, with_settings,
+};
+pub(crate) use first::{Calls, FirstCase, FirstSuite, quoted};
 pub(crate) use masked::Masked;
 pub(crate) use mocks::{Expect, MockAction, MockPlan, MockSource, Unused};
 pub(crate) use names::{CaseToName, case_names, printable};

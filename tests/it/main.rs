@@ -27,6 +27,7 @@ mod languages;
 mod launch;
 mod limits;
 mod moving_in;
+mod noise;
 mod numbers;
 mod outbound;
 mod proxy;

@@ -1,0 +1,94 @@
+//! Writes what is proposed into the suites.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::gather::{Report, Scope, SuiteReport};
+use super::settings::{below, calls_of, mock_of, override_of, own_of, setting};
+use crate::disk::{Readers, lock, relative, write_whole};
+use crate::runner::Message;
+use crate::suite::{with_mock, with_override, with_settings};
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) text: String,
+    /// What could not be written, and what to write where by hand.
+    pub(super) faults: Vec<String>,
+}
+
+/// Writes what is proposed into the suites, as far as they can be edited.
+pub(super) fn write(report: &Report) -> Written {
+    let mut written = Written::default();
+    for suite in report
+        .suites
+        .iter()
+        .filter(|suite| !suite.proposals.is_empty())
+    {
+        let shown = relative(&suite.file).display().to_string();
+        match edit(suite) {
+            Ok((count, faults)) => {
+                if count > 0 {
+                    let _ = writeln!(written.text, "\nwrote {count} settings into {shown}");
+                }
+                let faults = faults.into_iter().map(|why| format!("{shown}: {why}"));
+                written.faults.extend(faults);
+            }
+            Err(why) => written.faults.push(format!("{shown}: {why}")),
+        }
+    }
+    written
+}
+
+fn edit(suite: &SuiteReport) -> Result<(usize, Vec<String>), String> {
+    let SuiteReport {
+        file, proposals, ..
+    } = suite;
+    let _lock = lock(file).map_err(|error| error.to_string())?;
+    let before = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let (mut text, mut count, mut faults) = (before.clone(), 0, Vec::new());
+    let mut take = |edited: Result<String, String>, text: &mut String, settings: usize| match edited
+    {
+        Ok(new) => {
+            *text = new;
+            count += settings;
+        }
+        Err(why) => faults.push(why),
+    };
+    for one in proposals.iter().filter(|one| one.scope == Scope::Suite) {
+        let edited = with_settings(&text, &[setting(one)]);
+        take(edited, &mut text, 1);
+    }
+    let mut trials: Vec<(&String, &Path)> = Vec::new();
+    for one in proposals {
+        if let Scope::Cases(cases) = &one.scope {
+            trials.extend(cases.iter().map(|(trial, file)| (trial, file.as_path())));
+        }
+    }
+    trials.sort();
+    trials.dedup();
+    for (trial, case) in trials {
+        let own = own_of(proposals, trial);
+        let edited = with_override(
+            &text,
+            &below(file, case),
+            &override_of(&text, proposals, trial),
+        );
+        take(edited, &mut text, own.len());
+    }
+    for (call, own) in calls_of(proposals) {
+        let edited = match &call {
+            Message::Call {
+                mock: Some(name), ..
+            } => Err(format!(
+                "the mock `{name}` can't be edited here; add to its `outbound` by hand"
+            )),
+            call => with_mock(&text, &mock_of(&text, proposals, call, &own)),
+        };
+        take(edited, &mut text, own.len());
+    }
+    if text != before {
+        write_whole(file, text, Readers::Usual).map_err(|error| error.to_string())?;
+    }
+    Ok((count, faults))
+}

@@ -1,0 +1,314 @@
+//! Replays cases several times, and gathers what varies among the replays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::answer::expected;
+use super::args::Args;
+use super::judge::{SentCall, calls_of};
+use super::observe::{Observer, Seen};
+use super::refusal::{Ended, Refusal, RefusalKind};
+use super::replay::Replay;
+use crate::base::decode::decoded;
+use crate::base::http::Headers;
+use crate::base::json;
+use crate::base::with_causes;
+use crate::case::{Case, Exchange};
+use crate::compare::{Barrier, BodyRules, MessagePlace, Mismatch, form_as_json};
+use crate::noise::{Moment, Noise, Sent, compare_bodies};
+use crate::report::{Unacceptable, side, summary, unacceptable};
+
+/// A message, as a suite can speak of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Message {
+    /// The answers of the application.
+    Answer,
+    /// What it sends in a call.
+    Call {
+        method: String,
+        host: String,
+        path: String,
+        /// The mock that answers it, if it is one of the suite's own.
+        mock: Option<String>,
+    },
+}
+
+/// What was found about a message of a case.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) trial: String,
+    pub(crate) suite: Arc<Path>,
+    pub(crate) file: PathBuf,
+    pub(crate) message: Message,
+    pub(crate) noise: Noise,
+    /// Headers and names in the query whose values vary.
+    pub(crate) names: Vec<(NameOf, String)>,
+    /// What varies or differs besides, in words.
+    pub(crate) others: Vec<(Kind, String)>,
+}
+
+/// What a name is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NameOf {
+    Header,
+    Query,
+}
+
+/// Whether something varies, or differs in the same way in every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Varies,
+    Differs,
+}
+
+/// What was found in all replays.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) told: Vec<Told>,
+    /// The cases that could not be looked at, with the reason.
+    pub(crate) unjudged: Vec<(String, String)>,
+    /// The cases, for what comes back in which.
+    pub(crate) cases: BTreeMap<String, Arc<Case>>,
+}
+
+/// Replays the cases so many times, and returns what varies.
+///
+/// # Errors
+///
+/// Why the cases can't be replayed, or the signal that interrupted it.
+pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
+    let mut by_trial: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
+    for run in 1..=runs {
+        if !args.quiet {
+            let _ = writeln!(std::io::stderr(), "softprobe: run {run} of {runs}");
+        }
+        let observer = Arc::new(Observer::default());
+        match Replay::new()
+            .observed_by(&observer)
+            .run_with(args.clone())?
+        {
+            Ended::Passed(_) | Ended::Failed(_) => {}
+            Ended::Signal(signal) => {
+                return Err(Refusal {
+                    kind: RefusalKind::Signal(signal),
+                    lines: vec!["interrupted".to_owned()],
+                });
+            }
+        }
+        for seen in observer.take() {
+            by_trial
+                .entry(seen.trial.name.clone())
+                .or_default()
+                .push(seen);
+        }
+    }
+    let mut found = Found::default();
+    for (trial, seen) in by_trial {
+        match look(&seen) {
+            Ok((case, told)) => {
+                found.cases.insert(trial, case);
+                found.told.extend(told);
+            }
+            Err(why) => found.unjudged.push((trial, why)),
+        }
+    }
+    Ok(found)
+}
+
+/// Looks at the replays of a case; the error says why it can't be.
+fn look(seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> {
+    let mut heard = Vec::new();
+    for one in seen {
+        if let Err(why @ (Unacceptable::Fault(_) | Unacceptable::NotJudged)) = one.outcome.risk() {
+            return Err(match why {
+                Unacceptable::NotJudged => summary(&one.outcome),
+                why => unacceptable(why),
+            });
+        }
+        heard.push(one.heard.as_ref().ok_or("it was not judged")?);
+    }
+    let (Some(first), Some(case)) = (seen.first(), heard.first().map(|heard| &heard.case)) else {
+        return Err("it was not replayed".to_owned());
+    };
+    let trial = &first.trial;
+    let told = |message: Message, noise: Noise| Told {
+        trial: trial.name.clone(),
+        suite: Arc::clone(&trial.suite_file),
+        file: trial.shown.clone(),
+        message,
+        noise,
+        names: Vec::new(),
+        others: Vec::new(),
+    };
+    let moments: Vec<Option<Moment>> = seen.iter().map(|one| moment(one.at)).collect();
+    let mut all = Vec::new();
+
+    let rules = &trial.plan.assertions.rules;
+    let captured = case.inbound().ok().flatten();
+    let response = captured.and_then(|inbound| inbound.captured_response().ok().flatten());
+    let admitted = response.is_some_and(|response| rules.status.admits(response.status));
+    let was = response.map(expected).filter(|_| admitted);
+    let was_body = was
+        .as_ref()
+        .and_then(|was| json_of(was.headers, was.body.as_deref()?, false));
+    let bodies: Vec<Option<Value>> = heard
+        .iter()
+        .map(|heard| json_of(&heard.answer.headers, &heard.answer.body, false))
+        .collect();
+    let mut answer = told(
+        Message::Answer,
+        noise_of(
+            &rules.body,
+            (was_body.as_ref(), captured),
+            &bodies,
+            &moments,
+        ),
+    );
+    let runs: Vec<Vec<&Mismatch>> = seen
+        .iter()
+        .map(|one| one.outcome.mismatches().collect())
+        .collect();
+    others(&runs, &mut answer);
+    all.push(answer);
+
+    let calls = heard.iter().map(|heard| calls_of(trial, heard));
+    let calls: Result<Vec<Vec<SentCall>>, _> = calls.collect();
+    let calls = calls.map_err(|error| with_causes(&error))?;
+    let exchanges: BTreeSet<usize> = calls.iter().flatten().map(|call| call.exchange).collect();
+    for index in exchanges {
+        let Some(exchange) = case.exchanges().get(index) else {
+            continue;
+        };
+        let own = |calls: &[SentCall]| calls.iter().find(|call| call.exchange == index).cloned();
+        let sent: Vec<Option<SentCall>> = calls.iter().map(|calls| own(calls)).collect();
+        let Some(SentCall { mock, rules, .. }) = sent.iter().flatten().next() else {
+            continue;
+        };
+        let request = &exchange.request;
+        let was = exchange.request_body().and_then(|body| {
+            let body = decoded(&request.headers, body).0;
+            json_of(&request.headers, &body, true)
+        });
+        let bodies: Vec<Option<Value>> = sent
+            .iter()
+            .map(|call| {
+                let request = &call.as_ref()?.request;
+                let body = decoded(&request.headers, &request.body).0;
+                json_of(&request.headers, &body, true)
+            })
+            .collect();
+        let message = Message::Call {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: request.path.clone(),
+            mock: (!mock.starts_with("auto[")).then(|| mock.clone()),
+        };
+        let noise = noise_of(
+            &rules.body,
+            (was.as_ref(), Some(exchange)),
+            &bodies,
+            &moments,
+        );
+        let mut call = told(message, noise);
+        let runs: Vec<Vec<&Mismatch>> = seen
+            .iter()
+            .map(|one| {
+                let sent = one
+                    .outcome
+                    .sent()
+                    .filter(|(sent, _)| sent.exchange == index);
+                sent.map(|(sent, _)| &sent.mismatch).collect()
+            })
+            .collect();
+        others(&runs, &mut call);
+        all.push(call);
+    }
+    Ok((Arc::clone(case), all))
+}
+
+fn moment(at: SystemTime) -> Option<Moment> {
+    let since = at.duration_since(UNIX_EPOCH).ok()?;
+    Some(Moment(since.as_secs_f64()))
+}
+
+fn json_of(headers: &Headers, body: &[u8], as_form: bool) -> Option<Value> {
+    let form = as_form.then(|| form_as_json(headers, body)).flatten();
+    form.or_else(|| json::read(body).ok().map(|document| document.value))
+}
+
+fn noise_of(
+    rules: &BodyRules,
+    (was, exchange): (Option<&Value>, Option<&Exchange>),
+    bodies: &[Option<Value>],
+    moments: &[Option<Moment>],
+) -> Noise {
+    // What is expected stands in the suite, and varies with nothing.
+    if rules.expected.is_some() || bodies.iter().any(Option::is_none) {
+        return Noise::default();
+    }
+    let then = exchange
+        .map(|exchange| exchange.start_ns)
+        .filter(|start| *start > 0);
+    let captured = Sent {
+        body: was,
+        at: then.map(|start| Moment(Duration::from_nanos(start).as_secs_f64())),
+    };
+    let replays: Vec<Sent<'_>> = bodies
+        .iter()
+        .zip(moments)
+        .map(|(body, at)| Sent {
+            body: body.as_ref(),
+            at: *at,
+        })
+        .collect();
+    compare_bodies(captured, &replays, rules)
+}
+
+/// Adds what the bodies don't tell: the status, headers, queries, texts, and what the suite states.
+fn others(runs: &[Vec<&Mismatch>], told: &mut Told) {
+    let mut places: BTreeMap<String, Vec<&Mismatch>> = BTreeMap::new();
+    for mismatch in runs.iter().flatten() {
+        let is_told = matches!(mismatch.place, MessagePlace::Json(_))
+            && matches!(mismatch.accepts, Ok(_) | Err(Barrier::Secret));
+        if !is_told {
+            places
+                .entry(mismatch.place.to_string())
+                .or_default()
+                .push(mismatch);
+        }
+    }
+    for (place, all) in places {
+        let first = all[0];
+        let is_same = all.len() == runs.len() && all.iter().all(|one| *one == first);
+        let shown = |one: &Mismatch| match &one.actual {
+            Some(actual) => side(actual),
+            None => "nothing".to_owned(),
+        };
+        let captured = first.expected.as_ref().map_or("nothing".to_owned(), side);
+        match (is_same, &first.place) {
+            (false, MessagePlace::Header(name)) if first.accepts.is_ok() => {
+                told.names.push((NameOf::Header, name.clone()));
+            }
+            (false, MessagePlace::Query(name)) if first.accepts.is_ok() => {
+                told.names.push((NameOf::Query, name.clone()));
+            }
+            (true, _) => told.others.push((
+                Kind::Differs,
+                format!("{place}: expected {captured}, actual {}", shown(first)),
+            )),
+            (false, _) => told.others.push((
+                Kind::Varies,
+                format!(
+                    "{place}: expected {captured}, and it is wrong in {} of {} runs",
+                    all.len(),
+                    runs.len()
+                ),
+            )),
+        }
+    }
+}
