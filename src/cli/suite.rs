@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::Value;
 
+use super::launched::refuse_two_commands;
 use super::output::{Exit, Failed, Output, arguments, interrupted};
 use super::{Global, diff, files, init, noise, validate};
 use crate::disk::Readers;
 use crate::report::{RunOutcome, Verdict, run_value};
-use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay, is_flagged};
+use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay};
 use crate::suite::schema;
 
 #[derive(Debug, clap::Subcommand)]
@@ -107,11 +108,7 @@ impl Run {
         let own = matches.subcommand_matches("suite");
         let own = own.and_then(|suite| suite.subcommand_matches("run"));
         let own = own.unwrap_or(matches);
-        if !command.is_empty() && is_flagged(own, "app_command") {
-            return Err(arguments(
-                "the application's command stands after `--` and in --app-command; keep one of them",
-            ));
-        }
+        refuse_two_commands(&command, own)?;
         let given = CommandArgs {
             suite: suites,
             filters: filter,

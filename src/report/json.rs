@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::outcome::{CaseOutcome, End, RunOutcome, SentDifference, SentRequest, Verdict};
+use super::outcome::{
+    Acceptance, CaseOutcome, End, RunOutcome, SentDifference, SentRequest, Verdict,
+};
 use super::words;
 use crate::base::http::shown_target;
 use crate::base::with_causes;
@@ -114,7 +116,7 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         any_call_seen: _,
         launched: _,
         written,
-        acceptance: _,
+        acceptance,
         rerun: _,
         took,
     } = outcome;
@@ -163,6 +165,15 @@ fn case_value(outcome: &CaseOutcome) -> Value {
             value["applicationOutput"] = written.lines.clone().into();
         }
         value["rerun"] = words::rerun(outcome).into();
+    }
+    match acceptance {
+        Acceptance::NotAsked => {}
+        Acceptance::Written(findings) => value["accepted"] = words::accepted(findings).into(),
+        Acceptance::Pending(file) => value["pending"] = file.display().to_string().into(),
+        Acceptance::Refused(why) => value["notAccepted"] = why.as_str().into(),
+    }
+    if let Some((_, command)) = words::accept(outcome) {
+        value["accept"] = command.into();
     }
     if let Some(request) = request {
         value["request"] = request_value(request);

@@ -10,18 +10,19 @@ use serde_json::Value;
 
 use super::answer::expected;
 use super::args::Args;
+use super::discover::Trial;
 use super::judge::{SentCall, calls_of};
 use super::observe::{Observer, Seen};
 use super::refusal::{Ended, Refusal, RefusalKind};
 use super::replay::Replay;
 use crate::base::decode::decoded;
-use crate::base::http::Headers;
+use crate::base::http::{Headers, Host, same_path, split_target};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::case::{Case, Exchange};
 use crate::compare::{Barrier, BodyRules, MessagePlace, Mismatch, form_as_json};
 use crate::noise::{Moment, Noise, Sent, compare_bodies};
-use crate::report::{Unacceptable, side, summary, unacceptable};
+use crate::report::{End, Fault, Unacceptable, side, summary, unacceptable};
 
 /// A message, as a suite can speak of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) names: Vec<(NameOf, String)>,
     /// What varies or differs besides, in words.
     pub(crate) others: Vec<(Kind, String)>,
+    /// Whether the case could be looked at; else this says only that there is such a message.
+    pub(crate) is_judged: bool,
 }
 
 /// What a name is one of.
@@ -108,43 +111,134 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
         }
     }
     let mut found = Found::default();
-    for (trial, seen) in by_trial {
-        match look(&seen) {
+    for (name, seen) in by_trial {
+        let Some(Seen { trial, .. }) = seen.first() else {
+            continue;
+        };
+        // What the suite leaves out is nothing to look at.
+        if seen
+            .iter()
+            .any(|one| matches!(one.outcome.end, End::Skipped(_)))
+        {
+            continue;
+        }
+        match look(trial, &seen) {
             Ok((case, told)) => {
-                found.cases.insert(trial, case);
+                found.cases.insert(name, case);
                 found.told.extend(told);
             }
-            Err(why) => found.unjudged.push((trial, why)),
+            Err(why) => {
+                let missed = missed_queries(trial, &seen);
+                found.unjudged.push((
+                    name,
+                    match missed.is_empty() {
+                        true => why,
+                        false => "its calls have other queries in each run; with what is proposed for them in the suite, look again".to_owned(),
+                    },
+                ));
+                let answer = Told::new(trial, Message::Answer, Noise::default());
+                found.told.push(Told {
+                    is_judged: false,
+                    ..answer
+                });
+                found.told.extend(missed);
+            }
         }
     }
     Ok(found)
 }
 
-/// Looks at the replays of a case; the error says why it can't be.
-fn look(seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> {
-    let mut heard = Vec::new();
-    for one in seen {
-        if let Err(why @ (Unacceptable::Fault(_) | Unacceptable::NotJudged)) = one.outcome.risk() {
-            return Err(match why {
-                Unacceptable::NotJudged => summary(&one.outcome),
-                why => unacceptable(why),
+impl Told {
+    fn new(trial: &Trial, message: Message, noise: Noise) -> Self {
+        Self {
+            trial: trial.name.clone(),
+            suite: Arc::clone(&trial.suite_file),
+            file: trial.shown.clone(),
+            message,
+            noise,
+            names: Vec::new(),
+            others: Vec::new(),
+            is_judged: true,
+        }
+    }
+}
+
+/// Returns calls that no captured exchange answered because names in their queries have other values in each run.
+fn missed_queries(trial: &Trial, seen: &[Seen]) -> Vec<Told> {
+    // Without an answer, nothing was heard.
+    let case = Case::from_file(&trial.file).ok();
+    let mut told = Vec::new();
+    for exchange in case.iter().flat_map(Case::outbound) {
+        let request = &exchange.request;
+        let captured = pairs(request.query.as_deref().unwrap_or_default());
+        let runs = seen.iter().map(|one| {
+            let misses = one.outcome.misses().filter(|miss| {
+                miss.method.eq_ignore_ascii_case(&request.method)
+                    && Host::of(request).is(&miss.host)
+                    && same_path(split_target(&miss.path).0, &request.path)
+            });
+            let mut queries =
+                misses.map(|miss| pairs(split_target(&miss.path).1.unwrap_or_default()));
+            queries.next()
+        });
+        let runs: Vec<Option<BTreeMap<String, Vec<String>>>> = runs.collect();
+        let Some(runs) = runs.into_iter().collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let names: BTreeSet<&String> = runs
+            .iter()
+            .flat_map(BTreeMap::keys)
+            .chain(captured.keys())
+            .collect();
+        let differs = |name: &&String| runs.iter().any(|run| run.get(*name) != captured.get(*name));
+        let varies = |name: &&String| {
+            runs.iter().all(|run| run.contains_key(*name))
+                && runs.iter().any(|run| run.get(*name) != runs[0].get(*name))
+        };
+        let differing: Vec<&String> = names.into_iter().filter(differs).collect();
+        if !differing.is_empty() && differing.iter().all(varies) {
+            let message = Message::Call {
+                method: request.method.clone(),
+                host: request.host.clone(),
+                path: request.path.clone(),
+                mock: None,
+            };
+            let names = differing
+                .into_iter()
+                .map(|name| (NameOf::Query, name.clone()));
+            told.push(Told {
+                names: names.collect(),
+                ..Told::new(trial, message, Noise::default())
             });
         }
-        heard.push(one.heard.as_ref().ok_or("it was not judged")?);
     }
-    let (Some(first), Some(case)) = (seen.first(), heard.first().map(|heard| &heard.case)) else {
+    told
+}
+
+fn pairs(query: &str) -> BTreeMap<String, Vec<String>> {
+    let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+        pairs.entry(name).or_default().push(value);
+    }
+    pairs
+}
+
+/// Looks at the replays of a case; the error says why it can't be.
+fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> {
+    let mut heard = Vec::new();
+    for one in seen {
+        let is_difference = |fault: &Fault| matches!(fault, Fault::Mismatch(_) | Fault::Sent(_));
+        let mut findings = one.outcome.findings.iter();
+        let other = findings.find(|finding| finding.fails && !is_difference(&finding.fault));
+        if let Some(finding) = other {
+            return Err(unacceptable(Unacceptable::Fault(&finding.fault)));
+        }
+        heard.push(one.heard.as_ref().ok_or_else(|| summary(&one.outcome))?);
+    }
+    let Some(case) = heard.first().map(|heard| &heard.case) else {
         return Err("it was not replayed".to_owned());
     };
-    let trial = &first.trial;
-    let told = |message: Message, noise: Noise| Told {
-        trial: trial.name.clone(),
-        suite: Arc::clone(&trial.suite_file),
-        file: trial.shown.clone(),
-        message,
-        noise,
-        names: Vec::new(),
-        others: Vec::new(),
-    };
+    let told = |message, noise| Told::new(trial, message, noise);
     let moments: Vec<Option<Moment>> = seen.iter().map(|one| moment(one.at)).collect();
     let mut all = Vec::new();
 

@@ -416,6 +416,17 @@ fn a_setting_stands_where_it_is_needed_and_nowhere_else() {
         let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--", "python3", "app.py"]);
         Output::of(command.current_dir(project.path())).ends(0, &["3 passed"]);
     }
+    // A query that is new in each run is told from a missed call; the rest shows once it is ignored.
+    let with_query = suite.replace("query: { ignore: [ key ] }", "difference: fail");
+    project.write("s.suite.yaml", &with_query);
+    noise(&["--write"]).ends(
+        1,
+        &[
+            "outbound:\n  query:\n    ignore:\n      - key  # another value in each run\n",
+            "not looked at:\n  shop::pay: its calls have other queries in each run; with what is proposed for them in the suite, look again",
+        ],
+    );
+    noise(&["--write"]).ends(0, &["wrote 1 setting into s.suite.yaml"]);
     // A glob has no entry of its own for a case.
     let glob = suite.replace(
         "\n  - create.case.json\n  - get.case.json # by its id\n  - pay.case.json",

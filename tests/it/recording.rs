@@ -729,6 +729,15 @@ impl Events {
             for stream in listener.incoming() {
                 std::thread::spawn(move || {
                     let mut stream = stream.unwrap();
+                    // What comes before a request is no answer to it.
+                    let mut asked = Vec::new();
+                    while !asked.ends_with(b"\r\n\r\n") {
+                        let mut byte = [0];
+                        if stream.read_exact(&mut byte).is_err() {
+                            return;
+                        }
+                        asked.push(byte[0]);
+                    }
                     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
                     let mut sent = stream.write_all(head.as_bytes());
                     for n in 0.. {

@@ -17,6 +17,7 @@ use crate::case::Case;
 use crate::cli::check_app_url;
 use crate::cli::child::{Ended, exit_code, run_child};
 use crate::cli::first::{Written, check_suite, first_cases, named_from, suite_name, write_suite};
+use crate::cli::launched::refuse_two_commands;
 use crate::cli::output::{Failed, Output, arguments, failure, invalid};
 use crate::cli::recorded::cases_of;
 use crate::cli::{Global, files};
@@ -50,11 +51,7 @@ pub(super) fn record(
         destination: run.writing.destination(run.out.clone())?,
     };
     let words = std::mem::take(&mut run.command);
-    if !words.is_empty() && crate::runner::is_flagged(matches, "app_command") {
-        return Err(arguments(
-            "the application's command stands after `--` and in --app-command; keep one of them",
-        ));
-    }
+    refuse_two_commands(&words, matches)?;
     let (command, url) = app_of(
         matches,
         run.launch.app_command.take(),

@@ -8,6 +8,7 @@ mod write;
 use clap::ArgMatches;
 
 use super::Global;
+use super::launched::refuse_two_commands;
 use super::output::{Exit, Failed, Output, arguments};
 use crate::runner::{Args, CommandArgs, Flags, find, is_flagged};
 use gather::gather;
@@ -67,11 +68,7 @@ impl Noise {
         if let Some((_, flag)) = given {
             return Err(arguments(format!("{flag} says nothing for suite noise")));
         }
-        if !command.is_empty() && is_flagged(own, "app_command") {
-            return Err(arguments(
-                "the application's command stands after `--` and in --app-command; keep one of them",
-            ));
-        }
+        refuse_two_commands(&command, own)?;
         let mut flags = *flags;
         (flags.junit, flags.bless) = (None, None);
         let given = CommandArgs {

@@ -1,5 +1,6 @@
 //! Proposals as they stand in a suite.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -13,6 +14,18 @@ pub(super) fn own_of<'p>(proposals: &'p [Proposal], trial: &str) -> Vec<&'p Prop
     let own =
         |one: &&Proposal| matches!(&one.scope, Scope::Cases(cases) if cases.contains_key(trial));
     proposals.iter().filter(own).collect()
+}
+
+/// Returns the cases that have proposals of their own, with their files.
+pub(super) fn cases_of(proposals: &[Proposal]) -> BTreeMap<&str, &Path> {
+    let cases = proposals.iter().filter_map(|one| match &one.scope {
+        Scope::Cases(cases) => Some(cases),
+        Scope::Suite | Scope::Calls(_) => None,
+    });
+    let cases = cases.flatten();
+    cases
+        .map(|(trial, file)| (trial.as_str(), file.as_path()))
+        .collect()
 }
 
 /// Returns the proposals for some calls alone, by the calls.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::gather::{Line, Proposal, Report, Scope, SuiteReport};
-use super::settings::{below, calls_of, mock_of, of_suite, override_of, own_of};
+use super::settings::{below, calls_of, cases_of, mock_of, of_suite, override_of, own_of};
 use crate::base::{visible, visible_line};
 use crate::disk::relative;
 use crate::runner::Message;
@@ -73,14 +73,7 @@ fn yaml(file: &Path, proposals: &[Proposal]) -> String {
     let mut out = String::new();
     block(&mut out, "assertions", &of_suite(proposals, false));
     block(&mut out, "outbound", &of_suite(proposals, true));
-    let mut trials: Vec<(&String, &Path)> = Vec::new();
-    for one in proposals {
-        if let Scope::Cases(cases) = &one.scope {
-            trials.extend(cases.iter().map(|(trial, file)| (trial, file.as_path())));
-        }
-    }
-    trials.sort();
-    trials.dedup();
+    let trials = cases_of(proposals);
     if !trials.is_empty() {
         out.push_str("# in some cases only, so each needs an entry of its own\ncases:\n");
     }

@@ -1,13 +1,11 @@
 //! Writes what is proposed into the suites.
 
-use std::fmt::Write as _;
-use std::path::Path;
-
 use super::gather::{Report, Scope, SuiteReport};
-use super::settings::{below, calls_of, mock_of, override_of, own_of, setting};
+use super::settings::{below, calls_of, cases_of, mock_of, override_of, own_of, setting};
 use crate::disk::{Readers, lock, relative, write_whole};
 use crate::runner::Message;
 use crate::suite::{with_mock, with_override, with_settings};
+use std::fmt::Write as _;
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -29,7 +27,8 @@ pub(super) fn write(report: &Report) -> Written {
         match edit(suite) {
             Ok((count, faults)) => {
                 if count > 0 {
-                    let _ = writeln!(written.text, "\nwrote {count} settings into {shown}");
+                    let s = if count == 1 { "" } else { "s" };
+                    let _ = writeln!(written.text, "\nwrote {count} setting{s} into {shown}");
                 }
                 let faults = faults.into_iter().map(|why| format!("{shown}: {why}"));
                 written.faults.extend(faults);
@@ -59,15 +58,7 @@ fn edit(suite: &SuiteReport) -> Result<(usize, Vec<String>), String> {
         let edited = with_settings(&text, &[setting(one)]);
         take(edited, &mut text, 1);
     }
-    let mut trials: Vec<(&String, &Path)> = Vec::new();
-    for one in proposals {
-        if let Scope::Cases(cases) = &one.scope {
-            trials.extend(cases.iter().map(|(trial, file)| (trial, file.as_path())));
-        }
-    }
-    trials.sort();
-    trials.dedup();
-    for (trial, case) in trials {
+    for (trial, case) in cases_of(proposals) {
         let own = own_of(proposals, trial);
         let edited = with_override(
             &text,
