@@ -1,5 +1,7 @@
 //! The attributes of a span as they are written, and changes of them.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
 use crate::base::encoding::encode_base64;
@@ -11,6 +13,8 @@ pub(super) struct Written<'d> {
     list: &'d [Value],
     /// The list's place, as a JSON pointer.
     at: String,
+    /// How many were added.
+    added: Cell<usize>,
 }
 
 impl<'d> Written<'d> {
@@ -20,6 +24,7 @@ impl<'d> Written<'d> {
         Self {
             list: list.map(Vec::as_slice).unwrap_or_default(),
             at: format!("{at}/attributes"),
+            added: Cell::new(0),
         }
     }
 
@@ -37,18 +42,37 @@ impl<'d> Written<'d> {
         let is_own = |n: &usize| {
             let own = self.key(*n).and_then(|key| key.strip_prefix(prefix));
             own.is_some_and(|own| {
-                own.eq_ignore_ascii_case(name) || own.replace('_', "-").eq_ignore_ascii_case(name)
+                // As the reader has it: where both spellings stand, they are two headers.
+                let dashed = own.replace('_', "-");
+                let stands = dashed != own && self.find(&format!("{prefix}{dashed}")).is_some();
+                let own = if stands { own } else { &dashed };
+                own.eq_ignore_ascii_case(name)
             })
         };
         (0..self.list.len()).filter(is_own).collect()
     }
 
-    /// Returns an attribute's value as text; `None` for a list and what is no text.
+    /// Returns an attribute's value as text; for a list, its first element.
     pub(super) fn text(&self, index: usize) -> Option<String> {
-        match self.value(index) {
-            Some(Any::List(_)) | None => None,
-            Some(value) => value.text(),
+        match self.value(index)? {
+            Any::List(values) => values.first().and_then(Any::text),
+            value => value.text(),
         }
+    }
+
+    /// Adds an attribute, spelt as the others are.
+    pub(super) fn add(&self, key: &str, values: &[Vec<u8>], patch: &mut Patch) {
+        let like = self.list.iter().filter_map(|one| one.get("value"));
+        let like = like
+            .into_iter()
+            .find(|value| spelt_field(*value, "stringValue").is_some());
+        let value = match values {
+            [one] => written(one, like),
+            several => list_of(several, like),
+        };
+        let added = self.added.replace(self.added.get() + 1);
+        let place = format!("{}/{}", self.at, self.list.len() + added);
+        patch.set(&place, json!({"key": key, "value": value}));
     }
 
     pub(super) fn value(&self, index: usize) -> Option<Any<'d>> {
@@ -117,12 +141,7 @@ impl<'d> Written<'d> {
         }
         match values {
             [one] => self.set_bytes(index, one, patch),
-            several => {
-                let values = several.iter().map(|one| written(one, value));
-                let name = spelling("arrayValue", value);
-                let list = json!({name: {"values": values.collect::<Value>()}});
-                patch.set(&place, list);
-            }
+            several => patch.set(&place, list_of(several, value)),
         }
     }
 }
@@ -133,6 +152,12 @@ fn written(bytes: &[u8], like: Option<&Value>) -> Value {
         Ok(text) => json!({spelling("stringValue", like): text}),
         Err(_) => json!({spelling("bytesValue", like): encode_base64(bytes)}),
     }
+}
+
+/// Returns a list of OTLP for these values, with names spelt as in another value.
+fn list_of(values: &[Vec<u8>], like: Option<&Value>) -> Value {
+    let values = values.iter().map(|one| written(one, like));
+    json!({spelling("arrayValue", like): {"values": values.collect::<Value>()}})
 }
 
 /// Returns the name of a kind of value, spelt as in another value.
@@ -153,7 +178,10 @@ fn set_text(value: Option<&Value>, place: &str, text: &str, patch: &mut Patch) {
     if let Some((name, Value::String(old))) = field("stringValue") {
         return patch.inside(&format!("{place}/{name}"), difference(old, text));
     }
-    if let (Some((name, old)), Ok(number)) = (field("intValue"), text.parse::<i64>()) {
+    let number = text.parse::<i64>().ok();
+    // `08` is no number that is written as it was.
+    let number = number.filter(|number| number.to_string() == text);
+    if let (Some((name, old)), Some(number)) = (field("intValue"), number) {
         let new = match old {
             Value::Number(_) => Value::from(number),
             _ => Value::from(text),

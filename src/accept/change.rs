@@ -10,7 +10,7 @@ use crate::compare::Change;
 /// If another one changes the same place in another way.
 pub(super) fn add<'c>(group: &mut Vec<&'c Change>, new: &'c Change) -> Result<(), Conflict> {
     for known in group.iter() {
-        if *known == new && !is_appended(new) {
+        if *known == new {
             return Ok(());
         }
         if is_same_place(known, new) {
@@ -21,17 +21,13 @@ pub(super) fn add<'c>(group: &mut Vec<&'c Change>, new: &'c Change) -> Result<()
     Ok(())
 }
 
-fn is_appended(change: &Change) -> bool {
-    matches!(change, Change::Json { at, .. } if at.ends_with("/-"))
-}
-
 fn is_same_place(known: &Change, new: &Change) -> bool {
     match (known, new) {
         (Change::Status(_), Change::Status(_)) | (Change::Body(_), Change::Body(_)) => true,
         (Change::Header { name: a, .. }, Change::Header { name: b, .. })
         | (Change::Query { name: a, .. }, Change::Query { name: b, .. })
         | (Change::Form { name: a, .. }, Change::Form { name: b, .. }) => a == b,
-        (Change::Json { at: a, .. }, Change::Json { at: b, .. }) => a == b && !is_appended(new),
+        (Change::Json { at: a, .. }, Change::Json { at: b, .. }) => a == b,
         (Change::Body(_), Change::Json { .. } | Change::Form { .. })
         | (Change::Json { .. } | Change::Form { .. }, Change::Body(_)) => true,
         _ => false,

@@ -179,6 +179,10 @@ impl<'e, 'p> Editor<'e, 'p> {
     fn set_header(&mut self, name: &str, values: &[Vec<u8>]) {
         let prefix = format!("{}.header.", self.side());
         let own = self.attributes.header(&prefix, name);
+        if own.is_empty() && !values.is_empty() {
+            let key = format!("{prefix}{name}");
+            return self.attributes.add(&key, values, self.patch);
+        }
         for (n, index) in own.into_iter().enumerate() {
             match n == 0 && !values.is_empty() {
                 true => self.attributes.set_values(index, values, self.patch),
@@ -204,23 +208,25 @@ impl<'e, 'p> Editor<'e, 'p> {
         if of(self.was.0) != now {
             return Err(Conflict::Changed(format!("`{name}` in the query")));
         }
+        let found = URL_KEYS.iter().filter_map(|key| {
+            let index = self.attributes.find(key)?;
+            Some((*key, index, self.attributes.text(index)?))
+        });
+        let found: Vec<(&str, usize, String)> = found.collect();
+        let holds =
+            |(key, _, text): &(&str, usize, String)| *key == "url.query" || text.contains('?');
         let mut is_made = false;
-        for key in URL_KEYS {
-            let Some(index) = self.attributes.find(key) else {
-                continue;
+        // Where no attribute has a query yet, the first one gets it.
+        let has_none = !found.iter().any(holds);
+        for (n, one) in found.iter().enumerate() {
+            let (key, index, text) = one;
+            let changed = match *key {
+                "url.query" => new.clone(),
+                _ if holds(one) || (has_none && n == 0) => with_query(text, &new),
+                _ => continue,
             };
-            let Some(text) = self.attributes.text(index) else {
-                continue;
-            };
-            let changed = match key {
-                "url.query" => (text == now).then(|| new.clone()),
-                _ => with_query(&text, &now, &new),
-            };
-            if let Some(changed) = changed {
-                is_made = true;
-                let parts = difference(&text, &changed);
-                self.attributes.set_parts(index, parts, self.patch);
-            }
+            is_made = true;
+            self.attributes.set_text(*index, &changed, self.patch);
         }
         match is_made {
             true => Ok(true),
@@ -250,13 +256,9 @@ impl<'e, 'p> Editor<'e, 'p> {
                 return Ok(false);
             }
             due.retain(|(at, to)| now.pointer(at) != to.as_ref());
-            let moved = due.iter().find(|(at, _)| {
-                // What is appended goes behind what was seen there.
-                let list = at.strip_suffix("/-");
-                let list = list.filter(|list| now.pointer(list).is_some_and(Value::is_array));
-                let at = list.unwrap_or(at);
-                was.pointer(at) != now.pointer(at)
-            });
+            let moved = due
+                .iter()
+                .find(|(at, _)| was.pointer(at) != now.pointer(at));
             if let Some((at, _)) = moved {
                 return Err(Conflict::Changed(format!("`{at}` in the body")));
             }
@@ -370,20 +372,15 @@ fn patch_of(changes: &[(&String, &Option<Value>)]) -> Patch {
     patch
 }
 
-/// Returns a URL or a target with another query; `None` if it has not this one.
-fn with_query(text: &str, now: &str, new: &str) -> Option<String> {
+/// Returns a URL or a target with another query.
+fn with_query(text: &str, new: &str) -> String {
     let (main, fragment) = match text.find('#') {
         Some(at) => text.split_at(at),
         None => (text, ""),
     };
-    let (before, query) = main.split_once('?').unwrap_or((main, ""));
-    // A path without a query has its query elsewhere, or none.
-    let has_none = !main.contains('?') && !now.is_empty();
-    if query != now || has_none {
-        return None;
-    }
-    Some(match new {
+    let before = main.split_once('?').map_or(main, |(before, _)| before);
+    match new {
         "" => format!("{before}{fragment}"),
         new => format!("{before}?{new}{fragment}"),
-    })
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Undecided {
     /// The exchange's index among those of the case.
     exchange: usize,
     /// How the case has to change.
-    change: Stored,
+    changes: Vec<Stored>,
 }
 
 /// A change as it stands in the file.
@@ -167,7 +167,7 @@ impl Undecided {
     pub(crate) fn new(
         (trial, suite): (&str, &Path),
         risk: Risk,
-        accepted: &Accepted,
+        accepted: &[Accepted],
         call: Option<String>,
         place: String,
         (expected, actual): (Option<String>, Option<String>),
@@ -185,26 +185,57 @@ impl Undecided {
             place,
             expected,
             actual,
-            exchange: accepted.exchange,
-            change: Stored::of(&accepted.change),
+            exchange: accepted.first().map_or(usize::MAX, |first| first.exchange),
+            changes: accepted.iter().map(|one| Stored::of(&one.change)).collect(),
         }
     }
 
-    /// Returns the change; `None` if the file is damaged.
-    pub(crate) fn accepted(&self) -> Option<Accepted> {
-        Some(Accepted {
-            exchange: self.exchange,
-            part: match self.call {
-                Some(_) => Part::Request,
-                None => Part::Response,
-            },
-            change: self.change.change()?,
+    /// Returns the changes; `None` if the file is damaged.
+    pub(crate) fn accepted(&self) -> Option<Vec<Accepted>> {
+        let accepted = self.changes.iter().map(|change| {
+            Some(Accepted {
+                exchange: self.exchange,
+                part: self.part(),
+                change: change.change()?,
+            })
+        });
+        accepted.collect()
+    }
+
+    fn part(&self) -> Part {
+        match self.call {
+            Some(_) => Part::Request,
+            None => Part::Response,
+        }
+    }
+
+    /// Returns the list in which the difference adds or removes an element, as a JSON pointer, if it does.
+    fn resized(&self) -> Option<&str> {
+        let is_one = self.expected.is_none() || self.actual.is_none();
+        let mut changes = self.changes.iter().filter(|_| is_one);
+        changes.find_map(|change| match change {
+            Stored::Json { at, .. } => {
+                let (list, step) = at.rsplit_once('/')?;
+                step.parse::<usize>().ok().map(|_| list)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns whether the difference is within a list.
+    fn is_within(&self, list: &str) -> bool {
+        self.changes.iter().any(|change| match change {
+            Stored::Json { at, .. } => {
+                let rest = at.strip_prefix(list);
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            }
+            _ => false,
         })
     }
 
     /// Returns what a suite has to leave out for this to be no difference; `None` if no such thing can be left out.
     pub(crate) fn ignorable(&self) -> Option<Ignorable> {
-        match &self.change {
+        match self.changes.first()? {
             Stored::Json { .. } | Stored::Form { .. } => Some(Ignorable::Body(self.place.clone())),
             Stored::Header { name, .. } => Some(Ignorable::Header(name.clone())),
             Stored::Query { name, .. } => Some(Ignorable::Query(name.clone())),
@@ -237,33 +268,26 @@ impl Pending {
         self.digest == digest(text)
     }
 
-    /// Has the remaining differences apply to the text of the case file in which others were accepted. Those in a list that lost
-    /// elements are dropped, since they may be about other elements there; returns how many.
-    pub(crate) fn move_to(&mut self, text: &str, accepted: &[Accepted]) -> usize {
+    /// Has the remaining differences apply to the text of the case file in which others were accepted. Those that other trials
+    /// found too are dropped, and those in a list that got or lost elements, since they may be about other elements there;
+    /// returns how many the latter are.
+    pub(crate) fn move_to(&mut self, text: &str, accepted: &[Undecided]) -> usize {
         self.digest = digest(text);
-        let lists = accepted
-            .iter()
-            .filter_map(|accepted| match &accepted.change {
-                Change::Json { at, to: None } => {
-                    let (list, step) = at.rsplit_once('/')?;
-                    let is_index = step.parse::<usize>().is_ok();
-                    is_index.then(|| (accepted.exchange, accepted.part, format!("{list}/")))
-                }
-                _ => None,
-            });
-        let lists: Vec<(usize, Part, String)> = lists.collect();
+        let is_known = |one: &Undecided| {
+            let mut same = accepted.iter();
+            same.any(|known| {
+                (known.exchange, known.part(), &known.changes)
+                    == (one.exchange, one.part(), &one.changes)
+            })
+        };
+        self.differences.retain(|one| !is_known(one));
         let before = self.differences.len();
         self.differences.retain(|one| {
-            let Some(Accepted {
-                exchange,
-                part,
-                change: Change::Json { at, .. },
-            }) = one.accepted()
-            else {
-                return true;
-            };
-            let mut lists = lists.iter();
-            !lists.any(|(e, p, list)| (*e, *p) == (exchange, part) && at.starts_with(list))
+            let mut accepted = accepted.iter();
+            !accepted.any(|known| {
+                (known.exchange, known.part()) == (one.exchange, one.part())
+                    && known.resized().is_some_and(|list| one.is_within(list))
+            })
         });
         before - self.differences.len()
     }
@@ -302,7 +326,7 @@ mod tests {
                 values: vec![b"a".to_vec(), vec![0xff]],
             },
             Change::Json {
-                at: "/a/-".to_owned(),
+                at: "/a/1".to_owned(),
                 to: Some(number),
             },
             Change::Json {
@@ -332,13 +356,14 @@ mod tests {
             let words = (None, Some("x".to_owned()));
             let call = Some("GET a".to_owned());
             let place = "$.a".to_owned();
+            let accepted = [accepted];
             let one = Undecided::new(owner, Risk::High, &accepted, call, place, words);
             let mut pending = Pending::new("a.case.json", "text");
             pending.differences.push(one);
             let read = Pending::read(&pending.text()).unwrap();
             assert_eq!(read, pending);
             assert!(read.is_about("text") && !read.is_about("other"));
-            assert_eq!(read.differences[0].accepted(), Some(accepted));
+            assert_eq!(read.differences[0].accepted(), Some(accepted.into()));
         }
         assert_eq!(
             Pending::path_of(Path::new("cases/a.case.json")),

@@ -224,7 +224,7 @@ impl Divergence {
             why,
             diff,
             accepts: _,
-            change: _,
+            changes: _,
         } = mismatch;
         Self {
             place: format!("{side} {place}"),

@@ -9,7 +9,7 @@ use crate::accept::{Accepted, Ignorable, Pending, Undecided, changed};
 use crate::base::{visible, visible_line, with_causes};
 use crate::case::Case;
 use crate::disk::{PENDING, Readers, lock, relative, write_whole};
-use crate::runner::{read_pending, write_pending};
+use crate::runner::{on_ci, read_pending, write_pending};
 use crate::suite::{Ignored, ignoring};
 
 /// The longest value that is shown whole, in characters.
@@ -47,6 +47,11 @@ struct Count {
 
 impl Review {
     pub(super) fn run(self, as_json: bool) -> Result<Output, Failed> {
+        if on_ci() {
+            return Err(arguments(
+                "review is refused where the variable CI is set: what a case file is to say is for a person to decide",
+            ));
+        }
         if as_json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(arguments(
                 "review asks a person, so it needs a terminal and takes no --json; --bless=all accepts without asking",
@@ -240,10 +245,11 @@ fn carry_out(file: &Path, case: &Path, decided: &[(Undecided, Decision)]) -> Res
         let decided = decided.iter().filter(move |(_, own)| *own == wanted);
         decided.map(|(one, _)| one)
     };
-    let accepted = by(Decision::Accept).map(Undecided::accepted);
-    let accepted: Option<Vec<Accepted>> = accepted.collect();
+    let chosen: Vec<Undecided> = by(Decision::Accept).cloned().collect();
+    let accepted: Option<Vec<Vec<Accepted>>> = chosen.iter().map(Undecided::accepted).collect();
     let accepted = accepted
         .ok_or_else(|| format!("{}: it is damaged; remove it", relative(file).display()))?;
+    let accepted = accepted.concat();
     for one in by(Decision::Ignore) {
         ignore(one)?;
     }
@@ -259,7 +265,7 @@ fn carry_out(file: &Path, case: &Path, decided: &[(Undecided, Decision)]) -> Res
             let still: Result<Case, _> = new.parse();
             still.map_err(|error| told(with_causes(&error)))?;
             write_whole(case, &new, Readers::Owner).map_err(failed)?;
-            lost = pending.move_to(&new, &accepted);
+            lost = pending.move_to(&new, &chosen);
         }
     }
     write_pending(file, &pending)?;

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::change::{Change, Risk};
 use super::expected::Expected;
 use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
-use super::{body, headers};
+use super::{body, field, headers};
 use crate::base::http::Response;
 
 /// Compares an answer with the captured one under the assertions, and returns every difference with
@@ -67,9 +67,25 @@ fn compare_status(
         (StatusRule::Captured, Some(captured)) if captured.status == actual.status => {}
         (StatusRule::Captured, Some(captured)) => {
             let mismatch = differing(Side::Status(captured.status));
-            mismatches.push(mismatch.accepted_by(Risk::High, Change::Status(actual.status)));
+            let mismatch = mismatch.accepted_by(Risk::High, Change::Status(actual.status));
+            mismatches.push(with_new_headers(mismatch, captured, actual));
         }
         (rule, _) if rule.admits(actual.status) => {}
         (rule, _) => mismatches.push(differing(Side::StatusRule(rule.clone()))),
     }
+}
+
+/// Returns a mismatch of the status with the headers that an answer of the new one has and the captured one lacks, of those that
+/// are compared without being asked for: a redirect without its target would be any redirect.
+fn with_new_headers(mismatch: Mismatch, captured: &Expected<'_>, actual: &Response) -> Mismatch {
+    let is_redirect = (300..400).contains(&actual.status);
+    let names = ["content-type", "location"].into_iter();
+    let names = names.filter(|name| *name != "location" || is_redirect);
+    let new =
+        names.filter(|name| !captured.headers.contains(name) && actual.headers.contains(name));
+    new.fold(mismatch, |mismatch, name| {
+        let values = field::as_captured(name, captured.headers, &actual.headers, &captured.reached);
+        let name = name.to_owned();
+        mismatch.accepted_by(Risk::High, Change::Header { name, values })
+    })
 }

@@ -40,7 +40,8 @@ pub(super) fn compare(
     compare_with(captured, actual, rules, found);
     if rules.expected.is_some() {
         for mismatch in &mut found.mismatches[first..] {
-            (mismatch.accepts, mismatch.change) = (Err(Barrier::Stated), None);
+            mismatch.accepts = Err(Barrier::Stated);
+            mismatch.changes.clear();
         }
     }
 }
@@ -109,11 +110,10 @@ fn compare_with(
     } else {
         Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
     };
-    let was_json = matches!(why, Some(Why::ActualIsNoJson(_)));
     mismatch.why = why.or(mismatch.why);
     found.mismatches.push(match () {
         () if !rules.redactions.is_empty() => mismatch.barred_by(Barrier::Redacted),
-        () if !was_json && holds_placeholder(&String::from_utf8_lossy(&expected)) => {
+        () if holds_placeholder(&String::from_utf8_lossy(&expected)) => {
             mismatch.barred_by(Barrier::Secret)
         }
         () => mismatch.accepted_by(Risk::High, Change::Body(actual.bytes.to_vec())),

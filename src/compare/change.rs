@@ -31,6 +31,11 @@ pub(crate) enum Barrier {
     /// What is redacted can't be told apart from the rest.
     #[error("the suite redacts parts of a body that is no JSON; record the case again")]
     Redacted,
+    /// The suite leaves out, redacts or matches a part of what a form has under one name.
+    #[error(
+        "the suite leaves out or matches a part of that name in the form; record the case again"
+    )]
+    PartOfName,
     /// A member appears twice.
     #[error("a member appears twice there; record the case again")]
     Repeated,
@@ -60,7 +65,7 @@ pub(crate) enum Change {
     },
     /// The JSON body has another value at a place.
     Json {
-        /// The place in the captured body, as a JSON pointer; the last step `-` stands for a new element of a list.
+        /// The place in the captured body, as a JSON pointer; behind the last element of a list, for a new one.
         at: String,
         /// The new value; `None` if there is none.
         to: Option<Value>,

@@ -43,8 +43,8 @@ pub(crate) struct Mismatch {
     pub(crate) diff: Option<String>,
     /// Who may accept it, or why nobody can.
     pub(crate) accepts: Result<Risk, Barrier>,
-    /// How the capture would have to change; `None` if nothing does so, or if it is told by differences beside it.
-    pub(crate) change: Option<Change>,
+    /// How the capture would have to change; empty if nothing makes it none, or if differences beside it tell.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Mismatch {
@@ -56,7 +56,7 @@ impl Mismatch {
             why: None,
             diff: None,
             accepts: Err(Barrier::Stated),
-            change: None,
+            changes: Vec::new(),
         }
     }
 
@@ -83,13 +83,15 @@ impl Mismatch {
 
     /// Returns the mismatch with the change of the capture that makes it none.
     pub(crate) fn accepted_by(mut self, risk: Risk, change: Change) -> Self {
-        (self.accepts, self.change) = (Ok(risk), Some(change));
+        self.accepts = Ok(risk);
+        self.changes.push(change);
         self
     }
 
     /// Returns the mismatch with the reason why nothing makes it none.
     pub(crate) fn barred_by(mut self, barrier: Barrier) -> Self {
-        (self.accepts, self.change) = (Err(barrier), None);
+        self.accepts = Err(barrier);
+        self.changes.clear();
         self
     }
 }
@@ -126,16 +128,29 @@ impl fmt::Display for MessagePlace {
                     match step {
                         Step::Index(index) => write!(f, "[{index}]")?,
                         Step::Key(key) if is_shorthand(key) => write!(f, ".{key}")?,
-                        Step::Key(key) => {
-                            let escaped = key.replace('\\', "\\\\").replace('\'', "\\'");
-                            write!(f, "['{}']", escaped.replace('\n', "\\n"))?;
-                        }
+                        Step::Key(key) => write!(f, "['{}']", quoted_name(key))?,
                     }
                 }
                 Ok(())
             }
         }
     }
+}
+
+/// Returns a name as it stands between single quotes in a JSONPath.
+pub(crate) fn quoted_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '\\' | '\'' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn is_shorthand(key: &str) -> bool {

@@ -54,7 +54,9 @@ pub(crate) use form::as_json as form_as_json;
 #[cfg(feature = "runner")]
 pub(crate) use headers::is_volatile;
 #[cfg(feature = "runner")]
-pub(crate) use mismatch::{Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
+pub(crate) use mismatch::{
+    Comparison, Excerpt, MessagePlace, Mismatch, Repeated, Side, Why, quoted_name,
+};
 #[cfg(feature = "runner")]
 pub(crate) use parts::Parts;
 #[cfg(feature = "runner")]

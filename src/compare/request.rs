@@ -1,8 +1,10 @@
 //! Compares a request that the application sends with the captured one.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+
+use serde_json::Value;
 
 use super::assertions::HeaderRules;
 use super::body::{self, Body};
@@ -14,7 +16,7 @@ use super::parts::Parts;
 use super::rules::{BodyMode, BodyRules};
 use crate::base::decode::decoded;
 use crate::base::http::{Headers, Request, is_secret_name};
-use crate::base::json;
+use crate::base::json::{self, Query};
 use crate::base::masked::holds_placeholder;
 
 /// What is compared of the requests that the application sends.
@@ -99,6 +101,7 @@ pub(crate) fn compare_sent_bodies(
                 }),
                 None => Cow::Borrowed(rules),
             };
+            let was_form = was.clone();
             let was = was.map(|was| was.to_string());
             let (is, headers) = (form.to_string(), &*JSON);
             let of = |bytes| Body { bytes, headers };
@@ -110,11 +113,9 @@ pub(crate) fn compare_sent_bodies(
                 found,
             );
             let sent = Parts::of_form(actual.0, &actual_body).unwrap_or_default();
+            let kept = kept_names(&rules, [was_form, Some(form)]);
             for mismatch in &mut found.mismatches[first..] {
-                mismatch.change = mismatch
-                    .change
-                    .take()
-                    .and_then(|change| by_name(&change, &sent));
+                by_name(mismatch, &sent, &kept);
             }
             return;
         }
@@ -128,14 +129,51 @@ pub(crate) fn compare_sent_bodies(
     body::compare(captured, actual, rules, found);
 }
 
-/// Returns a change of the JSON that stands for a form as one of the form.
-fn by_name(change: &Change, sent: &Parts<'_>) -> Option<Change> {
-    let Change::Json { at, to: _ } = change else {
-        return None;
-    };
-    let name = at.split('/').nth(1)?.replace("~1", "/").replace("~0", "~");
-    let parts = sent.named(&name);
-    Some(Change::Form { name, parts })
+/// Returns the first step of a JSON pointer.
+fn first_step(pointer: &str) -> Option<String> {
+    let step = pointer.split('/').nth(1)?;
+    Some(step.replace("~1", "/").replace("~0", "~"))
+}
+
+/// Returns the names of forms of which the suite leaves out, redacts or matches something; `None` stands for all.
+fn kept_names(rules: &BodyRules, forms: [Option<Value>; 2]) -> BTreeSet<Option<String>> {
+    let redactions = rules.redactions.iter().map(|(query, _)| query);
+    let matches = rules.matches.iter().map(|(query, _)| query);
+    let all = rules.ignore.iter().chain(redactions).chain(matches);
+    let all: Vec<&Query> = all.chain(&rules.masked).collect();
+    let mut names = BTreeSet::new();
+    for form in forms.iter().flatten() {
+        let pointers = all
+            .iter()
+            .flat_map(|query| query.pointers(form).unwrap_or_default());
+        names.extend(pointers.map(|pointer| first_step(&pointer)));
+    }
+    names
+}
+
+/// Has a mismatch of the JSON that stands for a form change the form, by its names. A name is sent as a whole, so nothing of it
+/// could keep what was captured.
+fn by_name(mismatch: &mut Mismatch, sent: &Parts<'_>, kept: &BTreeSet<Option<String>>) {
+    let changes = std::mem::take(&mut mismatch.changes);
+    let names = changes.iter().filter_map(|change| match change {
+        Change::Json { at, to: _ } => first_step(at),
+        _ => None,
+    });
+    let names: BTreeSet<String> = names.collect();
+    if names
+        .iter()
+        .any(|name| kept.contains(&None) || kept.contains(&Some(name.clone())))
+    {
+        mismatch.accepts = Err(Barrier::PartOfName);
+        return;
+    }
+    mismatch.changes = names
+        .into_iter()
+        .map(|name| Change::Form {
+            parts: sent.named(&name),
+            name,
+        })
+        .collect();
 }
 
 /// The headers of a form that was turned into JSON.

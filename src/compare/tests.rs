@@ -27,7 +27,7 @@ fn shown(mismatch: &Mismatch) -> String {
         why: reason,
         diff,
         accepts: _,
-        change: _,
+        changes: _,
     } = mismatch;
     let word = |given: &Option<_>| given.as_ref().map_or("nothing".to_owned(), side);
     let mut text = format!("{place}: {} / {}", word(expected), word(actual));

@@ -90,6 +90,7 @@ fn visit(
     }
     match (expected, actual) {
         (Value::Object(wanted), Value::Object(has)) => {
+            let mut gone = Vec::new();
             for (key, value) in wanted {
                 let (at_expected, at_actual) = (at_expected.key(key), at_actual.key(key));
                 if is_among(&sides.removed_expected, &at_expected) {
@@ -99,7 +100,36 @@ fn visit(
                     Some(other) if !is_among(&sides.removed_actual, &at_actual) => {
                         visit(value, other, &at_expected, &at_actual, sides, mismatches);
                     }
-                    _ => mismatches.push(missing(&at_expected, value)),
+                    // The suite wants it there.
+                    _ if is_among(&sides.matched_expected, &at_expected) => {
+                        mismatches.push(missing(&at_expected, value).barred_by(Barrier::Stated))
+                    }
+                    _ => {
+                        gone.push((mismatches.len(), value));
+                        mismatches.push(missing(&at_expected, value));
+                    }
+                }
+            }
+            if let (false, Some((first, _))) = (sides.exact, gone.first()) {
+                // What stands there instead would otherwise be compared with nothing.
+                let is_new = |key: &str| {
+                    let at_actual = at_actual.key(key);
+                    !wanted.contains_key(key)
+                        && !is_among(&sides.removed_actual, &at_actual)
+                        && !is_among(&sides.matched_actual, &at_actual)
+                };
+                let new = has.iter().filter(|(key, _)| is_new(key));
+                let new: Vec<Change> = new
+                    .map(|(key, value)| Change::Json {
+                        at: at_expected.key(key).pointer(),
+                        to: Some(value.clone()),
+                    })
+                    .collect();
+                let is_secret = gone.iter().any(|(_, value)| holds_secret(value));
+                let mismatch = &mut mismatches[*first];
+                match is_secret && !new.is_empty() {
+                    true => mismatch.accepts = Err(Barrier::Secret),
+                    false => mismatch.changes.extend(new),
                 }
             }
             if sides.exact {
@@ -150,8 +180,7 @@ fn visit(
                     mismatch.diff = line_diff(a, b);
                 }
             }
-            let is_secret = is_among(&sides.masked, at_expected)
-                || json::as_text(expected).is_some_and(holds_placeholder);
+            let is_secret = is_among(&sides.masked, at_expected) || holds_secret(expected);
             let change = Change::Json {
                 at: at_expected.pointer(),
                 to: Some(actual.clone()),
@@ -218,10 +247,20 @@ impl Arrays<'_> {
         }
     }
 
-    /// Returns the mismatch for an element that is not expected.
-    fn surplus(&self, h: usize) -> Mismatch {
-        let at = format!("{}/-", self.at_expected.pointer());
-        surplus(&self.at_actual.index(h), at, &self.has[h])
+    /// Returns the mismatches for elements that are not expected.
+    fn surplus(&self, elements: &[usize]) -> Vec<Mismatch> {
+        // New elements of a list of secrets are secrets.
+        let is_secret = !elements.is_empty() && self.wanted.iter().any(holds_secret);
+        let elements = elements.iter().enumerate();
+        let surplus = elements.map(|(n, h)| {
+            let at = self.at_expected.index(self.wanted.len() + n).pointer();
+            let mismatch = surplus(&self.at_actual.index(*h), at, &self.has[*h]);
+            match is_secret {
+                true => mismatch.barred_by(Barrier::Secret),
+                false => mismatch,
+            }
+        });
+        surplus.collect()
     }
 
     fn in_order(&self, mismatches: &mut Vec<Mismatch>) {
@@ -232,9 +271,8 @@ impl Arrays<'_> {
         for &w in self.wanted_kept.iter().skip(self.has_kept.len()) {
             mismatches.push(missing(&self.at_expected.index(w), &self.wanted[w]));
         }
-        for &h in self.has_kept.iter().skip(self.wanted_kept.len()) {
-            mismatches.push(self.surplus(h));
-        }
+        let surplus = self.has_kept.get(self.wanted_kept.len()..);
+        mismatches.extend(self.surplus(surplus.unwrap_or_default()));
     }
 
     /// Pairs each expected element with a different actual one that matches it. Under the subset rule
@@ -248,11 +286,12 @@ impl Arrays<'_> {
                 at: self.at_expected.pointer(),
                 to: Some(Value::from(self.has)),
             };
-            mismatches.push(
-                Mismatch::new(place, Side::Elements(wanted), Side::Elements(has))
-                    .because(Why::TooMany(MOST_UNORDERED))
-                    .accepted_by(Risk::High, change),
-            );
+            let mismatch = Mismatch::new(place, Side::Elements(wanted), Side::Elements(has))
+                .because(Why::TooMany(MOST_UNORDERED));
+            mismatches.push(match self.wanted.iter().any(holds_secret) {
+                true => mismatch.barred_by(Barrier::Secret),
+                false => mismatch.accepted_by(Risk::High, change),
+            });
             return;
         }
         let fits: Vec<Vec<usize>> = self
@@ -279,11 +318,14 @@ impl Arrays<'_> {
                 );
             }
         }
-        for (n, &h) in self.has_kept.iter().enumerate() {
-            if taken_by[n].is_none() {
-                mismatches.push(self.surplus(h).because(Why::FitsNoElement));
-            }
-        }
+        let free = self.has_kept.iter().zip(&taken_by);
+        let free = free.filter(|(_, taken)| taken.is_none()).map(|(h, _)| *h);
+        let surplus = self.surplus(&free.collect::<Vec<_>>());
+        mismatches.extend(
+            surplus
+                .into_iter()
+                .map(|one| one.because(Why::FitsNoElement)),
+        );
     }
 }
 
@@ -305,6 +347,18 @@ fn take(n: usize, fits: &[Vec<usize>], seen: &mut [bool], taken_by: &mut [Option
         }
     }
     false
+}
+
+/// Returns whether a captured value holds what stands in place of a secret.
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Array(elements) => elements.iter().any(holds_secret),
+        Value::Object(members) => members.values().any(holds_secret),
+        scalar => match json::number_text(scalar) {
+            Some(number) => holds_placeholder(&number),
+            None => scalar.as_str().is_some_and(holds_placeholder),
+        },
+    }
 }
 
 fn missing(at: &Spot, value: &Value) -> Mismatch {

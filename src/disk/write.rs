@@ -35,9 +35,21 @@ pub(crate) fn write_whole(
     let file = beside(&target, content, readers)?;
     if let Ok(there) = fs::metadata(&target) {
         file.as_file().set_permissions(there.permissions())?;
+        #[cfg(all(unix, feature = "runner"))]
+        keep_owner(file.as_file(), &there);
     }
     file.persist(&target).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Gives a file the owner that another has, as far as the user may.
+#[cfg(all(unix, feature = "runner"))]
+fn keep_owner(file: &fs::File, there: &fs::Metadata) {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = file.metadata().map(|own| (own.uid(), own.gid()));
+    if own.is_ok_and(|own| own != (there.uid(), there.gid())) {
+        let _ = std::os::unix::fs::fchown(file, Some(there.uid()), Some(there.gid()));
+    }
 }
 
 /// Writes a new file, whole or not at all, and returns its path: the first of `paths` at which there is nothing. Two

@@ -10,6 +10,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::compare::quoted_name;
+
 pub(crate) use leaf::{Varying, proposed};
 pub(crate) use walk::compare_bodies;
 
@@ -99,10 +101,7 @@ impl fmt::Display for Place {
                         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                     match is_plain {
                         true => write!(f, ".{name}")?,
-                        false => {
-                            let escaped = name.replace('\\', "\\\\").replace('\'', "\\'");
-                            write!(f, "['{escaped}']")?;
-                        }
+                        false => write!(f, "['{}']", quoted_name(name))?,
                     }
                 }
             }

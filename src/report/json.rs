@@ -170,7 +170,9 @@ fn case_value(outcome: &CaseOutcome) -> Value {
         Acceptance::NotAsked => {}
         Acceptance::Written(findings) => value["accepted"] = words::accepted(findings).into(),
         Acceptance::Pending(file) => value["pending"] = file.display().to_string().into(),
-        Acceptance::Refused(why) => value["notAccepted"] = why.as_str().into(),
+        Acceptance::Refused(_) | Acceptance::TooRisky => {
+            value["notAccepted"] = words::not_accepted(acceptance).into();
+        }
     }
     if let Some((_, command)) = words::accept(outcome) {
         value["accept"] = command.into();
@@ -200,7 +202,7 @@ fn mismatch_value(mismatch: &Mismatch) -> Value {
         why,
         diff,
         accepts: _,
-        change: _,
+        changes: _,
     } = mismatch;
     let side = |side: &Option<Side>| side.as_ref().map(words::side);
     json!({

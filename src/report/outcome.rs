@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::decode::Undecoded;
 use crate::base::http::Headers;
 use crate::compare::{Barrier, Excerpt, Mismatch, Repeated, Risk};
-use crate::control::{Miss, OutboundCall, UncorrelatedCall};
+use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
 /// The outcome of a case.
 #[derive(Debug, Clone)]
@@ -70,6 +70,8 @@ pub(crate) enum Acceptance {
     Pending(PathBuf),
     /// They can't be accepted, for this reason.
     Refused(String),
+    /// Their risk is higher than what is accepted.
+    TooRisky,
 }
 
 /// The command that runs a case again, without the case's name.
@@ -299,8 +301,8 @@ impl CaseOutcome {
     pub(crate) fn forget_changes(&mut self) {
         for finding in &mut self.findings {
             match &mut finding.fault {
-                Fault::Mismatch(mismatch) => mismatch.change = None,
-                Fault::Sent(sent) => sent.mismatch.change = None,
+                Fault::Mismatch(mismatch) => mismatch.changes = Vec::new(),
+                Fault::Sent(sent) => sent.mismatch.changes = Vec::new(),
                 _ => {}
             }
         }
@@ -325,12 +327,25 @@ impl CaseOutcome {
         if !matches!(self.end, End::Judged) {
             return Err(Unacceptable::NotJudged);
         }
-        let fatal = self.findings.iter().filter(|finding| finding.fails);
-        let risks = fatal.map(|finding| match &finding.fault {
-            Fault::Mismatch(mismatch) => barred(mismatch),
-            Fault::Sent(sent) => barred(&sent.mismatch).map(|_| Risk::High),
-            other => Err(Unacceptable::Fault(other)),
-        });
+        // What only warns may have caused the answer all the same.
+        let bars = |finding: &&Finding| match &finding.fault {
+            Fault::Mismatch(_) | Fault::Sent(_) | Fault::Extra(_) => finding.fails,
+            Fault::Uncorrelated(call) => finding.fails || call.refused || !call.ambient,
+            Fault::Late(call) => finding.fails || call.answer == CallAnswer::Missed,
+            Fault::Missed(_) | Fault::Unused(_) | Fault::NotCompared(_) => true,
+        };
+        if !self.findings.iter().any(|finding| finding.fails) {
+            return Err(Unacceptable::Passed);
+        }
+        let risks = self
+            .findings
+            .iter()
+            .filter(bars)
+            .map(|finding| match &finding.fault {
+                Fault::Mismatch(mismatch) => barred(mismatch),
+                Fault::Sent(sent) => barred(&sent.mismatch).map(|_| Risk::High),
+                other => Err(Unacceptable::Fault(other)),
+            });
         let risks = risks.collect::<Result<Vec<Risk>, _>>()?;
         risks.into_iter().max().ok_or(Unacceptable::Passed)
     }

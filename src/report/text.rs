@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::outcome::{Acceptance, CaseOutcome, SentDifference, SentRequest};
+use super::outcome::{CaseOutcome, SentDifference, SentRequest};
 use super::words;
 use crate::base::http::shown_target;
 use crate::base::{visible, visible_line};
@@ -164,7 +164,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     }
     page.heading("run just this case");
     page.line(1, &words::rerun(outcome));
-    if let Acceptance::Refused(why) = acceptance {
+    if let Some(why) = words::not_accepted(acceptance) {
         page.heading("not accepted");
         page.line(1, why);
     }
@@ -243,7 +243,7 @@ impl Page {
             why,
             diff,
             accepts: _,
-            change: _,
+            changes: _,
         } = mismatch;
         self.line(depth, &place.to_string());
         if let Some(diff) = diff {

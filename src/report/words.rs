@@ -185,6 +185,9 @@ pub(super) fn accept(outcome: &CaseOutcome) -> Option<(&'static str, String)> {
         );
         return Some(("look at what differs, and decide", command));
     }
+    if let Acceptance::Refused(_) = &outcome.acceptance {
+        return None;
+    }
     let (title, word) = match outcome.risk().ok()? {
         Risk::Low | Risk::Medium => ("if this is right now, accept it", ""),
         Risk::High => (
@@ -200,6 +203,17 @@ pub(super) fn accept(outcome: &CaseOutcome) -> Option<(&'static str, String)> {
         (false, word) => format!("{command} --bless={word}"),
     };
     Some((title, command))
+}
+
+/// Returns why what a case found was not accepted, if it was to be.
+pub(super) fn not_accepted(acceptance: &Acceptance) -> Option<&str> {
+    match acceptance {
+        Acceptance::Refused(why) => Some(why),
+        Acceptance::TooRisky => Some(
+            "its risk is high: something is gone, of another kind, or sent otherwise; --bless=all accepts that too",
+        ),
+        Acceptance::NotAsked | Acceptance::Written(_) | Acceptance::Pending(_) => None,
+    }
 }
 
 /// Returns why what a case found can't be accepted.
@@ -224,7 +238,13 @@ pub(crate) fn unacceptable(why: Unacceptable<'_>) -> String {
                 format!("{} {what}", call(method, host, path))
             }
             Fault::Extra(calls) => extra_calls(calls),
-            Fault::Unused(mock) => format!("mock `{}` was never used", shown_target(mock)),
+            Fault::Unused(mock) => {
+                let mock = shown_target(mock);
+                return format!(
+                    "mock `{mock}` was never used, and the answer may be what it is because of that; mend this first, or say that it \
+                     is right: `unused: ignore`"
+                );
+            }
             Fault::Late(late) => late_call(late),
             Fault::NotCompared(count) => not_compared(*count),
             Fault::Mismatch(_) | Fault::Sent(_) => "something differs".to_owned(),
@@ -235,7 +255,7 @@ pub(crate) fn unacceptable(why: Unacceptable<'_>) -> String {
 
 /// Returns what was accepted, a line for each difference.
 pub(crate) fn accepted(findings: &[Finding]) -> Vec<String> {
-    let changes = |mismatch: &&Mismatch| mismatch.change.is_some();
+    let changes = |mismatch: &&Mismatch| !mismatch.changes.is_empty();
     let lines = findings.iter().filter_map(|finding| match &finding.fault {
         Fault::Mismatch(mismatch) => {
             let mismatch = Some(mismatch).filter(changes)?;

@@ -210,6 +210,6 @@ pub(super) fn objection(issue: Issue, hook: &Hook) -> Mismatch {
         }),
         diff: None,
         accepts: Err(Barrier::Hook),
-        change: None,
+        changes: Vec::new(),
     }
 }

@@ -16,10 +16,12 @@ use crate::base::decode::decodable;
 use crate::base::http::{Request, Response, split_url};
 use crate::case::{Case, Exchange};
 use crate::compare::{Expected, Reached, RequestRules, compares_anything};
-use crate::control::AnsweredRequests;
+use crate::control::{AnsweredRequests, Mode};
 use crate::hook::HookContext;
 use crate::launch::Lines;
 use crate::report::{Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written};
+use crate::runtime::EmbeddedRuntime;
+use crate::sdk::{Mock, Softprobe};
 use crate::suite::{AssertionPlan, Plan, RequestSource, Severity};
 
 /// How many lines of an application's output stand in the report of a case.
@@ -203,11 +205,42 @@ pub(super) fn judge_again(
     }
     judge_answer(&heard.answer, captured.as_ref(), plan, &hooks, &mut outcome)?;
     let plans = filled(&plan.mocks, case)?;
-    let watched = register(&plans, &trial.shared, case, &hooks)?.watched;
+    let Registered { mocks, watched, .. } = register(&plans, &trial.shared, case, &hooks)?;
     if compares(&watched) {
         compare_calls(heard.answered.as_ref(), &watched, &hooks, &mut outcome)?;
     }
+    if let Some(answered) = &heard.answered {
+        let rules = rules_again(plan, case, mocks, answered)?;
+        if answered.list.iter().map(|one| Some(one.rule)).ne(rules) {
+            return Err(Unjudged::AnsweredByAnother);
+        }
+    }
     Ok(outcome.findings.into_iter().find(|finding| finding.fails))
+}
+
+/// Returns the rules that would answer requests with another capture: of several exchanges of one call, the request's body
+/// chooses, and it may choose another one then.
+fn rules_again(
+    plan: &Plan,
+    case: &Arc<Case>,
+    mocks: Vec<Mock>,
+    answered: &AnsweredRequests,
+) -> Result<Vec<Option<usize>>, Unjudged> {
+    let softprobe = Softprobe::embedded(&EmbeddedRuntime::new());
+    let session = softprobe.start_session_with_policy(Mode::Replay, &plan.policy)?;
+    session.load_case(Arc::clone(case))?;
+    session.mock_in_turn(mocks)?;
+    let oracle = softprobe.oracle();
+    for one in &answered.list {
+        oracle.decide(session.id(), &one.request)?;
+    }
+    let (_, again) = session.finish()?;
+    let again = again.map(|again| again.list).unwrap_or_default();
+    let by_call = |call: usize| {
+        let mut again = again.iter();
+        again.find(|one| one.call == call).map(|one| one.rule)
+    };
+    Ok((0..answered.list.len()).map(by_call).collect())
 }
 
 /// A request that the application sent in a call, and the captured exchange that answered it.

@@ -46,4 +46,5 @@ pub(crate) use progress::Progress;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};
 pub use replay::Replay;
 pub(crate) use signals::{Interrupts, Outran, ending_signals, until_signal};
+pub(crate) use sources::on_ci;
 pub(crate) use upstreams::with_upstreams;

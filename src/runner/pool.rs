@@ -1,6 +1,6 @@
 //! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,7 +13,7 @@ use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, Trial as Mimic}
 use super::ahead::ReadAhead;
 use super::apps::SLOWEST_STOP;
 use super::args::{Args, Bless, Color, Format};
-use super::bless::accept;
+use super::bless::{Undo, accept};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{fresh_outcome, replay};
@@ -92,6 +92,8 @@ struct Board {
     rerun: Arc<Rerun>,
     /// Which differences are accepted.
     bless: Option<Bless>,
+    /// What takes back what was accepted in trials.
+    undo: Mutex<HashMap<String, Undo>>,
     /// Who looks at what was heard, in place of a report.
     observer: Option<Arc<Observer>>,
     secrets: Vec<String>,
@@ -298,6 +300,7 @@ impl Board {
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
+            undo: Mutex::default(),
             observer: None,
             secrets,
         }
@@ -372,7 +375,13 @@ impl Board {
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             let (mut outcome, heard) = replay(trial, self.ahead.as_ref(), environment, &self.rerun);
             match (&heard, self.bless) {
-                (Some(heard), Some(bless)) => accept(bless, trial, heard, &mut outcome),
+                (Some(heard), Some(bless)) => {
+                    let undo = accept(bless, trial, heard, &mut outcome);
+                    let mut all = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.extend(undo.map(|undo| (trial.name.clone(), undo)));
+                }
+                // Who looks on tells what varies by it.
+                _ if self.observer.is_some() => {}
                 _ => outcome.forget_changes(),
             }
             if let Some(observer) = &self.observer {
@@ -448,7 +457,7 @@ impl Board {
                     cases += 1;
                 }
                 Acceptance::Pending(_) => pending += 1,
-                Acceptance::NotAsked | Acceptance::Refused(_) => {}
+                Acceptance::NotAsked | Acceptance::Refused(_) | Acceptance::TooRisky => {}
             }
         }
         let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
@@ -489,12 +498,36 @@ impl Board {
                 fault: Fault::Late(call),
                 fails,
             });
+            if fails {
+                self.take_back(outcome);
+            }
             let outcome = (fails && !was_bad).then(|| outcome.clone());
             drop(outcomes);
             if let Some(outcome) = outcome {
                 self.tell_failure(&outcome);
             }
         }
+    }
+
+    /// Takes back what was accepted in a case whose answer may be what it is because of something that came to light later.
+    fn take_back(&self, outcome: &mut CaseOutcome) {
+        let mut undo = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
+        let Acceptance::Written(findings) = &mut outcome.acceptance else {
+            return;
+        };
+        outcome.findings.append(findings);
+        let why = match undo.remove(&outcome.trial).map(|undo| undo.take_back()) {
+            None | Some(Ok(())) => {
+                "it was taken back: a call came after the case had ended, and nothing answered it"
+                    .to_owned()
+            }
+            Some(Err(why)) => format!(
+                "a call came after the case had ended, and nothing answered it; the case file can't be taken back: {why}"
+            ),
+        };
+        let told = format!("not accepted: {}: {why}", outcome.trial);
+        let _ = writeln!(io::stderr(), "{}", visible_line(&told));
+        outcome.acceptance = Acceptance::Refused(why);
     }
 
     /// Fails the last case of each application that has ended by itself since that case was judged.

@@ -45,7 +45,7 @@ pub(super) fn context(sources: &Sources, root: &Path) -> Result<SuiteContext, Re
 }
 
 /// Returns whether the run is one of a continuous integration.
-pub(super) fn on_ci() -> bool {
+pub(crate) fn on_ci() -> bool {
     std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&ci.as_str()))
 }
 

@@ -89,6 +89,11 @@ pub(super) enum Unjudged {
         "mock `{mock}` has `{setting}`, but this runtime does not report how often mocks were used"
     )]
     UsesUnknown { mock: String, setting: &'static str },
+    #[error(
+        "another captured exchange would answer one of the calls with the file changed, so the calls would get other answers; record \
+         the case again"
+    )]
+    AnsweredByAnother,
     #[error("the run broke off while this case ran")]
     CutOff,
     #[error("the runner panicked, which is a bug in softprobe; the panic message is above")]

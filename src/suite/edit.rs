@@ -255,6 +255,23 @@ impl Edit {
                 setting.join(".")
             ));
         }
+        let mocks = self
+            .value
+            .get("mocks")
+            .or_else(|| self.value.get("defaults")?.get("mocks"));
+        let rules = match mocks {
+            Some(Value::Array(rules)) => Some(rules),
+            Some(mocks) => mocks.get("rules").and_then(Value::as_array),
+            None => None,
+        };
+        let mut rules = rules.into_iter().flatten();
+        if is_sent && rules.any(|rule| rule["outbound"].get(setting[0]).is_some()) {
+            return Err(format!(
+                "a mock has an `outbound.{}` of its own, which takes precedence; add to `{}` there by hand",
+                setting[0],
+                setting.join(".")
+            ));
+        }
         let is_default = self
             .value
             .get("defaults")

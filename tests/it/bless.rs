@@ -272,6 +272,26 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         &[(": 12", ": null")],
         "",
     );
+    // What stands there instead is compared from then on too.
+    row(
+        By::All,
+        r#"{"price":5,"a":1}"#,
+        r#"{"cost":6,"a":1,"more":[2]}"#,
+        "",
+        &[(
+            r#"{\"price\":5,\"a\":1}"#,
+            r#"{\"a\":1,\"cost\":6,\"more\":[2]}"#,
+        )],
+        "",
+    );
+    row(
+        By::Nothing,
+        r#"{"l":[{"id":1},{"id":2}]}"#,
+        r#"{"l":[{"id":1},{"x":2}]}"#,
+        "assertions: { body: { match: { \"$.l[*].id\": { type: integer } } } }",
+        &[],
+        "$.l[1].id: what is expected there stands in the suite",
+    );
     // What was changed in a list whose order means nothing is gone, and another one is new.
     row(
         By::All,
@@ -330,6 +350,42 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         &[],
         "$.mail: the capture has a placeholder of a secret there",
     );
+    for (was, now, suite) in [
+        (
+            r#"{"card":9999998444699010}"#,
+            r#"{"card":4111111111111111}"#,
+            "",
+        ),
+        (
+            r#"{"user":{"mail":"user-0123456789ab@scrubbed.invalid"}}"#,
+            r#"{"user":"a@b.example"}"#,
+            "",
+        ),
+        (
+            r#"{"mail":"user-0123456789ab@scrubbed.invalid"}"#,
+            r#"{"email":"a@b.example"}"#,
+            "",
+        ),
+        (
+            r#"[{"mail":"user-0123456789ab@scrubbed.invalid"}]"#,
+            r#"[{"mail":"a@b.example"}]"#,
+            "assertions: { body: { unordered: [ $ ] } }",
+        ),
+        (
+            r#"{"mail":"user-0123456789ab@scrubbed.invalid"}"#,
+            "mail=a@b.example",
+            "",
+        ),
+    ] {
+        row(
+            By::Nothing,
+            was,
+            now,
+            suite,
+            &[],
+            "the capture has a placeholder of a secret there",
+        );
+    }
     row(
         By::Nothing,
         r#"{"a":1,"a":1}"#,
@@ -378,6 +434,24 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         "",
     );
     row(
+        By::All,
+        &text(""),
+        http(
+            302,
+            &[("location", "/one"), ("content-type", "text/plain")],
+            "",
+        ),
+        "",
+        &[
+            (r#""200""#, r#""302""#),
+            (
+                r#"{"key":"http.response.body","value":{"stringValue":""}}"#,
+                r#"{"key":"http.response.body","value":{"stringValue":""}},{"key":"http.response.header.content-type","value":{"stringValue":"text/plain"}},{"key":"http.response.header.location","value":{"stringValue":"/one"}}"#,
+            ),
+        ],
+        "",
+    );
+    row(
         By::Nothing,
         &text("a"),
         http(201, &[], "a"),
@@ -408,6 +482,30 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         &[(r#"{"stringValue":"2"}"#, r#"{"stringValue":"3"}"#)],
         "",
     );
+    // Where both spellings stand, they are two headers.
+    row(
+        By::Values,
+        &[
+            attribute("http.response.header.x_a", "5"),
+            attribute("http.response.header.x-a", "1"),
+            response_body("a"),
+        ],
+        http(200, &[("x-a", "2"), ("x_a", "5")], "a"),
+        captured,
+        &[(r#"{"stringValue":"1"}"#, r#"{"stringValue":"2"}"#)],
+        "",
+    );
+    row(
+        By::Values,
+        &[
+            json!({"key": "http.response.header.x-a", "value": {"intValue": 7}}),
+            response_body("a"),
+        ],
+        http(200, &[("x-a", "08")], "a"),
+        captured,
+        &[(r#"{"intValue":7}"#, r#"{"stringValue":"08"}"#)],
+        "",
+    );
     row(
         By::All,
         &[
@@ -434,7 +532,7 @@ fn differences_of_answers_are_accepted_by_their_risk() {
         By::Nothing,
         &text("a"),
         http(200, &[], "b"),
-        "mocks: [ { name: m, match: { host: a.example }, response: { body: x }, unused: fail } ]",
+        "mocks: [ { name: m, match: { host: a.example }, response: { body: x } } ]",
         &[],
         "mock `m` was never used, and the answer may be what it is because of that",
     );
@@ -480,6 +578,34 @@ fn differences_of_calls_are_of_high_risk() {
         &[("a=%31&id=7&b=x+y&b=z&c=3", "a=2&id=7&b=x%20y&b=w&d=4")],
         "",
     );
+    // A name is sent as a whole, with what is not to be written.
+    for (was, now, suite) in [
+        (
+            "a=1&a=2",
+            "a=5&a=s3cret",
+            "redactions: [ { path: \"$.a[1]\" } ]",
+        ),
+        (
+            "a=1",
+            "a=1&token=s3cret",
+            "mode: exact, redactions: [ { path: $.token } ]",
+        ),
+        ("a=1&a=2", "a=5&a=6", "ignore: [ \"$.a[1]\" ]"),
+        (
+            "a=1&a=2",
+            "a=5&a=6",
+            "match: { \"$.a[1]\": { type: string } }",
+        ),
+    ] {
+        rows.call(
+            By::Nothing,
+            exchange(post, &form, was),
+            &format!("outbound: {{ body: {{ {suite} }} }}"),
+            &json!([post, form_head, now]),
+            &[],
+            "the suite leaves out or matches a part of that name in the form",
+        );
+    }
     let part = |name: &str, text: &str| {
         format!("content-disposition: form-data; name={name}\r\n\r\n{text}\r\n")
     };
@@ -933,4 +1059,201 @@ fn a_secret_that_was_accepted_is_told() {
             .stderr
             .contains("secret")
     );
+}
+
+/// Returns a case whose application makes these calls, with captured ones for them.
+fn relayed_case(calls: &Value, captured: &[Value], answers: &Value) -> String {
+    let more = [
+        attribute("http.request.body", &calls.to_string()),
+        response_body(&answers.to_string()),
+    ];
+    let inbound = span(1, "inbound", "POST shop.example/", Some(200), &more);
+    document(&[vec![inbound], captured.to_vec()].concat()).to_string()
+}
+
+#[test]
+fn an_answer_that_something_else_may_have_caused_is_not_accepted() {
+    let stock = || {
+        let more = [response_body("ok")];
+        span(2, "outbound", "GET stock.example/i", Some(200), &more)
+    };
+    // Each would be accepted if what warns did not count.
+    for (calls, captured, suite, told) in [
+        (
+            json!([]),
+            vec![stock()],
+            "mocks: auto",
+            "was never used, and the answer may be",
+        ),
+        (
+            json!([["GET 127.0.0.1:9/j", "", ""]]),
+            vec![],
+            "mocks: auto",
+            "GET 127.0.0.1:9/j could not be answered, and the answer may be",
+        ),
+        (
+            json!([["later GET stock.example/late", "", ""]]),
+            vec![],
+            "policy: { externalHttp: strict }\nmocks: auto\noutbound: { settleMs: 0 }",
+            "a call came after the case had ended, and nothing answered it",
+        ),
+    ] {
+        let project = Project::new();
+        let case = relayed_case(&calls, &captured, &json!(["old"]));
+        project.write("a.case.json", &case);
+        project.write("s.suite.yaml", format!("{SUITE}{suite}\n"));
+        let run = project.run_with(&["--bless=all"], &[("SOFTPROBE_TEST_CALLS", "[]")]);
+        assert_ne!(run.code, 0, "{}", run.all());
+        assert!(
+            run.all().contains(told),
+            "{told:?} is not in\n{}",
+            run.all()
+        );
+        let now = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+        assert_eq!(now, case, "{}", run.all());
+    }
+}
+
+#[test]
+fn what_another_exchange_would_answer_is_not_accepted() {
+    let charge = |id: u64, body: &str, answer: &str| {
+        let more = [
+            attribute("http.request.header.content-type", "application/json"),
+            attribute("http.request.body", body),
+            response_body(answer),
+        ];
+        span(id, "outbound", "POST pay.example/c", Some(200), &more)
+    };
+    let call = |body: &str| {
+        json!([
+            "POST pay.example/c",
+            "content-type: application/json\r\n",
+            body
+        ])
+    };
+    let calls = json!([call(r#"{"id":2,"v":1}"#), call(r#"{"v":1}"#)]);
+    let captured = [
+        charge(2, r#"{"id":1}"#, "one"),
+        charge(3, r#"{"id":2}"#, "two"),
+    ];
+    let project = Project::new();
+    let case = relayed_case(&calls, &captured, &json!(["200 two", "200 one"]));
+    project.write("a.case.json", &case);
+    let suite = format!("{SUITE}policy: {{ externalHttp: strict }}\nmocks: auto\n");
+    project.write("s.suite.yaml", suite);
+    let run = |args: &[&str]| project.run_with(args, &[("SOFTPROBE_TEST_CALLS", "[]")]);
+    let blessed = run(&["--bless=all"]);
+    if blessed.code == 0 {
+        // What was accepted is answered in the same way the next time.
+        run(&[]).passes();
+    } else {
+        let told = "another captured exchange would answer one of the calls";
+        assert!(blessed.all().contains(told), "{}", blessed.all());
+        let now = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+        assert_eq!(now, case);
+    }
+}
+
+#[test]
+fn elements_that_several_find_are_accepted_once() {
+    // Each suite sees the same new element, and a member of its own.
+    let body = |list: Value, value: u32| -> Value {
+        let members = (0..8).map(|n| (format!("m{n}"), value.into()));
+        let mut body: Map<String, Value> = members.collect();
+        body.insert("l".to_owned(), list);
+        body.into()
+    };
+    let (project, _) = eight();
+    let inbound = [response_body(&body(json!([1]), 1).to_string())];
+    let inbound = span(1, "inbound", "GET shop.example/a", Some(200), &inbound);
+    project.write("a.case.json", document(&[inbound]).to_string());
+    let app = Stub::json(200, &body(json!([1, 7]), 2));
+    project
+        .against(&app, &["--bless", "--test-threads", "8"])
+        .passes();
+    has_all(&project);
+    let text = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    assert!(text.contains(r#"\"l\":[1,7]"#), "{text}");
+
+    // Two trials, and decisions in two goes.
+    let project = Project::with_answer(200, "[1]", SUITE);
+    project.write("t.suite.yaml", SUITE.replace("name: s", "name: t"));
+    let app = Stub::json(200, &json!([1, 2, 3]));
+    let pend = || {
+        let mut command = softprobe(&[
+            "suite",
+            "run",
+            "*.suite.yaml",
+            "--bless=pending",
+            "--app-url",
+            &app.url(),
+        ]);
+        Output::of(command.current_dir(project.path())).ends(20, &[]);
+    };
+    let review =
+        |typed: &str| on_terminal(softprobe(&["review"]).current_dir(project.path()), typed).1;
+    let text = || std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    pend();
+    let seen = review("s\na\ns\na\n");
+    assert!(seen.contains("elements of a list that moved"), "{seen}");
+    assert!(text().contains(r#""stringValue":"[1,3]""#), "{}", text());
+    pend();
+    review("a\na\na\na\n");
+    pend_is_over(&project);
+    assert!(text().contains(r#""stringValue":"[1,2,3]""#), "{}", text());
+    project.against(&app, &[]).passes();
+}
+
+#[track_caller]
+fn pend_is_over(project: &Project) {
+    assert!(!project.path().join("a.pending.json").exists());
+}
+
+#[test]
+fn a_place_is_ignored_where_that_has_an_effect() {
+    let names = r#"{"a\tb'c\\":1}"#;
+    let project = Project::with_answer(200, names, SUITE);
+    let app = Stub::json(200, &json!({"a\tb'c\\": 2}));
+    let review =
+        |typed: &str| on_terminal(softprobe(&["review"]).current_dir(project.path()), typed);
+    project.against(&app, &["--bless=pending"]).fails(&[]);
+    let (code, seen) = review("i\n");
+    assert_eq!(code, 0, "{seen}");
+    project.against(&app, &[]).passes();
+
+    // A mock's own settings count there.
+    let project = Project::new();
+    let more = [
+        attribute("http.request.header.content-type", "application/json"),
+        attribute("http.request.body", r#"{"a":1}"#),
+        response_body("ok"),
+    ];
+    let call = span(2, "outbound", "POST pay.example/c", Some(200), &more);
+    let calls = json!([[
+        "POST pay.example/c",
+        "content-type: application/json\r\n",
+        r#"{"a":2}"#
+    ]]);
+    project.write(
+        "a.case.json",
+        relayed_case(&calls, &[call], &json!(["200 ok"])),
+    );
+    let suite = format!(
+        "{SUITE}mocks: [ {{ name: pay, match: {{ host: pay.example }}, outbound: {{ difference: fail, body: {{ mode: exact }} }} }} ]\n"
+    );
+    project.write("s.suite.yaml", &suite);
+    project
+        .run_with(&["--bless=pending"], &[("SOFTPROBE_TEST_CALLS", "[]")])
+        .fails(&[]);
+    let (code, seen) = on_terminal(softprobe(&["review"]).current_dir(project.path()), "i\n");
+    assert_eq!(code, 1, "{seen}");
+    assert!(
+        seen.contains("a mock has an `outbound.body` of its own"),
+        "{seen}"
+    );
+    let now = std::fs::read_to_string(project.path().join("s.suite.yaml")).unwrap();
+    assert_eq!(now, suite);
+    let mut ci = softprobe(&["review"]);
+    Output::of(ci.env("CI", "true").current_dir(project.path()))
+        .ends(2, &["review is refused where the variable CI is set"]);
 }

@@ -19,8 +19,6 @@ pub(crate) struct Patch {
     below: HashMap<String, Patch>,
     /// Its number among those below the same list or object, in the order in which they were given.
     number: usize,
-    /// New elements of a list.
-    appended: Vec<Value>,
 }
 
 /// What becomes of a value.
@@ -36,12 +34,9 @@ enum Here {
 pub(crate) type Splice = (Range<usize>, String);
 
 impl Patch {
-    /// Sets the value at a pointer. A member that is not there is added; the last step `-` adds an element if that is a list.
+    /// Sets the value at a pointer. A member or an element that is not there is added, elements by their indices.
     pub(crate) fn set(&mut self, pointer: &str, value: Value) {
-        match pointer.rsplit_once('/') {
-            Some((list, "-")) => self.node(list).appended.push(value),
-            _ => self.node(pointer).here = Some(Here::Value(value)),
-        }
+        self.node(pointer).here = Some(Here::Value(value));
     }
 
     /// Removes the member or element at a pointer.
@@ -285,7 +280,7 @@ impl Writer<'_> {
             Some(Here::Removed) => return,
             None => {}
         }
-        if patch.below.is_empty() && patch.appended.is_empty() {
+        if patch.below.is_empty() {
             return;
         }
         let is_object = self.json[range.start..].starts_with('{');
@@ -302,14 +297,10 @@ impl Writer<'_> {
                 (None, _) => {}
             }
         }
-        if let (true, Some(value)) = (is_object, patch.appended.last()) {
-            // In an object it is a name as any other.
-            match known.get("-") {
-                Some(n) => self.set(items[*n].value.clone(), value),
-                None => missing.push((usize::MAX, "-", value)),
-            }
-        }
-        missing.sort_unstable_by_key(|(number, ..)| *number);
+        missing.sort_unstable_by_key(|(number, step, _)| match is_object {
+            true => *number,
+            false => step.parse().unwrap_or(usize::MAX),
+        });
         let indent = match items.first() {
             Some(first) => self.indent(first.whole.start).to_owned(),
             None => {
@@ -322,12 +313,10 @@ impl Writer<'_> {
                 .into_iter()
                 .map(|(_, name, value)| self.style.member(name, value, &indent))
                 .collect(),
-            false => {
-                let elements = patch.appended.iter();
-                elements
-                    .map(|value| self.style.show(value, &indent))
-                    .collect()
-            }
+            false => missing
+                .into_iter()
+                .map(|(_, _, value)| self.style.show(value, &indent))
+                .collect(),
         };
         self.change_items(&range, &items, &removed, &new, &indent);
     }
@@ -514,7 +503,7 @@ mod tests {
         let add = |patch: &mut Patch| {
             patch.set("/new", json!({"a": [1]}));
             patch.set("/also", json!(true));
-            patch.set("/list/-", json!(3));
+            patch.set("/list/2", json!(3));
         };
         for (text, wanted) in [
             (
@@ -537,7 +526,7 @@ mod tests {
             check(text, add, wanted);
         }
         check("{}", |patch| patch.set("/a", json!(1)), r#"{"a":1}"#);
-        check("[ ]", |patch| patch.set("/-", json!(1)), "[1]");
+        check("[ ]", |patch| patch.set("/0", json!(1)), "[1]");
     }
 
     #[test]
@@ -561,12 +550,12 @@ mod tests {
         }
         let last = |patch: &mut Patch| {
             patch.remove("/2");
-            patch.set("/-", json!(4));
+            patch.set("/3", json!(4));
         };
         check("[1, 2, 3]", last, "[1, 2, 4]");
         let all = |patch: &mut Patch| {
             patch.remove("/0");
-            patch.set("/-", json!(4));
+            patch.set("/1", json!(4));
         };
         check("[\n 1\n]", all, "[\n 4\n]");
     }
@@ -628,8 +617,8 @@ mod tests {
                 for n in is.len()..was.len() {
                     patch.remove(&below(&n.to_string()));
                 }
-                for new in is.iter().skip(was.len()) {
-                    patch.set(&below("-"), new.clone());
+                for (n, new) in is.iter().enumerate().skip(was.len()) {
+                    patch.set(&below(&n.to_string()), new.clone());
                 }
             }
             (was, is) if was != is => patch.set(at, is.clone()),

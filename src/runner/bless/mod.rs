@@ -2,6 +2,7 @@
 
 mod pending;
 mod secrets;
+mod undo;
 
 use std::mem;
 use std::path::Path;
@@ -20,28 +21,34 @@ use crate::disk::{Readers, lock, relative, write_whole};
 use crate::report::{Acceptance, CaseOutcome, Fault, Finding, unacceptable};
 use pending::{forget, keep};
 use secrets::secrets;
+pub(super) use undo::Undo;
 
 pub(crate) use pending::{read_pending, write_pending};
 
-/// Accepts what a case found, as far as that is asked for and possible, and notes in its outcome what came of it.
-pub(super) fn accept(bless: Bless, trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) {
+/// Accepts what a case found, as far as that is asked for and possible, and notes in its outcome what came of
+/// it. Returns what takes it back.
+pub(super) fn accept(
+    bless: Bless,
+    trial: &Trial,
+    heard: &Heard,
+    outcome: &mut CaseOutcome,
+) -> Option<Undo> {
     let risk = match outcome.risk() {
         Ok(risk) => risk,
         Err(_) if !outcome.is_bad() => {
             if bless == Bless::Pending {
                 forget(trial);
             }
-            return;
+            return None;
         }
         Err(why) => {
             outcome.acceptance = Acceptance::Refused(unacceptable(why));
-            return;
+            return None;
         }
     };
     if bless == Bless::Values && risk == Risk::High {
-        let why = "its risk is high: something is gone, of another kind, or sent otherwise; --bless=all accepts that too";
-        outcome.acceptance = Acceptance::Refused(why.to_owned());
-        return;
+        outcome.acceptance = Acceptance::TooRisky;
+        return None;
     }
     if bless == Bless::Pending {
         let kept = changes(heard, outcome).map_err(|error| with_causes(&error));
@@ -49,25 +56,29 @@ pub(super) fn accept(bless: Bless, trial: &Trial, heard: &Heard, outcome: &mut C
             Ok(file) => Acceptance::Pending(relative(&file)),
             Err(why) => Acceptance::Refused(why),
         };
-        return;
+        return None;
     }
     match write(trial, heard, outcome) {
-        Ok(()) => {
+        Ok(undo) => {
             let (fatal, others) = mem::take(&mut outcome.findings)
                 .into_iter()
                 .partition(|finding: &Finding| finding.fails);
             outcome.findings = others;
             outcome.acceptance = Acceptance::Written(fatal);
+            undo
         }
-        Err(why) => outcome.acceptance = Acceptance::Refused(why),
+        Err(why) => {
+            outcome.acceptance = Acceptance::Refused(why);
+            None
+        }
     }
 }
 
-/// Returns the changes of the case that make what fails it right, each with what differs.
-fn changes<'o>(
-    heard: &Heard,
-    outcome: &'o CaseOutcome,
-) -> Result<Vec<(Accepted, &'o Fault)>, Conflict> {
+/// What a difference changes in a case.
+type Found<'o> = (Vec<Accepted>, &'o Fault);
+
+/// Returns the changes of the case that make what fails it right, with what differs.
+fn changes<'o>(heard: &Heard, outcome: &'o CaseOutcome) -> Result<Vec<Found<'o>>, Conflict> {
     let inbound = heard.case.inbound().ok().flatten();
     let inbound = inbound.map(|inbound| index_of(inbound, &heard.case));
     let fatal = outcome.findings.iter().filter(|finding| finding.fails);
@@ -77,19 +88,25 @@ fn changes<'o>(
             Fault::Sent(sent) => (Some(sent.exchange), Part::Request, &sent.mismatch),
             _ => return None,
         };
-        let change = mismatch.change.clone()?;
-        let accepted = exchange.ok_or(Conflict::Gone).map(|exchange| Accepted {
-            exchange,
-            part,
-            change,
+        if mismatch.changes.is_empty() {
+            return None;
+        }
+        let accepted = exchange.ok_or(Conflict::Gone).map(|exchange| {
+            let changes = mismatch.changes.iter().cloned();
+            let accepted = changes.map(|change| Accepted {
+                exchange,
+                part,
+                change,
+            });
+            (accepted.collect(), &finding.fault)
         });
-        Some(accepted.map(|accepted| (accepted, &finding.fault)))
+        Some(accepted)
     });
     changes.collect()
 }
 
 /// Writes what was found into the case file, unless it has it already. No other process writes to it meanwhile.
-fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<(), String> {
+fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<Option<Undo>, String> {
     let file: &Path = &trial.file;
     let failed = |error: std::io::Error| format!("{}: {error}", trial.shown.display());
     let changes = changes(heard, outcome).map_err(|error| with_causes(&error))?;
@@ -98,19 +115,19 @@ fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<(), 
         Fault::Sent(sent) => format!("{}: {}", shown_target(&sent.request), sent.mismatch.place),
         _ => "a call".to_owned(),
     };
-    let changes: Vec<(Accepted, String)> = changes
+    let changes: Vec<(Vec<Accepted>, String)> = changes
         .into_iter()
         .map(|(accepted, fault)| (accepted, place(fault)))
         .collect();
     let accepted: Vec<Accepted> = changes
         .iter()
-        .map(|(accepted, _)| accepted.clone())
+        .flat_map(|(accepted, _)| accepted.clone())
         .collect();
     let _lock = lock(file).map_err(failed)?;
     let text = std::fs::read_to_string(file).map_err(failed)?;
     let new = changed(&text, &heard.case, &accepted).map_err(|error| with_causes(&error))?;
-    let text = new.as_deref().unwrap_or(&text);
-    let case: Case = text.parse().map_err(|error| with_causes(&error))?;
+    let after = new.as_deref().unwrap_or(&text);
+    let case: Case = after.parse().map_err(|error| with_causes(&error))?;
     // What a file is to say is never a matter of trust: the answer has to pass with it.
     match judge_again(trial, heard, &Arc::new(case)) {
         Ok(None) => {}
@@ -123,9 +140,9 @@ fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<(), 
         Err(error) => return Err(with_causes(&error)),
     }
     let Some(new) = &new else {
-        return Ok(());
+        return Ok(None);
     };
     write_whole(file, new, Readers::Owner).map_err(failed)?;
     outcome.notes.extend(secrets(&changes));
-    Ok(())
+    Ok(Some(Undo::new(trial, &text, new)))
 }

@@ -16,29 +16,31 @@ use crate::runner::judge::Heard;
 pub(super) fn keep(
     trial: &Trial,
     heard: &Heard,
-    changes: Vec<(Accepted, &Fault)>,
+    changes: Vec<(Vec<Accepted>, &Fault)>,
 ) -> Result<PathBuf, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", trial.shown.display());
     let _lock = lock(&trial.file).map_err(failed)?;
     let text = std::fs::read_to_string(&trial.file).map_err(failed)?;
     let accepted: Vec<Accepted> = changes
         .iter()
-        .map(|(accepted, _)| accepted.clone())
+        .flat_map(|(accepted, _)| accepted.clone())
         .collect();
     changed(&text, &heard.case, &accepted).map_err(|error| with_causes(&error))?;
     let file = Pending::path_of(&trial.file);
-    let mut pending = match read_pending(&file)? {
-        Some(pending) if pending.is_about(&text) => pending,
-        _ => Pending::new(&name_of(&trial.file), &text),
-    };
-    if pending.case != name_of(&trial.file) {
+    let known = read_pending(&file)?;
+    if let Some(pending) = known
+        .as_ref()
+        .filter(|known| known.case != name_of(&trial.file))
+    {
         return Err(format!(
-            "{}: it is about {}; rename one of the two cases",
+            "{}: it is about {}; rename one of the two cases, or remove it",
             relative(&file).display(),
             pending.case
         ));
     }
-    pending.differences.retain(|one| one.trial != trial.name);
+    let known = known.filter(|known| known.is_about(&text));
+    let mut pending = known.unwrap_or_else(|| Pending::new(&name_of(&trial.file), &text));
+    pending.differences.retain(|one| !is_of(one, trial));
     for (accepted, fault) in changes {
         let (call, risk, mismatch) = match fault {
             Fault::Sent(sent) => (Some(sent.request.clone()), Risk::High, &sent.mismatch),
@@ -71,10 +73,15 @@ pub(super) fn forget(trial: &Trial) {
         return;
     };
     if let Ok(Some(mut pending)) = read_pending(&file) {
-        pending.differences.retain(|one| one.trial != trial.name);
+        pending.differences.retain(|one| !is_of(one, trial));
         // What can't be dropped is told as out of date when it is looked at.
         let _ = write_pending(&file, &pending);
     }
+}
+
+/// Returns whether a trial found a difference. Suites in two folders may have one name.
+fn is_of(one: &Undecided, trial: &Trial) -> bool {
+    one.trial == trial.name && *one.suite == *trial.suite_file
 }
 
 fn name_of(file: &Path) -> String {

@@ -8,8 +8,11 @@ use crate::report::Note;
 use crate::scrub::{Rules, Scrubber};
 
 /// Returns what looks like a secret in accepted changes.
-pub(super) fn secrets(changes: &[(Accepted, String)]) -> Vec<Note> {
+pub(super) fn secrets(changes: &[(Vec<Accepted>, String)]) -> Vec<Note> {
     let mut notes = Vec::new();
+    let changes = changes
+        .iter()
+        .flat_map(|(accepted, place)| accepted.iter().map(move |one| (one, place)));
     for (Accepted { part, change, .. }, place) in changes {
         let side = match part {
             Part::Request => "http.request",
@@ -35,7 +38,7 @@ pub(super) fn secrets(changes: &[(Accepted, String)]) -> Vec<Note> {
             } => {
                 // The name of a member tells what its value is.
                 let mut names = at.rsplit('/').filter(|step| step.parse::<u64>().is_err());
-                let name = names.find(|step| *step != "-").unwrap_or_default();
+                let name = names.next().unwrap_or_default();
                 (format!("{side}.body"), json!({name: value}).to_string())
             }
         };
