@@ -63,6 +63,8 @@ pub(crate) use parts::Parts;
 pub(crate) use request::{CapturedRequest, RequestRules, compare_requests, compare_sent_bodies};
 #[cfg(feature = "runner")]
 pub(crate) use rules::{BodyMode, Matcher};
+#[cfg(feature = "runner")]
+pub(crate) use tree::MOST_UNORDERED;
 
 #[cfg(test)]
 #[cfg(feature = "runner")]

@@ -13,7 +13,7 @@ use crate::base::masked::{holds_placeholder, is_masked_number, stands_for};
 
 /// The size limit of arrays compared without regard to order: every element is compared with every
 /// other, so a larger array would seem to hang.
-const MOST_UNORDERED: usize = 2_000;
+pub(crate) const MOST_UNORDERED: usize = 2_000;
 
 /// How two trees are compared. Places are JSON pointers.
 #[derive(Debug)]

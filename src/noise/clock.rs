@@ -7,15 +7,14 @@ use crate::base::json;
 
 /// How far a value may be from where the clock moved it to, in seconds.
 const TOLERANCE: f64 = 120.0;
-/// The same, for a date without a time.
 const DAY: f64 = 86_400.0;
 
 /// A value that tells a time.
 struct Told {
     /// The seconds since 1970.
     seconds: f64,
-    /// How exact it is, in seconds.
-    within: f64,
+    /// Whether it tells no more than the day.
+    is_day: bool,
 }
 
 /// Returns whether a value tells a time that moved by as much as passed between two moments.
@@ -26,14 +25,16 @@ pub(super) fn has_moved(
     let (Some(was), Some(is), Some(now)) = (read(was), read(is), now) else {
         return false;
     };
-    let within = is.within.max(was.within);
-    let offset = is.seconds - now.0;
+    let is_day = was.is_day && is.is_day;
+    // A day is where the clock is in UTC; whatever is told within it moves with that.
+    let offset = |told: &Told, at: Moment| match is_day {
+        true => told.seconds - (at.0 / DAY).floor() * DAY,
+        false => told.seconds - at.0,
+    };
+    let within = if is_day { 0.0 } else { TOLERANCE };
     match then {
-        Some(then) => {
-            let passed = now.0 - then.0;
-            passed > within && (offset - (was.seconds - then.0)).abs() <= within
-        }
-        None => is.seconds > was.seconds && offset.abs() <= within,
+        Some(then) => (offset(&is, now) - offset(&was, then)).abs() <= within,
+        None => is.seconds > was.seconds && offset(&is, now).abs() <= within,
     }
 }
 
@@ -69,8 +70,26 @@ fn of_number(number: f64) -> Option<Told> {
     };
     Some(Told {
         seconds,
-        within: TOLERANCE,
+        is_day: false,
     })
+}
+
+/// Reads a time as mail and HTTP have it, such as `Mon, 20 Apr 2026 10:00:00 GMT`.
+fn of_mail(text: &str) -> Option<Told> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, rest) = text.split_once(", ")?;
+    let mut parts = rest.split(' ');
+    let day: u32 = parts.next()?.parse().ok()?;
+    let month = parts.next()?;
+    let month = MONTHS.iter().position(|known| *known == month)? + 1;
+    let (year, time, zone) = (parts.next()?, parts.next()?, parts.next()?);
+    let zone = match zone {
+        "GMT" | "UTC" => "Z",
+        zone => zone,
+    };
+    of_text(&format!("{year}-{month:02}-{day:02}T{time}{zone}"))
 }
 
 /// Reads a date such as `2026-04-20`, with or without a time and an offset behind it.
@@ -84,15 +103,18 @@ fn of_text(text: &str) -> Option<Told> {
         let byte = text.as_bytes().get(at);
         byte.is_some_and(|byte| wanted.contains(byte))
     };
+    if text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return of_number(text.parse().ok()?);
+    }
     if !(is(4, b"-") && is(7, b"-")) {
-        return None;
+        return of_mail(text);
     }
     let days = days(number(0..4)?, number(5..7)?, number(8..10)?)?;
     let date = days as f64 * DAY;
     if text.len() == 10 {
         return Some(Told {
             seconds: date,
-            within: DAY,
+            is_day: true,
         });
     }
     if !(is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
@@ -114,7 +136,7 @@ fn of_text(text: &str) -> Option<Told> {
     };
     Some(Told {
         seconds: date + time - offset,
-        within: TOLERANCE,
+        is_day: false,
     })
 }
 
@@ -142,6 +164,9 @@ mod tests {
             (json!("2000-02-29T12:00:00.5+02:00"), 951_818_400.0),
             (json!("2026-04-20 10:00:00"), 1_776_679_200.0),
             (json!("2026-04-20"), 1_776_643_200.0),
+            (json!("Mon, 20 Apr 2026 10:00:00 GMT"), 1_776_679_200.0),
+            (json!("Mon, 20 Apr 2026 12:00:00 +0200"), 1_776_679_200.0),
+            (json!("1776679200"), 1_776_679_200.0),
             (json!(1_776_679_200), 1_776_679_200.0),
             (json!(1_776_679_200_123_u64), 1_776_679_200.123),
         ] {
@@ -157,6 +182,7 @@ mod tests {
             json!(12),
             json!(true),
             json!("2026/04/20"),
+            json!("Mon, 20 Foo 2026 10:00:00 GMT"),
         ] {
             assert!(read(&value).is_none(), "{value}");
         }
@@ -175,6 +201,8 @@ mod tests {
             json!("2026-04-22T14:46:41Z")
         ));
         assert!(moved(json!("2026-04-20"), json!("2026-04-22")));
+        assert!(!moved(json!("2026-04-20"), json!("2026-04-23")));
+        assert!(moved(json!("2026-04-21"), json!("2026-04-23")));
         assert!(moved(json!(1_776_679_200), json!(1_776_865_601)));
         assert!(!moved(
             json!("2026-04-20T10:00:00Z"),

@@ -31,40 +31,102 @@ pub(crate) struct Proposed {
     pub(crate) what: &'static str,
 }
 
-/// Returns the narrowest matcher for the values that were seen at a place, all of which are of one type.
-pub(crate) fn proposed(varying: &Varying) -> Proposed {
-    let texts: Option<Vec<&str>> = varying.values.iter().map(json::as_text).collect();
-    if let Some(texts) = texts {
-        let (captured, replayed) = texts.split_at(varying.captured);
-        let stands = |was: &&str| replayed.iter().any(|is| stands_for(was, is));
-        return match captured.iter().all(stands) {
-            true => Proposed {
-                value: "masked".into(),
-                what: "a secret that was masked",
-            },
-            false => of_texts(&texts),
-        };
+/// Returns the narrowest matcher for the values that were seen at a place; `None` if they are of several types.
+pub(crate) fn proposed(varying: &Varying) -> Option<Proposed> {
+    let kind = json::kind(varying.values.first()?);
+    if varying.values.iter().any(|value| json::kind(value) != kind) {
+        return None;
     }
-    let is_number = |value: &Value| json::number_text(value).is_some();
-    match varying.values.iter().all(is_number) {
-        true => of_numbers(varying),
-        false => {
-            let kind = varying.values.first().map_or("null", json::kind);
-            Proposed {
-                value: json!({"type": kind}),
-                what: "another value in each run",
+    let texts: Option<Vec<&str>> = varying.values.iter().map(json::as_text).collect();
+    let found = match texts {
+        Some(texts) => {
+            let (captured, replayed) = texts.split_at(varying.captured);
+            let stands = |was: &&str| replayed.iter().any(|is| stands_for(was, is));
+            match captured.iter().all(stands) {
+                true => {
+                    return Some(Proposed {
+                        value: "masked".into(),
+                        what: "a secret that was masked",
+                    });
+                }
+                false => of_texts(&texts),
             }
         }
+        None if kind == "number" => of_numbers(varying),
+        None => typed(kind, "another value in each run"),
+    };
+    // What does not even accept what was seen is none.
+    Some(match found.accepts(&varying.values) {
+        true => found,
+        false => typed(kind, "another value in each run"),
+    })
+}
+
+fn typed(kind: &str, what: &'static str) -> Proposed {
+    Proposed {
+        value: json!({"type": kind}),
+        what,
     }
+}
+
+impl Proposed {
+    /// Returns whether the matcher accepts these values.
+    fn accepts(&self, values: &[Value]) -> bool {
+        let text = |name: &str| self.value.get(name).and_then(Value::as_str);
+        let number = |name: &str| self.value.get(name).and_then(Value::as_f64);
+        let known = |kind: &str| Matcher::TYPES.into_iter().find(|known| *known == kind);
+        let matcher = match (self.value.as_str(), number("near"), number("by")) {
+            (Some("uuid"), ..) => Some(Matcher::Uuid),
+            (Some(_), ..) => Some(Matcher::Timestamp),
+            (_, Some(near), Some(by)) => Some(Matcher::Near { near, by }),
+            _ => match (text("regex"), text("type")) {
+                (Some(pattern), _) => regex::Regex::new(pattern).ok().map(Matcher::Regex),
+                (_, kind) => kind.and_then(known).map(Matcher::Type),
+            },
+        };
+        matcher.is_some_and(|matcher| values.iter().all(|value| matcher.fits(value)))
+    }
+
+    /// Returns what the matcher is like, whatever its numbers: values of one shape are of one kind.
+    pub(crate) fn shape(&self) -> String {
+        match (&self.value, self.value.get("regex").and_then(Value::as_str)) {
+            (_, Some(pattern)) => {
+                let mut shape = String::new();
+                let mut chars = pattern.chars().peekable();
+                while let Some(c) = chars.next() {
+                    match c {
+                        '{' if chars.peek().is_some_and(char::is_ascii_digit) => {
+                            chars.by_ref().take_while(|c| *c != '}').for_each(drop);
+                            shape.push('+');
+                        }
+                        c => shape.push(c),
+                    }
+                }
+                shape
+            }
+            (Value::Object(members), None) if members.contains_key("near") => "near".to_owned(),
+            (value, None) => json::show(value),
+        }
+    }
+}
+
+/// Returns the matcher for several places together; `None` if their values are of different kinds, which one matcher would mix.
+pub(crate) fn unified<'v>(
+    all: impl Iterator<Item = &'v Varying> + Clone,
+) -> Option<(Varying, Proposed)> {
+    let mut pooled = all.clone().next()?.clone();
+    all.clone().skip(1).for_each(|one| pooled.add(one.clone()));
+    let proposal = proposed(&pooled)?;
+    let shape = proposal.shape();
+    let mut singles = all.map(proposed);
+    let is_one = singles.all(|one| one.is_some_and(|one| one.shape() == shape));
+    is_one.then_some((pooled, proposal))
 }
 
 fn of_numbers(varying: &Varying) -> Proposed {
     let all_integers = varying.values.iter().all(json::is_integer);
     let kind = if all_integers { "integer" } else { "number" };
-    let typed = |what| Proposed {
-        value: json!({"type": kind}),
-        what,
-    };
+    let typed = |what| typed(kind, what);
     if varying
         .values
         .iter()
@@ -90,6 +152,10 @@ fn of_numbers(varying: &Varying) -> Proposed {
     let digit = match all_integers {
         true => 1.0,
         false => 10_f64.powf(by.log10().floor() - 1.0),
+    };
+    let decimal = |number: f64| match all_integers {
+        true => number,
+        false => decimal(number),
     };
     let near = decimal((middle / digit).round() * digit);
     let by = decimal((by / digit).ceil() * digit);
@@ -161,52 +227,61 @@ fn is_ulid(text: &str) -> bool {
 
 /// Returns a pattern for tokens: what varies in each of the parts between separators. `None` for words and free texts.
 fn pattern(texts: &[&str], tells_time: bool) -> Option<String> {
-    let is_separator = |c: char| !c.is_ascii_alphanumeric();
+    if tells_time && texts.iter().all(|text| text.contains(", ")) {
+        const DAYS: &str = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+        const MONTHS: &str = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
+        return Some(format!(
+            "^{DAYS}, [0-9]{{1,2}} {MONTHS} [0-9]{{4}} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}} (GMT|UTC|[+-][0-9]{{4}})$"
+        ));
+    }
+    let all = |c: char| !c.is_ascii_alphanumeric();
+    // Base64 has some separators among its digits.
+    let hard = |c: char| all(c) && !SOFT.contains(c);
+    let body = by_columns(texts, &all, tells_time).or_else(|| by_columns(texts, &hard, false))?;
+    Some(format!("^{body}$"))
+}
+
+/// The separators that are digits of base64 as well.
+const SOFT: &str = "-_+/=";
+
+/// Returns a pattern for texts with the same separators.
+fn by_columns(
+    texts: &[&str],
+    is_separator: &dyn Fn(char) -> bool,
+    tells_time: bool,
+) -> Option<String> {
     let separators =
         |text: &str| -> Vec<char> { text.chars().filter(|c| is_separator(*c)).collect() };
     let first = separators(texts.first()?);
-    let columns: Option<Vec<String>> = match texts.iter().all(|text| separators(text) == first) {
-        false => None,
-        true => {
-            let parts: Vec<Vec<&str>> = texts
-                .iter()
-                .map(|text| text.split(is_separator).collect())
-                .collect();
-            let columns = (0..=first.len()).map(|n| {
-                let parts: Vec<&str> = parts.iter().map(|parts| parts[n]).collect();
-                column(&parts, tells_time)
-            });
-            columns.collect()
-        }
+    if texts.iter().any(|text| separators(text) != first) {
+        return None;
+    }
+    let parts: Vec<Vec<&str>> = texts
+        .iter()
+        .map(|text| text.split(is_separator).collect())
+        .collect();
+    let column_at = |n: usize| -> Vec<&str> { parts.iter().map(|parts| parts[n]).collect() };
+    let columns: Vec<Vec<&str>> = (0..=first.len()).map(column_at).collect();
+    let tells_time = tells_time || seems_a_time(&columns);
+    let mut columns = columns.iter().map(|parts| column(parts, tells_time));
+    let mut out = columns.next()??;
+    for (separator, column) in first.iter().zip(columns) {
+        out.push_str(&escaped(&separator.to_string()));
+        out.push_str(&column?);
+    }
+    Some(out)
+}
+
+/// Returns whether parts of texts are like those of a date or a time: at least three of two or four digits, one of which varies.
+fn seems_a_time(columns: &[Vec<&str>]) -> bool {
+    let is_digits = |parts: &&Vec<&str>| {
+        parts.iter().all(|part| {
+            [2, 4].contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
     };
-    let body = match columns {
-        Some(columns) => {
-            let mut columns = columns.into_iter();
-            let start = columns.next()?;
-            let rest = first.iter().zip(columns);
-            rest.fold(start, |out, (separator, column)| {
-                out + &escaped(&separator.to_string()) + &column
-            })
-        }
-        // Base64 has the separators among its digits.
-        None => {
-            let is_one_of = |extra: &str| {
-                let fits = |text: &&str| {
-                    text.chars()
-                        .all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
-                };
-                texts.iter().all(fits)
-            };
-            let digits = match () {
-                () if is_one_of("-_") => "A-Za-z0-9_-",
-                () if is_one_of("+/=") => "A-Za-z0-9+/=",
-                () => return None,
-            };
-            let is_token = holds_digits(texts) && texts.iter().all(|text| !text.is_empty());
-            is_token.then(|| format!("[{digits}]{}", count(texts)))?
-        }
-    };
-    Some(format!("^{body}$"))
+    let varies = |parts: &Vec<&str>| parts.iter().any(|part| *part != parts[0]);
+    let digits: Vec<&Vec<&str>> = columns.iter().filter(is_digits).collect();
+    digits.len() >= 3 && digits.iter().any(|parts| varies(parts))
 }
 
 /// Returns a text as it stands in a pattern.
@@ -217,26 +292,61 @@ fn escaped(text: &str) -> String {
 
 /// Returns a pattern for one of the parts of tokens; of times, what did not move yet will.
 fn column(parts: &[&str], tells_time: bool) -> Option<String> {
-    let first = parts.first()?;
-    let all = |fits: fn(char) -> bool| parts.iter().all(|part| part.chars().all(fits));
-    let is_digits = all(|c| c.is_ascii_digit()) && !first.is_empty();
-    if parts.iter().all(|part| part == first) && !(tells_time && is_digits) {
+    let first = *parts.first()?;
+    let all = |fits: &dyn Fn(char) -> bool| parts.iter().all(|part| part.chars().all(fits));
+    let is_digits = all(&|c| c.is_ascii_digit()) && !first.is_empty();
+    if parts.iter().all(|part| *part == first) && !(tells_time && is_digits) {
         return Some(escaped(first));
     }
+    // What a token begins with, such as `sk_live_`.
+    let prefix = common_prefix(parts);
+    let parts: Vec<&str> = parts.iter().map(|part| &part[prefix.len()..]).collect();
+    let parts = parts.as_slice();
+    let all = |fits: &dyn Fn(char) -> bool| parts.iter().all(|part| part.chars().all(fits));
     if parts.iter().any(|part| part.is_empty()) || !holds_digits(parts) {
+        return None;
+    }
+    if !all(&|c| c.is_ascii_alphanumeric() || SOFT.contains(c)) {
         return None;
     }
     let is_long = parts.iter().all(|part| part.len() >= 6);
     let digits = match () {
         () if is_digits => "0-9",
-        () if is_long && all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) => "0-9a-f",
-        () if is_long && all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c)) => "0-9A-F",
-        () if all(|c| c.is_ascii_digit() || c.is_ascii_lowercase()) => "0-9a-z",
-        () if all(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) => "0-9A-Z",
+        () if is_long && all(&|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) => "0-9a-f",
+        () if is_long && all(&|c| c.is_ascii_digit() || ('A'..='F').contains(&c)) => "0-9A-F",
+        () if all(&|c| c.is_ascii_digit() || c.is_ascii_lowercase()) => "0-9a-z",
+        () if all(&|c| c.is_ascii_digit() || c.is_ascii_uppercase()) => "0-9A-Z",
         // Tokens of both cases are often base64, whose other digits may not have been seen.
-        () => "0-9A-Za-z_-",
+        () if all(&|c| c != '=') => "0-9A-Za-z+/_-",
+        () => "0-9A-Za-z+/=_-",
     };
-    Some(format!("[{digits}]{}", count(parts)))
+    // A number has as many digits as it needs, unless it is filled up with zeros.
+    let is_filled = tells_time
+        || parts
+            .iter()
+            .any(|part| part.len() > 1 && part.starts_with('0'));
+    let count = match is_digits && !is_filled {
+        true => "+".to_owned(),
+        false => count(parts),
+    };
+    Some(format!("{}[{digits}]{count}", escaped(prefix)))
+}
+
+/// Returns what all texts begin with, up to a separator.
+fn common_prefix<'t>(texts: &[&'t str]) -> &'t str {
+    let Some((first, others)) = texts.split_first() else {
+        return "";
+    };
+    let same = |text: &&str| {
+        let pairs = first.chars().zip(text.chars());
+        pairs
+            .take_while(|(a, b)| a == b)
+            .map(|(c, _)| c.len_utf8())
+            .sum::<usize>()
+    };
+    let common = &first[..others.iter().map(same).min().unwrap_or_default()];
+    let end = common.rfind(['-', '_', '+', '/']).map_or(0, |at| at + 1);
+    &common[..end]
 }
 
 /// Returns whether texts hold digits or both cases of letters, as words don't.
@@ -271,8 +381,41 @@ mod tests {
             captured: 1,
             at: Some(Moment(1_776_679_200.0)),
         };
-        let found = proposed(&varying);
+        let found = proposed(&varying).unwrap();
         assert_eq!((&found.value, found.what), (wanted, what), "{values:?}");
+    }
+
+    #[test]
+    fn values_of_two_kinds_have_no_matcher_together() {
+        let varying = |values: Value| Varying {
+            place: Place::default(),
+            values: values.as_array().unwrap().clone(),
+            captured: 1,
+            at: None,
+        };
+        let uuid = varying(json!([
+            "67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "67e55044-10b1-426f-9247-bb680e5fe0c9"
+        ]));
+        let (token, other) = (
+            varying(json!(["ord_1", "ord_22"])),
+            varying(json!(["inv_1", "inv_2"])),
+        );
+        let (number, mixed) = (varying(json!([1, 900])), varying(json!([1, "a"])));
+        let one = |all: &[&Varying]| unified(all.iter().copied()).map(|(_, one)| one.value);
+        assert_eq!(one(&[&uuid, &uuid]), Some(json!("uuid")));
+        assert_eq!(
+            one(&[&token, &token]),
+            Some(json!({"regex": "^ord_[0-9]+$"}))
+        );
+        for all in [
+            [&uuid, &number],
+            [&token, &other],
+            [&uuid, &token],
+            [&mixed, &mixed],
+        ] {
+            assert_eq!(one(&all), None, "{all:?}");
+        }
     }
 
     #[test]
@@ -316,13 +459,39 @@ mod tests {
             (json!(["a.1z", "a.2y"]), regex("^a\\.[0-9a-z]{2}$"), token),
             (
                 json!(["aB-1_x", "Cd-Ef_"]),
-                regex("^[A-Za-z0-9_-]{6}$"),
+                regex("^[0-9A-Za-z+/_-]{6}$"),
                 token,
             ),
             (
                 json!(["QUJD+1==", "RE/FRw=="]),
-                regex("^[A-Za-z0-9+/=]{8}$"),
+                regex("^[0-9A-Za-z+/=_-]{8}$"),
                 token,
+            ),
+            (
+                json!(["sk_live_aB-1_x9", "sk_live_Cd-Ef_88"]),
+                regex("^sk_live_[0-9A-Za-z+/_-]+$"),
+                token,
+            ),
+            (
+                json!(["Bearer eyJh.eyJ1.aB-9", "Bearer eyJh.eyJ2.c_D8"]),
+                regex("^Bearer eyJh\\.[0-9A-Za-z+/_-]{4}\\.[0-9A-Za-z+/_-]{4}$"),
+                token,
+            ),
+            (json!(["ord-94", "ord-95"]), regex("^ord-[0-9]+$"), token),
+            (
+                json!(["ord-094", "ord-095"]),
+                regex("^ord-[0-9]{3}$"),
+                token,
+            ),
+            (
+                json!(["created 11/30/2026 15:30:35", "created 11/30/2026 15:30:36"]),
+                regex("^created [0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}$"),
+                token,
+            ),
+            (
+                json!([123_456_789_012_u64, 123_456_789_020_u64]),
+                json!({"near": 123_456_789_016_u64, "by": 16}),
+                "a number within bounds",
             ),
             (json!(["tea", "coffee"]), json!({"type": "string"}), text),
             (json!(["Hello 1!", "Bye"]), json!({"type": "string"}), text),

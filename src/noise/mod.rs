@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::compare::quoted_name;
 
-pub(crate) use leaf::{Varying, proposed};
+pub(crate) use leaf::{Varying, proposed, unified};
 pub(crate) use walk::compare_bodies;
 
 /// When something was captured or replayed, in seconds since 1970.
@@ -80,6 +80,16 @@ pub(crate) enum Step {
 }
 
 impl Place {
+    /// Returns the place as a JSON pointer, if it is a single one.
+    fn pointer(&self) -> String {
+        let steps = self.0.iter().map(|step| match step {
+            Step::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+            Step::Any => "/*".to_owned(),
+        });
+        steps.collect()
+    }
+
     fn step(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

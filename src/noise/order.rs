@@ -10,25 +10,31 @@ use crate::base::json;
 pub(super) enum Order<'v> {
     /// The elements stand where they stood.
     Same,
-    /// The same elements stand elsewhere.
+    /// They stand elsewhere than in the capture, at the same places in all replays.
+    Differs,
+    /// The same elements stand elsewhere in each replay.
     Varies,
-    /// Elements that are the same but for what varies in them stand elsewhere: each list with its elements in one order.
+    /// Elements that are the same but for what varies in them stand elsewhere in each replay: each list with its elements in one
+    /// order.
     Aligned(Vec<Vec<&'v Value>>),
-    /// They stand elsewhere, and can't be told apart.
+    /// They stand elsewhere in each replay, and can't be told apart.
     Unclear,
 }
 
-/// Finds out whether lists of one length hold the same elements in other orders.
+/// Finds out whether lists of one length, the captured one first, hold the same elements in other orders.
 pub(super) fn order<'v>(lists: &[&'v [Value]]) -> Order<'v> {
     let shown: Vec<Vec<String>> = lists
         .iter()
         .map(|list| list.iter().map(json::show).collect())
         .collect();
-    if shown.iter().all(|list| *list == shown[0]) {
+    if is_one(&shown) {
         return Order::Same;
     }
     if is_permuted(&shown) {
-        return Order::Varies;
+        return match is_one(&shown[1..]) {
+            true => Order::Differs,
+            false => Order::Varies,
+        };
     }
     // The parts of elements that all lists have, some of them elsewhere.
     let columns: Vec<BTreeMap<String, Vec<String>>> =
@@ -37,21 +43,19 @@ pub(super) fn order<'v>(lists: &[&'v [Value]]) -> Order<'v> {
         return Order::Same;
     };
     let column = |place: &String| -> Option<Vec<Vec<String>>> {
-        columns
-            .iter()
-            .map(|columns| columns.get(place).cloned())
-            .collect()
+        let columns = columns.iter().map(|columns| columns.get(place).cloned());
+        columns.collect()
     };
     let kept: Vec<Vec<Vec<String>>> = first
         .keys()
         .filter_map(column)
         .filter(|lists| is_permuted(lists))
         .collect();
-    if kept
-        .iter()
-        .all(|lists| lists.iter().all(|list| *list == lists[0]))
-    {
+    if kept.iter().all(|lists| is_one(lists)) {
         return Order::Same;
+    }
+    if kept.iter().all(|lists| is_one(&lists[1..])) {
+        return Order::Differs;
     }
     let aligned = lists.iter().enumerate().map(|(n, list)| {
         let key = |element: usize| -> Vec<&String> {
@@ -61,18 +65,22 @@ pub(super) fn order<'v>(lists: &[&'v [Value]]) -> Order<'v> {
         order.sort_by_key(|element| key(*element));
         let keys: Vec<Vec<String>> = order
             .iter()
-            .map(|e| key(*e).into_iter().cloned().collect())
+            .map(|element| key(*element).into_iter().cloned().collect())
             .collect();
         let elements: Vec<&Value> = order.iter().map(|element| &list[*element]).collect();
         (keys, elements)
     });
     let (keys, aligned): (Vec<_>, Vec<_>) = aligned.unzip();
-    let is_clear =
-        keys.iter().all(|own| *own == keys[0]) && keys[0].windows(2).all(|pair| pair[0] != pair[1]);
+    let is_clear = is_one(&keys) && keys[0].windows(2).all(|pair| pair[0] != pair[1]);
     match is_clear {
         true => Order::Aligned(aligned),
         false => Order::Unclear,
     }
+}
+
+/// Returns whether all are equal.
+fn is_one<T: PartialEq>(all: &[T]) -> bool {
+    all.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// Returns whether lists hold the same in whatever order.
@@ -82,8 +90,8 @@ fn is_permuted(lists: &[Vec<String>]) -> bool {
         sorted.sort_unstable();
         sorted
     };
-    let first = sorted(&lists[0]);
-    lists.iter().skip(1).all(|list| sorted(list) == first)
+    let sorted: Vec<Vec<String>> = lists.iter().map(sorted).collect();
+    is_one(&sorted)
 }
 
 /// Returns the values at the places that all elements of a list have, by place.
@@ -100,11 +108,8 @@ fn leaves(value: &Value, at: String, columns: &mut BTreeMap<String, Vec<String>>
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                leaves(
-                    member,
-                    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")),
-                    columns,
-                );
+                let name = name.replace('~', "~0").replace('/', "~1");
+                leaves(member, format!("{at}/{name}"), columns);
             }
         }
         other => columns.entry(at).or_default().push(json::show(other)),

@@ -1,25 +1,37 @@
 //! Compares the bodies of replays with the captured one and with each other.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::clock::has_moved;
+use super::leaf::unified;
 use super::order::{Order, order};
 use super::{Difference, Moment, Noise, Place, Sent, Step, Structure, Varying};
-use crate::base::json;
+use crate::base::json::{self, Query};
 use crate::base::masked::{is_masked_number, stands_for};
-use crate::compare::{BodyMode, BodyRules, redact};
+use crate::compare::{BodyMode, BodyRules, MOST_UNORDERED, redact};
 
 /// Finds out what varies among the bodies of replays, under the rules that a suite has already.
 pub(crate) fn compare_bodies(captured: Sent<'_>, replays: &[Sent<'_>], rules: &BodyRules) -> Noise {
     let mut noise = Noise::default();
-    let (Some(was), false) = (captured.body, rules.mode == Some(BodyMode::Ignore)) else {
+    let is_json = !matches!(rules.mode, Some(BodyMode::Ignore | BodyMode::String));
+    let Some(was) = captured.body.filter(|_| is_json) else {
         return noise;
+    };
+    let places = |queries: &[Query]| -> HashSet<String> {
+        let pointers = queries
+            .iter()
+            .map(|query| query.pointers(was).unwrap_or_default());
+        pointers.flatten().collect()
     };
     let mut walk = Walk {
         times: std::iter::once(captured.at)
             .chain(replays.iter().map(|replay| replay.at))
             .collect(),
         is_exact: rules.mode == Some(BodyMode::Exact),
+        unordered: &places(&rules.unordered),
+        masked: &places(&rules.masked),
         rules,
         noise: &mut noise,
     };
@@ -39,6 +51,10 @@ struct Walk<'a> {
     /// When each body was sent, the captured one first.
     times: Vec<Option<Moment>>,
     is_exact: bool,
+    /// Places of the captured body whose order means nothing already, as JSON pointers.
+    unordered: &'a HashSet<String>,
+    /// Places of the captured body at which placeholders stand for any text.
+    masked: &'a HashSet<String>,
     rules: &'a BodyRules,
     noise: &'a mut Noise,
 }
@@ -132,16 +148,21 @@ impl Walk<'_> {
             let replays: Vec<Option<&Value>> = all[1..].iter().map(|list| Some(*list)).collect();
             return self.difference(place, Some(all[0]), &replays);
         }
-        let is_unordered = self
-            .rules
-            .unordered
-            .iter()
-            .any(|query| query.text() == place.to_string());
+        let is_unordered = self.unordered.contains(&place.pointer());
         let order = order(&lists);
         let is_aligned = matches!(order, Order::Aligned(_));
         let elements: Vec<Vec<&Value>> = match order {
-            Order::Varies if is_unordered => return,
+            Order::Varies | Order::Differs if is_unordered => return,
+            // So many can't be compared without regard to order.
+            Order::Varies | Order::Aligned(_) if lists[0].len() > MOST_UNORDERED => {
+                return self.structure(place, Structure::Order);
+            }
             Order::Varies => return self.noise.orders.push(place.clone()),
+            Order::Differs => {
+                let replays: Vec<Option<&Value>> =
+                    all[1..].iter().map(|list| Some(*list)).collect();
+                return self.difference(place, Some(all[0]), &replays);
+            }
             Order::Unclear => return self.structure(place, Structure::Order),
             Order::Same => lists.iter().map(|list| list.iter().collect()).collect(),
             Order::Aligned(lists) => {
@@ -157,6 +178,8 @@ impl Walk<'_> {
             let mut element = Walk {
                 times: self.times.clone(),
                 is_exact: self.is_exact,
+                unordered: self.unordered,
+                masked: self.masked,
                 rules: self.rules,
                 noise: &mut own,
             };
@@ -175,16 +198,17 @@ impl Walk<'_> {
         self.noise.varying.extend(own.varying);
         self.noise.orders.extend(own.orders);
         self.noise.structures.extend(own.structures);
+        if is_aligned {
+            for difference in &mut own.differences {
+                difference.place.0[depth] = Step::Any;
+            }
+        }
         self.noise.differences.extend(own.differences);
     }
 
     fn leaf(&mut self, place: &Place, all: &[&Value]) {
         let is_same = |one: &Value, other: &Value| json::scalar_equals(one, other);
-        let is_masked = self
-            .rules
-            .masked
-            .iter()
-            .any(|query| query.text() == place.to_string());
+        let is_masked = self.masked.contains(&place.pointer());
         let is_right =
             |value: &Value| is_same(all[0], value) || (is_masked && stands(all[0], value));
         if all[1..].iter().all(|value| is_right(value)) {
@@ -235,25 +259,21 @@ impl Noise {
             }
         }
         for (place, all) in merged {
-            if all.len() < count {
-                self.varying.extend(all);
-                continue;
-            }
-            let mut all = all.into_iter();
-            if let Some(mut first) = all.next() {
-                first.place = place;
-                all.for_each(|other| first.add(other));
-                self.varying.push(first);
+            match unified(all.iter()).filter(|_| all.len() == count) {
+                Some((pooled, _)) => self.varying.push(Varying { place, ..pooled }),
+                None => self.varying.extend(all),
             }
         }
-        let mut orders: Vec<Place> = Vec::new();
-        for place in std::mem::take(&mut self.orders) {
-            let own = general(&place);
-            if !orders.contains(&own) {
-                orders.push(own);
+        let orders = std::mem::take(&mut self.orders);
+        for place in &orders {
+            let own = general(place);
+            let all = orders.iter().filter(|other| general(other) == own).count();
+            match all == count {
+                true if self.orders.contains(&own) => {}
+                true => self.orders.push(own),
+                false => self.orders.push(place.clone()),
             }
         }
-        self.orders = orders;
     }
 }
 
@@ -369,6 +389,21 @@ mod tests {
             json!([{"l": [{"k": 2, "v": 3}, {"k": 1, "v": 4}]}, {"l": [{"k": 1, "v": 5}, {"k": 2, "v": 6}]}]),
             ["$.l[*].v", "$.l", "", ""],
         );
+        // Another order than the captured one, in all replays, is no noise.
+        check(
+            json!({"l": [1, 2, 3], "m": [{"k": 1, "v": 1}, {"k": 2, "v": 2}]}),
+            json!([
+                {"l": [3, 2, 1], "m": [{"k": 2, "v": 5}, {"k": 1, "v": 6}]},
+                {"l": [3, 2, 1], "m": [{"k": 2, "v": 7}, {"k": 1, "v": 8}]},
+            ]),
+            ["", "", "", "$.l $.m"],
+        );
+        // One of the lists keeps its order.
+        check(
+            json!([[1, 2], [1, 2]]),
+            json!([[[2, 1], [1, 2]], [[1, 2], [1, 2]]]),
+            ["", "$[0]", "", ""],
+        );
         // Only one of the elements varies: which one can't be said, since they move.
         check(
             json!([{"k": 1, "v": 1}, {"k": 2, "v": 2}]),
@@ -387,6 +422,14 @@ mod tests {
         // All elements vary, or one of them, where they stay.
         check(json!([1, 2]), json!([[3, 4], [5, 6]]), ["$[*]", "", "", ""]);
         check(json!([1, 2]), json!([[1, 4], [1, 6]]), ["$[1]", "", "", ""]);
+        check(
+            json!([{"v": "67e55044-10b1-426f-9247-bb680e5fe0c8"}, {"v": 1}]),
+            json!([
+                [{"v": "77e55044-10b1-426f-9247-bb680e5fe0c8"}, {"v": 500}],
+                [{"v": "87e55044-10b1-426f-9247-bb680e5fe0c8"}, {"v": 9}],
+            ]),
+            ["$[0].v $[1].v", "", "", ""],
+        );
         check(
             json!([[{"v": 1}], [{"v": 2}]]),
             json!([[[{"v": 3}], [{"v": 4}]], [[{"v": 5}], [{"v": 6}]]]),

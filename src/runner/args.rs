@@ -580,6 +580,15 @@ impl Args {
         Ok(bless)
     }
 
+    /// Returns the arguments for all cases of the suites.
+    pub(crate) fn without_filters(&self) -> Self {
+        let mut all = self.clone();
+        all.filters.clear();
+        all.flags.skip.clear();
+        (all.flags.exact, all.flags.ignored) = (false, false);
+        all
+    }
+
     /// Returns whether a trial will not run because it is ignored.
     pub(crate) fn leaves_out(&self, ignored: bool) -> bool {
         ignored && !self.flags.ignored && !self.flags.include_ignored

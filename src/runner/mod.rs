@@ -40,7 +40,7 @@ pub(crate) use args::{
 pub(crate) use bless::{read_pending, write_pending};
 pub(crate) use ca::CaFlag;
 pub(crate) use load::check;
-pub(crate) use noise::{Found, Kind, Message, NameOf, Told, find};
+pub(crate) use noise::{Found, Kind, Look, Message, Named, Told, find};
 pub(crate) use plan_apps::plan_of_flags;
 pub(crate) use progress::Progress;
 pub(crate) use refusal::{Ended, Refusal, RefusalKind, signal_code};

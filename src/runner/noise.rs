@@ -20,8 +20,8 @@ use crate::base::http::{Headers, Host, same_path, split_target};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::case::{Case, Exchange};
-use crate::compare::{Barrier, BodyRules, MessagePlace, Mismatch, form_as_json};
-use crate::noise::{Moment, Noise, Sent, compare_bodies};
+use crate::compare::{Barrier, BodyRules, Change, MessagePlace, Mismatch, Side, form_as_json};
+use crate::noise::{Moment, Noise, Place, Sent, Varying, compare_bodies, proposed};
 use crate::report::{End, Fault, Unacceptable, side, summary, unacceptable};
 
 /// A message, as a suite can speak of it.
@@ -34,9 +34,24 @@ pub(crate) enum Message {
         method: String,
         host: String,
         path: String,
+        /// The captured query.
+        query: Option<String>,
         /// The mock that answers it, if it is one of the suite's own.
         mock: Option<String>,
     },
+}
+
+impl Message {
+    fn of_call(exchange: &Exchange, mock: Option<String>) -> Self {
+        let request = &exchange.request;
+        Self::Call {
+            method: request.method.clone(),
+            host: request.host.clone(),
+            path: request.path.clone(),
+            query: request.query.clone(),
+            mock,
+        }
+    }
 }
 
 /// What was found about a message of a case.
@@ -48,18 +63,31 @@ pub(crate) struct Told {
     pub(crate) message: Message,
     pub(crate) noise: Noise,
     /// Headers and names in the query whose values vary.
-    pub(crate) names: Vec<(NameOf, String)>,
+    pub(crate) names: Vec<Named>,
     /// What varies or differs besides, in words.
     pub(crate) others: Vec<(Kind, String)>,
-    /// Whether the case could be looked at; else this says only that there is such a message.
-    pub(crate) is_judged: bool,
+    /// How far the case was looked at; if it was not, this says only that there is such a message.
+    pub(crate) look: Look,
 }
 
-/// What a name is one of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum NameOf {
-    Header,
-    Query,
+/// Something with a name whose value varies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A header, and a pattern that its value has to have instead of the captured one, if there is one.
+    Header(String, Option<String>),
+    /// A name in the query.
+    Query(String),
+}
+
+/// How far a case was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It was.
+    Seen,
+    /// It could not be judged.
+    Unjudged,
+    /// It was not replayed.
+    LeftOut,
 }
 
 /// Whether something varies, or differs in the same way in every run.
@@ -111,6 +139,12 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
         }
     }
     let mut found = Found::default();
+    let all = Replay::new().trials(args.without_filters())?;
+    let unseen = all
+        .iter()
+        .filter(|trial| !by_trial.contains_key(&trial.name));
+    let left_out = |trial| Told::unseen(trial, Look::LeftOut);
+    found.told.extend(unseen.map(left_out));
     for (name, seen) in by_trial {
         let Some(Seen { trial, .. }) = seen.first() else {
             continue;
@@ -120,6 +154,7 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
             .iter()
             .any(|one| matches!(one.outcome.end, End::Skipped(_)))
         {
+            found.told.push(Told::unseen(trial, Look::LeftOut));
             continue;
         }
         match look(trial, &seen) {
@@ -136,11 +171,7 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
                         false => "its calls have other queries in each run; with what is proposed for them in the suite, look again".to_owned(),
                     },
                 ));
-                let answer = Told::new(trial, Message::Answer, Noise::default());
-                found.told.push(Told {
-                    is_judged: false,
-                    ..answer
-                });
+                found.told.push(Told::unseen(trial, Look::Unjudged));
                 found.told.extend(missed);
             }
         }
@@ -149,6 +180,14 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
 }
 
 impl Told {
+    /// Returns that a suite has a case at which nobody has looked, so that nothing is said of all of its cases.
+    fn unseen(trial: &Trial, look: Look) -> Self {
+        Self {
+            look,
+            ..Self::new(trial, Message::Answer, Noise::default())
+        }
+    }
+
     fn new(trial: &Trial, message: Message, noise: Noise) -> Self {
         Self {
             trial: trial.name.clone(),
@@ -158,7 +197,7 @@ impl Told {
             noise,
             names: Vec::new(),
             others: Vec::new(),
-            is_judged: true,
+            look: Look::Seen,
         }
     }
 }
@@ -197,15 +236,8 @@ fn missed_queries(trial: &Trial, seen: &[Seen]) -> Vec<Told> {
         };
         let differing: Vec<&String> = names.into_iter().filter(differs).collect();
         if !differing.is_empty() && differing.iter().all(varies) {
-            let message = Message::Call {
-                method: request.method.clone(),
-                host: request.host.clone(),
-                path: request.path.clone(),
-                mock: None,
-            };
-            let names = differing
-                .into_iter()
-                .map(|name| (NameOf::Query, name.clone()));
+            let message = Message::of_call(exchange, None);
+            let names = differing.into_iter().map(|name| Named::Query(name.clone()));
             told.push(Told {
                 names: names.collect(),
                 ..Told::new(trial, message, Noise::default())
@@ -267,7 +299,7 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
         .iter()
         .map(|one| one.outcome.mismatches().collect())
         .collect();
-    others(&runs, &mut answer);
+    others(&runs, rules.headers.captured, &mut answer);
     all.push(answer);
 
     let calls = heard.iter().map(|heard| calls_of(trial, heard));
@@ -296,12 +328,8 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
                 json_of(&request.headers, &body, true)
             })
             .collect();
-        let message = Message::Call {
-            method: request.method.clone(),
-            host: request.host.clone(),
-            path: request.path.clone(),
-            mock: (!mock.starts_with("auto[")).then(|| mock.clone()),
-        };
+        let mock = (!mock.starts_with("auto[")).then(|| mock.clone());
+        let message = Message::of_call(exchange, mock);
         let noise = noise_of(
             &rules.body,
             (was.as_ref(), Some(exchange)),
@@ -309,6 +337,11 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
             &moments,
         );
         let mut call = told(message, noise);
+        let made = sent.iter().flatten().count();
+        if made < sent.len() {
+            let text = format!("it is made in {made} of {} runs", sent.len());
+            call.others.push((Kind::Varies, text));
+        }
         let runs: Vec<Vec<&Mismatch>> = seen
             .iter()
             .map(|one| {
@@ -319,7 +352,7 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
                 sent.map(|(sent, _)| &sent.mismatch).collect()
             })
             .collect();
-        others(&runs, &mut call);
+        others(&runs, true, &mut call);
         all.push(call);
     }
     Ok((Arc::clone(case), all))
@@ -332,6 +365,10 @@ fn moment(at: SystemTime) -> Option<Moment> {
 
 fn json_of(headers: &Headers, body: &[u8], as_form: bool) -> Option<Value> {
     let form = as_form.then(|| form_as_json(headers, body)).flatten();
+    let media_type = headers.text("content-type");
+    if form.is_none() && media_type.is_some_and(|media_type| !media_type.contains("json")) {
+        return None;
+    }
     form.or_else(|| json::read(body).ok().map(|document| document.value))
 }
 
@@ -342,7 +379,9 @@ fn noise_of(
     moments: &[Option<Moment>],
 ) -> Noise {
     // What is expected stands in the suite, and varies with nothing.
-    if rules.expected.is_some() || bodies.iter().any(Option::is_none) {
+    // Of one replay, nothing can be said.
+    let count = bodies.iter().flatten().count();
+    if rules.expected.is_some() || count < 2 {
         return Noise::default();
     }
     let then = exchange
@@ -355,6 +394,7 @@ fn noise_of(
     let replays: Vec<Sent<'_>> = bodies
         .iter()
         .zip(moments)
+        .filter(|(body, _)| body.is_some())
         .map(|(body, at)| Sent {
             body: body.as_ref(),
             at: *at,
@@ -364,7 +404,7 @@ fn noise_of(
 }
 
 /// Adds what the bodies don't tell: the status, headers, queries, texts, and what the suite states.
-fn others(runs: &[Vec<&Mismatch>], told: &mut Told) {
+fn others(runs: &[Vec<&Mismatch>], compares_headers: bool, told: &mut Told) {
     let mut places: BTreeMap<String, Vec<&Mismatch>> = BTreeMap::new();
     for mismatch in runs.iter().flatten() {
         let is_told = matches!(mismatch.place, MessagePlace::Json(_))
@@ -384,12 +424,16 @@ fn others(runs: &[Vec<&Mismatch>], told: &mut Told) {
             None => "nothing".to_owned(),
         };
         let captured = first.expected.as_ref().map_or("nothing".to_owned(), side);
+        let is_there = all
+            .iter()
+            .all(|one| one.actual.is_some() && one.accepts.is_ok());
         match (is_same, &first.place) {
-            (false, MessagePlace::Header(name)) if first.accepts.is_ok() => {
-                told.names.push((NameOf::Header, name.clone()));
+            (false, MessagePlace::Header(name)) if is_there => {
+                let pattern = redirect_pattern(name, first, &all).filter(|_| !compares_headers);
+                told.names.push(Named::Header(name.clone(), pattern));
             }
-            (false, MessagePlace::Query(name)) if first.accepts.is_ok() => {
-                told.names.push((NameOf::Query, name.clone()));
+            (false, MessagePlace::Query(name)) if is_there => {
+                told.names.push(Named::Query(name.clone()));
             }
             (true, _) => told.others.push((
                 Kind::Differs,
@@ -405,4 +449,34 @@ fn others(runs: &[Vec<&Mismatch>], told: &mut Told) {
             )),
         }
     }
+}
+
+/// Returns a pattern for where redirects lead, as far as it is the same in all runs.
+fn redirect_pattern(name: &str, first: &Mismatch, all: &[&Mismatch]) -> Option<String> {
+    let targets = all
+        .iter()
+        .flat_map(|one| &one.changes)
+        .filter_map(|change| match change {
+            Change::Header { values, .. } => std::str::from_utf8(values.first()?).ok(),
+            _ => None,
+        });
+    let captured = match &first.expected {
+        Some(Side::Values(values)) if name == "location" => values.first()?.as_str(),
+        _ => return None,
+    };
+    let values = std::iter::once(captured).chain(targets);
+    // The host may be named or not.
+    let values = values.map(|value| match value.split_once("://") {
+        Some((_, rest)) => Value::from(&rest[rest.find('/').unwrap_or(rest.len())..]),
+        None => Value::from(value),
+    });
+    let proposal = proposed(&Varying {
+        place: Place::default(),
+        values: values.collect(),
+        captured: 1,
+        at: None,
+    });
+    let proposal = proposal?;
+    let pattern = proposal.value.get("regex")?.as_str()?;
+    Some(pattern.trim_start_matches('^').to_owned())
 }

@@ -216,6 +216,13 @@ impl Replay {
         }
     }
 
+    /// Returns the trials that these settings select.
+    pub(crate) fn trials(self, args: Args) -> Result<Vec<Trial>, Refusal> {
+        let root = project_root();
+        let loaded = load::load(&self.sources(&args), &root)?;
+        select(&loaded.suites, &args, &root)
+    }
+
     /// Runs with these settings.
     pub(crate) fn run_with(self, mut args: Args) -> Result<Ended, Refusal> {
         args.flags.one_at_a_time |= self.one_at_a_time;

@@ -140,7 +140,8 @@ impl Setting<'_> {
 pub(crate) fn with_settings(text: &str, settings: &[Setting<'_>]) -> Result<String, String> {
     let mut edit = Edit::new(text)?;
     for setting in settings {
-        let path = edit.path_of(setting.is_sent, setting.path)?;
+        let path = edit.path_of(setting.is_sent, setting.path);
+        let path = path.map_err(|why| format!("{why}: {}", quoted(setting.name)))?;
         match setting.matcher {
             Some(matcher) => edit.set_match(path, setting.name, matcher)?,
             None => edit.append_new(&path, setting.name)?,
@@ -461,9 +462,10 @@ impl Edit {
             known = known.checked_sub(1)?;
         }
         let (there, missing) = path.split_at(known);
-        let mut value = format!("{}: {value}", quoted(name));
+        // Names are never taken for variables.
+        let mut value = format!("{}: {value}", with_variables(name));
         for name in missing.iter().rev() {
-            value = format!("{}: {{ {value} }}", quoted(name));
+            value = format!("{}: {{ {value} }}", with_variables(name));
         }
         let members = self.at(there)?.as_object()?;
         let steps: Vec<Step> = there
@@ -471,11 +473,11 @@ impl Edit {
             .map(|name| Step::Key((*name).to_owned()))
             .collect();
         if there.is_empty() {
-            let mut text = self.text.trim_end().to_owned();
-            text.push('\n');
-            text.push_str(&value);
-            text.push('\n');
-            return Some(text);
+            let end = match self.text.contains("\r\n") {
+                true => "\r\n",
+                false => "\n",
+            };
+            return Some(format!("{}{end}{value}{end}", self.text.trim_end()));
         }
         let spot = self.spot(steps)?;
         let lines = self.lines();
@@ -591,7 +593,13 @@ impl Edit {
         let spot = self.spot(steps)?;
         let start = self.offset(&spot);
         let line = self.text[start..].split('\n').next()?;
-        let end = start + scalar(line)?.len();
+        let line = line.trim_end_matches('\r');
+        let before = self.text[..start].rsplit('\n').next()?;
+        let value_there = match before.contains('[') {
+            true => element(line),
+            false => scalar(line),
+        };
+        let end = start + value_there?.len();
         Some(format!(
             "{}{value}{}",
             &self.text[..start],
@@ -613,6 +621,13 @@ fn slot<'v>(value: &'v mut Value, path: &[impl AsRef<str>]) -> &'v mut Value {
         }
         &mut value[name.as_ref()]
     })
+}
+
+/// Returns the plain element of a list between brackets that a text begins with.
+fn element(text: &str) -> Option<&str> {
+    let end = text.find([',', ']'])?;
+    let element = text[..end].trim_end();
+    (!element.is_empty() && !element.contains(['"', '\'', '{', '['])).then_some(element)
 }
 
 /// Returns the scalar that a text begins with, if it ends in this line.

@@ -404,9 +404,9 @@ fn a_setting_stands_where_it_is_needed_and_nowhere_else() {
             "# in some cases only, so each needs an entry of its own\ncases:\n  # $.id: a UUID; issued here, and comes back in the \
              request of shop::get, which can't know the new one\n  - { path: create.case.json, overrides: { assertions: { headers: \
              { mode: captured, ignore: [ x-request ] }, body: { match: { \"$.id\": uuid } } } } }\n",
-            "# $.nonce: a UUID; issued by the answer of shop::create; issued by the answer of shop::get\nmocks: { auto: true, rules: [ { name: \
+            "# $.nonce: a UUID; issued by the answer of shop::create; issued by the answer of shop::get\nmocks:\n  auto: true\n  rules:\n    - { name: \
              POST pay.example/b, match: { method: POST, host: pay.example, path: /b }, expect: any, outbound: { query: { ignore: \
-             [ key ] }, body: { match: { \"$.nonce\": uuid } }, difference: fail, extra: unsafe } } ] }\n",
+             [ key ] }, body: { match: { \"$.nonce\": uuid } }, difference: fail, extra: unsafe } }\n",
         ],
     );
     noise(&["--write"]).ends(0, &["wrote 3 settings into s.suite.yaml"]);
@@ -435,8 +435,265 @@ fn a_setting_stands_where_it_is_needed_and_nowhere_else() {
     project.write("s.suite.yaml", glob);
     noise(&["--write"]).ends(
         1,
-        &["s.suite.yaml: it can't be edited here; add `{ path: create.case.json, overrides:"],
+        &["s.suite.yaml: shop::create is found by a glob, which has no settings for a case alone; list the cases, and write for it: `{ path: create.case.json, overrides:"],
     );
     noise(&["--junit", "j.xml"]).ends(2, &["--junit says nothing for suite noise"]);
     noise(&["--filter", "nothing"]).ends(5, &[]);
+}
+
+/// An application whose `handle(path)` returns an answer, as a body or as a status, headers and a body, and may `call` others.
+const ANY: &str = r#"
+import json, os, random, urllib.request, uuid
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+DEFECT = os.environ.get("DEFECT", "")
+with open("launches", "a+") as file:
+    file.write("x")
+    file.flush()
+    file.seek(0)
+    LAUNCH = len(file.read())
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        def call(url, body):
+            request = urllib.request.Request("http://" + url, json.dumps(body).encode(), {"content-type": "application/json"})
+            for name in ("traceparent", "tracestate"):
+                request.add_header(name, self.headers[name])
+            urllib.request.urlopen(request).read()
+        answer = handle(self.path, call)
+        status, headers, body = answer if isinstance(answer, tuple) else (200, {}, answer)
+        body = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+"#;
+
+/// An application, and a suite of cases for it.
+struct Scenario {
+    project: Project,
+}
+
+/// A case: its path, the captured answer, and the captured calls, each with its URL and body.
+type Captured<'a> = (&'a str, Value, &'a [(&'a str, Value)]);
+
+impl Scenario {
+    /// Creates a project with this `handle`, suite and cases.
+    fn new(handle: &str, suite: &str, cases: &[Captured<'_>]) -> Self {
+        let project = Project::new();
+        let end =
+            "HTTPServer((\"127.0.0.1\", int(os.environ[\"PORT\"])), Handler).serve_forever()\n";
+        project.write("app.py", format!("{ANY}\n{handle}\n{end}"));
+        project.write("s.suite.yaml", format!("name: s\n{suite}\n"));
+        let json = |side: &str| {
+            attribute(
+                &format!("http.{side}.header.content-type"),
+                "application/json",
+            )
+        };
+        for (n, (path, answer, calls)) in cases.iter().enumerate() {
+            let more = [json("response"), response_body(&answer.to_string())];
+            let call = format!("GET shop.example{path}");
+            let mut spans = vec![span(1, "inbound", &call, Some(200), &more)];
+            for (n, (url, body)) in calls.iter().enumerate() {
+                let more = [
+                    json("request"),
+                    attribute("http.request.body", &body.to_string()),
+                    response_body("ok"),
+                ];
+                spans.push(span(
+                    n as u64 + 2,
+                    "outbound",
+                    &format!("POST {url}"),
+                    Some(200),
+                    &more,
+                ));
+            }
+            project.write(&format!("c{n}.case.json"), document(&spans).to_string());
+        }
+        Self { project }
+    }
+
+    fn run(&self, args: &[&str], defect: &str) -> Output {
+        run(&self.project, args, defect)
+    }
+
+    fn noise(&self, more: &[&str]) -> Output {
+        self.run(&[&["suite", "noise", "s.suite.yaml"], more].concat(), "")
+    }
+
+    fn suite(&self) -> String {
+        std::fs::read_to_string(self.project.path().join("s.suite.yaml")).unwrap()
+    }
+
+    /// Runs the suite several times against the application as it is, which has to pass, and once against a wrong one, which must not.
+    #[track_caller]
+    fn holds(&self, defect: &str) {
+        for _ in 0..3 {
+            self.run(&["suite", "run", "s.suite.yaml"], "").ends(0, &[]);
+        }
+        self.run(&["suite", "run", "s.suite.yaml"], defect)
+            .ends(20, &[]);
+    }
+}
+
+const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+
+#[test]
+fn a_stable_value_keeps_its_comparison() {
+    if !is_there(&["python3", "--version"]) {
+        return;
+    }
+    let cases = "cases: [ c0.case.json, c1.case.json ]";
+    // Kinds that differ from case to case, in a list on one line.
+    let mixed = Scenario::new(
+        "def handle(path, call):\n    id = str(uuid.uuid4()) if path == '/0' or DEFECT else random.randint(1, 10**9)\n    return {'id': id}",
+        cases,
+        &[
+            ("/0", json!({"id": ID}), &[]),
+            ("/1", json!({"id": 7}), &[]),
+        ],
+    );
+    mixed.noise(&["--write"]).ends(0, &["wrote 2 settings"]);
+    mixed.holds("x");
+    // A case that was not looked at.
+    let filtered = Scenario::new(
+        "def handle(path, call):\n    return {'id': str(uuid.uuid4()) if path == '/0' or DEFECT else 'fixed'}",
+        cases,
+        &[
+            ("/0", json!({"id": ID}), &[]),
+            ("/1", json!({"id": "fixed"}), &[]),
+        ],
+    );
+    filtered
+        .noise(&["--filter", "s::c0", "--write"])
+        .ends(0, &["wrote 1 setting"]);
+    filtered.holds("x");
+    // Calls of one kind, of which one varies: by its query they can be told apart, else they can't.
+    let calls = |query: [&str; 2]| {
+        let [a, b] = query;
+        let handle = format!(
+            "def handle(path, call):\n    call('pay.example/c{a}', {{'id': str(uuid.uuid4()), 'n': 1}})\n    \
+             call('pay.example/c{b}', {{'id': str(uuid.uuid4()) if DEFECT else 'fixed', 'n': 2}})\n    return {{}}"
+        );
+        let (a, b) = (format!("pay.example/c{a}"), format!("pay.example/c{b}"));
+        Scenario::new(
+            &handle,
+            "cases: c0.case.json\npolicy: { externalHttp: strict }\nmocks: auto",
+            &[(
+                "/0",
+                json!({}),
+                &[
+                    (&a, json!({"id": ID, "n": 1})),
+                    (&b, json!({"id": "fixed", "n": 2})),
+                ],
+            )],
+        )
+    };
+    let told_apart = calls(["?op=a", "?op=b"]);
+    told_apart
+        .noise(&["--write"])
+        .ends(0, &["query: { op: a }", "wrote 1 setting"]);
+    told_apart.holds("x");
+    let alike = calls(["", ""]);
+    alike
+        .noise(&["--write"])
+        .ends(1, &["$.id: it varies, but not in all calls like this one"]);
+    assert!(!alike.suite().contains("$.id"), "{}", alike.suite());
+    // A redirect keeps its path.
+    let redirect = Scenario::new(
+        "def handle(path, call):\n    to = '/error/' if DEFECT else '/orders/'\n    return 302, {'location': to + str(uuid.uuid4())}, {}",
+        "cases: c0.case.json\nassertions: { status: 302 }",
+        &[("/0", json!({}), &[])],
+    );
+    let text = std::fs::read_to_string(redirect.project.path().join("c0.case.json")).unwrap();
+    let text = text.replace("\"200\"", "\"302\"").replace(
+        "{\"key\":\"http.response.body\"",
+        &format!("{{\"key\":\"http.response.header.location\",\"value\":{{\"stringValue\":\"/orders/{ID}\"}}}},{{\"key\":\"http.response.body\""),
+    );
+    redirect.project.write("c0.case.json", text);
+    redirect
+        .noise(&["--write"])
+        .ends(0, &["include:", "it leads elsewhere in each run"]);
+    redirect.holds("x");
+}
+
+#[test]
+fn what_is_written_loads_and_has_an_effect() {
+    if !is_there(&["python3", "--version"]) {
+        return;
+    }
+    let random = "def handle(path, call):\n    return {'id': 'x' if DEFECT else str(uuid.uuid4()), 'a\\tb': 'x' if DEFECT else str(uuid.uuid4()), '${HOME}': 1}";
+    let answer = json!({"id": ID, "a\tb": ID, "${HOME}": 1});
+    // Names with control characters, and a suite with the line ends of Windows.
+    let names = Scenario::new(
+        random,
+        "cases:\r\n  - c0.case.json\r",
+        &[("/0", answer.clone(), &[])],
+    );
+    names.noise(&["--write"]).ends(0, &["wrote 2 settings"]);
+    names.holds("x");
+    // A text has no places.
+    let text = Scenario::new(
+        random,
+        "cases: c0.case.json\nassertions: { body: { mode: string } }",
+        &[("/0", answer.clone(), &[])],
+    );
+    text.noise(&["--write"]).ends(1, &["body: expected"]);
+    text.run(&["suite", "validate", "s.suite.yaml"], "")
+        .ends(2, &[]);
+    // A case with settings of its own.
+    let own = Scenario::new(
+        random,
+        "cases: [ { path: c0.case.json, name: zero, overrides: { assertions: { body: { ignore: [ $.v ] } } } } ]",
+        &[("/0", answer, &[])],
+    );
+    own.noise(&["--write"])
+        .ends(1, &["a case replaces `assertions` in its `overrides`"]);
+    // Two calls with settings of their own.
+    let two = Scenario::new(
+        "def handle(path, call):\n    call('pay.example/a', {'x': 'x' if DEFECT else str(uuid.uuid4())})\n    call('pay.example/b', {'y': str(uuid.uuid4())})\n    \
+         call('pay.example/c', {})\n    return {}",
+        "cases: c0.case.json\npolicy: { externalHttp: strict }\nmocks: auto",
+        &[(
+            "/0",
+            json!({}),
+            &[
+                ("pay.example/a", json!({"x": ID})),
+                ("pay.example/b", json!({"y": ID})),
+                ("pay.example/c", json!({})),
+            ],
+        )],
+    );
+    let told = two.noise(&[]);
+    told.ends(0, &[]);
+    let pasted = told.stdout.split_once("\n\n").unwrap().1;
+    let suite = two.suite();
+    two.project
+        .write("s.suite.yaml", suite.replace("mocks: auto\n", pasted));
+    two.holds("x");
+    two.project.write("s.suite.yaml", &suite);
+    two.noise(&["--write"]).ends(0, &["wrote 2 settings"]);
+    two.holds("x");
+    // A call that is not made each time, and a list in another order than the captured one.
+    let some = Scenario::new(
+        "def handle(path, call):\n    if LAUNCH % 2: call('pay.example/a', {'x': str(uuid.uuid4())})\n    return {'l': [3, 2, 1]}",
+        "cases: c0.case.json\nmocks: auto",
+        &[(
+            "/0",
+            json!({"l": [1, 2, 3]}),
+            &[("pay.example/a", json!({"x": ID}))],
+        )],
+    );
+    some.noise(&["--runs", "4"]).ends(
+        1,
+        &[
+            "s::c0: POST pay.example/a: it is made in 2 of 4 runs",
+            "$.x\": uuid",
+            "s::c0: $.l: expected [1,2,3], actual [3,2,1]",
+        ],
+    );
 }

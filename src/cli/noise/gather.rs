@@ -8,8 +8,11 @@ use serde_json::Value;
 
 use crate::base::json;
 use crate::case::{Case, Exchange};
-use crate::noise::{Structure, Varying, proposed};
-use crate::runner::{Found, Kind, Message, NameOf, Told};
+use crate::noise::{Structure, Varying, unified};
+use crate::runner::{Found, Kind, Look, Message, Named, Told};
+
+/// The longest value that is shown whole, in characters.
+const LONGEST_VALUE: usize = 200;
 
 /// What there is to say about the suites.
 #[derive(Debug, Default)]
@@ -79,11 +82,16 @@ pub(super) fn gather(found: &Found) -> Report {
     for told in &found.told {
         by_suite.entry(&told.suite).or_default().push(told);
     }
-    let suites = by_suite.into_iter().map(|(file, told)| SuiteReport {
-        file: file.to_owned(),
-        proposals: proposals(&told, &found.cases),
-        varies: lines(&told, Kind::Varies),
-        differs: lines(&told, Kind::Differs),
+    let suites = by_suite.into_iter().map(|(file, told)| {
+        let (proposals, more) = proposals(&told, &found.cases);
+        let mut varies = lines(&told, Kind::Varies);
+        varies.extend(more);
+        SuiteReport {
+            file: file.to_owned(),
+            proposals,
+            varies: varies.into_iter().collect(),
+            differs: lines(&told, Kind::Differs).into_iter().collect(),
+        }
     });
     Report {
         suites: suites.collect(),
@@ -91,154 +99,182 @@ pub(super) fn gather(found: &Found) -> Report {
     }
 }
 
-/// A place at which something varies, whatever the case.
+/// A setting that something needs, whatever the case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Spot {
-    /// The call; `None` for answers.
-    call: Option<Message>,
     path: [&'static str; 2],
     name: String,
+    /// The matcher, if it is told already.
+    matcher: Option<String>,
 }
 
-/// What varies at a spot.
-#[derive(Default)]
-struct Spots<'f> {
-    /// The messages in which it does, by their numbers.
-    messages: BTreeSet<usize>,
-    varying: Option<Varying>,
+/// What needs a setting in a message.
+#[derive(Debug)]
+struct Need<'f> {
+    /// The message's number.
+    number: usize,
+    told: &'f Told,
+    varying: Option<&'f Varying>,
     /// What is known of where its values come from or go to.
-    issued: BTreeSet<String>,
-    files: BTreeMap<&'f str, &'f Path>,
+    issued: Vec<String>,
 }
 
-fn proposals(told: &[&Told], cases: &BTreeMap<String, Arc<Case>>) -> Vec<Proposal> {
-    let mut spots: BTreeMap<Spot, Spots<'_>> = BTreeMap::new();
-    for (n, one) in told.iter().enumerate() {
-        let call = match &one.message {
-            Message::Answer => None,
-            call @ Message::Call { .. } => Some(call.clone()),
-        };
+/// Returns what each message needs, by the settings.
+fn needs<'f>(
+    told: &[&'f Told],
+    cases: &BTreeMap<String, Arc<Case>>,
+) -> BTreeMap<(bool, Spot), Vec<Need<'f>>> {
+    let mut needs: BTreeMap<(bool, Spot), Vec<Need<'f>>> = BTreeMap::new();
+    for (number, one) in told.iter().enumerate() {
+        let is_sent = one.message != Message::Answer;
+        let mut need =
+            |path, name: String, matcher: Option<String>, varying: Option<&'f Varying>| {
+                let spot = Spot {
+                    path,
+                    name,
+                    matcher,
+                };
+                needs.entry((is_sent, spot)).or_default().push(Need {
+                    number,
+                    told: one,
+                    varying,
+                    issued: varying.map_or_else(Vec::new, |varying| issued(one, varying, cases)),
+                });
+            };
         for varying in &one.noise.varying {
-            let spot = entry(
-                &mut spots,
-                &call,
+            need(
                 ["body", "match"],
                 varying.place.to_string(),
+                None,
+                Some(varying),
             );
-            note(spot, n, one);
-            spot.issued.extend(issued(one, varying, cases));
-            match &mut spot.varying {
-                Some(all) => all.add(varying.clone()),
-                none => *none = Some(varying.clone()),
-            }
         }
         for place in &one.noise.orders {
-            let spot = entry(&mut spots, &call, ["body", "unordered"], place.to_string());
-            note(spot, n, one);
+            need(["body", "unordered"], place.to_string(), None, None);
         }
-        for (kind, name) in &one.names {
-            let part = match kind {
-                NameOf::Header => "headers",
-                NameOf::Query => "query",
-            };
-            let spot = entry(&mut spots, &call, [part, "ignore"], name.clone());
-            note(spot, n, one);
-        }
-    }
-    merged(&spots, told)
-}
-
-fn entry<'s, 'f>(
-    spots: &'s mut BTreeMap<Spot, Spots<'f>>,
-    call: &Option<Message>,
-    path: [&'static str; 2],
-    name: String,
-) -> &'s mut Spots<'f> {
-    let spot = Spot {
-        call: call.clone(),
-        path,
-        name,
-    };
-    spots.entry(spot).or_default()
-}
-
-fn note<'f>(spot: &mut Spots<'f>, number: usize, told: &'f Told) {
-    spot.messages.insert(number);
-    spot.files.insert(&told.trial, &told.file);
-}
-
-/// Returns a proposal for each spot, for as many messages as it varies in and no more.
-fn merged(spots: &BTreeMap<Spot, Spots<'_>>, told: &[&Told]) -> Vec<Proposal> {
-    let numbers = |wanted: &dyn Fn(&Message) -> bool| -> BTreeSet<usize> {
-        let all = told.iter().enumerate();
-        let all = all.filter(|(_, one)| wanted(&one.message));
-        all.map(|(n, _)| n).collect()
-    };
-    let answers = numbers(&|message| *message == Message::Answer);
-    // A name that is ignored where it is not does no harm; a place that has to match does.
-    let judged = |n: &usize| told.get(*n).is_some_and(|one| one.is_judged);
-    let judged: BTreeSet<usize> = answers.iter().copied().filter(judged).collect();
-    let calls = numbers(&|message| *message != Message::Answer);
-    let mut proposals = Vec::new();
-    let mut is_told: BTreeSet<([&str; 2], &str)> = BTreeSet::new();
-    for (spot, found) in spots {
-        let mut varying = found.varying.clone();
-        let mut issued = found.issued.clone();
-        let scope = match &spot.call {
-            None if found.messages == answers => Scope::Suite,
-            None if spot.path[1] == "ignore" && found.messages == judged => Scope::Suite,
-            None => {
-                let files = found.files.iter();
-                let files = files.map(|(trial, file)| ((*trial).to_owned(), (*file).to_owned()));
-                Scope::Cases(files.collect())
-            }
-            Some(own) => {
-                // The same place in whatever call.
-                let like = |(other, _): &(&Spot, &Spots<'_>)| {
-                    other.call.is_some() && (other.path, &other.name) == (spot.path, &spot.name)
-                };
-                let same: Vec<_> = spots.iter().filter(like).collect();
-                let messages: BTreeSet<usize> = same
-                    .iter()
-                    .flat_map(|(_, found)| &found.messages)
-                    .copied()
-                    .collect();
-                if messages == calls {
-                    if !is_told.insert((spot.path, &spot.name)) {
-                        continue;
-                    }
-                    let others = same.iter().filter(|(other, _)| *other != spot);
-                    for (_, found) in others {
-                        issued.extend(found.issued.iter().cloned());
-                        if let (Some(all), Some(more)) = (&mut varying, &found.varying) {
-                            all.add(more.clone());
-                        }
-                    }
-                    Scope::Suite
-                } else {
-                    Scope::Calls(own.clone())
+        for named in &one.names {
+            match named {
+                Named::Header(name, None) => need(["headers", "ignore"], name.clone(), None, None),
+                Named::Header(name, pattern) => {
+                    need(["headers", "include"], name.clone(), pattern.clone(), None);
                 }
+                Named::Query(name) => need(["query", "ignore"], name.clone(), None, None),
             }
-        };
-        let (matcher, what) = match (&varying, spot.path) {
-            (Some(varying), _) => {
-                let proposed = proposed(varying);
-                (Some(proposed.value), proposed.what.to_owned())
-            }
-            (None, ["body", _]) => (None, "its order means nothing".to_owned()),
-            (None, _) => (None, "another value in each run".to_owned()),
-        };
-        let issued: String = issued.iter().map(|told| format!("; {told}")).collect();
-        proposals.push(Proposal {
-            scope,
-            is_sent: spot.call.is_some(),
-            path: spot.path,
-            name: spot.name.clone(),
-            matcher,
-            what: what + &issued,
-        });
+        }
     }
-    proposals
+    needs
+}
+
+/// Returns a proposal for each setting, for as many messages as need it and no more. Where a suite can't say so of these alone,
+/// a line tells it.
+fn proposals(
+    told: &[&Told],
+    cases: &BTreeMap<String, Arc<Case>>,
+) -> (Vec<Proposal>, BTreeSet<Line>) {
+    let numbers = |wanted: &dyn Fn(&Message) -> bool| numbers_of(told, &|one| wanted(&one.message));
+    let (mut proposals, mut lines) = (Vec::new(), BTreeSet::new());
+    let is_whole = told.iter().all(|one| one.look == Look::Seen);
+    let is_left_out = told.iter().any(|one| one.look == Look::LeftOut);
+    let judged: BTreeSet<usize> = numbers_of(told, &|one| one.look == Look::Seen);
+    for ((is_sent, spot), needs) in &needs(told, cases) {
+        let all: Vec<&Need<'_>> = needs.iter().collect();
+        let own = |needs: &[&Need<'_>]| -> BTreeSet<usize> {
+            needs.iter().map(|one| one.number).collect()
+        };
+        let everywhere = numbers(&|message| (*message != Message::Answer) == *is_sent);
+        let has_mock =
+            |one: &&Need<'_>| matches!(&one.told.message, Message::Call { mock: Some(_), .. });
+        // A name can be ignored where nobody could look yet; a place that has to match can't.
+        let is_name = spot.path[1] == "ignore" && !is_left_out;
+        let is_everywhere = match is_name {
+            true => own(&all).is_superset(&everywhere.intersection(&judged).copied().collect()),
+            false => own(&all) == everywhere && is_whole,
+        };
+        let fits_suite = is_everywhere && !all.iter().any(has_mock);
+        if let Some(proposal) = proposal(Scope::Suite, *is_sent, spot, &all).filter(|_| fits_suite)
+        {
+            proposals.push(proposal);
+            continue;
+        }
+        let mut groups: BTreeMap<(&Message, &str), Vec<&Need<'_>>> = BTreeMap::new();
+        for one in all {
+            let trial = if *is_sent {
+                ""
+            } else {
+                one.told.trial.as_str()
+            };
+            groups
+                .entry((&one.told.message, trial))
+                .or_default()
+                .push(one);
+        }
+        for ((message, _), needs) in groups {
+            let files = needs
+                .iter()
+                .map(|one| (one.told.trial.clone(), one.told.file.clone()));
+            let scope = match is_sent {
+                true => Scope::Calls(message.clone()),
+                false => Scope::Cases(files.collect()),
+            };
+            // A mock is for all calls like it.
+            let fits = !is_sent || (own(&needs) == numbers(&|other| other == message) && is_whole);
+            match proposal(scope, *is_sent, spot, &needs).filter(|_| fits) {
+                Some(proposal) => proposals.push(proposal),
+                None => lines.extend(needs.iter().map(|one| Line {
+                    trial: one.told.trial.clone(),
+                    call: call_of(message),
+                    text: format!(
+                        "{}: it varies, but not in all calls like this one, or with values of another kind; a mock for this call alone \
+                         can say so",
+                        spot.name
+                    ),
+                })),
+            }
+        }
+    }
+    (proposals, lines)
+}
+
+/// Returns a setting as a proposal; `None` if the messages would need different ones.
+fn proposal(scope: Scope, is_sent: bool, spot: &Spot, needs: &[&Need<'_>]) -> Option<Proposal> {
+    let varying: Option<Vec<&Varying>> = needs.iter().map(|one| one.varying).collect();
+    let (matcher, what) = match (varying, &spot.matcher, spot.path) {
+        (Some(varying), ..) => {
+            let (_, proposed) = unified(varying.into_iter())?;
+            (Some(proposed.value), proposed.what)
+        }
+        (None, Some(pattern), _) => (
+            Some(pattern.as_str().into()),
+            "it leads elsewhere in each run",
+        ),
+        (None, None, ["body", _]) => (None, "its order means nothing"),
+        (None, None, _) => (None, "another value in each run"),
+    };
+    let issued: BTreeSet<&String> = needs.iter().flat_map(|one| &one.issued).collect();
+    let issued: String = issued.iter().map(|told| format!("; {told}")).collect();
+    Some(Proposal {
+        scope,
+        is_sent,
+        path: spot.path,
+        name: spot.name.clone(),
+        matcher,
+        what: what.to_owned() + &issued,
+    })
+}
+
+/// Returns the numbers of messages.
+fn numbers_of(told: &[&Told], wanted: &dyn Fn(&Told) -> bool) -> BTreeSet<usize> {
+    let all = told.iter().enumerate().filter(|(_, one)| wanted(one));
+    all.map(|(n, _)| n).collect()
+}
+
+fn call_of(message: &Message) -> Option<String> {
+    match message {
+        Message::Answer => None,
+        Message::Call {
+            method, host, path, ..
+        } => Some(format!("{method} {host}{path}")),
+    }
 }
 
 /// Returns where a value that an answer issues comes back, and where a value that is sent was issued.
@@ -285,18 +321,13 @@ fn issued(told: &Told, varying: &Varying, cases: &BTreeMap<String, Arc<Case>>) -
 }
 
 /// Returns what is not proposed, a line for each.
-fn lines(told: &[&Told], kind: Kind) -> Vec<Line> {
+fn lines(told: &[&Told], kind: Kind) -> BTreeSet<Line> {
     let mut lines = BTreeSet::new();
     for one in told {
         let mut line = |text: String| {
             lines.insert(Line {
                 trial: one.trial.clone(),
-                call: match &one.message {
-                    Message::Answer => None,
-                    Message::Call {
-                        method, host, path, ..
-                    } => Some(format!("{method} {host}{path}")),
-                },
+                call: call_of(&one.message),
                 text,
             });
         };
@@ -310,8 +341,11 @@ fn lines(told: &[&Told], kind: Kind) -> Vec<Line> {
             }
             Kind::Differs => {
                 for difference in &one.noise.differences {
-                    let shown = |value: &Option<Value>| match value {
-                        Some(value) => json::show(value),
+                    let shown = |value: &Option<Value>| match value.as_ref().map(json::show) {
+                        Some(text) if text.chars().count() > LONGEST_VALUE => {
+                            text.chars().take(LONGEST_VALUE).collect::<String>() + "…"
+                        }
+                        Some(text) => text,
                         None => "nothing".to_owned(),
                     };
                     let (was, is) = (shown(&difference.captured), shown(&difference.now));
@@ -320,7 +354,7 @@ fn lines(told: &[&Told], kind: Kind) -> Vec<Line> {
             }
         }
     }
-    lines.into_iter().collect()
+    lines
 }
 
 fn words(structure: Structure) -> String {

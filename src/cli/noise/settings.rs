@@ -77,10 +77,48 @@ pub(super) fn setting(one: &Proposal) -> Setting<'_> {
     }
 }
 
-/// Returns the entry for a case that needs `assertions` of its own, which replace those of the suite with this text.
-pub(super) fn override_of(text: &str, proposals: &[Proposal], trial: &str) -> Value {
+/// Returns the `assertions` of a case that needs its own, which replace those of the suite with this text.
+pub(super) fn override_of(
+    suite: &Path,
+    text: &str,
+    proposals: &[Proposal],
+    (trial, case): (&str, &Path),
+) -> Value {
     let own = own_of(proposals, trial);
-    settings_of(text, "assertions", &of_suite(proposals, false), &own)
+    let stated = entry_of(suite, text, case);
+    let stated = stated.and_then(|entry| entry["overrides"].get("assertions").cloned());
+    match stated {
+        Some(mut settings) => {
+            own.iter()
+                .for_each(|one| setting(one).add_to(&mut settings));
+            settings
+        }
+        None => settings_of(text, "assertions", &of_suite(proposals, false), &own),
+    }
+}
+
+/// Returns the element of `cases` that is about this file alone, as it stands in the suite.
+pub(super) fn entry_of(suite: &Path, text: &str, case: &Path) -> Option<Value> {
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = suite.parent().unwrap_or(Path::new(""));
+    let suite = parse_yaml(text).ok()?;
+    let cases = match suite.get("cases")? {
+        Value::Array(cases) => cases.clone(),
+        one => vec![one.clone()],
+    };
+    let is_own = |entry: &Value| {
+        let path = entry.as_str().or_else(|| entry["path"].as_str());
+        path.is_some_and(|path| {
+            let beside = folder.join(path);
+            let there = if beside.is_file() {
+                beside
+            } else {
+                path.into()
+            };
+            there.is_file() && canonical(&there) == canonical(case)
+        })
+    };
+    cases.into_iter().find(is_own)
 }
 
 /// Returns the proposals for all cases of the suite.
@@ -108,7 +146,11 @@ pub(super) fn mock_of(
     own: &[&Proposal],
 ) -> Value {
     let Message::Call {
-        method, host, path, ..
+        method,
+        host,
+        path,
+        query,
+        ..
     } = call
     else {
         return Value::Null;
@@ -120,9 +162,24 @@ pub(super) fn mock_of(
             outbound[name] = word.into();
         }
     }
+    let mut wanted = json!({"method": method, "host": host, "path": path});
+    let query = query.as_deref().unwrap_or_default();
+    let ignored = outbound["query"]["ignore"].clone();
+    let is_ignored = |name: &str| match &ignored {
+        Value::Array(names) => names.iter().any(|ignored| ignored == name),
+        one => one == name,
+    };
+    let mut shown = String::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !is_ignored(&name) {
+            wanted["query"][&*name] = (&*value).into();
+            let mark = if shown.is_empty() { '?' } else { '&' };
+            shown.push_str(&format!("{mark}{name}={value}"));
+        }
+    }
     json!({
-        "name": format!("{method} {host}{path}"),
-        "match": {"method": method, "host": host, "path": path},
+        "name": format!("{method} {host}{path}{shown}"),
+        "match": wanted,
         "expect": "any",
         "outbound": outbound,
     })

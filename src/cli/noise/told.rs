@@ -6,11 +6,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::gather::{Line, Proposal, Report, Scope, SuiteReport};
-use super::settings::{below, calls_of, cases_of, mock_of, of_suite, override_of, own_of};
+use super::settings::{
+    below, calls_of, cases_of, entry_of, mock_of, of_suite, override_of, own_of,
+};
 use crate::base::{visible, visible_line};
 use crate::disk::relative;
 use crate::runner::Message;
-use crate::suite::{flow, quoted};
+use crate::suite::{flow, parse_yaml, quoted};
 
 /// Returns the whole report.
 pub(super) fn text(report: &Report, runs: usize) -> String {
@@ -71,7 +73,11 @@ fn yaml(file: &Path, proposals: &[Proposal]) -> String {
     // What can't be read any more says nothing.
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut out = String::new();
-    block(&mut out, "assertions", &of_suite(proposals, false));
+    let of_answers = of_suite(proposals, false);
+    if !of_answers.is_empty() && replaces_assertions(&text) {
+        out.push_str("# a case replaces `assertions` in its `overrides`: these belong there too\n");
+    }
+    block(&mut out, "assertions", &of_answers);
     block(&mut out, "outbound", &of_suite(proposals, true));
     let trials = cases_of(proposals);
     if !trials.is_empty() {
@@ -84,16 +90,17 @@ fn yaml(file: &Path, proposals: &[Proposal]) -> String {
             .map(|one| format!("{}: {}", one.name, one.what))
             .collect();
         let _ = writeln!(out, "  # {}", told.join(", "));
-        let entry = json!({
-            "path": below(file, case),
-            "overrides": {"assertions": override_of(&text, proposals, trial)},
-        });
+        let assertions = override_of(file, &text, proposals, (trial, case));
+        let mut entry = match entry_of(file, &text, case) {
+            Some(entry @ Value::Object(_)) => entry,
+            Some(path) => json!({"path": path}),
+            None => json!({"path": below(file, case)}),
+        };
+        entry["overrides"]["assertions"] = assertions;
         let _ = writeln!(out, "  - {}", flow(&entry));
     }
+    let (mut rules, mut comments) = (Vec::new(), String::new());
     for (call, own) in calls_of(proposals) {
-        for one in &own {
-            let _ = writeln!(out, "# {}: {}", one.name, one.what);
-        }
         match &call {
             Message::Call {
                 mock: Some(name), ..
@@ -102,12 +109,29 @@ fn yaml(file: &Path, proposals: &[Proposal]) -> String {
                 block(&mut out, "outbound", &own);
             }
             call => {
-                let rules = json!([mock_of(&text, proposals, call, &own)]);
-                let _ = writeln!(out, "mocks: {{ auto: true, rules: {} }}", flow(&rules));
+                for one in &own {
+                    let _ = writeln!(comments, "# {}: {}", one.name, one.what);
+                }
+                rules.push(mock_of(&text, proposals, call, &own));
             }
         }
     }
+    if !rules.is_empty() {
+        out.push_str(&comments);
+        let _ = writeln!(out, "mocks:\n  auto: true\n  rules:");
+        for rule in rules {
+            let _ = writeln!(out, "    - {}", flow(&rule));
+        }
+    }
     out
+}
+
+/// Returns whether a case of a suite has `assertions` of its own.
+fn replaces_assertions(text: &str) -> bool {
+    let suite = parse_yaml(text).unwrap_or_default();
+    let cases = suite.get("cases").and_then(Value::as_array);
+    let mut cases = cases.into_iter().flatten();
+    cases.any(|case| case["overrides"].get("assertions").is_some())
 }
 
 /// Adds settings of `assertions` or `outbound`, each on a line of its own with what it is for.
@@ -127,10 +151,10 @@ fn block(out: &mut String, part: &str, own: &[&Proposal]) {
             let _ = writeln!(out, "    {}:", one.path[1]);
         }
         known = one.path;
-        let name = quoted(&one.name);
         let line = match &one.matcher {
-            Some(matcher) => format!("{name}: {}", flow(matcher)),
-            None => format!("- {name}"),
+            // Names of members are never taken for variables.
+            Some(matcher) => format!("{}: {}", flow(&one.name.as_str().into()), flow(matcher)),
+            None => format!("- {}", quoted(&one.name)),
         };
         let _ = writeln!(out, "      {line}  # {}", one.what.replace('\n', " "));
     }

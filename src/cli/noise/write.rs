@@ -1,11 +1,13 @@
 //! Writes what is proposed into the suites.
 
 use super::gather::{Report, Scope, SuiteReport};
-use super::settings::{below, calls_of, cases_of, mock_of, override_of, own_of, setting};
+use super::settings::{below, calls_of, cases_of, entry_of, mock_of, override_of, own_of, setting};
 use crate::disk::{Readers, lock, relative, write_whole};
 use crate::runner::Message;
-use crate::suite::{with_mock, with_override, with_settings};
+use crate::suite::{flow, with_mock, with_override, with_settings};
 use std::fmt::Write as _;
+
+use serde_json::Value;
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -60,11 +62,20 @@ fn edit(suite: &SuiteReport) -> Result<(usize, Vec<String>), String> {
     }
     for (trial, case) in cases_of(proposals) {
         let own = own_of(proposals, trial);
-        let edited = with_override(
-            &text,
-            &below(file, case),
-            &override_of(&text, proposals, trial),
-        );
+        let assertions = override_of(file, &text, proposals, (trial, case));
+        let edited = match entry_of(file, &text, case) {
+            Some(Value::String(path)) => with_override(&text, &path, &assertions),
+            Some(_) => Err(format!(
+                "the entry for {trial} can't be edited here; have its `overrides` say `assertions: {}`",
+                flow(&assertions)
+            )),
+            None => Err(format!(
+                "{trial} is found by a glob, which has no settings for a case alone; list the cases, and write for it: `{{ path: {}, \
+                 overrides: {{ assertions: {} }} }}`",
+                below(file, case),
+                flow(&assertions)
+            )),
+        };
         take(edited, &mut text, own.len());
     }
     for (call, own) in calls_of(proposals) {
