@@ -6,46 +6,22 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::base::decode::decoded;
-use crate::base::http::{Direction, Headers, Request};
+use crate::base::http::{Direction, Headers, Request, with_ids, without_id};
 use crate::base::json;
 use crate::case::{Case, Exchange};
 
-/// Longer steps of a path are ids if they have a digit.
-const LONGEST_WORD: usize = 20;
-
 /// Returns the method and the target of a request, with ids as `{id}`.
 pub(super) fn route(request: &Request) -> String {
-    let mut route = format!("{} {}", request.method, path(&request.path));
+    let mut route = format!("{} {}", request.method, with_ids(&request.path));
     if let Some(query) = &request.query {
         let fields = query.split('&').map(|field| match field.split_once('=') {
-            Some((name, value)) => format!("{name}={}", step(value)),
+            Some((name, value)) => format!("{name}={}", without_id(value)),
             None => field.to_owned(),
         });
         route.push('?');
         route.push_str(&fields.collect::<Vec<_>>().join("&"));
     }
     route
-}
-
-/// Returns a path with ids as `{id}`.
-pub(super) fn path(path: &str) -> String {
-    let steps = path.split('/').map(step);
-    steps.collect::<Vec<_>>().join("/")
-}
-
-/// Returns a step of a path, or `{id}` for a number, a UUID, or what is longer than words are.
-fn step(text: &str) -> &str {
-    let has_digit = text.contains(|c: char| c.is_ascii_digit());
-    let is_number = has_digit
-        && text
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == '.' || c == '-');
-    let is_hex =
-        has_digit && text.len() >= 8 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    match is_number || is_hex || (has_digit && text.len() > LONGEST_WORD) {
-        true => "{id}",
-        false => text,
-    }
 }
 
 /// Returns what two cases have in common that show the same: the method and the path of the request, the status of the
@@ -76,7 +52,7 @@ fn shape_of(exchange: &Exchange) -> String {
     if exchange.direction == Some(Direction::Outbound) {
         shape.push_str(host);
     }
-    shape.push_str(&path(own_path));
+    shape.push_str(&with_ids(own_path));
     let names = query.iter().flat_map(|query| query.split('&'));
     let names: BTreeSet<&str> = names
         .map(|field| field.split_once('=').map_or(field, |(name, _)| name))
@@ -169,7 +145,7 @@ mod tests {
             ("/2024-01-31", "/{id}"),
             ("/", "/"),
         ] {
-            assert_eq!(path(given), wanted);
+            assert_eq!(with_ids(given), wanted);
         }
         let request = Request::new("GET", "/items/7?page=3&sort=name&all");
         assert_eq!(route(&request), "GET /items/{id}?page={id}&sort=name&all");

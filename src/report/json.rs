@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::causes::{Cause, causes};
 use super::outcome::{
     Acceptance, CaseOutcome, End, RunOutcome, SentDifference, SentRequest, Verdict,
 };
@@ -31,6 +32,7 @@ pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
         "tookMs": millis(run.took),
         "brokeOff": run.broke_off,
         "cases": run.cases.iter().map(case_value).collect::<Vec<_>>(),
+        "causes": causes(run).iter().map(cause_value).collect::<Vec<_>>(),
     });
     match suites.as_slice() {
         [(name, _)] => value["suite"] = (*name).into(),
@@ -41,6 +43,13 @@ pub(crate) fn run_value(run: &RunOutcome, secrets: &[String]) -> Value {
     }
     mask_all(&mut value, secrets);
     value
+}
+
+/// Returns a reason for which cases fail, with the names of all of them.
+fn cause_value(cause: &Cause<'_>) -> Value {
+    let Cause { what, mend, cases } = cause;
+    let names = cases.iter().map(|case| case.trial.as_str());
+    json!({"message": what, "mend": mend, "cases": names.collect::<Vec<_>>()})
 }
 
 /// Returns what scripts for another command read of a suite.

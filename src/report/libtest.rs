@@ -6,9 +6,14 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style as Paint};
 use serde_json::{Value, json};
 
+use super::causes::{causes, shown};
 use super::outcome::{CaseOutcome, End, RunOutcome, Verdict};
 use super::text::{Palette, text};
 use super::words;
+use crate::base::visible;
+
+/// How many reasons for failures are told in short.
+const MOST_CAUSES: usize = 20;
 
 /// One of libtest's formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +173,7 @@ impl<W: Write> Printer<W> {
     fn failures(&mut self, run: &RunOutcome) -> io::Result<()> {
         writeln!(self.out, "\nfailures:\n")?;
         let bad = || run.cases.iter().filter(|case| case.is_bad());
+        self.causes(run)?;
         for outcome in bad() {
             self.report(outcome)?;
         }
@@ -176,6 +182,31 @@ impl<W: Write> Printer<W> {
             writeln!(self.out, "    {}", outcome.trial)?;
         }
         Ok(())
+    }
+
+    /// Prints the reasons for which cases fail, if several fail for one.
+    fn causes(&mut self, run: &RunOutcome) -> io::Result<()> {
+        let causes = causes(run);
+        if causes.iter().all(|cause| cause.cases.len() < 2) {
+            return Ok(());
+        }
+        writeln!(self.out, "why they fail, in short:")?;
+        for cause in causes.iter().take(MOST_CAUSES) {
+            let text = shown(cause);
+            write!(
+                self.out,
+                "{}",
+                words::mask(visible(&text).into_owned(), &self.secrets)
+            )?;
+        }
+        if let Some(more) = causes
+            .len()
+            .checked_sub(MOST_CAUSES)
+            .filter(|more| *more > 0)
+        {
+            writeln!(self.out, "  and {more} more")?;
+        }
+        writeln!(self.out)
     }
 
     fn report(&mut self, outcome: &CaseOutcome) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Reports of outcomes, for display and for machines. They depend on nothing but the outcomes.
 
+mod causes;
 mod json;
 mod junit;
 mod libtest;

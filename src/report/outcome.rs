@@ -79,6 +79,8 @@ pub(crate) enum Acceptance {
 pub(crate) struct Rerun {
     /// The command up to the name.
     pub(crate) command: String,
+    /// The command for all cases.
+    pub(crate) whole: String,
     /// Whether it is a test target, to which other wrappers pass variables but no flags.
     pub(crate) is_target: bool,
 }

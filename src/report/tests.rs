@@ -9,7 +9,7 @@ use super::*;
 use crate::base::decode::Undecoded;
 use crate::base::document::Step;
 use crate::base::http::Headers;
-use crate::compare::{Excerpt, MessagePlace, Mismatch, Repeated, Side, Why};
+use crate::compare::{Change, Excerpt, MessagePlace, Mismatch, Repeated, Risk, Side, Why};
 use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
 
 fn case(trial: &str) -> CaseOutcome {
@@ -29,6 +29,7 @@ fn case(trial: &str) -> CaseOutcome {
         acceptance: Acceptance::NotAsked,
         rerun: Arc::new(Rerun {
             command: "softprobe suite run s.yaml --exact --filter".to_owned(),
+            whole: "softprobe suite run s.yaml".to_owned(),
             is_target: false,
         }),
         took: Duration::from_millis(12),
@@ -329,6 +330,71 @@ fn a_name_of_any_length_is_printed() {
 #[test]
 fn the_lines_of_libtest() {
     insta::assert_snapshot!(printed(Style::Pretty, false, false));
+}
+
+#[test]
+fn what_several_cases_fail_for_is_told_once_and_first() {
+    let named = |name: &str, outcome: CaseOutcome| CaseOutcome {
+        trial: format!("shop::{name}"),
+        ..outcome
+    };
+    let missed = |path: &str| {
+        let miss = Miss {
+            method: "GET".to_owned(),
+            host: "stock.example".to_owned(),
+            path: path.to_owned(),
+            count: 1,
+            nearest: None,
+        };
+        CaseOutcome {
+            findings: vec![Fault::Missed(miss).fatal()],
+            ..case("x")
+        }
+    };
+    let differs = |index: usize| {
+        let place = MessagePlace::Json(vec![
+            Step::Key("items".to_owned()),
+            Step::Index(index),
+            Step::Key("cents".to_owned()),
+        ]);
+        let mismatch = Mismatch::new(place, Side::Json(json!(499)), Side::Json(json!(500)));
+        let change = Change::Json {
+            at: String::new(),
+            to: None,
+        };
+        CaseOutcome {
+            findings: vec![Fault::Mismatch(mismatch.accepted_by(Risk::Medium, change)).fatal()],
+            ..case("x")
+        }
+    };
+    let run = RunOutcome {
+        cases: vec![
+            named("a", missed("/items/1?token=s3cret")),
+            named("b", differs(0)),
+            named("c", missed("/items/2")),
+            named("d", missed("/items/3")),
+            named("e", differs(7)),
+            named("f", missed("/items/4")),
+            CaseOutcome {
+                end: End::Errored(Arc::new(std::fmt::Error)),
+                ..case("g")
+            },
+        ],
+        ..RunOutcome::default()
+    };
+    let mut out = Vec::new();
+    let mut printer = Printer::new(
+        &mut out,
+        Style::Pretty,
+        Palette::default(),
+        false,
+        secrets(),
+    );
+    printer.end(&run, false).unwrap();
+    drop(printer);
+    let out = String::from_utf8(out).unwrap();
+    let (first, _) = out.split_once("---- ").unwrap();
+    insta::assert_snapshot!(first);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Risk, Side, StatusRule, Why};
 use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
 use crate::report::outcome::{
-    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, SentDifference, Skip,
-    Unacceptable,
+    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun,
+    SentDifference, Skip, Unacceptable,
 };
 
 /// Returns the advice to show if there are mocks but no outbound call arrived.
@@ -147,7 +147,7 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
 }
 
 /// Returns what was accepted at a place.
-fn change(mismatch: &Mismatch) -> String {
+pub(super) fn change(mismatch: &Mismatch) -> String {
     let (was, is) = (short(&mismatch.expected), short(&mismatch.actual));
     format!("{}: {was} -> {is}", mismatch.place).replace('\n', " ")
 }
@@ -188,21 +188,24 @@ pub(super) fn accept(outcome: &CaseOutcome) -> Option<(&'static str, String)> {
     if let Acceptance::Refused(_) = &outcome.acceptance {
         return None;
     }
-    let (title, word) = match outcome.risk().ok()? {
-        Risk::Low | Risk::Medium => ("if this is right now, accept it", ""),
-        Risk::High => (
-            "if this is right now, accept it (high risk: something is gone, of another kind, or sent otherwise)",
-            "all",
-        ),
+    let risk = outcome.risk().ok()?;
+    let title = match risk {
+        Risk::Low | Risk::Medium => "if this is right now, accept it",
+        Risk::High => {
+            "if this is right now, accept it (high risk: something is gone, of another kind, or sent otherwise)"
+        }
     };
-    let command = rerun(outcome);
-    let command = match (outcome.rerun.is_target, word) {
-        (true, "") => format!("SOFTPROBE_BLESS=1 {command}"),
-        (true, word) => format!("SOFTPROBE_BLESS={word} {command}"),
-        (false, "") => format!("{command} --bless"),
-        (false, word) => format!("{command} --bless={word}"),
-    };
-    Some((title, command))
+    Some((title, accepting(&outcome.rerun, &rerun(outcome), risk)))
+}
+
+/// Returns a command with what has it accept differences of this risk.
+pub(super) fn accepting(rerun: &Rerun, command: &str, risk: Risk) -> String {
+    match (rerun.is_target, risk) {
+        (true, Risk::High) => format!("SOFTPROBE_BLESS=all {command}"),
+        (true, _) => format!("SOFTPROBE_BLESS=1 {command}"),
+        (false, Risk::High) => format!("{command} --bless=all"),
+        (false, _) => format!("{command} --bless"),
+    }
 }
 
 /// Returns why what a case found was not accepted, if it was to be.

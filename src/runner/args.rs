@@ -503,6 +503,7 @@ impl Args {
             words.extend(runtime_url.as_deref().map(without_credentials));
         }
         words.extend(flags.given(&matches));
+        let whole = format!("cargo test --test {target} -- {}", line(words.clone()));
         words.push("--exact".to_owned());
         Ok(Self {
             filters,
@@ -514,6 +515,7 @@ impl Args {
             launch_flag: launch_flag(&matches),
             rerun: Rerun {
                 command: format!("cargo test --test {target} -- {}", line(words)),
+                whole: whole.trim_end().trim_end_matches(" --").to_owned(),
                 is_target: true,
             },
             flags,
@@ -546,6 +548,7 @@ impl Args {
         if let (true, Some(command)) = (is_given, &flags.app_command) {
             words.extend(["--app-command".to_owned(), command.clone()]);
         }
+        let whole = line(words.clone());
         words.extend(["--exact", "--filter"].map(str::to_owned));
         Self {
             filters,
@@ -555,6 +558,7 @@ impl Args {
             launch_flag: launch_flag(matches),
             rerun: Rerun {
                 command: line(words),
+                whole,
                 is_target: false,
             },
             suite,

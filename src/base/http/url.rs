@@ -180,6 +180,33 @@ fn normal_path(path: &str) -> Vec<u8> {
     segments.join(&b'/')
 }
 
+/// Longer steps of a path are ids if they have a digit.
+#[cfg(feature = "runner")]
+const LONGEST_WORD: usize = 20;
+
+/// Returns a path with ids as `{id}`.
+#[cfg(feature = "runner")]
+pub(crate) fn with_ids(path: &str) -> String {
+    let steps = path.split('/').map(without_id);
+    steps.collect::<Vec<_>>().join("/")
+}
+
+/// Returns a step of a path, or `{id}` for a number, a UUID, or what is longer than words are.
+#[cfg(feature = "runner")]
+pub(crate) fn without_id(text: &str) -> &str {
+    let has_digit = text.contains(|c: char| c.is_ascii_digit());
+    let is_number = has_digit
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.' || c == '-');
+    let is_hex =
+        has_digit && text.len() >= 8 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    match is_number || is_hex || (has_digit && text.len() > LONGEST_WORD) {
+        true => "{id}",
+        false => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
