@@ -117,6 +117,7 @@ impl Run {
             runtime_url: global.runtime_url()?.map(str::to_owned),
             quiet: global.quiet,
             silent: global.json,
+            verbose: global.verbose > 0,
         };
         let args = Args::of_command(given, own);
         match Replay::new().run_with(args)? {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::outcome::{CaseOutcome, RunOutcome, Verdict};
-use super::text::{Palette, text};
+use super::text::{Detail, Palette, text};
 use super::words::{mask, note, summary};
 
 /// Returns the run as JUnit XML, with a testsuite per suite. Bodies may contain any bytes.
@@ -53,7 +53,10 @@ fn test_case(outcome: &CaseOutcome, secrets: &[String]) -> TestCase {
         status.set_message(shown(summary(outcome), secrets));
     }
     if outcome.is_bad() {
-        status.set_description(shown(text(outcome, Palette::default()), secrets));
+        status.set_description(shown(
+            text(outcome, Palette::default(), Detail::Usual),
+            secrets,
+        ));
     }
     let name = outcome
         .trial

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::causes::{causes, shown};
 use super::outcome::{CaseOutcome, End, RunOutcome, Verdict};
-use super::text::{Palette, text};
+use super::text::{Detail, Palette, text};
 use super::words;
 use crate::base::visible;
 
@@ -32,6 +32,7 @@ pub(crate) struct Printer<W> {
     out: W,
     style: Style,
     palette: Palette,
+    detail: Detail,
     /// Names are padded to this many characters.
     width: usize,
     /// Whether each case's time is shown.
@@ -51,10 +52,17 @@ impl<W: Write> Printer<W> {
             out,
             style,
             palette,
+            detail: Detail::Usual,
             width: 0,
             times,
             secrets,
         }
+    }
+
+    /// Sets how much the reports tell.
+    pub(crate) fn detail(mut self, detail: Detail) -> Self {
+        self.detail = detail;
+        self
     }
 
     /// Prints the header before the first case; `names` are the names of all cases.
@@ -210,7 +218,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn report(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
-        let report = words::mask(text(outcome, self.palette), &self.secrets);
+        let report = words::mask(text(outcome, self.palette, self.detail), &self.secrets);
         writeln!(self.out, "---- {} ----\n{report}", outcome.trial)
     }
 
@@ -240,7 +248,7 @@ impl<W: Write> Printer<W> {
         }
         .into();
         if outcome.is_bad() {
-            let report = text(outcome, Palette::default());
+            let report = text(outcome, Palette::default(), self.detail);
             event["stdout"] = words::mask(report, &self.secrets).into();
         }
         if self.times && outcome.verdict() != Verdict::Skipped {

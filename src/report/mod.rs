@@ -15,7 +15,7 @@ pub(crate) use outcome::{
     Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun, RunOutcome,
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
-pub(crate) use text::Palette;
+pub(crate) use text::{Detail, Palette};
 pub(crate) use words::{
     HIDDEN, NOTHING_SEEN, accepted, late_call, mask, summary, unacceptable, warnings,
 };

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::outcome::{CaseOutcome, SentDifference, SentRequest};
 use super::words;
-use crate::base::http::shown_target;
+use crate::base::http::{SESSION_HEADER, shown_target};
 use crate::base::{visible, visible_line};
 use crate::compare::{Mismatch, Side};
 use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
@@ -63,9 +63,21 @@ fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Returns the report: what is wrong, the request, every difference, the outbound calls, and the
-/// command that runs the case again.
-pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
+/// How much a report tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What helps to find out what is wrong.
+    Usual,
+    /// The headers by which calls are told apart, too.
+    All,
+}
+
+/// The headers by which a run knows its calls, new in each.
+const TRACE_HEADERS: [&str; 3] = [SESSION_HEADER, "traceparent", "tracestate"];
+
+/// Returns the report: what is wrong, every difference, the outbound calls, the request, what the application wrote, and the
+/// commands that run the case again and that accept it.
+pub(crate) fn text(outcome: &CaseOutcome, palette: Palette, detail: Detail) -> String {
     let CaseOutcome {
         trial: _,
         suite: _,
@@ -88,10 +100,7 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
         palette,
     };
     page.line(0, &paint(palette.bold, &words::headline(outcome)));
-    page.line(1, &format!("case     {}", file.display()));
-    if let Some(request) = request {
-        page.request(request);
-    }
+    page.line(1, &file.display().to_string());
     page.section("differences", outcome.mismatches(), Page::mismatch);
     page.section(
         "missed: no mock answers these calls, and the policy is strict",
@@ -153,6 +162,9 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette) -> String {
     page.section("notes", notes.iter(), |page, note| {
         page.block(1, &words::note(note));
     });
+    if let Some(request) = request {
+        page.request(request, detail);
+    }
     if !written.lines.is_empty() {
         page.heading("the application wrote meanwhile");
         if written.cut {
@@ -214,20 +226,28 @@ impl Page {
         }
     }
 
-    fn request(&mut self, request: &SentRequest) {
+    fn request(&mut self, request: &SentRequest, detail: Detail) {
         let SentRequest {
             method,
             url,
             headers,
             body,
         } = request;
-        self.line(1, &format!("request  {method} {}", shown_target(url)));
-        for (name, value) in words::headers(headers) {
+        self.heading("the request was");
+        self.line(1, &format!("{method} {}", shown_target(url)));
+        let is_ours = |name: &str| {
+            TRACE_HEADERS
+                .iter()
+                .any(|own| own.eq_ignore_ascii_case(name))
+        };
+        let headers = words::headers(headers);
+        let headers = headers.filter(|(name, _)| detail == Detail::All || !is_ours(name));
+        for (name, value) in headers {
             let header = paint(self.palette.dim, &format!("{name}: {value}"));
-            self.line(1, &format!("         {header}"));
+            self.line(1, &header);
         }
         for line in cut(&words::sent_body(body)).lines() {
-            self.line(1, &format!("         {line}"));
+            self.line(1, line);
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
     /// Whether to print no results on standard output, because the caller prints there.
     pub(crate) silent: bool,
+    /// Whether reports tell all there is.
+    pub(crate) verbose: bool,
     /// Whether it is an error if the filters select nothing; for libtest, it is not.
     pub(crate) wants_cases: bool,
     /// Suite files and globs.
@@ -79,6 +81,7 @@ pub(crate) struct CommandArgs {
     pub(crate) runtime_url: Option<String>,
     pub(crate) quiet: bool,
     pub(crate) silent: bool,
+    pub(crate) verbose: bool,
 }
 
 /// The flags shared by `softprobe suite run` and test targets.
@@ -509,6 +512,7 @@ impl Args {
             filters,
             quiet,
             silent: false,
+            verbose: false,
             wants_cases: false,
             suite,
             runtime_url: unless_blank(runtime_url),
@@ -532,6 +536,7 @@ impl Args {
             runtime_url,
             quiet,
             silent,
+            verbose,
         } = args;
         let is_given = !command.is_empty();
         let url = flags.app_url.take();
@@ -554,6 +559,7 @@ impl Args {
             filters,
             quiet: quiet && flags.format.is_none(),
             silent,
+            verbose,
             wants_cases: true,
             launch_flag: launch_flag(matches),
             rerun: Rerun {

@@ -25,8 +25,8 @@ use crate::base::{visible, visible_line};
 use crate::control::{CallAnswer, PolicyMode};
 use crate::disk::{Readers, write_whole};
 use crate::report::{
-    Acceptance, CaseOutcome, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer, Rerun,
-    RunOutcome, Skip, Style, Verdict, accepted, junit, late_call, log_lines, mask, summary,
+    Acceptance, CaseOutcome, Detail, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer,
+    Rerun, RunOutcome, Skip, Style, Verdict, accepted, junit, late_call, log_lines, mask, summary,
     warnings,
 };
 use crate::suite::AppPlan;
@@ -277,8 +277,14 @@ impl Board {
             Palette::default()
         };
         let times = args.flags.report_time;
-        let printer =
-            style.map(|style| Printer::new(io::stdout(), style, palette, times, secrets.clone()));
+        let detail = match args.verbose {
+            true => Detail::All,
+            false => Detail::Usual,
+        };
+        let printer = |style| {
+            Printer::new(io::stdout(), style, palette, times, secrets.clone()).detail(detail)
+        };
+        let printer = style.map(printer);
         Self {
             environment: started.and_then(|started| started.environment.clone()),
             outcomes: Mutex::new(trials.iter().map(|_| None).collect()),

@@ -299,7 +299,8 @@ fn a_failure_report_explains_the_failure() {
     let three = Three::new();
     let run = three.run(&["bad"]);
     run.fails(&[
-        "s::bad: 1 difference\n  case     c/bad.case.json\n  request  GET http://127.0.0.1:",
+        "s::bad: 1 difference\n  c/bad.case.json\n\ndifferences\n",
+        "the request was\n  GET http://127.0.0.1:",
         "authorization: [masked]",
         "differences\n  $.is\n    expected  \"bad\"\n    actual    \"w",
         "run just this case\n  cargo test --test replay -- --app-url http://127.0.0.1:",

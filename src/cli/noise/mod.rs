@@ -79,6 +79,7 @@ impl Noise {
             runtime_url: global.runtime_url()?.map(str::to_owned),
             quiet: global.quiet,
             silent: true,
+            verbose: global.verbose > 0,
         };
         let args = Args::of_command(given, own);
         let found = find(&args, usize::from(runs))?;
