@@ -9,7 +9,8 @@ use crate::accept::{Accepted, Ignorable, Pending, Undecided, changed};
 use crate::base::{visible, visible_line, with_causes};
 use crate::case::Case;
 use crate::disk::{PENDING, Readers, lock, relative, write_whole};
-use crate::runner::{on_ci, read_pending, write_pending};
+use crate::report::note;
+use crate::runner::{on_ci, read_pending, secrets, write_pending};
 use crate::suite::{Ignored, ignoring};
 
 /// The longest value that is shown whole, in characters.
@@ -139,7 +140,10 @@ impl<R: BufRead, W: Write> Desk<R, W> {
             }
         }
         match carry_out(file, &case, &decided) {
-            Ok(lost) => {
+            Ok((lost, notes)) => {
+                for note in notes {
+                    writeln!(self.out, "warning: {}", visible_line(&note))?;
+                }
                 let count = |wanted| decided.iter().filter(|(_, own)| *own == wanted).count();
                 self.count.accepted += count(Decision::Accept);
                 self.count.rejected += count(Decision::Reject);
@@ -229,10 +233,15 @@ fn read(file: &Path) -> Result<String, String> {
         .map_err(|error| format!("{}: can't be read: {error}", relative(file).display()))
 }
 
-/// Carries out the decisions about a case, and returns how many other differences are lost by that.
-fn carry_out(file: &Path, case: &Path, decided: &[(Undecided, Decision)]) -> Result<usize, String> {
+/// Carries out the decisions about a case, and returns how many other differences are lost by that, with what is to
+/// be known of what was accepted.
+fn carry_out(
+    file: &Path,
+    case: &Path,
+    decided: &[(Undecided, Decision)],
+) -> Result<(usize, Vec<String>), String> {
     if decided.is_empty() {
-        return Ok(0);
+        return Ok((0, Vec::new()));
     }
     let failed = |error: io::Error| format!("{}: {error}", relative(case).display());
     let _lock = lock(case).map_err(failed)?;
@@ -249,6 +258,9 @@ fn carry_out(file: &Path, case: &Path, decided: &[(Undecided, Decision)]) -> Res
     let accepted: Option<Vec<Vec<Accepted>>> = chosen.iter().map(Undecided::accepted).collect();
     let accepted = accepted
         .ok_or_else(|| format!("{}: it is damaged; remove it", relative(file).display()))?;
+    let places = chosen.iter().map(|one| one.place.clone());
+    let notes = secrets(&accepted.iter().cloned().zip(places).collect::<Vec<_>>());
+    let notes = notes.iter().map(note).collect();
     let accepted = accepted.concat();
     for one in by(Decision::Ignore) {
         ignore(one)?;
@@ -269,7 +281,7 @@ fn carry_out(file: &Path, case: &Path, decided: &[(Undecided, Decision)]) -> Res
         }
     }
     write_pending(file, &pending)?;
-    Ok(lost)
+    Ok((lost, notes))
 }
 
 /// Has the suite leave a place out of the comparison.

@@ -208,6 +208,7 @@ fn compare_values(
         removed_actual: pointers(rules.ignore.iter(), &actual)?,
         matched_expected: pointers(matches(), &expected)?,
         matched_actual: pointers(matches(), &actual)?,
+        redacted_expected: pointers(rules.redactions.iter().map(|(query, _)| query), &expected)?,
         unordered: pointers(rules.unordered.iter(), &expected)?,
         masked: pointers(rules.masked.iter(), &expected)?,
     };

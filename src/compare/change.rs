@@ -36,6 +36,11 @@ pub(crate) enum Barrier {
         "the suite leaves out or matches a part of that name in the form; record the case again"
     )]
     PartOfName,
+    /// The suite leaves out, redacts or matches something within what would be replaced.
+    #[error(
+        "the suite leaves out, redacts or matches something within that, which would be lost; record the case again"
+    )]
+    Kept,
     /// A member appears twice.
     #[error("a member appears twice there; record the case again")]
     Repeated,

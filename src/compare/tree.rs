@@ -28,10 +28,56 @@ pub(super) struct Sides {
     pub(super) matched_expected: HashSet<String>,
     /// Places of the actual tree whose values a matcher judges; they are never too many.
     pub(super) matched_actual: HashSet<String>,
+    /// Places of the expected tree that are redacted.
+    pub(super) redacted_expected: HashSet<String>,
     /// Arrays of the expected tree that are compared as multisets.
     pub(super) unordered: HashSet<String>,
     /// Values of the expected tree in which what stands in place of a secret stands for any text.
     pub(super) masked: HashSet<String>,
+}
+
+impl Sides {
+    /// Returns whether the suite leaves out or matches something within a captured or an actual value, or redacts something within
+    /// the captured one, so that a new value could not keep it.
+    fn keeps_within(&self, at_expected: &str, at_actual: &str) -> bool {
+        let within = |places: &HashSet<String>, at: &str| {
+            let rest = |place: &String| {
+                place
+                    .strip_prefix(at)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            places.iter().any(rest)
+        };
+        [
+            &self.removed_expected,
+            &self.matched_expected,
+            &self.redacted_expected,
+        ]
+        .into_iter()
+        .any(|places| within(places, at_expected))
+            || [&self.removed_actual, &self.matched_actual]
+                .into_iter()
+                .any(|places| within(places, at_actual))
+    }
+}
+
+/// Bars differences that would bring something new into a capture that loses what stands in place of a secret: it may be that secret,
+/// under another name.
+fn bar_secrets(mismatches: &mut [Mismatch]) {
+    let is_lost = |mismatch: &Mismatch| match &mismatch.expected {
+        Some(Side::Json(value)) => holds_secret(value),
+        _ => false,
+    };
+    if !mismatches.iter().any(is_lost) {
+        return;
+    }
+    let brings = |change: &Change| matches!(change, Change::Json { to: Some(_), .. });
+    for mismatch in mismatches {
+        if mismatch.changes.iter().any(brings) {
+            mismatch.accepts = Err(Barrier::Secret);
+            mismatch.changes.clear();
+        }
+    }
 }
 
 /// Compares two trees and adds every difference to `mismatches`.
@@ -43,7 +89,9 @@ pub(super) fn compare(
 ) {
     let root = Spot::ROOT;
     if !sides.removed_expected.contains("") && !sides.removed_actual.contains("") {
+        let first = mismatches.len();
         visit(expected, actual, &root, &root, sides, mismatches);
+        bar_secrets(&mut mismatches[first..]);
     }
 }
 
@@ -105,12 +153,12 @@ fn visit(
                         mismatches.push(missing(&at_expected, value).barred_by(Barrier::Stated))
                     }
                     _ => {
-                        gone.push((mismatches.len(), value));
+                        gone.push(mismatches.len());
                         mismatches.push(missing(&at_expected, value));
                     }
                 }
             }
-            if let (false, Some((first, _))) = (sides.exact, gone.first()) {
+            if !(sides.exact || gone.is_empty()) {
                 // What stands there instead would otherwise be compared with nothing.
                 let is_new = |key: &str| {
                     let at_actual = at_actual.key(key);
@@ -125,11 +173,9 @@ fn visit(
                         to: Some(value.clone()),
                     })
                     .collect();
-                let is_secret = gone.iter().any(|(_, value)| holds_secret(value));
-                let mismatch = &mut mismatches[*first];
-                match is_secret && !new.is_empty() {
-                    true => mismatch.accepts = Err(Barrier::Secret),
-                    false => mismatch.changes.extend(new),
+                // With each of those that are gone: who accepts one of them takes what stands there now.
+                for n in gone {
+                    mismatches[n].changes.extend(new.iter().cloned());
                 }
             }
             if sides.exact {
@@ -191,9 +237,11 @@ fn visit(
                 mismatch.why = Some(Why::Kinds { expected, actual });
                 risk = Risk::High;
             }
-            mismatches.push(match is_secret {
-                true => mismatch.barred_by(Barrier::Secret),
-                false => mismatch.accepted_by(risk, change),
+            let is_kept = sides.keeps_within(&at_expected.pointer(), &at_actual.pointer());
+            mismatches.push(match (is_secret, is_kept) {
+                (true, _) => mismatch.barred_by(Barrier::Secret),
+                (false, true) => mismatch.barred_by(Barrier::Kept),
+                (false, false) => mismatch.accepted_by(risk, change),
             });
         }
     }
@@ -248,16 +296,22 @@ impl Arrays<'_> {
     }
 
     /// Returns the mismatches for elements that are not expected.
-    fn surplus(&self, elements: &[usize]) -> Vec<Mismatch> {
+    fn surplus(&self, elements: &[usize], is_unordered: bool) -> Vec<Mismatch> {
         // New elements of a list of secrets are secrets.
         let is_secret = !elements.is_empty() && self.wanted.iter().any(holds_secret);
+        // In place of which captured element one stands can't be told.
+        let is_kept = is_unordered && {
+            let (expected, actual) = (self.at_expected.pointer(), self.at_actual.pointer());
+            self.sides.keeps_within(&expected, &actual)
+        };
         let elements = elements.iter().enumerate();
         let surplus = elements.map(|(n, h)| {
             let at = self.at_expected.index(self.wanted.len() + n).pointer();
             let mismatch = surplus(&self.at_actual.index(*h), at, &self.has[*h]);
-            match is_secret {
-                true => mismatch.barred_by(Barrier::Secret),
-                false => mismatch,
+            match (is_secret, is_kept) {
+                (true, _) => mismatch.barred_by(Barrier::Secret),
+                (false, true) => mismatch.barred_by(Barrier::Kept),
+                (false, false) => mismatch,
             }
         });
         surplus.collect()
@@ -272,7 +326,7 @@ impl Arrays<'_> {
             mismatches.push(missing(&self.at_expected.index(w), &self.wanted[w]));
         }
         let surplus = self.has_kept.get(self.wanted_kept.len()..);
-        mismatches.extend(self.surplus(surplus.unwrap_or_default()));
+        mismatches.extend(self.surplus(surplus.unwrap_or_default(), false));
     }
 
     /// Pairs each expected element with a different actual one that matches it. Under the subset rule
@@ -320,7 +374,7 @@ impl Arrays<'_> {
         }
         let free = self.has_kept.iter().zip(&taken_by);
         let free = free.filter(|(_, taken)| taken.is_none()).map(|(h, _)| *h);
-        let surplus = self.surplus(&free.collect::<Vec<_>>());
+        let surplus = self.surplus(&free.collect::<Vec<_>>(), true);
         mismatches.extend(
             surplus
                 .into_iter()

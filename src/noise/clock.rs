@@ -31,10 +31,22 @@ pub(super) fn has_moved(
         true => told.seconds - (at.0 / DAY).floor() * DAY,
         false => told.seconds - at.0,
     };
-    let within = if is_day { 0.0 } else { TOLERANCE };
     match then {
-        Some(then) => (offset(&is, now) - offset(&was, then)).abs() <= within,
-        None => is.seconds > was.seconds && offset(&is, now).abs() <= within,
+        Some(then) => {
+            let passed = now.0 - then.0;
+            // What was captured just now moves by little, and so may what does not move with the clock.
+            let within = if is_day {
+                0.0
+            } else {
+                (passed * 0.1).clamp(1.0, TOLERANCE)
+            };
+            let has_moved = is.seconds > was.seconds;
+            has_moved && (offset(&is, now) - offset(&was, then)).abs() <= within
+        }
+        None => {
+            let within = if is_day { 0.0 } else { TOLERANCE };
+            is.seconds > was.seconds && offset(&is, now).abs() <= within
+        }
     }
 }
 
@@ -61,13 +73,11 @@ fn read(value: &Value) -> Option<Told> {
 
 /// Reads seconds, milliseconds, microseconds or nanoseconds since 1970; the size of the number tells which.
 fn of_number(number: f64) -> Option<Told> {
-    let seconds = match number {
-        1e8..1e10 => number,
-        1e11..1e13 => number / 1e3,
-        1e14..1e16 => number / 1e6,
-        1e17..1e19 => number / 1e9,
-        _ => return None,
-    };
+    // Numbers of other sizes are no times of the years from 2015 to 2040.
+    let seconds = [1.0, 1e3, 1e6, 1e9].map(|unit| number / unit);
+    let seconds = seconds
+        .into_iter()
+        .find(|seconds| (1.42e9..2.21e9).contains(seconds))?;
     Some(Told {
         seconds,
         is_day: false,

@@ -118,8 +118,19 @@ pub(crate) fn unified<'v>(
     all.clone().skip(1).for_each(|one| pooled.add(one.clone()));
     let proposal = proposed(&pooled)?;
     let shape = proposal.shape();
+    let by = |proposal: &Proposed| proposal.value.get("by").and_then(Value::as_f64);
+    let wide = by(&proposal);
     let mut singles = all.map(proposed);
-    let is_one = singles.all(|one| one.is_some_and(|one| one.shape() == shape));
+    // Bounds around several are for those whose own are about as wide.
+    const WIDER: f64 = 3.0;
+    let is_one = singles.all(|one| {
+        one.is_some_and(|one| {
+            let fits = wide
+                .zip(by(&one))
+                .is_none_or(|(wide, own)| wide <= WIDER * own);
+            one.shape() == shape && fits
+        })
+    });
     is_one.then_some((pooled, proposal))
 }
 
@@ -272,16 +283,26 @@ fn by_columns(
     Some(out)
 }
 
-/// Returns whether parts of texts are like those of a date or a time: at least three of two or four digits, one of which varies.
+/// Returns whether parts of texts are like those of a date: a year, a month and a day, and what varies is one of them or less than
+/// sixty.
 fn seems_a_time(columns: &[Vec<&str>]) -> bool {
-    let is_digits = |parts: &&Vec<&str>| {
+    let all = |parts: &Vec<&str>, len: usize, range: std::ops::RangeInclusive<u32>| {
         parts.iter().all(|part| {
-            [2, 4].contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+            let number = part.parse().ok().filter(|_| part.len() == len);
+            number.is_some_and(|number| range.contains(&number))
         })
     };
-    let varies = |parts: &Vec<&str>| parts.iter().any(|part| *part != parts[0]);
-    let digits: Vec<&Vec<&str>> = columns.iter().filter(is_digits).collect();
-    digits.len() >= 3 && digits.iter().any(|parts| varies(parts))
+    let years = columns
+        .iter()
+        .filter(|parts| all(parts, 4, 1970..=2100))
+        .count();
+    let days = columns.iter().filter(|parts| all(parts, 2, 1..=31)).count();
+    let months = columns.iter().filter(|parts| all(parts, 2, 1..=12)).count();
+    let is_part = |parts: &Vec<&str>| all(parts, 4, 1970..=2100) || all(parts, 2, 0..=59);
+    let mut varying = columns
+        .iter()
+        .filter(|parts| parts.iter().any(|part| *part != parts[0]));
+    years == 1 && days >= 2 && months >= 1 && varying.all(is_part)
 }
 
 /// Returns a text as it stands in a pattern.
@@ -408,7 +429,12 @@ mod tests {
             one(&[&token, &token]),
             Some(json!({"regex": "^ord_[0-9]+$"}))
         );
+        let (low, high) = (
+            varying(json!([100.1, 100.9])),
+            varying(json!([120.1, 120.9])),
+        );
         for all in [
+            [&low, &high],
             [&uuid, &number],
             [&token, &other],
             [&uuid, &token],
@@ -492,6 +518,11 @@ mod tests {
                 json!([123_456_789_012_u64, 123_456_789_020_u64]),
                 json!({"near": 123_456_789_016_u64, "by": 16}),
                 "a number within bounds",
+            ),
+            (
+                json!(["SHOP-42-07-2026-8831", "SHOP-42-07-2026-1207"]),
+                regex("^SHOP-42-07-2026-[0-9]+$"),
+                token,
             ),
             (json!(["tea", "coffee"]), json!({"type": "string"}), text),
             (json!(["Hello 1!", "Bye"]), json!({"type": "string"}), text),

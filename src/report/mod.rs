@@ -17,7 +17,7 @@ pub(crate) use outcome::{
 };
 pub(crate) use text::{Detail, Palette};
 pub(crate) use words::{
-    HIDDEN, NOTHING_SEEN, accepted, late_call, mask, summary, unacceptable, warnings,
+    HIDDEN, NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
 };
 pub(crate) use words::{side, why};
 

@@ -422,7 +422,7 @@ pub(super) const UNREAD: &str = "what is inside was not read: have softprobe lau
                                  application trust DIR/ca.pem; to let it pass unread, as hosts in `tunnel` do, list the host in `policy.allowHosts`";
 
 /// Returns a note in words.
-pub(super) fn note(note: &Note) -> String {
+pub(crate) fn note(note: &Note) -> String {
     match note {
         Note::Size(text) => text.clone(),
         Note::Undecoded(Undecoded { coding, why }) => format!(

@@ -248,8 +248,8 @@ fn rules_again(
 pub(super) struct SentCall {
     /// The exchange's index among those of the case.
     pub(super) exchange: usize,
-    /// The name of the mock that answered.
-    pub(super) mock: String,
+    /// The name of the suite's entry that answered; `None` for `mocks: auto`.
+    pub(super) mock: Option<String>,
     /// How the request is compared.
     pub(super) rules: Arc<RequestRules>,
     pub(super) request: Arc<Request>,
@@ -266,7 +266,7 @@ pub(super) fn calls_of(trial: &Trial, heard: &Heard) -> Result<Vec<SentCall>, Un
         let replays = rule.replays.as_ref()?;
         (replays.difference != Severity::Ignore).then(|| SentCall {
             exchange: index_of(replays.exchange, &heard.case),
-            mock: rule.name.clone(),
+            mock: replays.entry.map(str::to_owned),
             rules: Arc::clone(&replays.rules),
             request: Arc::clone(&answered.request),
         })

@@ -35,6 +35,8 @@ pub(super) struct Watched<'c> {
 #[derive(Debug, Clone)]
 pub(super) struct Replays<'c> {
     pub(super) exchange: &'c Exchange,
+    /// The name of the suite's entry that replays it; `None` for `mocks: auto`.
+    pub(super) entry: Option<&'c str>,
     /// How often an equal request was captured.
     pub(super) captured: u64,
     /// What happens if the request is made more often.
@@ -72,6 +74,7 @@ impl<'c> Replays<'c> {
         };
         Self {
             exchange,
+            entry: (!plan.auto).then_some(plan.name.as_str()),
             captured: captured as u64,
             extra: outbound.extra.unwrap_or(extra),
             difference: outbound.difference.unwrap_or(difference),

@@ -37,7 +37,7 @@ pub(crate) use args::{
     AppFlags, Args, CallerFlags, Color, Flags, SuiteFlags, UpstreamFlags, app_of, is_flagged, line,
     unless_blank,
 };
-pub(crate) use bless::{read_pending, write_pending};
+pub(crate) use bless::{read_pending, secrets, write_pending};
 pub(crate) use ca::CaFlag;
 pub(crate) use load::check;
 pub(crate) use noise::{Found, Kind, Look, Message, Named, Told, find};

@@ -172,6 +172,7 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
                     },
                 ));
                 found.told.push(Told::unseen(trial, Look::Unjudged));
+                found.told.extend(unseen_calls(trial, &missed));
                 found.told.extend(missed);
             }
         }
@@ -200,6 +201,19 @@ impl Told {
             look: Look::Seen,
         }
     }
+}
+
+/// Returns that a case that could not be judged makes calls at which nobody could look, besides these.
+fn unseen_calls(trial: &Trial, known: &[Told]) -> Vec<Told> {
+    let case = Case::from_file(&trial.file).ok();
+    let calls = case.iter().flat_map(Case::outbound);
+    let messages = calls.map(|exchange| Message::of_call(exchange, None));
+    let unknown = messages.filter(|message| !known.iter().any(|told| told.message == *message));
+    let unseen = unknown.map(|message| Told {
+        look: Look::Unjudged,
+        ..Told::new(trial, message, Noise::default())
+    });
+    unseen.collect()
 }
 
 /// Returns calls that no captured exchange answered because names in their queries have other values in each run.
@@ -299,7 +313,8 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
         .iter()
         .map(|one| one.outcome.mismatches().collect())
         .collect();
-    others(&runs, rules.headers.captured, &mut answer);
+    let own = captured.map_or("", |inbound| inbound.request.host.as_str());
+    others(&runs, rules.headers.captured, own, &mut answer);
     all.push(answer);
 
     let calls = heard.iter().map(|heard| calls_of(trial, heard));
@@ -328,8 +343,7 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
                 json_of(&request.headers, &body, true)
             })
             .collect();
-        let mock = (!mock.starts_with("auto[")).then(|| mock.clone());
-        let message = Message::of_call(exchange, mock);
+        let message = Message::of_call(exchange, mock.clone());
         let noise = noise_of(
             &rules.body,
             (was.as_ref(), Some(exchange)),
@@ -352,7 +366,7 @@ fn look(trial: &Trial, seen: &[Seen]) -> Result<(Arc<Case>, Vec<Told>), String> 
                 sent.map(|(sent, _)| &sent.mismatch).collect()
             })
             .collect();
-        others(&runs, true, &mut call);
+        others(&runs, true, "", &mut call);
         all.push(call);
     }
     Ok((Arc::clone(case), all))
@@ -404,7 +418,7 @@ fn noise_of(
 }
 
 /// Adds what the bodies don't tell: the status, headers, queries, texts, and what the suite states.
-fn others(runs: &[Vec<&Mismatch>], compares_headers: bool, told: &mut Told) {
+fn others(runs: &[Vec<&Mismatch>], compares_headers: bool, own: &str, told: &mut Told) {
     let mut places: BTreeMap<String, Vec<&Mismatch>> = BTreeMap::new();
     for mismatch in runs.iter().flatten() {
         let is_told = matches!(mismatch.place, MessagePlace::Json(_))
@@ -429,7 +443,8 @@ fn others(runs: &[Vec<&Mismatch>], compares_headers: bool, told: &mut Told) {
             .all(|one| one.actual.is_some() && one.accepts.is_ok());
         match (is_same, &first.place) {
             (false, MessagePlace::Header(name)) if is_there => {
-                let pattern = redirect_pattern(name, first, &all).filter(|_| !compares_headers);
+                let pattern =
+                    redirect_pattern(name, own, first, &all).filter(|_| !compares_headers);
                 told.names.push(Named::Header(name.clone(), pattern));
             }
             (false, MessagePlace::Query(name)) if is_there => {
@@ -451,8 +466,8 @@ fn others(runs: &[Vec<&Mismatch>], compares_headers: bool, told: &mut Told) {
     }
 }
 
-/// Returns a pattern for where redirects lead, as far as it is the same in all runs.
-fn redirect_pattern(name: &str, first: &Mismatch, all: &[&Mismatch]) -> Option<String> {
+/// Returns a pattern for where redirects lead, as far as it is the same in all runs; `own` is the captured host of the application.
+fn redirect_pattern(name: &str, own: &str, first: &Mismatch, all: &[&Mismatch]) -> Option<String> {
     let targets = all
         .iter()
         .flat_map(|one| &one.changes)
@@ -464,19 +479,31 @@ fn redirect_pattern(name: &str, first: &Mismatch, all: &[&Mismatch]) -> Option<S
         Some(Side::Values(values)) if name == "location" => values.first()?.as_str(),
         _ => return None,
     };
-    let values = std::iter::once(captured).chain(targets);
-    // The host may be named or not.
-    let values = values.map(|value| match value.split_once("://") {
-        Some((_, rest)) => Value::from(&rest[rest.find('/').unwrap_or(rest.len())..]),
-        None => Value::from(value),
-    });
+    let values: Vec<&str> = std::iter::once(captured).chain(targets).collect();
+    // Those into the application itself name another port in each run.
+    let own_path = |value: &str| -> Option<String> {
+        let (_, rest) = value.split_once("://")?;
+        let (host, _) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        (host == own).then(|| rest[host.len()..].to_owned())
+    };
+    let paths: Option<Vec<String>> = values.iter().map(|value| own_path(value)).collect();
+    let (prefix, values) = match paths {
+        Some(paths) => {
+            let host = regex::escape(own.split(':').next().unwrap_or_default());
+            let loopback = r"127\.0\.0\.1|localhost|\[::1\]";
+            (format!("https?://({host}|{loopback})(:[0-9]+)?"), paths)
+        }
+        None => (
+            String::new(),
+            values.into_iter().map(str::to_owned).collect(),
+        ),
+    };
     let proposal = proposed(&Varying {
         place: Place::default(),
-        values: values.collect(),
+        values: values.into_iter().map(Value::from).collect(),
         captured: 1,
         at: None,
-    });
-    let proposal = proposal?;
+    })?;
     let pattern = proposal.value.get("regex")?.as_str()?;
-    Some(pattern.trim_start_matches('^').to_owned())
+    Some(format!("^{prefix}{}", pattern.trim_start_matches('^')))
 }

@@ -16,7 +16,7 @@ use super::args::{Args, Bless, Color, Format};
 use super::bless::{Undo, accept};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
-use super::judge::{fresh_outcome, replay};
+use super::judge::{Heard, fresh_outcome, replay};
 use super::observe::Observer;
 use super::refusal::{Ended, Refusal};
 use super::signals::{Interrupts, Outran, until_signal};
@@ -60,6 +60,9 @@ pub(super) fn list(args: &Args, trials: &[Trial]) -> Result<(), Refusal> {
     written.map_err(|error| Refusal::from(format!("the list can't be written: {error}")))
 }
 
+/// Trials that passed, with what was heard in them, by their files.
+type PassedByFile = HashMap<Arc<Path>, Vec<(Trial, Heard)>>;
+
 /// What the trials share while they run.
 struct Board {
     environment: Option<Arc<Environment>>,
@@ -92,6 +95,8 @@ struct Board {
     rerun: Arc<Rerun>,
     /// Which differences are accepted.
     bless: Option<Bless>,
+    /// Of the files that several trials use while differences are accepted: the trials that passed, with what was heard.
+    others: Mutex<PassedByFile>,
     /// What takes back what was accepted in trials.
     undo: Mutex<HashMap<String, Undo>>,
     /// Who looks at what was heard, in place of a report.
@@ -306,6 +311,7 @@ impl Board {
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
+            others: Mutex::new(shared_files(args, trials)),
             undo: Mutex::default(),
             observer: None,
             secrets,
@@ -382,7 +388,9 @@ impl Board {
             let (mut outcome, heard) = replay(trial, self.ahead.as_ref(), environment, &self.rerun);
             match (&heard, self.bless) {
                 (Some(heard), Some(bless)) => {
-                    let undo = accept(bless, trial, heard, &mut outcome);
+                    let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+                    let others = others.get(&trial.file).map_or(&[][..], Vec::as_slice);
+                    let undo = accept(bless, trial, heard, others, &mut outcome);
                     let mut all = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
                     all.extend(undo.map(|undo| (trial.name.clone(), undo)));
                 }
@@ -390,8 +398,15 @@ impl Board {
                 _ if self.observer.is_some() => {}
                 _ => outcome.forget_changes(),
             }
-            if let Some(observer) = &self.observer {
-                observer.see(trial, &outcome, heard);
+            match (&self.observer, heard) {
+                (Some(observer), heard) => observer.see(trial, &outcome, heard),
+                (None, Some(heard)) if outcome.verdict() == Verdict::Passed => {
+                    let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(others) = others.get_mut(&trial.file) {
+                        others.push((trial.clone(), heard));
+                    }
+                }
+                _ => {}
             }
             outcome
         }));
@@ -619,6 +634,20 @@ impl Board {
             let _ = writeln!(io::stderr(), "{}", visible_line(&line));
         }
     }
+}
+
+/// Returns the files that several trials use, if differences are accepted.
+fn shared_files(args: &Args, trials: &[Arc<Trial>]) -> PassedByFile {
+    let mut counts: HashMap<&Arc<Path>, usize> = HashMap::new();
+    if args.blesses().ok().flatten().is_some() {
+        trials
+            .iter()
+            .for_each(|trial| *counts.entry(&trial.file).or_default() += 1);
+    }
+    let shared = counts.into_iter().filter(|(_, count)| *count > 1);
+    shared
+        .map(|(file, _)| (Arc::clone(file), Vec::new()))
+        .collect()
 }
 
 /// Starts reading the cases of the trials that will run, ahead of those trials.

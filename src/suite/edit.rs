@@ -199,6 +199,56 @@ pub(crate) fn with_mock(text: &str, mock: &Value) -> Result<String, String> {
     Ok(edit.text)
 }
 
+/// Returns a suite's text with settings below the `outbound` of one of its mocks, which stands on one line.
+///
+/// # Errors
+///
+/// What to write where by hand.
+pub(crate) fn with_mock_settings(
+    text: &str,
+    mock: &str,
+    settings: &[Setting<'_>],
+) -> Result<String, String> {
+    let mut edit = Edit::new(text)?;
+    let places = [
+        vec!["mocks"],
+        vec!["mocks", "rules"],
+        vec!["defaults", "mocks"],
+        vec!["defaults", "mocks", "rules"],
+    ];
+    let found = places.into_iter().find_map(|path| {
+        let rules = edit.at(&path)?.as_array()?;
+        let index = rules.iter().position(|rule| rule["name"] == mock)?;
+        Some((path, index, rules[index].clone()))
+    });
+    let by_hand =
+        || format!("the mock `{mock}` can't be edited here; add to its `outbound` by hand");
+    let (path, index, mut rule) = found.ok_or_else(by_hand)?;
+    let outbound = slot(&mut rule, &["outbound"]);
+    settings.iter().for_each(|setting| setting.add_to(outbound));
+    let mut wanted = edit.value.clone();
+    slot(&mut wanted, &path)[index] = rule.clone();
+    let mut steps: Vec<Step> = path
+        .iter()
+        .map(|name| Step::Key((*name).to_owned()))
+        .collect();
+    steps.push(Step::Index(index));
+    let spot = edit.spot(steps).ok_or_else(by_hand)?;
+    let start = edit.offset(&spot);
+    if !edit.text[start..].starts_with('{') {
+        return Err(by_hand());
+    }
+    let end = start + closes(&edit.text[start..], '}').ok_or_else(by_hand)? + 1;
+    let new = format!(
+        "{}{}{}",
+        &edit.text[..start],
+        flow(&rule),
+        &edit.text[end..]
+    );
+    edit.take(new, wanted, by_hand)?;
+    Ok(edit.text)
+}
+
 /// Returns a value as YAML on one line, in which `${NAME}` stays a variable.
 pub(crate) fn flow(value: &Value) -> String {
     match value {

@@ -376,6 +376,16 @@ fn differences_of_answers_are_accepted_by_their_risk() {
             "mail=a@b.example",
             "",
         ),
+        (
+            r#"{"token":"scrubbed-0123456789ab","k":1}"#,
+            r#"{"accessToken":"s3cret","k":1}"#,
+            "assertions: { body: { mode: exact } }",
+        ),
+        (
+            r#"{"auth":{"token":"scrubbed-0123456789ab"},"s":{"x":1}}"#,
+            r#"{"auth":{},"s":{"token":"s3cret"}}"#,
+            "",
+        ),
     ] {
         row(
             By::Nothing,
@@ -384,6 +394,28 @@ fn differences_of_answers_are_accepted_by_their_risk() {
             suite,
             &[],
             "the capture has a placeholder of a secret there",
+        );
+    }
+    for (was, now, suite) in [
+        (
+            r#"[{"id":1,"pw":"a","v":1}]"#,
+            r#"[{"id":1,"pw":"b","v":2}]"#,
+            "unordered: [ $ ], ignore: [ \"$[*].pw\" ]",
+        ),
+        (
+            r#"[{"id":1,"pw":"a","v":1}]"#,
+            r#"[{"id":1,"pw":"b","v":2}]"#,
+            "unordered: [ $ ], redactions: [ { path: \"$[*].pw\" } ]",
+        ),
+        (r#"{"o":[1]}"#, r#"{"o":{"pw":"b"}}"#, "ignore: [ $.o.pw ]"),
+    ] {
+        row(
+            By::Nothing,
+            was,
+            now,
+            &format!("assertions: {{ body: {{ {suite} }} }}"),
+            &[],
+            "the suite leaves out, redacts or matches something within that",
         );
     }
     row(
@@ -449,6 +481,18 @@ fn differences_of_answers_are_accepted_by_their_risk() {
                 r#"{"key":"http.response.body","value":{"stringValue":""}},{"key":"http.response.header.content-type","value":{"stringValue":"text/plain"}},{"key":"http.response.header.location","value":{"stringValue":"/one"}}"#,
             ),
         ],
+        "",
+    );
+    // A target that counted for nothing counts now.
+    row(
+        By::All,
+        &[
+            attribute("http.response.header.location", "/old"),
+            response_body(""),
+        ],
+        http(302, &[("location", "/new")], ""),
+        "",
+        &[(r#""200""#, r#""302""#), ("/old", "/new")],
         "",
     );
     row(
@@ -1256,4 +1300,44 @@ fn a_place_is_ignored_where_that_has_an_effect() {
     let mut ci = softprobe(&["review"]);
     Output::of(ci.env("CI", "true").current_dir(project.path()))
         .ends(2, &["review is refused where the variable CI is set"]);
+}
+
+#[test]
+fn what_another_suite_holds_the_case_to_is_not_changed() {
+    let project = Project::with_answer(200, r#"{"v":1}"#, SUITE);
+    project.write(
+        "t.suite.yaml",
+        "name: t\ncases: a.case.json\nrequest: { path: /b }\n",
+    );
+    let app = Stub::start(|request| {
+        let value = if request.line.contains("/b") { 2 } else { 1 };
+        json_answer(&json!({"v": value}).to_string())
+    });
+    let before = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    let run = project.against(&app, &["--bless", "--test-threads", "1"]);
+    run.fails(&[
+        "s::a uses the file too and passes with it as it is, and would not with it changed",
+    ]);
+    let now = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    assert_eq!(now, before);
+}
+
+#[test]
+fn a_review_takes_what_stands_beside_something_gone_and_warns_of_secrets() {
+    let project = Project::with_answer(200, r#"{"a":1,"b":2,"k":1}"#, SUITE);
+    let app = Stub::json(200, &json!({"password": "hunter2hunter2", "k": 1}));
+    project.against(&app, &["--bless=pending"]).fails(&[]);
+    let (code, seen) = on_terminal(softprobe(&["review"]).current_dir(project.path()), "i\na\n");
+    assert_eq!(code, 0, "{seen}");
+    assert!(
+        seen.contains("what was accepted there looks like a secret"),
+        "{seen}"
+    );
+    let now = std::fs::read_to_string(project.path().join("a.case.json")).unwrap();
+    assert!(
+        now.contains(r#"{\"a\":1,\"k\":1,\"password\":\"hunter2hunter2\"}"#),
+        "{now}"
+    );
+    let other = Stub::json(200, &json!({"password": "other", "k": 1}));
+    project.against(&other, &[]).fails(&["$.password"]);
 }

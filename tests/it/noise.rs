@@ -422,11 +422,20 @@ fn a_setting_stands_where_it_is_needed_and_nowhere_else() {
     noise(&["--write"]).ends(
         1,
         &[
-            "outbound:\n  query:\n    ignore:\n      - key  # another value in each run\n",
+            "- { name: POST pay.example/a, match: { method: POST, host: pay.example, path: /a }, expect: any, outbound: \
+             { difference: fail, query: { ignore: [ key ] }, extra: unsafe } }\n",
             "not looked at:\n  shop::pay: its calls have other queries in each run; with what is proposed for them in the suite, look again",
         ],
     );
-    noise(&["--write"]).ends(0, &["wrote 1 setting into s.suite.yaml"]);
+    noise(&["--write"]).ends(1, &["wrote 1 setting into s.suite.yaml"]);
+    noise(&["--write"]).ends(
+        0,
+        &["# in the mock POST pay.example/b\n", "wrote 2 settings"],
+    );
+    for _ in 0..3 {
+        let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--", "python3", "app.py"]);
+        Output::of(command.current_dir(project.path())).ends(0, &["3 passed"]);
+    }
     // A glob has no entry of its own for a case.
     let glob = suite.replace(
         "\n  - create.case.json\n  - get.case.json # by its id\n  - pay.case.json",
@@ -596,8 +605,36 @@ fn a_stable_value_keeps_its_comparison() {
     let told_apart = calls(["?op=a", "?op=b"]);
     told_apart
         .noise(&["--write"])
-        .ends(0, &["query: { op: a }", "wrote 1 setting"]);
+        .ends(0, &["path: \"/c?op=a\"", "wrote 1 setting"]);
     told_apart.holds("x");
+    let strict = told_apart.suite() + "unused: fail\n";
+    told_apart.project.write("s.suite.yaml", strict);
+    told_apart.holds("x");
+    // Numbers that changed once, soon after the capture, are no times.
+    let numbers = Scenario::new(
+        "def handle(path, call):\n    return {'account': 1776679201, 'card': '4012888888882000'}",
+        "cases: c0.case.json",
+        &[(
+            "/0",
+            json!({"account": 1_776_679_200_u64, "card": "4012888888881881"}),
+            &[],
+        )],
+    );
+    numbers.noise(&[]).ends(
+        1,
+        &[
+            "$.account: expected 1776679200, actual 1776679201",
+            "$.card: expected \"4012888888881881\", actual \"4012888888882000\"",
+        ],
+    );
+    // Two entries for one file.
+    let twice = Scenario::new(
+        "def handle(path, call):\n    return {'id': random.randint(1, 10**9) if 'v=1' in path or DEFECT else 7}",
+        "cases: [ c0.case.json, { path: c0.case.json, name: b, overrides: { request: { query: { v: \"1\" } } } } ]",
+        &[("/0", json!({"id": 7}), &[])],
+    );
+    twice.noise(&["--write"]).ends(1, &["s::b"]);
+    assert!(!twice.suite().contains("integer"), "{}", twice.suite());
     let alike = calls(["", ""]);
     alike
         .noise(&["--write"])
@@ -605,7 +642,7 @@ fn a_stable_value_keeps_its_comparison() {
     assert!(!alike.suite().contains("$.id"), "{}", alike.suite());
     // A redirect keeps its path.
     let redirect = Scenario::new(
-        "def handle(path, call):\n    to = '/error/' if DEFECT else '/orders/'\n    return 302, {'location': to + str(uuid.uuid4())}, {}",
+        "def handle(path, call):\n    to = 'http://evil.example/orders/' if DEFECT else '/orders/'\n    return 302, {'location': to + str(uuid.uuid4())}, {}",
         "cases: c0.case.json\nassertions: { status: 302 }",
         &[("/0", json!({}), &[])],
     );

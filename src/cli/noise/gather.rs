@@ -175,7 +175,6 @@ fn proposals(
     let (mut proposals, mut lines) = (Vec::new(), BTreeSet::new());
     let is_whole = told.iter().all(|one| one.look == Look::Seen);
     let is_left_out = told.iter().any(|one| one.look == Look::LeftOut);
-    let judged: BTreeSet<usize> = numbers_of(told, &|one| one.look == Look::Seen);
     for ((is_sent, spot), needs) in &needs(told, cases) {
         let all: Vec<&Need<'_>> = needs.iter().collect();
         let own = |needs: &[&Need<'_>]| -> BTreeSet<usize> {
@@ -184,12 +183,7 @@ fn proposals(
         let everywhere = numbers(&|message| (*message != Message::Answer) == *is_sent);
         let has_mock =
             |one: &&Need<'_>| matches!(&one.told.message, Message::Call { mock: Some(_), .. });
-        // A name can be ignored where nobody could look yet; a place that has to match can't.
-        let is_name = spot.path[1] == "ignore" && !is_left_out;
-        let is_everywhere = match is_name {
-            true => own(&all).is_superset(&everywhere.intersection(&judged).copied().collect()),
-            false => own(&all) == everywhere && is_whole,
-        };
+        let is_everywhere = own(&all) == everywhere && is_whole;
         let fits_suite = is_everywhere && !all.iter().any(has_mock);
         if let Some(proposal) = proposal(Scope::Suite, *is_sent, spot, &all).filter(|_| fits_suite)
         {
@@ -217,7 +211,8 @@ fn proposals(
                 false => Scope::Cases(files.collect()),
             };
             // A mock is for all calls like it.
-            let fits = !is_sent || (own(&needs) == numbers(&|other| other == message) && is_whole);
+            let fits =
+                !is_sent || (own(&needs) == numbers(&|other| other == message) && !is_left_out);
             match proposal(scope, *is_sent, spot, &needs).filter(|_| fits) {
                 Some(proposal) => proposals.push(proposal),
                 None => lines.extend(needs.iter().map(|one| Line {

@@ -97,7 +97,7 @@ pub(super) fn override_of(
     }
 }
 
-/// Returns the element of `cases` that is about this file alone, as it stands in the suite.
+/// Returns the element of `cases` that is about this file alone, as it stands in the suite, if it is the only one.
 pub(super) fn entry_of(suite: &Path, text: &str, case: &Path) -> Option<Value> {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = suite.parent().unwrap_or(Path::new(""));
@@ -118,7 +118,9 @@ pub(super) fn entry_of(suite: &Path, text: &str, case: &Path) -> Option<Value> {
             there.is_file() && canonical(&there) == canonical(case)
         })
     };
-    cases.into_iter().find(is_own)
+    let mut own = cases.into_iter().filter(is_own);
+    // Which of several entries a case is of, its file does not tell.
+    own.next().filter(|_| own.next().is_none())
 }
 
 /// Returns the proposals for all cases of the suite.
@@ -162,24 +164,21 @@ pub(super) fn mock_of(
             outbound[name] = word.into();
         }
     }
-    let mut wanted = json!({"method": method, "host": host, "path": path});
     let query = query.as_deref().unwrap_or_default();
     let ignored = outbound["query"]["ignore"].clone();
     let is_ignored = |name: &str| match &ignored {
         Value::Array(names) => names.iter().any(|ignored| ignored == name),
         one => one == name,
     };
-    let mut shown = String::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !is_ignored(&name) {
-            wanted["query"][&*name] = (&*value).into();
-            let mark = if shown.is_empty() { '?' } else { '&' };
-            shown.push_str(&format!("{mark}{name}={value}"));
-        }
-    }
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    // A captured exchange is found by a path with its query, but by no other predicate for a query.
+    let target = match query.is_empty() || names.any(|name| is_ignored(&name)) {
+        true => path.clone(),
+        false => format!("{path}?{query}"),
+    };
     json!({
-        "name": format!("{method} {host}{path}{shown}"),
-        "match": wanted,
+        "name": format!("{method} {host}{target}"),
+        "match": {"method": method, "host": host, "path": target},
         "expect": "any",
         "outbound": outbound,
     })

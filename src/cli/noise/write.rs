@@ -4,7 +4,7 @@ use super::gather::{Report, Scope, SuiteReport};
 use super::settings::{below, calls_of, cases_of, entry_of, mock_of, override_of, own_of, setting};
 use crate::disk::{Readers, lock, relative, write_whole};
 use crate::runner::Message;
-use crate::suite::{flow, with_mock, with_override, with_settings};
+use crate::suite::{flow, with_mock, with_mock_settings, with_override, with_settings};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -82,9 +82,10 @@ fn edit(suite: &SuiteReport) -> Result<(usize, Vec<String>), String> {
         let edited = match &call {
             Message::Call {
                 mock: Some(name), ..
-            } => Err(format!(
-                "the mock `{name}` can't be edited here; add to its `outbound` by hand"
-            )),
+            } => {
+                let settings: Vec<_> = own.iter().map(|one| setting(one)).collect();
+                with_mock_settings(&text, name, &settings)
+            }
             call => with_mock(&text, &mock_of(&text, proposals, call, &own)),
         };
         take(edited, &mut text, own.len());

@@ -1,36 +1,37 @@
 //! Accepts what a case found: its file says so from then on.
 
+mod check;
 mod pending;
 mod secrets;
 mod undo;
 
 use std::mem;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::args::Bless;
 use super::discover::Trial;
-use super::judge::{Heard, judge_again};
+use super::judge::Heard;
 use super::mocks::index_of;
 use crate::accept::{Accepted, Conflict, Part, changed};
-use crate::base::http::shown_target;
 use crate::base::with_causes;
-use crate::case::Case;
 use crate::compare::Risk;
 use crate::disk::{Readers, lock, relative, write_whole};
 use crate::report::{Acceptance, CaseOutcome, Fault, Finding, unacceptable};
+use check::{check, place};
 use pending::{forget, keep};
-use secrets::secrets;
+pub(crate) use secrets::secrets;
 pub(super) use undo::Undo;
 
 pub(crate) use pending::{read_pending, write_pending};
 
 /// Accepts what a case found, as far as that is asked for and possible, and notes in its outcome what came of
-/// it. Returns what takes it back.
+/// it. Returns what takes it back. The others pass
+/// with the same file.
 pub(super) fn accept(
     bless: Bless,
     trial: &Trial,
     heard: &Heard,
+    others: &[(Trial, Heard)],
     outcome: &mut CaseOutcome,
 ) -> Option<Undo> {
     let risk = match outcome.risk() {
@@ -58,7 +59,7 @@ pub(super) fn accept(
         };
         return None;
     }
-    match write(trial, heard, outcome) {
+    match write(trial, heard, others, outcome) {
         Ok(undo) => {
             let (fatal, others) = mem::take(&mut outcome.findings)
                 .into_iter()
@@ -106,15 +107,15 @@ fn changes<'o>(heard: &Heard, outcome: &'o CaseOutcome) -> Result<Vec<Found<'o>>
 }
 
 /// Writes what was found into the case file, unless it has it already. No other process writes to it meanwhile.
-fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<Option<Undo>, String> {
+fn write(
+    trial: &Trial,
+    heard: &Heard,
+    others: &[(Trial, Heard)],
+    outcome: &mut CaseOutcome,
+) -> Result<Option<Undo>, String> {
     let file: &Path = &trial.file;
     let failed = |error: std::io::Error| format!("{}: {error}", trial.shown.display());
     let changes = changes(heard, outcome).map_err(|error| with_causes(&error))?;
-    let place = |fault: &Fault| match fault {
-        Fault::Mismatch(mismatch) => mismatch.place.to_string(),
-        Fault::Sent(sent) => format!("{}: {}", shown_target(&sent.request), sent.mismatch.place),
-        _ => "a call".to_owned(),
-    };
     let changes: Vec<(Vec<Accepted>, String)> = changes
         .into_iter()
         .map(|(accepted, fault)| (accepted, place(fault)))
@@ -127,17 +128,15 @@ fn write(trial: &Trial, heard: &Heard, outcome: &mut CaseOutcome) -> Result<Opti
     let text = std::fs::read_to_string(file).map_err(failed)?;
     let new = changed(&text, &heard.case, &accepted).map_err(|error| with_causes(&error))?;
     let after = new.as_deref().unwrap_or(&text);
-    let case: Case = after.parse().map_err(|error| with_causes(&error))?;
     // What a file is to say is never a matter of trust: the answer has to pass with it.
-    match judge_again(trial, heard, &Arc::new(case)) {
-        Ok(None) => {}
-        Ok(Some(Finding { fault, .. })) => {
-            return Err(format!(
-                "{}: it would still differ with the file changed; record the case again",
-                place(&fault)
-            ));
-        }
-        Err(error) => return Err(with_causes(&error)),
+    check(trial, heard, after)?;
+    for (other, heard) in others {
+        check(other, heard, after).map_err(|_| {
+            format!(
+                "{} uses the file too and passes with it as it is, and would not with it changed; give one of them a file of its own",
+                other.name
+            )
+        })?;
     }
     let Some(new) = &new else {
         return Ok(None);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::check::check;
 use crate::accept::{Accepted, Pending, Undecided, changed};
 use crate::base::http::shown_target;
 use crate::base::with_causes;
@@ -25,7 +26,8 @@ pub(super) fn keep(
         .iter()
         .flat_map(|(accepted, _)| accepted.clone())
         .collect();
-    changed(&text, &heard.case, &accepted).map_err(|error| with_causes(&error))?;
+    let new = changed(&text, &heard.case, &accepted).map_err(|error| with_causes(&error))?;
+    check(trial, heard, new.as_deref().unwrap_or(&text))?;
     let file = Pending::path_of(&trial.file);
     let known = read_pending(&file)?;
     if let Some(pending) = known

@@ -8,7 +8,7 @@ use crate::report::Note;
 use crate::scrub::{Rules, Scrubber};
 
 /// Returns what looks like a secret in accepted changes.
-pub(super) fn secrets(changes: &[(Vec<Accepted>, String)]) -> Vec<Note> {
+pub(crate) fn secrets(changes: &[(Vec<Accepted>, String)]) -> Vec<Note> {
     let mut notes = Vec::new();
     let changes = changes
         .iter()
