@@ -1,6 +1,7 @@
 //! Compares bodies: as JSON if both sides are JSON, otherwise as text or bytes.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -211,6 +212,7 @@ fn compare_values(
         redacted_expected: pointers(rules.redactions.iter().map(|(query, _)| query), &expected)?,
         unordered: pointers(rules.unordered.iter(), &expected)?,
         masked: pointers(rules.masked.iter(), &expected)?,
+        is_probe: Cell::new(false),
     };
     tree::compare(&expected, &actual, &sides, &mut found.mismatches);
     let bodies = [

@@ -1,5 +1,6 @@
 //! Compares two JSON trees and reports each difference at its path.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub(super) struct Sides {
     pub(super) unordered: HashSet<String>,
     /// Values of the expected tree in which what stands in place of a secret stands for any text.
     pub(super) masked: HashSet<String>,
+    /// Whether it only counts if there is any difference: to find out which elements are alike, all are compared with each other.
+    pub(super) is_probe: Cell<bool>,
 }
 
 impl Sides {
@@ -132,6 +135,9 @@ fn visit(
     sides: &Sides,
     mismatches: &mut Vec<Mismatch>,
 ) {
+    if sides.is_probe.get() && !mismatches.is_empty() {
+        return;
+    }
     if is_among(&sides.matched_expected, at_expected) || is_among(&sides.matched_actual, at_actual)
     {
         return;
@@ -148,6 +154,7 @@ fn visit(
                     Some(other) if !is_among(&sides.removed_actual, &at_actual) => {
                         visit(value, other, &at_expected, &at_actual, sides, mismatches);
                     }
+                    _ if sides.is_probe.get() => return mismatches.push(probe()),
                     // The suite wants it there.
                     _ if is_among(&sides.matched_expected, &at_expected) => {
                         mismatches.push(missing(&at_expected, value).barred_by(Barrier::Stated))
@@ -187,6 +194,9 @@ fn visit(
                         || (!wanted.contains_key(key)
                             && is_among(&sides.matched_actual, &at_actual));
                     if !is_wanted && !may_stay {
+                        if sides.is_probe.get() {
+                            return mismatches.push(probe());
+                        }
                         let at = at_expected.key(key).pointer();
                         mismatches.push(surplus(&at_actual, at, value));
                     }
@@ -216,6 +226,7 @@ fn visit(
         }
         _ if json::scalar_equals(expected, actual) => {}
         _ if is_among(&sides.masked, at_expected) && is_masked(expected, actual) => {}
+        _ if sides.is_probe.get() => mismatches.push(probe()),
         _ => {
             let (a, b) = (expected.clone(), actual.clone());
             let mut mismatch = Mismatch::new(place(at_actual), Side::Json(a), Side::Json(b));
@@ -318,6 +329,9 @@ impl Arrays<'_> {
     }
 
     fn in_order(&self, mismatches: &mut Vec<Mismatch>) {
+        if self.sides.is_probe.get() && self.wanted_kept.len() != self.has_kept.len() {
+            return mismatches.push(probe());
+        }
         self.length(mismatches);
         for (&w, &h) in self.wanted_kept.iter().zip(&self.has_kept) {
             self.pair(w, h, mismatches);
@@ -348,6 +362,7 @@ impl Arrays<'_> {
             });
             return;
         }
+        let is_probe = self.sides.is_probe.replace(true);
         let fits: Vec<Vec<usize>> = self
             .wanted_kept
             .iter()
@@ -361,6 +376,7 @@ impl Arrays<'_> {
                     .collect()
             })
             .collect();
+        self.sides.is_probe.set(is_probe);
         let mut taken_by: Vec<Option<usize>> = vec![None; self.has_kept.len()];
         for n in 0..self.wanted_kept.len() {
             let mut seen = vec![false; self.has_kept.len()];
@@ -401,6 +417,11 @@ fn take(n: usize, fits: &[Vec<usize>], seen: &mut [bool], taken_by: &mut [Option
         }
     }
     false
+}
+
+/// Returns a difference of which only that there is one counts.
+fn probe() -> Mismatch {
+    Mismatch::new(MessagePlace::Body, Side::Hidden, Side::Hidden)
 }
 
 /// Returns whether a captured value holds what stands in place of a secret.
