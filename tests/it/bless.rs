@@ -1136,17 +1136,23 @@ fn an_answer_that_something_else_may_have_caused_is_not_accepted() {
             "GET 127.0.0.1:9/j could not be answered, and the answer may be",
         ),
         (
-            json!([["later GET stock.example/late", "", ""]]),
+            // It is made when the request of the other case arrives.
+            json!([["next GET stock.example/late", "", ""]]),
             vec![],
-            "policy: { externalHttp: strict }\nmocks: auto\noutbound: { settleMs: 0 }",
+            "policy: { externalHttp: strict }\nmocks: auto",
             "a call came after the case had ended, and nothing answered it",
         ),
     ] {
         let project = Project::new();
         let case = relayed_case(&calls, &captured, &json!(["old"]));
         project.write("a.case.json", &case);
-        project.write("s.suite.yaml", format!("{SUITE}{suite}\n"));
-        let run = project.run_with(&["--bless=all"], &[("SOFTPROBE_TEST_CALLS", "[]")]);
+        project.write("b.case.json", relayed_case(&json!([]), &[], &json!([])));
+        project.write(
+            "s.suite.yaml",
+            format!("name: s\ncases: [ a.case.json, b.case.json ]\n{suite}\n"),
+        );
+        let args = ["--bless=all", "--test-threads", "1"];
+        let run = project.run_with(&args, &[("SOFTPROBE_TEST_CALLS", "[]")]);
         assert_ne!(run.code, 0, "{}", run.all());
         assert!(
             run.all().contains(told),
