@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde_json::{Value, json};
 
 use crate::base::encoding::encode_base64;
-use crate::base::json::{Patch, Splice};
+use crate::base::json::{Patch, Splice, difference};
 use crate::otlp::json::{Any, spelt_field};
 
 /// The attributes of a span, and where they stand in the document.
@@ -189,20 +189,4 @@ fn set_text(value: Option<&Value>, place: &str, text: &str, patch: &mut Patch) {
         return patch.set(&format!("{place}/{name}"), new);
     }
     patch.set(place, json!({spelling("stringValue", value): text}));
-}
-
-/// Returns the one part in which two texts differ.
-pub(super) fn difference(old: &str, new: &str) -> Vec<Splice> {
-    if old == new {
-        return Vec::new();
-    }
-    let same = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
-        let pairs = a.zip(b).take_while(|(a, b)| a == b);
-        pairs.map(|(c, _)| c.len_utf8()).sum::<usize>()
-    };
-    let start = same(&mut old.chars(), &mut new.chars());
-    let (old, new) = (&old[start..], &new[start..]);
-    let end = same(&mut old.chars().rev(), &mut new.chars().rev());
-    let part = start..start + old.len() - end;
-    vec![(part, new[..new.len() - end].to_owned())]
 }

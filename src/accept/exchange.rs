@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::attributes::{Written, difference};
+use super::attributes::Written;
 use super::change::place;
 use super::{Conflict, Part};
 use crate::base::decode::decoded;
 use crate::base::encoding::encode_base64;
 use crate::base::http::Headers;
-use crate::base::json::{self, Patch, Splice, splice};
+use crate::base::json::{self, Patch, Splice, difference, splice};
 use crate::case::{Case, Exchange, STATUS_KEYS, URL_KEYS};
 use crate::compare::{Change, Parts};
 use crate::otlp::json::Any;

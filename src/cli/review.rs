@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::disk::{PENDING, Readers, lock, relative, write_whole};
 use crate::report::note;
 use crate::runner::{on_ci, read_pending, secrets, write_pending};
-use crate::suite::{Ignored, ignoring};
+use crate::suite::{Setting, with_settings};
 
 /// The longest value that is shown whole, in characters.
 const LONGEST_VALUE: usize = 2_000;
@@ -298,14 +298,12 @@ fn ignore(one: &Undecided) -> Result<(), String> {
         Ignorable::Header(name) => ("headers", name),
         Ignorable::Query(name) => ("query", name),
     };
-    let new = ignoring(
-        &text,
-        Ignored {
-            is_sent: one.call.is_some(),
-            part,
-            name,
-        },
-    )
-    .map_err(told)?;
+    let setting = Setting {
+        is_sent: one.call.is_some(),
+        path: [part, "ignore"],
+        name,
+        matcher: None,
+    };
+    let new = with_settings(&text, &[setting]).map_err(told)?;
     write_whole(suite, new, Readers::Usual).map_err(|error| told(error.to_string()))
 }

@@ -41,8 +41,7 @@ pub(super) fn compare(
     compare_with(captured, actual, rules, found);
     if rules.expected.is_some() {
         for mismatch in &mut found.mismatches[first..] {
-            mismatch.accepts = Err(Barrier::Stated);
-            mismatch.changes.clear();
+            mismatch.bar(Barrier::Stated);
         }
     }
 }

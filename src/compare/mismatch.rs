@@ -90,9 +90,14 @@ impl Mismatch {
 
     /// Returns the mismatch with the reason why nothing makes it none.
     pub(crate) fn barred_by(mut self, barrier: Barrier) -> Self {
+        self.bar(barrier);
+        self
+    }
+
+    /// Has nothing make the mismatch none, for this reason.
+    pub(crate) fn bar(&mut self, barrier: Barrier) {
         self.accepts = Err(barrier);
         self.changes.clear();
-        self
     }
 }
 

@@ -164,8 +164,7 @@ fn by_name(mismatch: &mut Mismatch, sent: &Parts<'_>, kept: &BTreeSet<Option<Str
         .iter()
         .any(|name| kept.contains(&None) || kept.contains(&Some(name.clone())))
     {
-        mismatch.accepts = Err(Barrier::PartOfName);
-        return;
+        return mismatch.bar(Barrier::PartOfName);
     }
     mismatch.changes = names
         .into_iter()

@@ -77,8 +77,7 @@ fn bar_secrets(mismatches: &mut [Mismatch]) {
     let brings = |change: &Change| matches!(change, Change::Json { to: Some(_), .. });
     for mismatch in mismatches {
         if mismatch.changes.iter().any(brings) {
-            mismatch.accepts = Err(Barrier::Secret);
-            mismatch.changes.clear();
+            mismatch.bar(Barrier::Secret);
         }
     }
 }

@@ -163,7 +163,10 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
                 found.told.extend(told);
             }
             Err(why) => {
-                let missed = missed_queries(trial, &seen);
+                // A case that can't be read has no calls to tell of, and `why` says so.
+                let case = Case::from_file(&trial.file).ok();
+                let calls: Vec<&Exchange> = case.iter().flat_map(Case::outbound).collect();
+                let missed = missed_queries(trial, &calls, &seen);
                 found.unjudged.push((
                     name,
                     match missed.is_empty() {
@@ -172,7 +175,7 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
                     },
                 ));
                 found.told.push(Told::unseen(trial, Look::Unjudged));
-                found.told.extend(unseen_calls(trial, &missed));
+                found.told.extend(unseen_calls(trial, &calls, &missed));
                 found.told.extend(missed);
             }
         }
@@ -204,9 +207,8 @@ impl Told {
 }
 
 /// Returns that a case that could not be judged makes calls at which nobody could look, besides these.
-fn unseen_calls(trial: &Trial, known: &[Told]) -> Vec<Told> {
-    let case = Case::from_file(&trial.file).ok();
-    let calls = case.iter().flat_map(Case::outbound);
+fn unseen_calls(trial: &Trial, calls: &[&Exchange], known: &[Told]) -> Vec<Told> {
+    let calls = calls.iter();
     let messages = calls.map(|exchange| Message::of_call(exchange, None));
     let unknown = messages.filter(|message| !known.iter().any(|told| told.message == *message));
     let unseen = unknown.map(|message| Told {
@@ -217,11 +219,9 @@ fn unseen_calls(trial: &Trial, known: &[Told]) -> Vec<Told> {
 }
 
 /// Returns calls that no captured exchange answered because names in their queries have other values in each run.
-fn missed_queries(trial: &Trial, seen: &[Seen]) -> Vec<Told> {
-    // Without an answer, nothing was heard.
-    let case = Case::from_file(&trial.file).ok();
+fn missed_queries(trial: &Trial, calls: &[&Exchange], seen: &[Seen]) -> Vec<Told> {
     let mut told = Vec::new();
-    for exchange in case.iter().flat_map(Case::outbound) {
+    for exchange in calls {
         let request = &exchange.request;
         let captured = pairs(request.query.as_deref().unwrap_or_default());
         let runs = seen.iter().map(|one| {

@@ -32,18 +32,6 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
     let mut edit = Edit::new(text)?;
     let cases: Vec<String> = cases.iter().map(FirstCase::yaml).collect();
     edit.append_all(&["cases"], &cases)?;
-    let nested = |edit: &Edit, name: &str| -> Vec<String> {
-        let within = edit
-            .value
-            .get("defaults")
-            .is_some_and(|d| d.get(name).is_some());
-        let path = if within {
-            vec!["defaults", name]
-        } else {
-            vec![name]
-        };
-        path.into_iter().map(str::to_owned).collect()
-    };
     let Masked {
         answers,
         answer_headers,
@@ -52,53 +40,27 @@ pub(crate) fn extended(text: &str, addition: &Addition<'_>) -> Result<String, St
         ..
     } = masked;
     for place in answers {
-        let path = nested(&edit, "assertions");
+        let path = edit.section("assertions");
         edit.mask(path, place)?;
     }
     if answer_headers.contains("location") {
-        let mut path = nested(&edit, "assertions");
+        let mut path = edit.section("assertions");
         path.extend(["headers", "ignore"].map(str::to_owned));
         edit.append_new(&path, "location")?;
     }
     for place in sent {
-        let path = nested(&edit, "outbound");
+        let path = edit.section("outbound");
         edit.mask(path, place)?;
     }
     for name in sent_queries {
-        let mut path = nested(&edit, "outbound");
+        let mut path = edit.section("outbound");
         path.extend(["query", "ignore"].map(str::to_owned));
         edit.append_new(&path, name)?;
     }
     for file in *shared {
-        edit.share(&nested(&edit, "mocks"), file)?;
+        edit.share(&edit.section("mocks"), file)?;
     }
     Ok(edit.text)
-}
-
-/// Something that is no longer compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ignored<'a> {
-    /// Whether it is in what the application sends; else it is in its answers.
-    pub(crate) is_sent: bool,
-    /// `body`, `headers` or `query`.
-    pub(crate) part: &'a str,
-    /// A JSONPath, or the name of a header or of something in the query.
-    pub(crate) name: &'a str,
-}
-
-/// Returns a suite's text that leaves something out of the comparison in all of its cases.
-///
-/// # Errors
-///
-/// What to write where by hand.
-pub(crate) fn ignoring(text: &str, ignored: Ignored<'_>) -> Result<String, String> {
-    let setting = Setting {
-        is_sent: ignored.is_sent,
-        path: [ignored.part, "ignore"],
-        name: ignored.name,
-        matcher: None,
-    };
-    with_settings(text, &[setting])
 }
 
 /// A setting that says how something is compared.
@@ -180,14 +142,7 @@ pub(crate) fn with_override(text: &str, case: &str, assertions: &Value) -> Resul
 /// What to write where by hand.
 pub(crate) fn with_mock(text: &str, mock: &Value) -> Result<String, String> {
     let mut edit = Edit::new(text)?;
-    let is_default = edit
-        .value
-        .get("defaults")
-        .is_some_and(|d| d.get("mocks").is_some());
-    let path: Vec<String> = match is_default {
-        true => vec!["defaults".to_owned(), "mocks".to_owned()],
-        false => vec!["mocks".to_owned()],
-    };
+    let path = edit.section("mocks");
     match edit.at(&path) {
         Some(Value::String(word)) if word == "auto" => edit.extend_auto(&path, "rules", mock)?,
         Some(Value::Object(_)) => {
@@ -323,18 +278,17 @@ impl Edit {
                 setting.join(".")
             ));
         }
-        let is_default = self
-            .value
-            .get("defaults")
-            .is_some_and(|d| d.get(part).is_some());
-        let mut path = if is_default {
-            vec!["defaults"]
-        } else {
-            Vec::new()
-        };
-        path.push(part);
-        path.extend(setting);
-        Ok(path.into_iter().map(str::to_owned).collect())
+        let mut path = self.section(part);
+        path.extend(setting.map(str::to_owned));
+        Ok(path)
+    }
+
+    /// Returns where a section of the suite stands, or belongs: in `defaults` if that has it, else at the top.
+    fn section(&self, name: &str) -> Vec<String> {
+        let defaults = self.value.get("defaults");
+        let within = defaults.is_some_and(|defaults| defaults.get(name).is_some());
+        let path = within.then_some("defaults").into_iter().chain([name]);
+        path.map(str::to_owned).collect()
     }
 
     fn lines(&self) -> Vec<&str> {

@@ -28,8 +28,7 @@ pub(crate) use app::{
 };
 pub(crate) use assertions::AssertionPlan;
 pub(crate) use edit::{
-    Addition, Ignored, Setting, extended, flow, ignoring, with_mock, with_mock_settings,
-    with_override, with_settings,
+    Addition, Setting, extended, flow, with_mock, with_mock_settings, with_override, with_settings,
 };
 pub(crate) use first::{Calls, FirstCase, FirstSuite, quoted};
 pub(crate) use masked::Masked;

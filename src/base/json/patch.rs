@@ -98,6 +98,22 @@ pub(crate) fn splice(text: &str, mut splices: Vec<Splice>) -> String {
     out + &text[copied..]
 }
 
+/// Returns the one part in which two texts differ.
+pub(crate) fn difference(old: &str, new: &str) -> Vec<Splice> {
+    if old == new {
+        return Vec::new();
+    }
+    let same = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
+        let pairs = a.zip(b).take_while(|(a, b)| a == b);
+        pairs.map(|(c, _)| c.len_utf8()).sum::<usize>()
+    };
+    let start = same(&mut old.chars(), &mut new.chars());
+    let (old, new) = (&old[start..], &new[start..]);
+    let end = same(&mut old.chars().rev(), &mut new.chars().rev());
+    let part = start..start + old.len() - end;
+    vec![(part, new[..new.len() - end].to_owned())]
+}
+
 /// How a text is written, for what is added to it.
 struct Style {
     /// Between a name and its value.

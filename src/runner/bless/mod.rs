@@ -19,14 +19,13 @@ use crate::disk::{Readers, lock, relative, write_whole};
 use crate::report::{Acceptance, CaseOutcome, Fault, Finding, unacceptable};
 use check::{check, place};
 use pending::{forget, keep};
+
+pub(crate) use pending::{read_pending, write_pending};
 pub(crate) use secrets::secrets;
 pub(super) use undo::Undo;
 
-pub(crate) use pending::{read_pending, write_pending};
-
-/// Accepts what a case found, as far as that is asked for and possible, and notes in its outcome what came of
-/// it. Returns what takes it back. The others pass
-/// with the same file.
+/// Accepts what a case found, as far as that is asked for and possible, and notes in its outcome what came of it. The others
+/// pass with the same file. Returns what takes it back.
 pub(super) fn accept(
     bless: Bless,
     trial: &Trial,

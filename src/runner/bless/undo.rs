@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::json::difference;
 use crate::disk::{Readers, lock, write_whole};
 use crate::runner::discover::Trial;
 
@@ -20,20 +21,12 @@ pub(in crate::runner) struct Undo {
 
 impl Undo {
     pub(super) fn new(trial: &Trial, before: &str, after: &str) -> Self {
-        let both = before.char_indices().zip(after.chars());
-        let start = both.take_while(|((_, a), b)| a == b).last();
-        let start = start.map_or(0, |((at, c), _)| at + c.len_utf8());
-        let (old, new) = (&before[start..], &after[start..]);
-        let both = old.chars().rev().zip(new.chars().rev());
-        let end: usize = both
-            .take_while(|(a, b)| a == b)
-            .map(|(c, _)| c.len_utf8())
-            .sum();
+        let (part, new) = difference(before, after).pop().unwrap_or_default();
         Self {
             file: Arc::clone(&trial.file),
-            start,
-            before: old[..old.len() - end].to_owned(),
-            after: new[..new.len() - end].to_owned(),
+            start: part.start,
+            before: before[part].to_owned(),
+            after: new,
             len: after.len(),
         }
     }
