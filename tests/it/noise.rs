@@ -24,11 +24,14 @@ with open("launches", "a+") as file:
 def ulid():
     return "01" + "".join(random.choice(DIGITS) for _ in range(24))
 
+def turned(items):
+    first = launch % len(items)
+    return items[first:] + items[:first]
+
 def thing(odd):
-    tags = ["a", "b", "c", "d", "e"]
-    random.shuffle(tags)
-    lines = [{"sku": "tea", "line": str(uuid.uuid4())}, {"sku": "cup", "line": str(uuid.uuid4())}, {"sku": "pot", "line": str(uuid.uuid4())}]
-    random.shuffle(lines)
+    # Its orders and the size of its number are others in each of two launches that follow each other.
+    tags = turned(["a", "b", "c", "d", "e"])
+    lines = turned([{"sku": sku, "line": str(uuid.uuid4())} for sku in ("tea", "cup", "pot")])
     now = datetime.now(timezone.utc)
     out = {
         "id": str(uuid.uuid4()),
@@ -36,8 +39,8 @@ def thing(odd):
         "at": now.isoformat().replace("+00:00", "Z"),
         "day": now.strftime("%Y-%m-%d"),
         "epoch": int(now.timestamp()),
-        "number": random.randint(1, 1000000),
-        "took": round(100.5 + random.random() / 10, 3),
+        "number": random.randint(1, 1000) * (1000 if launch % 2 == 0 else 1),
+        "took": round(100.5 + launch % 2 / 20 + random.random() / 20, 3),
         "token": "tok_" + "".join(random.choice("0123456789abcdef") for _ in range(32)),
         "tags": tags,
         "lines": lines,
