@@ -208,6 +208,8 @@ mod runner;
 #[cfg(feature = "embedded")]
 mod runtime;
 #[cfg(feature = "runner")]
+mod screen;
+#[cfg(feature = "runner")]
 mod scrub;
 mod sdk;
 #[cfg(feature = "runner")]

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use log::LevelFilter;
 
 use crate::base::visible_line;
+use crate::screen;
 
 /// Sends this library's log to standard error, at the level in `SOFTPROBE_LOG`: `error`, `warn`, `info`,
 /// `debug` or `trace`. Without the variable, or if the program already has a logger, it does nothing.
@@ -37,6 +38,20 @@ pub(crate) fn install_logger_at(verbose: u8) {
     });
 }
 
+/// Standard error, beside the line that shows how a run goes on.
+struct Screen;
+
+impl std::io::Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        screen::write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Returns whether there was no logger yet.
 fn install(level: LevelFilter) -> bool {
     let mut builder = env_logger::Builder::new();
@@ -52,5 +67,6 @@ fn install(level: LevelFilter) -> bool {
             visible_line(&message)
         )
     });
+    builder.target(env_logger::Target::Pipe(Box::new(Screen)));
     builder.try_init().is_ok()
 }

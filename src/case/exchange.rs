@@ -60,6 +60,8 @@ pub struct Exchange {
     pub session_id: Option<String>,
     /// The start time, in nanoseconds since 1970; 0 if it was not captured.
     pub start_ns: u64,
+    /// The end time, in nanoseconds since 1970; 0 if it was not captured.
+    pub end_ns: u64,
     /// The request; its headers contain no pseudo-headers.
     pub request: Request,
     request_body_captured: bool,
@@ -405,6 +407,10 @@ impl Exchange {
                     0
                 }),
             },
+            // An end that can't be read is one that was not captured: nothing is judged by it.
+            end_ns: field(raw, "endTimeUnixNano")
+                .and_then(unsigned)
+                .unwrap_or_default(),
             request_body_captured: request_body.is_some(),
             request: request_of(words, kind, request_body.unwrap_or_default()),
             kind,

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use super::DEFAULT_PROXY;
 use super::output::{Failed, Output, failure, invalid};
 use crate::base::encoding::shell_word;
+use crate::base::unless_blank;
 use crate::disk::make_private;
 use crate::launch::Interception;
 use crate::net::address;
-use crate::runner::{CaFlag, unless_blank};
+use crate::runner::CaFlag;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -13,6 +13,7 @@ use super::launched::LaunchFlags;
 use super::output::{Exit, Failed, Output, arguments, failure};
 use super::{Global, check_app_url};
 use crate::base::http::{split_port, split_url};
+use crate::base::unless_blank;
 use crate::base::visible_line;
 use crate::control::CallAnswer;
 use crate::disk::project_root;
@@ -21,7 +22,7 @@ use crate::proxy::{Idle, Proxy, variables_of};
 use crate::report::late_call;
 use crate::runner::{
     Apps, CallerFlags, Interrupts, Launch, SLOWEST_STOP, Shown, app_of, for_launched,
-    plan_of_flags, signal_code, tell_idle_calls, unless_blank,
+    plan_of_flags, signal_code, tell_idle_calls,
 };
 use crate::runtime::{ControlServer, EmbeddedRuntime};
 use crate::sdk::Softprobe;

@@ -9,11 +9,11 @@ use super::files;
 use super::output::{Failed, Output, arguments, failure, invalid};
 use super::validate::counted;
 use crate::base::http::{Response, without_credentials};
+use crate::base::unless_blank;
 use crate::case::{Case, read_spans};
 use crate::control::PROTOBUF;
 use crate::net::{Client, Timeouts};
 use crate::otlp::{decode, encode, rejected_spans};
-use crate::runner::unless_blank;
 use crate::suite::is_base_url;
 
 /// Base URL of a collector on this machine, by default.

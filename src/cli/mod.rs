@@ -17,6 +17,7 @@ mod launched;
 mod noise;
 mod output;
 mod recorded;
+mod report;
 mod review;
 mod scrub;
 mod serve;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::base::http::without_credentials;
-use crate::runner::unless_blank;
+use crate::base::unless_blank;
 use crate::sdk::{HttpRuntime, Softprobe};
 use crate::suite::is_base_url;
 use output::{Exit, Failed, Output};
@@ -95,6 +96,9 @@ enum Command {
     Import(import::Import),
     /// Decide about the differences that a run with --bless=pending has kept, one at a time
     Review(review::Review),
+    /// Show runs that are over, and put them together
+    #[command(subcommand)]
+    Report(report::Report),
     /// Run, check and create suites, and compare captures
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
@@ -221,6 +225,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
         }
         Command::Import(import) => import.run(),
         Command::Review(review) => review.run(global.json),
+        Command::Report(report) => report.run(),
         Command::Suite(suite) => suite.run(&global, matches),
         Command::Exec(exec) => exec.run(&global, matches),
         Command::Env(env) => env.run(),

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::ArgMatches;
-use serde_json::Value;
-
 use super::launched::refuse_two_commands;
 use super::output::{Exit, Failed, Output, arguments, interrupted};
 use super::{Global, diff, files, init, noise, validate};
 use crate::disk::Readers;
-use crate::report::{RunOutcome, Verdict, run_value};
+use crate::report::{RunReport, run_value};
 use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay};
 use crate::suite::schema;
+use clap::ArgMatches;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum SuiteCommand {
@@ -42,7 +40,7 @@ Or start it yourself, point it at the proxy, and give its URL:\n\
   $ softprobe suite run suites/first.suite.yaml --app-url http://127.0.0.1:3000 --proxy-listen 127.0.0.1:4100")]
 pub(super) struct Run {
     /// Suite files or globs
-    #[arg(value_name = "SUITE", required = true)]
+    #[arg(value_name = "SUITE", required_unless_present = "failed")]
     suites: Vec<String>,
     /// Run only cases whose names or files contain this; may be repeated
     #[arg(long, value_name = "FILTER")]
@@ -123,22 +121,23 @@ impl Run {
         match Replay::new().run_with(args)? {
             Ended::Passed(run) => Ok(with_results(global, Output::fine(""), &run)),
             Ended::Failed(run) => {
-                let failed = run.count(&[Verdict::Failed, Verdict::Errored]);
+                let failed = run.bad().count();
                 let message = format!("{failed} of {} cases failed", run.cases.len());
                 let answer = Output::failed(Exit::SuiteFailed, "suite_failed", message);
                 Err(Failed::from(with_results(global, answer, &run)))
             }
-            Ended::Signal(signal) => Err(interrupted(signal)),
+            Ended::Signal(signal, run) => {
+                let answer = interrupted(signal).into_output();
+                Err(Failed::from(with_results(global, answer, &run)))
+            }
         }
     }
 }
 
 /// Adds the results to the JSON document; without `--json`, they have been printed line by line.
-fn with_results(global: &Global, answer: Output, run: &RunOutcome) -> Output {
-    if !global.json {
-        return answer;
+fn with_results(global: &Global, answer: Output, run: &RunReport) -> Output {
+    match global.json {
+        true => answer.fields(&run_value(run)),
+        false => answer,
     }
-    let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
-    let value: Value = run_value(run, &[token.trim().to_owned()]);
-    answer.fields(&value)
 }

@@ -15,7 +15,7 @@ use super::mismatch::{Comparison, MessagePlace, Mismatch, Side};
 use super::parts::Parts;
 use super::rules::{BodyMode, BodyRules};
 use crate::base::decode::decoded;
-use crate::base::http::{Headers, Request, is_secret_name};
+use crate::base::http::{Headers, MASKED, Request, is_secret_name, query_pairs};
 use crate::base::json::{self, Query};
 use crate::base::masked::holds_placeholder;
 
@@ -229,21 +229,13 @@ fn compare_queries(
 
 fn shown(name: &str, values: Vec<String>) -> Side {
     match is_secret_name(name) {
-        true => Side::Values(vec!["[masked]".to_owned(); values.len()]),
+        true => Side::Values(vec![MASKED.to_owned(); values.len()]),
         false => Side::Values(values),
     }
 }
 
 fn pairs(request: &Request, ignore: &[String]) -> BTreeMap<String, Vec<String>> {
-    let query = request.query.as_deref().unwrap_or_default();
-    let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !ignore.iter().any(|ignored| *ignored == name) {
-            pairs
-                .entry(name.into_owned())
-                .or_default()
-                .push(value.into_owned());
-        }
-    }
+    let mut pairs = query_pairs(request.query.as_deref().unwrap_or_default());
+    pairs.retain(|name, _| !ignore.contains(name));
     pairs
 }

@@ -4,6 +4,9 @@ use similar::TextDiff;
 
 use super::mismatch::{Excerpt, MessagePlace, Mismatch, Side, Why};
 
+/// The number of characters after which a difference would not be seen in the beginning of a text.
+const LATE: usize = 200;
+
 /// Returns how two bodies differ, as texts or as bytes.
 pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
     let side = |body: &[u8]| Side::Bytes(Excerpt::of(body));
@@ -16,7 +19,18 @@ pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
             mismatch.actual = Some(Side::Text(visible(actual, same)));
             mismatch.why = Some(Why::WhiteSpace);
         }
-        (Ok(expected), Ok(actual)) => mismatch.diff = line_diff(expected, actual),
+        (Ok(expected), Ok(actual)) => {
+            mismatch.diff = line_diff(expected, actual);
+            let both = expected.char_indices().zip(actual.chars());
+            let same = both.take_while(|((_, a), b)| a == b);
+            let (chars, bytes) =
+                same.fold((0, 0), |(n, _), ((at, c), _)| (n + 1, at + c.len_utf8()));
+            if mismatch.diff.is_none() && chars > LATE {
+                mismatch.expected = Some(Side::Text(visible(expected, chars)));
+                mismatch.actual = Some(Side::Text(visible(actual, chars)));
+                mismatch.why = Some(Why::FirstByte(bytes));
+            }
+        }
         _ => {
             let both = expected.iter().zip(actual);
             let same = both.take_while(|(a, b)| a == b).count();

@@ -45,30 +45,36 @@ impl ClosedSessions {
 
     /// Decides about a call that names this session, and keeps it as a late one; `None` if no such session was
     /// closed here. The session's rules are gone, and its policy alone decides.
-    pub(crate) fn decide(&mut self, id: &str, request: &Request) -> Option<Ruling> {
+    pub(crate) fn decide(
+        &mut self,
+        id: &str,
+        request: &Request,
+        arrived_us: Option<u64>,
+    ) -> Option<Ruling> {
         let mut answer = self.policies.get(id)?.decide(&Host::of(request));
         if request.method == "CONNECT" && answer != Answer::Forward {
             answer = Answer::Miss;
         }
-        self.keep(id, request, &answer);
+        self.keep(id, request, &answer, arrived_us);
         Some(Ruling {
             answer,
             rule: None,
             nearest: None,
+            call: None,
             records: false,
         })
     }
 
     /// Keeps a call that the proxy refused as a miss of this session; returns whether the session was closed here.
-    pub(crate) fn refuse(&mut self, id: &str, request: &Request) -> bool {
+    pub(crate) fn refuse(&mut self, id: &str, request: &Request, arrived_us: Option<u64>) -> bool {
         let is_known = self.policies.contains_key(id);
         if is_known {
-            self.keep(id, request, &Answer::Miss);
+            self.keep(id, request, &Answer::Miss, arrived_us);
         }
         is_known
     }
 
-    fn keep(&mut self, id: &str, request: &Request, answer: &Answer) {
+    fn keep(&mut self, id: &str, request: &Request, answer: &Answer, arrived_us: Option<u64>) {
         log::warn!(
             "{request} came after its session {id} was closed: {}",
             answer.word()
@@ -81,7 +87,7 @@ impl ClosedSessions {
         if self.late.len() < most {
             self.late.push(LateCall {
                 session: id.to_owned(),
-                call: OutboundCall::new(request, answer, None),
+                call: OutboundCall::new(request, answer, None, arrived_us),
             });
         }
     }

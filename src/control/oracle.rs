@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "runner")]
 use super::late::LateCall;
@@ -68,6 +69,9 @@ pub(crate) trait Oracle: fmt::Debug + Send + Sync {
     fn expects(&self, _session: &str, _request: &Request) -> bool {
         false
     }
+
+    /// Notes how long it took until a listed call of a session that was forwarded had its answer.
+    fn note_took(&self, _session: &str, _call: usize, _took: Duration) {}
 
     /// Lists a call of a session that was forwarded and got no answer, which fails nobody.
     fn note_failed(&self, _session: &str, _request: &Request, _why: &str) {}

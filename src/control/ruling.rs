@@ -11,6 +11,8 @@ pub(crate) struct Ruling {
     pub rule: Option<String>,
     /// For a miss, the rule that came closest, if the runtime names it.
     pub nearest: Option<Nearest>,
+    /// The call's index in [`SessionStats::calls`](super::SessionStats::calls), if it is listed there by this process.
+    pub call: Option<usize>,
     /// Whether the exchange must be recorded for the session.
     pub records: bool,
 }

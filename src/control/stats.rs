@@ -1,11 +1,15 @@
 //! What a runtime reports about a session, as plain data.
 
 use std::fmt;
+#[cfg(feature = "embedded")]
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "embedded")]
 use crate::base::http::Request;
+#[cfg(feature = "embedded")]
+use crate::base::in_micros;
 #[cfg(feature = "embedded")]
 use crate::rule::Answer;
 
@@ -109,6 +113,13 @@ pub struct OutboundCall {
     /// `case rules[2]` for that of the case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// When it arrived, in microseconds since 1970; `None` if the runtime does not tell.
+    #[serde(rename = "arrivedUs", skip_serializing_if = "Option::is_none")]
+    pub arrived_us: Option<u64>,
+    /// How long its answer took, in microseconds: a mock's latency, or what a forwarded call took; `None` if there was none, or
+    /// the runtime does not know.
+    #[serde(rename = "tookUs", skip_serializing_if = "Option::is_none")]
+    pub took_us: Option<u64>,
 }
 
 /// What answered an outbound call.
@@ -209,14 +220,27 @@ impl UncorrelatedCall {
 
 #[cfg(feature = "embedded")]
 impl OutboundCall {
-    /// Returns a request as a call with this answer, by this rule if one decided.
-    pub(crate) fn new(request: &Request, answer: &Answer, rule: Option<String>) -> Self {
+    /// Returns a request as a call with this answer, by this rule if one decided, which arrived at this time in microseconds since
+    /// 1970.
+    pub(crate) fn new(
+        request: &Request,
+        answer: &Answer,
+        rule: Option<String>,
+        arrived_us: Option<u64>,
+    ) -> Self {
+        let took = match answer {
+            Answer::Mock { latency, .. } => Some(*latency),
+            Answer::Error(_) => Some(Duration::ZERO),
+            Answer::Fault(..) | Answer::Forward | Answer::Miss => None,
+        };
         Self {
             method: request.method.clone(),
             host: request.host.clone(),
             path: listed_path(request),
             answer: answer.into(),
             rule,
+            arrived_us,
+            took_us: took.map(in_micros),
         }
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::screen;
+
 /// How long loading the hook files may take.
 const SLOWEST_START: Duration = Duration::from_secs(60);
 /// How long a process may take to end after its input has ended.
@@ -276,7 +278,7 @@ fn read(stdout: ChildStdout, shared: &Shared, ready: &Sender<Value>, is_quiet: &
             }
             // Any other line comes from a program that a hook started, and is for the user.
             _ => {
-                let _ = std::io::stderr().write_all(&line);
+                screen::write(&line);
             }
         }
         line.clear();
@@ -314,7 +316,7 @@ fn pass_on(stderr: ChildStderr, shared: &Shared, _quiet: Sender<()>) {
             Ok(n) if n > 0 => {}
             _ => return,
         }
-        let _ = std::io::stderr().write_all(&line);
+        screen::write(&line);
         let mut kept = lock(&shared.stderr);
         kept.extend(&line);
         let excess = kept.len().saturating_sub(MOST_QUOTED);

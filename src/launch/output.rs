@@ -2,7 +2,7 @@
 //! left of it, and read back by the place in it.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::base::visible;
+use crate::screen;
 
 /// How many bytes of each of the two files are kept. What is older than both is gone.
 const LARGEST_FILE: u64 = 32 * 1024 * 1024;
@@ -216,7 +217,7 @@ impl Kept {
             let line = String::from_utf8_lossy(&line);
             let line = without_colours(line.trim_end_matches('\r'));
             let line = visible(&line);
-            let _ = writeln!(io::stderr(), "{name}{line}");
+            screen::line(&format!("{name}{line}"));
         }
     }
 
@@ -258,6 +259,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,8 @@ mod address;
 mod callers;
 mod client;
 #[cfg(feature = "embedded")]
+mod clock;
+#[cfg(feature = "embedded")]
 mod convert;
 mod early;
 #[cfg(feature = "embedded")]
@@ -39,6 +41,8 @@ pub(crate) use callers::{Callers, is_loopback};
 #[cfg(feature = "embedded")]
 pub(crate) use client::headers_of;
 pub(crate) use client::{Client, ClientError, Timeouts};
+#[cfg(feature = "embedded")]
+pub(crate) use clock::now_us;
 #[cfg(feature = "embedded")]
 pub(crate) use convert::{
     Body, Continued, HyperRequest, HyperResponse, answer_to, append_headers, breaking, head_of,

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::StatusCode;
 use hyper::upgrade::OnUpgrade;
@@ -101,7 +102,7 @@ pub(super) async fn answer(
 
 /// Decides about a call whose body was left unread, and passes the body on if the call is forwarded.
 async fn pass(core: Arc<Core>, request: Arc<Request>, body: Body, form: Form) -> HyperResponse {
-    let Handling { act, records } = decide(&core, &request).await;
+    let Handling { act, records, .. } = decide(&core, &request).await;
     match act {
         Act::Forward => {
             let inbound = is_first_hop(&request, form);
@@ -166,10 +167,11 @@ async fn switch(
     form: Form,
 ) -> HyperResponse {
     let passing = Passing::new(&core, &request).await;
-    let Handling { act, records } = decide(&core, &request).await;
-    if !matches!(act, Act::Forward) {
-        return carry_out(core, request, form, Handling { act, records }).await;
+    let handling = decide(&core, &request).await;
+    if !matches!(handling.act, Act::Forward) {
+        return carry_out(core, request, form, handling).await;
     }
+    let records = handling.records;
     let inbound = is_first_hop(&request, form);
     let observed =
         records.map(|session| Observed::of_call(&core, &session, Arc::clone(&request), form));
@@ -276,7 +278,11 @@ async fn carry_out(
     core: Arc<Core>,
     request: Arc<Request>,
     form: Form,
-    Handling { act, records }: Handling,
+    Handling {
+        act,
+        records,
+        listed,
+    }: Handling,
 ) -> HyperResponse {
     match (act, records) {
         (Act::Respond(response, latency), records) => {
@@ -302,7 +308,12 @@ async fn carry_out(
         (Act::Forward, None) => {
             let inbound = is_first_hop(&request, form);
             let request = traced(request, form);
-            match core.forwarder.forward(&request, inbound).await {
+            let start = Instant::now();
+            let answer = core.forwarder.forward(&request, inbound).await;
+            if let Some((session, call)) = listed {
+                core.oracle.note_took(&session, call, start.elapsed());
+            }
+            match answer {
                 Ok(answer) => answer,
                 Err(own) => failed(&core, request, own).await,
             }

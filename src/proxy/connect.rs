@@ -340,7 +340,7 @@ impl Opened {
             ..
         } = self;
         let passing = Passing::new(&core, &asked).await;
-        let Handling { act, records } = decide(&core, &Arc::new(owned)).await;
+        let Handling { act, records, .. } = decide(&core, &Arc::new(owned)).await;
         if let (Act::Forward, Some(session)) = (&act, records) {
             core.oracle
                 .note_unrecorded(&session, &asked, "it passes through unread");

@@ -237,6 +237,8 @@ pub(super) struct Handling {
     pub(super) act: Act,
     /// The session that the exchange is recorded for, if any.
     pub(super) records: Option<String>,
+    /// The session in which a call that is forwarded is listed, and its index there.
+    pub(super) listed: Option<(String, usize)>,
 }
 
 /// What the proxy does with a call.
@@ -252,7 +254,11 @@ pub(super) enum Act {
 
 impl From<Act> for Handling {
     fn from(act: Act) -> Self {
-        Self { act, records: None }
+        Self {
+            act,
+            records: None,
+            listed: None,
+        }
     }
 }
 
@@ -328,6 +334,7 @@ fn try_to_decide(core: &Core, request: &Arc<Request>) -> Result<Handling, Softpr
         return Ok(Handling {
             act: Act::Forward,
             records: Some(owner),
+            listed: None,
         });
     }
     let passes = match misfit {
@@ -349,6 +356,7 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
         answer,
         rule,
         nearest,
+        call,
         records,
     } = ruling;
     if log::log_enabled!(log::Level::Debug) {
@@ -360,6 +368,10 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
         log::debug!("session {session}: {request} -> {word}{by}{near}");
     }
     let records = (records && answer != Answer::Miss).then(|| session.clone());
+    let forwards = answer == Answer::Forward;
+    let listed = call
+        .filter(|_| forwards)
+        .map(|call| (session.clone(), call));
     let act = match answer {
         Answer::Mock { response, latency } => Act::Respond(response, latency),
         Answer::Error(response) => Act::at_once(response),
@@ -367,7 +379,11 @@ fn carry_out(ruling: Ruling, request: &Request, session: String) -> Handling {
         Answer::Forward => Act::Forward,
         Answer::Miss => Act::at_once(strict_miss(request, &session)),
     };
-    Handling { act, records }
+    Handling {
+        act,
+        records,
+        listed,
+    }
 }
 
 /// Returns the answer of the exchanges that are shared by all cases, if one is for this call.

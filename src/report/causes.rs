@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::outcome::{CaseOutcome, End, Fault, RunOutcome, Unacceptable};
+use super::outcome::{
+    CaseOutcome, End, Fault, MissedCall, RunOutcome, SentDifference, Unacceptable,
+};
 use super::words;
 use crate::base::http::{shown_target, with_ids};
 use crate::base::with_causes;
@@ -11,6 +13,8 @@ use crate::compare::{MessagePlace, Mismatch, Risk};
 /// A reason for which cases fail.
 #[derive(Debug)]
 pub(super) struct Cause<'o> {
+    /// What is the same for all cases that fail for it.
+    pub(super) key: String,
     /// What is wrong.
     pub(super) what: String,
     /// What to do about it; empty if what is wrong says so.
@@ -26,9 +30,10 @@ pub(super) fn causes(run: &RunOutcome) -> Vec<Cause<'_>> {
     let mut known: HashMap<String, usize> = HashMap::new();
     for outcome in run.cases.iter().filter(|outcome| outcome.is_bad()) {
         let (key, what) = reason(outcome);
-        let at = *known.entry(key).or_insert(causes.len());
+        let at = *known.entry(key.clone()).or_insert(causes.len());
         if at == causes.len() {
             causes.push(Cause {
+                key,
                 what,
                 mend: String::new(),
                 cases: Vec::new(),
@@ -46,7 +51,12 @@ pub(super) fn causes(run: &RunOutcome) -> Vec<Cause<'_>> {
 /// Returns a reason for which cases fail: how many, what is wrong, three of their names, and what to do.
 pub(super) fn shown(cause: &Cause<'_>) -> String {
     const NAMED: usize = 3;
-    let Cause { what, mend, cases } = cause;
+    let Cause {
+        key: _,
+        what,
+        mend,
+        cases,
+    } = cause;
     let count = match cases.len() {
         1 => "1 case".to_owned(),
         n => format!("{n} cases"),
@@ -74,13 +84,9 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
         let line = told.lines().next().unwrap_or_default().to_owned();
         return (line.clone(), line);
     }
-    let fatal = outcome.findings.iter().filter(|finding| finding.fails);
-    let first = fatal
-        .map(|finding| &finding.fault)
-        .min_by_key(|fault| rank(fault));
-    match first {
+    match first_fault(outcome) {
         None => (String::new(), words::summary(outcome)),
-        Some(Fault::Missed(miss)) => {
+        Some(Fault::Missed(MissedCall { miss, .. })) => {
             let shown = words::call(&miss.method, &miss.host, &miss.path);
             let what = format!("nothing answers calls to {}, such as {shown}", miss.host);
             (format!("missed {}", miss.host), what)
@@ -147,6 +153,25 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
     }
 }
 
+/// Returns what fails a judged case: of several faults, the one that may have brought about the others.
+pub(crate) fn first_fault(outcome: &CaseOutcome) -> Option<&Fault> {
+    let fatal = outcome.findings.iter().filter(|finding| finding.fails);
+    let faults = fatal.map(|finding| &finding.fault);
+    faults
+        .filter(|_| matches!(outcome.end, End::Judged))
+        .min_by_key(|fault| (rank(fault), is_masked(fault)))
+}
+
+/// Returns whether nothing can be seen of a difference.
+fn is_masked(fault: &Fault) -> bool {
+    match fault {
+        Fault::Mismatch(mismatch) | Fault::Sent(SentDifference { mismatch, .. }) => {
+            words::is_masked(mismatch)
+        }
+        _ => false,
+    }
+}
+
 /// Returns what comes first of the things that are wrong with a case: what may have brought about the others.
 fn rank(fault: &Fault) -> usize {
     match fault {
@@ -193,13 +218,9 @@ fn mend(cases: &[&CaseOutcome]) -> String {
     let Some(first) = cases.first() else {
         return String::new();
     };
-    let fatal = first.findings.iter().filter(|finding| finding.fails);
-    let fault = fatal
-        .map(|finding| &finding.fault)
-        .min_by_key(|fault| rank(fault));
-    match fault {
+    match first_fault(first) {
         _ if matches!(first.end, End::Errored(_)) => String::new(),
-        Some(Fault::Missed(miss)) => format!(
+        Some(Fault::Missed(MissedCall { miss, .. })) => format!(
             "record the cases again, answer it in the suite (`mocks: [ {{ match: {{ host: {0} }}, response: {{ … }} }} ]`), or let it pass \
              (`policy: {{ allowHosts: [ {0} ] }}`)",
             miss.host
@@ -209,6 +230,9 @@ fn mend(cases: &[&CaseOutcome]) -> String {
         }
         Some(Fault::Unused(_)) => "if this is right, say so in the suite: `unused: ignore` in an entry of `mocks` for it".to_owned(),
         Some(Fault::Extra(_)) => "if this is right, say so in the suite: `outbound: { extra: warn }`".to_owned(),
+        Some(Fault::Late(_)) => "if the application makes it in the background, wait for it: `mocks` that answer it, and \
+             `outbound: { settleMs: … }`"
+            .to_owned(),
         Some(Fault::Sent(_) | Fault::Mismatch(_)) => accept(cases),
         _ => String::new(),
     }

@@ -1,21 +1,36 @@
 //! Reports of outcomes, for display and for machines. They depend on nothing but the outcomes.
 
+mod annotations;
 mod causes;
+mod html;
 mod json;
 mod junit;
 mod libtest;
+mod markdown;
+mod masked;
 mod outcome;
 mod text;
+mod told;
+mod trace;
 mod words;
 
+pub(crate) use annotations::annotations;
+pub(crate) use causes::first_fault;
+pub(crate) use html::page;
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
+pub(crate) use markdown::{
+    MOST_BYTES as MOST_MARKDOWN, failure as markdown_of_failure, summary as markdown,
+};
 pub(crate) use outcome::{
-    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun, RunOutcome,
+    Acceptance, Bodies, CapturedCall, CaseOutcome, End, ExtraCalls, Fault, FieldDifference,
+    Finding, Launched, MissedCall, NearestExchange, NotAnswering, Note, Rerun, RunOutcome,
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
 pub(crate) use text::{Detail, Palette};
+pub(crate) use told::{CaseReport, RunReport};
+pub(crate) use trace::trace;
 pub(crate) use words::{
     HIDDEN, NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
 };

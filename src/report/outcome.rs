@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::base::decode::Undecoded;
 use crate::base::http::Headers;
 use crate::compare::{Barrier, Excerpt, Mismatch, Repeated, Risk};
@@ -30,8 +33,12 @@ pub(crate) struct CaseOutcome {
     pub(crate) notes: Vec<Note>,
     /// The request that was sent, if the case got that far.
     pub(crate) request: Option<SentRequest>,
+    /// The body of the answer beside the captured one, if the case failed and both are JSON.
+    pub(crate) bodies: Option<Bodies>,
     /// The outbound calls, with what answered each.
     pub(crate) calls: Vec<OutboundCall>,
+    /// The outbound calls of the capture, if the case failed.
+    pub(crate) captured: Vec<CapturedCall>,
     /// Whether a call of any case of the run has been seen so far.
     pub(crate) any_call_seen: bool,
     /// How the application was launched.
@@ -42,8 +49,32 @@ pub(crate) struct CaseOutcome {
     pub(crate) acceptance: Acceptance,
     /// The command that runs a case again, without the case's name.
     pub(crate) rerun: Arc<Rerun>,
+    /// When the case began, if it did, in microseconds since 1970.
+    pub(crate) started_us: Option<u64>,
+    /// Which of the cases that run beside each other it was, from 0.
+    pub(crate) lane: usize,
     /// How long the case took.
     pub(crate) took: Duration,
+}
+
+/// The expected and the actual body of an answer, with what the suite redacts replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bodies {
+    /// What was captured, or what the suite states.
+    pub(crate) expected: Value,
+    /// What was answered.
+    pub(crate) actual: Value,
+}
+
+/// An outbound call of the capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CapturedCall {
+    /// The call, for display.
+    pub(crate) call: String,
+    /// When it began, after the inbound request; `None` if that was not captured.
+    pub(crate) at: Option<Duration>,
+    /// How long it took; `None` if that was not captured.
+    pub(crate) took: Option<Duration>,
 }
 
 /// How an application was launched.
@@ -133,7 +164,7 @@ pub(crate) enum Fault {
     /// The answer differs from the expected one.
     Mismatch(Mismatch),
     /// Nothing answered an outbound call under a strict policy.
-    Missed(Miss),
+    Missed(MissedCall),
     /// While the case ran, there was an outbound call that belongs to no session.
     Uncorrelated(UncorrelatedCall),
     /// A captured call was made more often than it was captured.
@@ -147,6 +178,51 @@ pub(crate) enum Fault {
     Late(OutboundCall),
     /// This many calls were answered, but there was no room to keep their requests for the comparison.
     NotCompared(u64),
+}
+
+/// A call that nothing answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MissedCall {
+    /// The call, with the rule that came closest.
+    pub(crate) miss: Miss,
+    /// The captured exchange that comes closest, if the case has any.
+    pub(crate) captured: Option<NearestExchange>,
+}
+
+/// The captured exchange that comes closest to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NearestExchange {
+    /// The exchange, for display.
+    pub(crate) exchange: String,
+    /// Why it did not answer.
+    pub(crate) why: NotAnswering,
+}
+
+/// Why a captured exchange did not answer a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotAnswering {
+    /// It is another call: these fields differ.
+    Differs(Vec<FieldDifference>),
+    /// It is the same call, and each of its mocks has answered as often as it may.
+    Spent {
+        /// How often the call was captured.
+        captured: usize,
+    },
+    /// It is the same call, and no mock replays it.
+    NotMocked,
+    /// It is the same call as far as method, host, path and query say.
+    Alike,
+}
+
+/// A field in which a call differs from a captured one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldDifference {
+    /// The field: `method`, `host`, `path`, or `query.page`.
+    pub(crate) field: String,
+    /// What was captured; `None` if it was not there.
+    pub(crate) captured: Option<String>,
+    /// What the call has; `None` if it is not there.
+    pub(crate) actual: Option<String>,
 }
 
 /// A difference between a request of the application and the captured one whose answer it got.
@@ -239,7 +315,8 @@ pub(crate) enum Note {
 }
 
 /// How a case ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     /// It was judged, and no finding fails it.
     Passed,
@@ -248,6 +325,8 @@ pub(crate) enum Verdict {
     /// It could not be judged.
     Errored,
     /// It was not run.
+    #[default]
+    #[serde(rename = "ignored")]
     Skipped,
 }
 
@@ -269,6 +348,8 @@ pub(crate) struct SentRequest {
 pub(crate) struct RunOutcome {
     /// The cases, in the order of their trials.
     pub(crate) cases: Vec<CaseOutcome>,
+    /// When the run began, in microseconds since 1970.
+    pub(crate) started_us: Option<u64>,
     /// How long the run took.
     pub(crate) took: Duration,
     /// Whether it ended before all of its cases had.
@@ -372,12 +453,12 @@ impl CaseOutcome {
         found.map(|(mismatch, _)| mismatch)
     }
 
-    pub(crate) fn misses(&self) -> impl Iterator<Item = &Miss> {
+    pub(crate) fn misses(&self) -> impl Iterator<Item = &MissedCall> {
         let found = self.found(|fault| match fault {
-            Fault::Missed(miss) => Some(miss),
+            Fault::Missed(missed) => Some(missed),
             _ => None,
         });
-        found.map(|(miss, _)| miss)
+        found.map(|(missed, _)| missed)
     }
 
     /// Returns the calls that belong to no session, each with whether it fails the case.

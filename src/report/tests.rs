@@ -22,7 +22,9 @@ fn case(trial: &str) -> CaseOutcome {
         findings: Vec::new(),
         notes: Vec::new(),
         request: None,
+        bodies: None,
         calls: Vec::new(),
+        captured: Vec::new(),
         any_call_seen: false,
         launched: Launched::Not,
         written: Written::default(),
@@ -32,9 +34,14 @@ fn case(trial: &str) -> CaseOutcome {
             whole: "softprobe suite run s.yaml".to_owned(),
             is_target: false,
         }),
+        started_us: Some(STARTED_US + 5_000),
+        lane: 0,
         took: Duration::from_millis(12),
     }
 }
+
+/// When the run began.
+const STARTED_US: u64 = 1_776_679_200_000_000;
 
 fn call(path: &str, answer: &str, rule: Option<&str>) -> OutboundCall {
     OutboundCall {
@@ -43,6 +50,8 @@ fn call(path: &str, answer: &str, rule: Option<&str>) -> OutboundCall {
         path: path.to_owned(),
         answer: serde_json::from_value(answer.into()).unwrap(),
         rule: rule.map(str::to_owned),
+        arrived_us: Some(STARTED_US + 6_000),
+        took_us: (answer != "missed").then_some(2_500),
     }
 }
 
@@ -113,13 +122,31 @@ fn mismatched() -> CaseOutcome {
 }
 
 fn missed() -> CaseOutcome {
-    let miss = |path: &str, nearest: Option<NearestRule>| Miss {
-        method: "GET".to_owned(),
-        host: "stock.example".to_owned(),
-        path: path.to_owned(),
-        count: 2,
-        nearest,
+    let miss = |path: &str, nearest: Option<NearestRule>, why: Option<NotAnswering>| MissedCall {
+        miss: Miss {
+            method: "GET".to_owned(),
+            host: "stock.example".to_owned(),
+            path: path.to_owned(),
+            count: 2,
+            nearest,
+        },
+        captured: why.map(|why| NearestExchange {
+            exchange: "GET stock.example/items/1".to_owned(),
+            why,
+        }),
     };
+    let differs = NotAnswering::Differs(vec![
+        FieldDifference {
+            field: "path".to_owned(),
+            captured: Some("/items/1".to_owned()),
+            actual: Some("/items/9".to_owned()),
+        },
+        FieldDifference {
+            field: "query.page".to_owned(),
+            captured: None,
+            actual: Some("2".to_owned()),
+        },
+    ]);
     let nearest = NearestRule {
         rule: "stock".to_owned(),
         field: "path".to_owned(),
@@ -140,8 +167,16 @@ fn missed() -> CaseOutcome {
     };
     CaseOutcome {
         findings: vec![
-            Fault::Missed(miss("/items/9", Some(nearest))).fatal(),
-            Fault::Missed(miss("/other", None)).fatal(),
+            Fault::Missed(miss("/items/9?page=2", Some(nearest), Some(differs))).fatal(),
+            Fault::Missed(miss("/other", None, None)).fatal(),
+            Fault::Missed(miss(
+                "/items/1",
+                None,
+                Some(NotAnswering::Spent { captured: 2 }),
+            ))
+            .fatal(),
+            Fault::Missed(miss("/items/1", None, Some(NotAnswering::NotMocked))).fatal(),
+            Fault::Missed(miss("/items/1", None, Some(NotAnswering::Alike))).fatal(),
             extra("auto[1] POST pay.example/charge", 1, true),
             extra("auto[2] GET stock.example/", 2, false),
             unused("stock", true),
@@ -287,9 +322,15 @@ fn run() -> RunOutcome {
             skipped("interrupted", Skip::Interrupted),
             skipped("behind", Skip::AnotherFailed),
         ],
+        started_us: Some(STARTED_US),
         took: Duration::from_millis(345),
         broke_off: false,
     }
+}
+
+/// Returns the run in words.
+fn told() -> RunReport {
+    RunReport::new(&run(), &secrets())
 }
 
 fn secrets() -> Vec<String> {
@@ -346,8 +387,12 @@ fn what_several_cases_fail_for_is_told_once_and_first() {
             count: 1,
             nearest: None,
         };
+        let missed = MissedCall {
+            miss,
+            captured: None,
+        };
         CaseOutcome {
-            findings: vec![Fault::Missed(miss).fatal()],
+            findings: vec![Fault::Missed(missed).fatal()],
             ..case("x")
         }
     };
@@ -420,12 +465,12 @@ fn the_events_of_libtest() {
 
 #[test]
 fn json_for_machines() {
-    insta::assert_snapshot!(format!("{:#}", run_value(&run(), &secrets())));
+    insta::assert_snapshot!(format!("{:#}", run_value(&told())));
 }
 
 #[test]
 fn junit_for_ci() {
-    insta::assert_snapshot!(junit(&run(), &secrets()).unwrap());
+    insta::assert_snapshot!(junit(&told()).unwrap());
 }
 
 #[test]
@@ -479,7 +524,7 @@ fn long_texts_are_cut_and_secrets_masked() {
         cases: vec![outcome],
         ..RunOutcome::default()
     };
-    let xml = junit(&run, &[]).unwrap();
+    let xml = junit(&RunReport::new(&run, &[])).unwrap();
     assert!(xml.len() < 10_000, "{}", xml.len());
     assert!(xml.contains("… (10000000 bytes)"));
     let text = printed(Style::Pretty, false, false);

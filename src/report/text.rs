@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::outcome::{CaseOutcome, SentDifference, SentRequest};
+use super::outcome::{CaseOutcome, MissedCall, SentDifference, SentRequest};
 use super::words;
-use crate::base::http::{SESSION_HEADER, shown_target};
+use crate::base::http::shown_target;
 use crate::base::{visible, visible_line};
-use crate::compare::{Mismatch, Side};
+use crate::compare::Mismatch;
 use crate::control::{CallAnswer, Miss, OutboundCall, UncorrelatedCall};
 
 /// The number of characters after which a value is cut; the JSON report has it whole.
@@ -72,9 +72,6 @@ pub(crate) enum Detail {
     All,
 }
 
-/// The headers by which a run knows its calls, new in each.
-const TRACE_HEADERS: [&str; 3] = [SESSION_HEADER, "traceparent", "tracestate"];
-
 /// Returns the report: what is wrong, every difference, the outbound calls, the request, what the application wrote, and the
 /// commands that run the case again and that accept it.
 pub(crate) fn text(outcome: &CaseOutcome, palette: Palette, detail: Detail) -> String {
@@ -87,12 +84,16 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette, detail: Detail) -> S
         findings: _,
         notes,
         request,
+        bodies: _,
         calls,
+        captured: _,
         any_call_seen,
         launched,
         written,
         acceptance,
         rerun: _,
+        started_us: _,
+        lane: _,
         took: _,
     } = outcome;
     let mut page = Page {
@@ -234,14 +235,10 @@ impl Page {
             body,
         } = request;
         self.heading("the request was");
-        self.line(1, &format!("{method} {}", shown_target(url)));
-        let is_ours = |name: &str| {
-            TRACE_HEADERS
-                .iter()
-                .any(|own| own.eq_ignore_ascii_case(name))
-        };
+        self.line(1, &format!("{method} {}", words::url(url)));
         let headers = words::headers(headers);
-        let headers = headers.filter(|(name, _)| detail == Detail::All || !is_ours(name));
+        let headers =
+            headers.filter(|(name, _)| detail == Detail::All || !words::is_trace_header(name));
         for (name, value) in headers {
             let header = paint(self.palette.dim, &format!("{name}: {value}"));
             self.line(1, &header);
@@ -260,7 +257,7 @@ impl Page {
             place,
             expected,
             actual,
-            why,
+            why: _,
             diff,
             accepts: _,
             changes: _,
@@ -279,21 +276,23 @@ impl Page {
             let legend = paint(self.palette.dim, "(- expected, + actual)");
             self.line(depth + 1, &legend);
         } else if expected.is_some() || actual.is_some() {
-            let side = |side: &Option<Side>, style: Style| match side {
-                Some(side) => paint(style, &cut(&words::side(side))),
+            let side = |side: Option<String>, style: Style| match side {
+                Some(side) => paint(style, &cut(&side)),
                 None => "nothing".to_owned(),
             };
+            let [expected, actual] = words::sides_in_view(mismatch);
             let expected = side(expected, self.palette.good);
             let actual = side(actual, self.palette.bad);
             self.line(depth + 1, &format!("expected  {expected}"));
             self.line(depth + 1, &format!("actual    {actual}"));
         }
-        if let Some(why) = why {
-            self.line(depth + 1, &words::why(why));
+        if let Some(reason) = words::reason_of(mismatch) {
+            self.line(depth + 1, &reason);
         }
     }
 
-    fn miss(&mut self, miss: &Miss) {
+    fn miss(&mut self, missed: &MissedCall) {
+        let MissedCall { miss, captured } = missed;
         let Miss {
             method,
             host,
@@ -309,6 +308,9 @@ impl Page {
         self.line(1, &format!("{call}{times}"));
         if method == "CONNECT" {
             return self.line(2, words::UNREAD);
+        }
+        if let Some(captured) = captured {
+            self.line(2, &words::nearest_exchange(captured));
         }
         match nearest {
             Some(nearest) => self.line(2, &words::nearest(nearest)),

@@ -4,14 +4,17 @@ use std::borrow::Cow;
 
 use crate::base::decode::Undecoded;
 use crate::base::encoding::shell_word;
-use crate::base::http::{Headers, is_secret_name, shown, shown_target};
+use crate::base::http::{
+    Headers, MASKED, SESSION_HEADER, is_secret_name, shown, shown_target, without_credentials,
+};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Risk, Side, StatusRule, Why};
 use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
+use crate::report::masked;
 use crate::report::outcome::{
-    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, Note, Rerun,
-    SentDifference, Skip, Unacceptable,
+    Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, MissedCall,
+    NearestExchange, NotAnswering, Note, Rerun, SentDifference, Skip, Unacceptable,
 };
 
 /// Returns the advice to show if there are mocks but no outbound call arrived.
@@ -148,23 +151,71 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
 
 /// Returns what was accepted at a place.
 pub(super) fn change(mismatch: &Mismatch) -> String {
-    let (was, is) = (short(&mismatch.expected), short(&mismatch.actual));
+    let [was, is] = short(mismatch);
     format!("{}: {was} -> {is}", mismatch.place).replace('\n', " ")
 }
 
-fn short(given: &Option<Side>) -> String {
-    match given.as_ref().map(side) {
+/// Returns what was expected at a place and what is there, whole, without secrets.
+pub(super) fn sides(mismatch: &Mismatch) -> [Option<String>; 2] {
+    [&mismatch.expected, &mismatch.actual].map(|given| {
+        let given = given.as_ref()?;
+        Some(side(&masked::side(&mismatch.place, given)))
+    })
+}
+
+/// Returns why two sides differ, if they don't show it.
+pub(super) fn reason_of(mismatch: &Mismatch) -> Option<String> {
+    let told = mismatch.why.as_ref().map(why);
+    told.or_else(|| is_masked(mismatch).then(|| why(&Why::Masked)))
+}
+
+/// Returns whether neither side is shown.
+pub(super) fn is_masked(mismatch: &Mismatch) -> bool {
+    let sides = sides(mismatch);
+    sides.iter().all(|side| side.as_deref() == Some(MASKED))
+}
+
+/// Returns what was expected at a place and what is there, of long texts the part around their first difference.
+pub(super) fn sides_in_view(mismatch: &Mismatch) -> [Option<String>; 2] {
+    match sides(mismatch) {
+        [Some(expected), Some(actual)] => around([&expected, &actual]).map(Some),
+        sides => sides,
+    }
+}
+
+/// Returns two texts, or the parts around their first difference if that would not be seen in their beginnings.
+pub(super) fn around(texts: [&str; 2]) -> [String; 2] {
+    /// How many characters are shown before the difference.
+    const BEFORE: usize = 40;
+    /// How many are seen at a glance.
+    const SEEN: usize = 200;
+    let [a, b] = texts;
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    if same <= SEEN {
+        return texts.map(str::to_owned);
+    }
+    texts.map(|text| {
+        let mut rest = text.chars().skip(same - BEFORE);
+        let shown: String = rest.by_ref().take(BEFORE + SEEN).collect();
+        let more = if rest.next().is_some() { "…" } else { "" };
+        format!("…{shown}{more} (from character {} on)", same - BEFORE + 1)
+    })
+}
+
+fn short(mismatch: &Mismatch) -> [String; 2] {
+    sides_in_view(mismatch).map(|given| match given {
         None => "nothing".to_owned(),
         Some(text) if text.chars().count() > 60 => text.chars().take(60).collect::<String>() + "…",
         Some(text) => text,
-    }
+    })
 }
 
 fn in_short(mismatch: &Mismatch) -> String {
     match (&mismatch.expected, &mismatch.actual, &mismatch.why) {
         (None, None, Some(reason)) => why(reason),
-        (expected, actual, _) => {
-            format!("expected {}, actual {}", short(expected), short(actual))
+        _ => {
+            let [expected, actual] = short(mismatch);
+            format!("expected {expected}, actual {actual}")
         }
     }
     .replace('\n', " ")
@@ -226,7 +277,7 @@ pub(crate) fn unacceptable(why: Unacceptable<'_>) -> String {
         Unacceptable::Passed => return "nothing fails the case".to_owned(),
         Unacceptable::Barred(mismatch, barrier) => return format!("{}: {barrier}", mismatch.place),
         Unacceptable::Fault(fault) => match fault {
-            Fault::Missed(miss) => {
+            Fault::Missed(MissedCall { miss, .. }) => {
                 let shown = call(&miss.method, &miss.host, &miss.path);
                 format!("nothing answered {shown}")
             }
@@ -274,6 +325,20 @@ pub(crate) fn accepted(findings: &[Finding]) -> Vec<String> {
     lines.collect()
 }
 
+/// The headers by which a run knows its calls, new in each.
+const TRACE_HEADERS: [&str; 3] = [SESSION_HEADER, "traceparent", "tracestate"];
+
+/// Returns whether a header is one by which a run knows its calls.
+pub(super) fn is_trace_header(name: &str) -> bool {
+    let mut known = TRACE_HEADERS.iter();
+    known.any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Returns the headers of a request but for those by which a run knows its calls.
+pub(super) fn own_headers(headers: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
+    headers.iter().filter(|(name, _)| !is_trace_header(name))
+}
+
 /// Returns the headers of a request, secrets masked.
 pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     headers
@@ -281,11 +346,16 @@ pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, 
         .map(|(name, value)| (name, shown(name, value)))
 }
 
+/// Returns a URL without the secrets in it.
+pub(super) fn url(url: &str) -> String {
+    shown_target(&without_credentials(url)).into_owned()
+}
+
 /// Returns the body of a request that was sent, as text; only its beginning if it is long.
 pub(super) fn sent_body(body: &Excerpt) -> String {
     const MOST: usize = 2_000;
     match beginning(body) {
-        Some(text) => text.chars().take(MOST).collect(),
+        Some(text) => masked::body(text).chars().take(MOST).collect(),
         None => format!("({} bytes that are not text)", body.len),
     }
 }
@@ -335,8 +405,11 @@ fn excerpt_text(excerpt: &Excerpt) -> String {
     let Excerpt { start, len } = excerpt;
     match beginning(excerpt) {
         Some("") => "an empty body".to_owned(),
-        Some(text) if text.len() == *len && text.chars().count() <= MOST => text.to_owned(),
+        Some(text) if text.len() == *len && text.chars().count() <= MOST => {
+            masked::body(text).into_owned()
+        }
         Some(text) => {
+            let text = masked::body(text);
             let start: String = text.chars().take(MOST).collect();
             format!("{start}… ({len} bytes)")
         }
@@ -432,7 +505,9 @@ pub(crate) fn note(note: &Note) -> String {
             "{place} appears more than once in the {} body; the last one was compared",
             which(*in_expected)
         ),
-        Note::AnswerOfWrongStatus(start) => format!("the answer's body: {start}"),
+        Note::AnswerOfWrongStatus(start) => {
+            format!("the answer's body: {}", masked::body(start))
+        }
         Note::RepeatedInCall {
             call,
             repeated: Repeated { place, in_expected },
@@ -493,6 +568,49 @@ pub(super) fn nearest(nearest: &NearestRule) -> String {
     format!("nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`")
 }
 
+/// Returns the captured exchange that came closest to a call, and why it did not answer.
+pub(super) fn nearest_exchange(nearest: &NearestExchange) -> String {
+    let NearestExchange { exchange, why } = nearest;
+    match why {
+        NotAnswering::Differs(fields) => {
+            let shown = |side: &Option<String>| match side {
+                Some(text) => format!("`{}`", shown_target(text)),
+                None => "none".to_owned(),
+            };
+            let fields = fields.iter().map(|field| {
+                let (captured, actual) = (shown(&field.captured), shown(&field.actual));
+                format!(
+                    "{}: captured {captured}, the call has {actual}",
+                    field.field
+                )
+            });
+            let fields: Vec<String> = fields.collect();
+            format!(
+                "nearest captured exchange `{exchange}` differs on {}",
+                fields.join("; ")
+            )
+        }
+        NotAnswering::Spent { captured } => format!(
+            "`{exchange}` is in the capture, but spent: it was captured {}, and has answered as often",
+            times(*captured as u64)
+        ),
+        NotAnswering::NotMocked => format!(
+            "`{exchange}` is in the capture, but no mock replays it: `mocks: auto` does, or an entry that finds it"
+        ),
+        NotAnswering::Alike => format!(
+            "`{exchange}` is in the capture, and its mock wants something else of the call as well"
+        ),
+    }
+}
+
+fn times(n: u64) -> String {
+    match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    }
+}
+
 /// Returns a call for display, with the secrets in its query masked.
 pub(super) fn call(method: &str, host: &str, path: &str) -> String {
     format!("{method} {host}{}", shown_target(path))
@@ -535,16 +653,11 @@ pub(super) fn extra_calls(calls: &ExtraCalls) -> String {
         captured,
         made,
     } = calls;
-    let times = |n: &u64| match n {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        n => format!("{n} times"),
-    };
     let mock = shown_target(mock);
     format!(
         "mock `{mock}` answered {}, captured {}",
-        times(made),
-        times(captured)
+        times(*made),
+        times(*captured)
     )
 }
 

@@ -1,6 +1,8 @@
 //! The command line: libtest's flags, with libtest's meaning, and the runner's own.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,14 +11,17 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use super::ca::CaFlag;
+use super::last_run::last_run;
 use super::refusal::Refusal;
+use super::reports::ReportFlags;
 use super::sources::{Sources, on_ci};
 use crate::base::encoding::shell_word;
 use crate::base::http::{MASKED, is_secret_name, without_credentials};
+use crate::base::unless_blank;
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
-use crate::report::Rerun;
+use crate::report::{CaseReport, Rerun};
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -50,6 +55,8 @@ struct HarnessArgs {
 pub(crate) struct Args {
     /// Names of trials, or parts of names.
     pub(crate) filters: Vec<String>,
+    /// The names of the only trials that are selected, if others are not.
+    pub(crate) only: Option<HashSet<String>>,
     /// Whether to print one character per case.
     pub(crate) quiet: bool,
     /// Whether to print no results on standard output, because the caller prints there.
@@ -159,9 +166,14 @@ pub(crate) struct Flags {
     pub(crate) ca: CaFlag,
     #[command(flatten)]
     pub(crate) callers: CallerFlags,
-    /// Write a JUnit report to this file
-    #[arg(long, value_name = "PATH", env = "SOFTPROBE_JUNIT")]
-    pub(crate) junit: Option<String>,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
+    /// Run only what failed in the last run, or did not get to run
+    #[arg(long, env = "SOFTPROBE_FAILED", value_parser = FalseyValueParser::new())]
+    pub(crate) failed: bool,
+    /// Show no progress on a terminal
+    #[arg(long, env = "SOFTPROBE_NO_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub(crate) no_progress: bool,
     /// Change case files so that what differs is right from now on: what was added and values of the same type, or all;
     /// `pending` keeps it for softprobe review
     #[arg(long, value_name = "WHAT", env = "SOFTPROBE_BLESS", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = bless)]
@@ -362,12 +374,6 @@ fn split_list(list: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the value of a flag or its variable, or `None` if it is blank: a blank variable counts as
-/// unset.
-pub(crate) fn unless_blank<T: AsRef<str>>(value: Option<T>) -> Option<T> {
-    value.filter(|value| !value.as_ref().trim().is_empty())
-}
-
 impl Flags {
     /// Returns the flags, with blank variables treated as unset.
     fn without_blanks(mut self) -> Self {
@@ -377,10 +383,10 @@ impl Flags {
             &mut self.app.ready,
             &mut self.app.intercept,
             &mut self.proxy_listen,
-            &mut self.junit,
         ] {
             *option = unless_blank(option.take());
         }
+        self.reports = self.reports.without_blanks();
         self
     }
 
@@ -510,6 +516,7 @@ impl Args {
         words.push("--exact".to_owned());
         Ok(Self {
             filters,
+            only: None,
             quiet,
             silent: false,
             verbose: false,
@@ -557,6 +564,7 @@ impl Args {
         words.extend(["--exact", "--filter"].map(str::to_owned));
         Self {
             filters,
+            only: None,
             quiet: quiet && flags.format.is_none(),
             silent,
             verbose,
@@ -571,6 +579,29 @@ impl Args {
             runtime_url,
             flags,
         }
+    }
+
+    /// Has only those trials be selected that failed in the last run, or did not get to run; of its suites, if none are given.
+    ///
+    /// # Errors
+    ///
+    /// If no run was kept, or what was kept can't be read.
+    pub(crate) fn only_failed(&mut self, root: &Path) -> Result<(), Refusal> {
+        let last = last_run(root)?;
+        let is_left = |case: &&CaseReport| case.is_bad() || case.was_cut_off;
+        let left = last.cases.iter().filter(is_left);
+        let left: HashSet<String> = left.map(|case| case.name.clone()).collect();
+        if left.is_empty() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "softprobe: no case failed in the last run, so none is run again"
+            );
+        }
+        if self.suite.is_empty() && self.wants_cases {
+            self.suite = last.suite_files;
+        }
+        self.only = Some(left);
+        Ok(())
     }
 
     /// Returns which differences are accepted, if any.

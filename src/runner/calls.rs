@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::answer::{hook_view, objection};
 use super::mocks::{Watched, index_of};
+use super::nearest::with_nearest;
 use super::unjudged::Unjudged;
 use crate::base::decode::decoded;
 use crate::base::http::Request;
-use crate::case::Exchange;
+use crate::case::{Case, Exchange};
 use crate::compare::{CapturedRequest, Comparison, Mismatch, RequestRules, compare_requests};
 use crate::control::{AnsweredRequest, AnsweredRequests, CallAnswer, Miss, SessionStats};
 use crate::hook::{Hook, HookContext};
@@ -22,6 +23,7 @@ use crate::suite::{Severity, Unused};
 /// If a mock has to be used, but the runtime does not report which mocks were used.
 pub(super) fn note_calls(
     stats: SessionStats,
+    case: &Case,
     watched: &[Watched<'_>],
     outcome: &mut CaseOutcome,
 ) -> Result<(), Unjudged> {
@@ -53,7 +55,10 @@ pub(super) fn note_calls(
         });
     }
     let findings = &mut outcome.findings;
-    findings.extend(misses.into_iter().map(|miss| Fault::Missed(miss).fatal()));
+    findings.extend(misses.into_iter().map(|miss| {
+        let missed = with_nearest(miss, case, watched, rule_uses.as_deref());
+        Fault::Missed(missed).fatal()
+    }));
     findings.extend(uncorrelated.into_iter().map(|call| Finding {
         fails: call.distrusted,
         fault: Fault::Uncorrelated(call),

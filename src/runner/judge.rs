@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ahead::ReadAhead;
-use super::answer::{comparable, expected, judge_answer};
+use super::answer::{comparable, expected, hook_view, judge_answer};
 use super::apps::AppOfCase;
 use super::calls::{compare_calls, compares, note_calls, patience, waits};
 use super::discover::Trial;
@@ -19,7 +19,10 @@ use crate::compare::{Expected, Reached, RequestRules, compares_anything};
 use crate::control::{AnsweredRequests, Mode};
 use crate::hook::HookContext;
 use crate::launch::Lines;
-use crate::report::{Acceptance, CaseOutcome, End, Finding, Launched, Note, Rerun, Written};
+use crate::net::now_us;
+use crate::report::{
+    Acceptance, Bodies, CapturedCall, CaseOutcome, End, Finding, Launched, Note, Rerun, Written,
+};
 use crate::runtime::EmbeddedRuntime;
 use crate::sdk::{Mock, Softprobe};
 use crate::suite::{AssertionPlan, Plan, RequestSource, Severity};
@@ -38,12 +41,16 @@ pub(super) fn fresh_outcome(trial: &Trial, rerun: &Arc<Rerun>) -> CaseOutcome {
         findings: Vec::new(),
         notes: Vec::new(),
         request: None,
+        bodies: None,
         calls: Vec::new(),
+        captured: Vec::new(),
         any_call_seen: false,
         launched: Launched::Not,
         written: Written::default(),
         acceptance: Acceptance::NotAsked,
         rerun: Arc::clone(rerun),
+        started_us: None,
+        lane: 0,
         took: Duration::ZERO,
     }
 }
@@ -57,6 +64,7 @@ pub(super) fn replay(
 ) -> (CaseOutcome, Option<Heard>) {
     let start = Instant::now();
     let mut outcome = fresh_outcome(trial, rerun);
+    outcome.started_us = now_us();
     let app = environment.app(trial);
     let before = app.written();
     let judged = match app.still_runs(false) {
@@ -74,9 +82,59 @@ pub(super) fn replay(
     if outcome.is_bad() {
         let Lines { lines, cut } = app.lines_since(before, SHOWN_LINES);
         outcome.written = Written { lines, cut };
+        if let Some(heard) = &heard {
+            outcome.bodies = bodies(trial, heard);
+            outcome.captured = captured_calls(&heard.case);
+        }
     }
     outcome.took = start.elapsed();
     (outcome, heard)
+}
+
+/// Returns the body of an answer beside the one that was expected, if both are JSON that a report can show.
+fn bodies(trial: &Trial, heard: &Heard) -> Option<Bodies> {
+    /// Larger bodies are not shown whole, in bytes.
+    const LARGEST: usize = 256 * 1024;
+    let rules = &trial.plan.assertions.rules.body;
+    let inbound = heard.case.inbound().ok().flatten();
+    let captured = inbound.and_then(|inbound| inbound.captured_response().ok().flatten());
+    let captured = captured.map(expected);
+    let captured = captured
+        .as_ref()
+        .and_then(|captured| captured.body.as_deref());
+    let actual = heard.answer.body.as_slice();
+    if captured.is_some_and(|body| body.len() > LARGEST) || actual.len() > LARGEST {
+        return None;
+    }
+    let view = |body: &[u8]| {
+        let view = hook_view(body, &rules.redactions);
+        (view.is_object() || view.is_array()).then_some(view)
+    };
+    Some(Bodies {
+        expected: match &rules.expected {
+            Some(stated) => stated.clone(),
+            None => view(captured?)?,
+        },
+        actual: view(actual)?,
+    })
+}
+
+/// Returns the outbound calls of a case, with their times after the inbound request.
+fn captured_calls(case: &Case) -> Vec<CapturedCall> {
+    /// The reports show no more.
+    const MOST: usize = 100;
+    let inbound = case.inbound().ok().flatten();
+    let start = inbound.map_or(0, |inbound| inbound.start_ns);
+    let nanos = |from: u64, to: u64| {
+        let known = from > 0 && to >= from;
+        known.then(|| Duration::from_nanos(to - from))
+    };
+    let calls = case.outbound().take(MOST).map(|exchange| CapturedCall {
+        call: exchange.request.to_string(),
+        at: nanos(start, exchange.start_ns),
+        took: nanos(exchange.start_ns, exchange.end_ns),
+    });
+    calls.collect()
 }
 
 /// What was heard of the application in a case.
@@ -172,7 +230,7 @@ fn judge(
         session.wait_for_uses(&|uses| patience(&watched, uses))?;
     }
     let (stats, answered) = environment.finish(session)?;
-    note_calls(stats, &watched, outcome)?;
+    note_calls(stats, &case, &watched, outcome)?;
     let compared = match compares(&watched) {
         true => compare_calls(answered.as_ref(), &watched, &hooks, outcome),
         false => Ok(()),

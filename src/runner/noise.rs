@@ -16,7 +16,7 @@ use super::observe::{Observer, Seen};
 use super::refusal::{Ended, Refusal, RefusalKind};
 use super::replay::Replay;
 use crate::base::decode::decoded;
-use crate::base::http::{Headers, Host, same_path, split_target};
+use crate::base::http::{Headers, Host, query_pairs, same_path, split_target};
 use crate::base::json;
 use crate::base::with_causes;
 use crate::case::{Case, Exchange};
@@ -124,7 +124,7 @@ pub(crate) fn find(args: &Args, runs: usize) -> Result<Found, Refusal> {
             .run_with(args.clone())?
         {
             Ended::Passed(_) | Ended::Failed(_) => {}
-            Ended::Signal(signal) => {
+            Ended::Signal(signal, _) => {
                 return Err(Refusal {
                     kind: RefusalKind::Signal(signal),
                     lines: vec!["interrupted".to_owned()],
@@ -223,15 +223,16 @@ fn missed_queries(trial: &Trial, calls: &[&Exchange], seen: &[Seen]) -> Vec<Told
     let mut told = Vec::new();
     for exchange in calls {
         let request = &exchange.request;
-        let captured = pairs(request.query.as_deref().unwrap_or_default());
+        let captured = query_pairs(request.query.as_deref().unwrap_or_default());
         let runs = seen.iter().map(|one| {
-            let misses = one.outcome.misses().filter(|miss| {
+            let misses = one.outcome.misses().map(|missed| &missed.miss);
+            let misses = misses.filter(|miss| {
                 miss.method.eq_ignore_ascii_case(&request.method)
                     && Host::of(request).is(&miss.host)
                     && same_path(split_target(&miss.path).0, &request.path)
             });
             let mut queries =
-                misses.map(|miss| pairs(split_target(&miss.path).1.unwrap_or_default()));
+                misses.map(|miss| query_pairs(split_target(&miss.path).1.unwrap_or_default()));
             queries.next()
         });
         let runs: Vec<Option<BTreeMap<String, Vec<String>>>> = runs.collect();
@@ -259,14 +260,6 @@ fn missed_queries(trial: &Trial, calls: &[&Exchange], seen: &[Seen]) -> Vec<Told
         }
     }
     told
-}
-
-fn pairs(query: &str) -> BTreeMap<String, Vec<String>> {
-    let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-        pairs.entry(name).or_default().push(value);
-    }
-    pairs
 }
 
 /// Looks at the replays of a case; the error says why it can't be.

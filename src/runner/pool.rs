@@ -1,7 +1,7 @@
 //! Runs the cases of a run with libtest-mimic, and prints their results as they end.
 
-use std::collections::{HashMap, HashSet};
-use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,18 +17,24 @@ use super::bless::{Undo, accept};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{Heard, fresh_outcome, replay};
+use super::last_run::keep;
 use super::observe::Observer;
+use super::pace::{Pace, can_show, shares_lines};
+use super::places::add_places;
 use super::refusal::{Ended, Refusal};
+use super::reports::{on_github, render_junit, tell_github};
 use super::signals::{Interrupts, Outran, until_signal};
 use super::unjudged::Unjudged;
 use crate::base::{visible, visible_line};
 use crate::control::{CallAnswer, PolicyMode};
-use crate::disk::{Readers, write_whole};
+use crate::disk::{Readers, project_root, write_whole};
+use crate::net::now_us;
 use crate::report::{
     Acceptance, CaseOutcome, Detail, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer,
-    Rerun, RunOutcome, Skip, Style, Verdict, accepted, junit, late_call, log_lines, mask, summary,
-    warnings,
+    Rerun, RunOutcome, RunReport, Skip, Style, Verdict, accepted, late_call, log_lines, mask,
+    summary, warnings,
 };
+use crate::screen;
 use crate::suite::AppPlan;
 
 /// How long the sessions of a run that was broken off may take to close.
@@ -70,10 +76,14 @@ struct Board {
     outcomes: Mutex<Vec<Option<CaseOutcome>>>,
     /// The printer for results as they come, if any are printed.
     printer: Option<Mutex<Printer<Stdout>>>,
-    /// Whether one case runs at a time.
-    one_by_one: bool,
+    /// How the run goes on, if that is shown.
+    pace: Mutex<Option<Pace>>,
+    /// Whether the name of a case is printed when it begins.
+    prints_begin: bool,
     /// Held for writing by a case that runs beside no other.
     alone: RwLock<()>,
+    /// Whether a case runs in each of the lanes for cases beside each other.
+    lanes: Mutex<Vec<bool>>,
     /// The reader of cases ahead of their trials, if there is one.
     ahead: Option<ReadAhead>,
     /// Whether each trial has begun, by its number.
@@ -121,7 +131,7 @@ pub(super) fn run(
     };
     let board = Arc::new(board);
     let begun = board.print(|printer| printer.start(trials.iter().map(|t| t.name.as_str())));
-    let start = Instant::now();
+    let (start, began) = (Instant::now(), now_us());
     let interrupts = started
         .as_mut()
         .and_then(|started| started.interrupts.take());
@@ -132,6 +142,7 @@ pub(super) fn run(
         Outran::Gone
     };
     let took = start.elapsed();
+    board.end_pace();
     if !matches!(outran, Outran::Done)
         && let Some(environment) = &board.environment
     {
@@ -170,10 +181,11 @@ pub(super) fn run(
         cases.map(|(n, (outcome, trial))| outcome.unwrap_or_else(|| board.cut_off(n, trial)));
     let run = RunOutcome {
         cases: cases.collect(),
+        started_us: began,
         took,
         broke_off: !matches!(outran, Outran::Done) || board.broken.load(Ordering::SeqCst),
     };
-    report(args, &run, &outran, &board)?;
+    let told = report(args, &run, &outran, &board, &trials)?;
     if lost > 0 && matches!(outran, Outran::Done) {
         // A case without a result must never count as passed.
         return Err(format!(
@@ -183,16 +195,16 @@ pub(super) fn run(
     }
     Ok(match outran {
         Outran::Signal { signal, .. } => {
-            let _ = writeln!(io::stderr(), "interrupted");
-            Ended::Signal(signal)
+            screen::line("interrupted");
+            Ended::Signal(signal, told)
         }
         _ if board.broken.load(Ordering::SeqCst) || matches!(outran, Outran::Gone) => {
             return Err("the results can't be written to standard output"
                 .to_owned()
                 .into());
         }
-        _ if run.cases.iter().any(CaseOutcome::is_bad) => Ended::Failed(run),
-        _ => Ended::Passed(run),
+        _ if run.cases.iter().any(CaseOutcome::is_bad) => Ended::Failed(told),
+        _ => Ended::Passed(told),
     })
 }
 
@@ -232,36 +244,62 @@ fn run_all(
     )
 }
 
-/// Writes the reports that follow the last case.
-fn report(args: &Args, run: &RunOutcome, outran: &Outran, board: &Board) -> Result<(), Refusal> {
+/// Writes the reports that follow the last case, and returns the run in words.
+fn report(
+    args: &Args,
+    run: &RunOutcome,
+    outran: &Outran,
+    board: &Board,
+    trials: &[Arc<Trial>],
+) -> Result<RunReport, Refusal> {
     if matches!(outran, Outran::Done | Outran::Signal { done: true, .. }) {
         board.print(|printer| printer.end(run, args.flags.show_output));
     }
+    if board.observer.is_some() {
+        return Ok(RunReport::default());
+    }
+    let root = project_root();
+    let mut told = RunReport::new(run, &board.secrets);
+    told.suite_files = suite_files(trials, &root);
+    let by_nextest = std::env::var_os("NEXTEST").is_some();
+    if on_github() && !by_nextest {
+        add_places(&mut told, run, trials);
+        tell_github(&told);
+    }
+    if !run.cases.is_empty() {
+        keep(&root, &told);
+    }
     if args.flags.format == Some(Format::Junit) && !args.silent {
-        let text = render_junit(run, &board.secrets)?;
+        let text = render_junit(&told)?;
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())
             .and_then(|()| out.flush())
             .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
     }
-    if let Some(path) = &args.flags.junit {
-        write(path, &render_junit(run, &board.secrets)?)?;
-    }
+    let written = match by_nextest && args.flags.reports.is_any() {
+        // Each case has a process of its own, and a report of the last one alone would look like one of all.
+        true => {
+            let line = "warning: reports of single cases are not written; after the run, `softprobe report html` makes a page of all";
+            screen::line(line);
+            Ok(())
+        }
+        false => args.flags.reports.write(&told),
+    };
     if let Some(path) = &args.flags.logfile {
-        write(path, &log_lines(run))?;
+        let logged = write_whole(Path::new(path), log_lines(run), Readers::Usual);
+        logged.map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))?;
     }
-    Ok(())
+    written.map(|()| told)
 }
 
-fn write(path: &str, text: &str) -> Result<(), Refusal> {
-    write_whole(Path::new(path), text, Readers::Usual)
-        .map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
-}
-
-fn render_junit(run: &RunOutcome, secrets: &[String]) -> Result<String, Refusal> {
-    let xml = junit(run, secrets);
-    let xml = xml.map_err(|e| Refusal::from(format!("the JUnit report can't be written: {e}")))?;
-    Ok(xml.trim_end().to_owned() + "\n")
+/// Returns the files of the suites, from the project's root.
+fn suite_files(trials: &[Arc<Trial>], root: &Path) -> Vec<String> {
+    let files: BTreeSet<&Path> = trials.iter().map(|trial| &*trial.suite_file).collect();
+    let files = files.into_iter().map(|file| {
+        let below = file.strip_prefix(root).unwrap_or(file);
+        below.display().to_string()
+    });
+    files.collect()
 }
 
 impl Board {
@@ -273,7 +311,8 @@ impl Board {
             (Some(Format::Terse), _) | (None, true) => Some(Style::Terse),
         };
         let style = style.filter(|_| !args.silent);
-        let coloured = uses_colour(args) && style.is_some_and(|style| style != Style::Json);
+        let coloured =
+            colours(args, &io::stdout()) && style.is_some_and(|style| style != Style::Json);
         let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
         let secrets = vec![token.trim().to_owned()];
         let palette = if coloured {
@@ -290,12 +329,18 @@ impl Board {
             Printer::new(io::stdout(), style, palette, times, secrets.clone()).detail(detail)
         };
         let printer = style.map(printer);
+        let ends_no_line = style == Some(Style::Terse);
+        let shows_pace = can_show() && !args.flags.no_progress && !shares_lines(ends_no_line);
+        let pace = (started.is_some() && shows_pace)
+            .then(|| Pace::show(trials.len(), colours(args, &io::stderr())));
         Self {
             environment: started.and_then(|started| started.environment.clone()),
             outcomes: Mutex::new(trials.iter().map(|_| None).collect()),
             printer: printer.map(Mutex::new),
-            one_by_one: threads == 1,
+            prints_begin: threads == 1 && !(pace.is_some() && shares_lines(true)),
+            pace: Mutex::new(pace),
             alone: RwLock::default(),
+            lanes: Mutex::default(),
             // A single case leaves nothing to read ahead; cargo-nextest runs each case in its own process.
             ahead: (threads == 1 && trials.len() > 1 && started.is_some())
                 .then(|| read_ahead(args, trials)),
@@ -307,7 +352,9 @@ impl Board {
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             fail_fast: args.flags.fail_fast,
-            keeps_details: args.silent || args.flags.show_output,
+            keeps_details: args.silent
+                || args.flags.show_output
+                || args.flags.reports.trace.is_some(),
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
@@ -320,13 +367,17 @@ impl Board {
 
     /// Runs the trial with this number, and returns how it ended in libtest-mimic's terms.
     fn run(&self, n: usize, trial: &Trial, skip: Option<Skip>) -> Result<Completion, Failed> {
-        if self.one_by_one {
+        if self.prints_begin {
             self.print(|printer| printer.begin(&trial.name));
         }
         let mut outcome = match (skip.or_else(|| self.stopped()), &self.environment) {
             (None, Some(environment)) => {
                 self.begun[n].store(true, Ordering::SeqCst);
-                self.replay(trial, environment)
+                let lane = self.take_lane();
+                self.pace(|pace| pace.begin(n, &trial.name));
+                let outcome = self.replay(trial, environment);
+                self.lanes()[lane] = false;
+                CaseOutcome { lane, ..outcome }
             }
             (skip, _) => CaseOutcome {
                 end: End::Skipped(skip.unwrap_or(Skip::Interrupted)),
@@ -350,7 +401,8 @@ impl Board {
         if judged && !seen && trial.plan.policy.external_http == PolicyMode::Strict {
             self.any_unseen.store(true, Ordering::SeqCst);
         }
-        self.print(|printer| match self.one_by_one {
+        self.pace(|pace| pace.end(n, outcome.is_bad()));
+        self.print(|printer| match self.prints_begin {
             true => printer.result(&outcome),
             false => printer.whole(&outcome),
         });
@@ -374,6 +426,38 @@ impl Board {
             Verdict::Skipped => Ok(Completion::ignored()),
             Verdict::Failed | Verdict::Errored => Err(Failed::without_message()),
         }
+    }
+
+    fn pace(&self, note: impl FnOnce(&Pace)) {
+        if let Some(pace) = &*self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
+            note(pace);
+        }
+    }
+
+    /// Shows no more how the run goes on.
+    fn end_pace(&self) {
+        drop(
+            self.pace
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    /// Takes the first lane in which no case runs.
+    fn take_lane(&self) -> usize {
+        let mut lanes = self.lanes();
+        let free = lanes.iter().position(|is_taken| !is_taken);
+        let lane = free.unwrap_or(lanes.len());
+        match lanes.get_mut(lane) {
+            Some(is_taken) => *is_taken = true,
+            None => lanes.push(true),
+        }
+        lane
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replays a case. A panic in the runner becomes an outcome too, because otherwise no report would
@@ -435,7 +519,8 @@ impl Board {
         let Some(printer) = &self.printer else {
             return true;
         };
-        let printed = what(&mut printer.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = screen::aside(|| what(&mut printer));
         if printed.is_err() {
             self.broken.store(true, Ordering::SeqCst);
         }
@@ -466,7 +551,7 @@ impl Board {
         let seen = self.any_call_seen.load(Ordering::SeqCst);
         let proxied = self.environment.as_ref().is_some_and(|e| e.has_proxy());
         if proxied && self.any_unseen.load(Ordering::SeqCst) && !seen && !told {
-            let _ = writeln!(io::stderr(), "warning: {NOTHING_SEEN}");
+            screen::line(&format!("warning: {NOTHING_SEEN}"));
         }
     }
 
@@ -515,7 +600,7 @@ impl Board {
             let was_bad = outcome.is_bad();
             if !fails {
                 let line = mask(late_call(&call), &self.secrets);
-                let _ = writeln!(io::stderr(), "warning: {trial}: {}", visible_line(&line));
+                screen::line(&format!("warning: {trial}: {}", visible_line(&line)));
             }
             outcome.findings.push(Finding {
                 fault: Fault::Late(call),
@@ -549,7 +634,7 @@ impl Board {
             ),
         };
         let told = format!("not accepted: {}: {why}", outcome.trial);
-        let _ = writeln!(io::stderr(), "{}", visible_line(&told));
+        screen::line(&visible_line(&told));
         outcome.acceptance = Acceptance::Refused(why);
     }
 
@@ -609,7 +694,7 @@ impl Board {
         self.failed.store(true, Ordering::SeqCst);
         if self.summary_to_stderr && self.observer.is_none() {
             let summary = mask(summary(outcome), &self.secrets);
-            let _ = writeln!(io::stderr(), "Error: {}", visible(&summary));
+            screen::line(&format!("Error: {}", visible(&summary)));
         }
     }
 
@@ -619,10 +704,10 @@ impl Board {
             return;
         };
         let told = format!("accepted: {}: {}", outcome.trial, outcome.file.display());
-        let _ = writeln!(io::stderr(), "{}", visible_line(&told));
+        screen::line(&visible_line(&told));
         for line in accepted(findings) {
             let line = mask(format!("  {line}"), &self.secrets);
-            let _ = writeln!(io::stderr(), "{}", visible_line(&line));
+            screen::line(&visible_line(&line));
         }
     }
 
@@ -633,7 +718,7 @@ impl Board {
         }
         for line in warnings(outcome) {
             let line = mask(format!("warning: {}: {line}", outcome.trial), &self.secrets);
-            let _ = writeln!(io::stderr(), "{}", visible_line(&line));
+            screen::line(&visible_line(&line));
         }
     }
 }
@@ -660,11 +745,19 @@ fn read_ahead(args: &Args, trials: &[Arc<Trial>]) -> ReadAhead {
     ReadAhead::start(run.map(|trial| Arc::clone(&trial.file)).collect())
 }
 
-fn uses_colour(args: &Args) -> bool {
+/// Returns whether what is written there has colours: as `--color` says, else as the usual variables do, else on a terminal.
+fn colours(args: &Args, out: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_forced = is_set("CLICOLOR_FORCE")
+        && std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
     match args.flags.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        Color::Auto if is_set("NO_COLOR") => false,
+        Color::Auto if is_forced => true,
+        Color::Auto => {
+            out.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! Why a run does not start, and how a run ends.
 
-use crate::report::RunOutcome;
+use crate::report::RunReport;
 
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// No case failed.
-    Passed(RunOutcome),
+    Passed(RunReport),
     /// A case failed.
-    Failed(RunOutcome),
+    Failed(RunReport),
     /// This signal interrupted the run.
-    Signal(i32),
+    Signal(i32, RunReport),
 }
 
 /// Returns the exit code for a signal, as shells define it.
@@ -51,6 +51,14 @@ impl Refusal {
         }
     }
 
+    /// Creates a refusal of any other kind.
+    pub(crate) fn failures(lines: Vec<String>) -> Self {
+        Self {
+            lines,
+            kind: RefusalKind::Failure,
+        }
+    }
+
     /// Creates a refusal because of a signal.
     pub(crate) fn signal(signal: i32) -> Self {
         Self {
@@ -72,9 +80,6 @@ impl Refusal {
 
 impl From<String> for Refusal {
     fn from(message: String) -> Self {
-        Self {
-            lines: vec![message],
-            kind: RefusalKind::Failure,
-        }
+        Self::failures(vec![message])
     }
 }

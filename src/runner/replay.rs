@@ -31,7 +31,7 @@ use crate::foreign::HookFiles;
 use crate::hook::Hooks;
 use crate::launch::wait_until_listening;
 use crate::proxy::{Idle, Proxy};
-use crate::report::RunOutcome;
+use crate::report::RunReport;
 use crate::rule::{Policy, Rule};
 use crate::runtime::EmbeddedRuntime;
 use crate::sdk::Softprobe;
@@ -201,7 +201,7 @@ impl Replay {
         match self.run_with(args) {
             Ok(Ended::Passed(_)) => ExitCode::SUCCESS,
             Ok(Ended::Failed(_)) => ExitCode::from(FAILED),
-            Ok(Ended::Signal(signal)) => ExitCode::from(signal_code(signal)),
+            Ok(Ended::Signal(signal, _)) => ExitCode::from(signal_code(signal)),
             Err(Refusal {
                 kind: RefusalKind::Signal(signal),
                 ..
@@ -229,10 +229,13 @@ impl Replay {
         let threads = args.threads()?;
         args.blesses()?;
         let root = project_root();
+        if args.flags.failed {
+            args.only_failed(&root)?;
+        }
         let loaded = load::load(&self.sources(&args), &root)?;
         let mut trials = select(&loaded.suites, &args, &root)?;
         if args.flags.list {
-            return pool::list(&args, &trials).map(|()| Ended::Passed(RunOutcome::default()));
+            return pool::list(&args, &trials).map(|()| Ended::Passed(RunReport::default()));
         }
         let runs = trials
             .iter()

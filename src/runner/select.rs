@@ -12,7 +12,7 @@ use crate::suite::Suite;
 pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<Trial>, Refusal> {
     let flags = &args.flags;
     let (filters, skip) = (args.filters.as_slice(), flags.skip.as_slice());
-    if let (true, [name], []) = (flags.exact, filters, skip) {
+    if let (true, [name], [], None) = (flags.exact, filters, skip, &args.only) {
         let mut found = suites
             .iter()
             .filter_map(|suite| trial_by_name(suite, root, name));
@@ -34,7 +34,17 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
             counted(known)
         )]));
     }
-    if args.wants_cases && trials.is_empty() {
+    if let Some(only) = &args.only {
+        trials.retain(|trial| only.contains(&trial.name));
+        if trials.is_empty() && !only.is_empty() {
+            return Err(Refusal::invalid(vec![format!(
+                "--failed: none of the {} that failed in the last run is selected here; {} (--list shows them)",
+                only.len(),
+                counted(known)
+            )]));
+        }
+    }
+    if args.wants_cases && trials.is_empty() && args.only.is_none() {
         return Err(Refusal::invalid(vec![format!(
             "no case's name matches the filters; {} (--list shows them)",
             counted(known)

@@ -1,7 +1,7 @@
 //! One session: what it was given, what it decides, and what has happened in it.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,13 @@ use super::redact::redact;
 use crate::base::document::Place;
 use crate::base::encoding::encode_base64;
 use crate::base::http::{Direction, Host, Request};
+use crate::base::in_micros;
 use crate::case::{Difference, ScopedSpan, document_of, read_spans};
 use crate::control::{
     AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
     OutboundCall, Ruling, SessionStats, UncorrelatedCall, listed_path,
 };
+use crate::net::now_us;
 use crate::rule::{
     Answer, Decision, Layer, Nearest, Policy, Question, Rule, RuleState, Then, resolve, shown_name,
 };
@@ -178,6 +180,7 @@ impl OpenSession {
             state.uses += 1;
             shown_name(&state.rule, layer, n)
         });
+        let call = self.stats.calls.len();
         note(&mut self.stats, request, &decision.answer, rule.clone());
         if decision.answer == Answer::Miss {
             note_miss(&mut self.stats, request, decision.nearest.as_ref());
@@ -186,7 +189,15 @@ impl OpenSession {
             answer: decision.answer,
             rule,
             nearest: decision.nearest,
+            call: (call < self.stats.calls.len()).then_some(call),
             records: self.mode == Mode::Capture,
+        }
+    }
+
+    /// Notes how long it took until a listed call had its answer.
+    pub(super) fn note_took(&mut self, call: usize, took: Duration) {
+        if let Some(call) = self.stats.calls.get_mut(call) {
+            call.took_us = Some(in_micros(took));
         }
     }
 
@@ -448,7 +459,7 @@ fn note(stats: &mut SessionStats, request: &Request, answer: &Answer, rule: Opti
         stats.injected_spans += 1;
     }
     push_limited(&mut stats.calls, || {
-        OutboundCall::new(request, answer, rule)
+        OutboundCall::new(request, answer, rule, now_us())
     });
 }
 

@@ -22,6 +22,7 @@ use crate::control::{
 #[cfg(feature = "runner")]
 use crate::control::{AnsweredRequests, LateCall};
 use crate::error::{SoftprobeError, UNKNOWN_SESSION};
+use crate::net::now_us;
 use crate::rule::{Policy, Rule};
 
 /// The runtime's address in messages.
@@ -423,7 +424,8 @@ impl EmbeddedRuntime {
         let own = all.iter().filter(|(id, _)| Some(id.as_str()) == session);
         let mut listed: Vec<_> = own.collect();
         if listed.is_empty() {
-            let is_late = session.is_some_and(|id| self.lock().closed.refuse(id, request));
+            let is_late =
+                session.is_some_and(|id| self.lock().closed.refuse(id, request, now_us()));
             if is_late {
                 return;
             }
@@ -630,7 +632,7 @@ impl Oracle for EmbeddedRuntime {
     }
 
     fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {
-        self.lock().closed.decide(session, request)
+        self.lock().closed.decide(session, request, now_us())
     }
 
     #[cfg(feature = "runner")]
@@ -654,6 +656,14 @@ impl Oracle for EmbeddedRuntime {
     fn expects(&self, session: &str, request: &Request) -> bool {
         let expects = self.with(session, |session| Ok(session.has_rule_for(request)));
         expects.unwrap_or(false)
+    }
+
+    fn note_took(&self, session: &str, call: usize, took: Duration) {
+        // A session that is closed has been judged already.
+        let _ = self.with(session, |session| {
+            session.note_took(call, took);
+            Ok(())
+        });
     }
 
     fn note_failed(&self, session: &str, request: &Request, why: &str) {

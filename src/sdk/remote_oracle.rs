@@ -17,7 +17,7 @@ use crate::control::{
     Runtime, UNCORRELATED,
 };
 use crate::error::{RuntimeError, SoftprobeError, UNKNOWN_SESSION};
-use crate::net::random_trace;
+use crate::net::{now_us, random_trace};
 use crate::otlp::{decode, encode};
 use crate::rule::{Answer, Policy};
 
@@ -176,7 +176,7 @@ impl Oracle for HttpRuntime {
     }
 
     fn decide_late(&self, session: &str, request: &Request) -> Option<Ruling> {
-        lock(&self.memory.closed).decide(session, request)
+        lock(&self.memory.closed).decide(session, request, now_us())
     }
 
     #[cfg(feature = "runner")]
@@ -229,6 +229,7 @@ impl Oracle for HttpRuntime {
             answer,
             rule: None,
             nearest: None,
+            call: None,
             records: !missed && self.captures(session)?,
         }))
     }
@@ -255,7 +256,7 @@ impl Oracle for HttpRuntime {
         request: &Request,
         reason: &str,
     ) -> Result<(), SoftprobeError> {
-        if session.is_some_and(|id| lock(&self.memory.closed).refuse(id, request)) {
+        if session.is_some_and(|id| lock(&self.memory.closed).refuse(id, request, now_us())) {
             return Ok(());
         }
         let more = vec![

@@ -148,9 +148,7 @@ impl Served {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
+        crate::support::kill(signal, self.child.id());
     }
 
     /// Stops the process; returns its exit code and what it printed in the meantime.

@@ -1,7 +1,6 @@
 //! The runner as a process: libtest's flags, exit codes, reports, signals, remote runtimes.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::Command;
 use std::sync::mpsc;
 
 use serde_json::{Value, json};
@@ -430,9 +429,7 @@ fn an_interrupt_closes_sessions_and_exits_with_its_code() {
 
 /// Sends a signal to a process.
 fn kill(signal: &str, child: &std::process::Child) {
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-    assert!(sent.success());
+    crate::support::kill(signal, child.id());
 }
 
 #[test]

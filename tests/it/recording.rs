@@ -449,9 +449,7 @@ impl Recording {
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
+        crate::support::kill(signal, self.child.id());
     }
 
     /// Ends it as a person does, and returns what it says in the end.

@@ -606,14 +606,32 @@ pub(crate) fn child(folder: &Path, args: &[&str]) -> Command {
 pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        let ours = ["CI", "NEXTEST", "APP_URL", "NO_COLOR"].contains(&name.as_ref())
+        let ours = [
+            "CI",
+            "NEXTEST",
+            "NEXTEST_RUN_ID",
+            "APP_URL",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+        ]
+        .contains(&name.as_ref())
             || name.starts_with("RUST_TEST_")
             || name.starts_with("OTEL_")
+            || name.starts_with("GITHUB_")
             || name.starts_with("SOFTPROBE_") && !name.starts_with("SOFTPROBE_TEST_");
         if ours {
             command.env_remove(name.as_ref());
         }
     }
+}
+
+/// Sends a signal, such as `-TERM`, to a process.
+#[track_caller]
+pub(crate) fn kill(signal: &str, id: u32) {
+    let sent = Command::new("kill")
+        .args([signal, &id.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 /// Starts an application that makes calls for each request, passing on the tracestate, and answers

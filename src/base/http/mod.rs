@@ -25,7 +25,9 @@ pub(crate) use trace::Trace;
 #[cfg(feature = "embedded")]
 pub(crate) use url::{default_port, without_default_port};
 #[cfg(feature = "runner")]
-pub(crate) use url::{escaped_target, same_query_without, with_ids, with_port, without_id};
+pub(crate) use url::{
+    escaped_target, query_pairs, same_query_without, with_ids, with_port, without_id,
+};
 pub(crate) use url::{path_equals, same_path, split_port, split_url, without_credentials};
 
 /// The header that ties a request to a session on the first hop.

@@ -1,5 +1,8 @@
 //! URLs, hosts and paths, and the rules for comparing them.
 
+#[cfg(feature = "runner")]
+use std::collections::BTreeMap;
+
 /// Splits an absolute URL into scheme, authority without credentials, and the rest without its fragment;
 /// returns `None` for anything else.
 pub(crate) fn split_url(url: &str) -> Option<(&str, &str, &str)> {
@@ -102,6 +105,16 @@ pub(crate) fn escaped_target(url: &str) -> std::borrow::Cow<'_, str> {
 pub(crate) fn same_path(a: &str, b: &str) -> bool {
     let may_differ = |path: &str| path.contains('%') || path.contains("/.");
     a == b || ((may_differ(a) || may_differ(b)) && normal_path(a) == normal_path(b))
+}
+
+/// Returns the names of a query, decoded, each with its values in order.
+#[cfg(feature = "runner")]
+pub(crate) fn query_pairs(query: &str) -> BTreeMap<String, Vec<String>> {
+    let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+        pairs.entry(name).or_default().push(value);
+    }
+    pairs
 }
 
 /// Returns whether two queries have the same names and values, in the same order for each name.

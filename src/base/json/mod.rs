@@ -25,7 +25,7 @@ pub(crate) use number::{Document, is_integer, is_number, kind, read, scalar_equa
 #[cfg(feature = "embedded")]
 pub(crate) use number::{equals, parse, parse_inexact};
 #[cfg(feature = "runner")]
-pub(crate) use patch::{Patch, Splice, difference, splice};
+pub(crate) use patch::{Patch, Splice, difference, splice, start_of};
 pub(crate) use query::Query;
 #[cfg(feature = "embedded")]
 pub(crate) use query::TooCostly;

@@ -85,6 +85,16 @@ impl Patch {
     }
 }
 
+/// Returns where in a text, which has to be JSON, the value at a pointer starts; `None` if there is none.
+pub(crate) fn start_of(text: &str, pointer: &str) -> Option<usize> {
+    let there = serde_json::from_str::<Value>(split_mark(text).1).ok()?;
+    there.pointer(pointer)?;
+    let mut patch = Patch::default();
+    patch.set(pointer, Value::Null);
+    let splices = patch.splices(text);
+    splices.first().map(|(range, _)| range.start)
+}
+
 /// Returns a text with other parts, none of which overlap.
 pub(crate) fn splice(text: &str, mut splices: Vec<Splice>) -> String {
     splices.sort_by_key(|(range, _)| (range.start, range.end));

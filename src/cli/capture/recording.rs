@@ -12,6 +12,7 @@ use super::Run;
 use super::driver::driver_command;
 use super::secrets::{secret_variables, secret_words};
 use super::told::{Outcome, told};
+use crate::base::unless_blank;
 use crate::base::visible_line;
 use crate::case::Case;
 use crate::cli::check_app_url;
@@ -27,7 +28,7 @@ use crate::proxy::{Idle, ProxyBuilder};
 use crate::recorder::{Recorder, Settings, Summary};
 use crate::runner::{
     Apps, Interrupts, Launch, Progress, SLOWEST_STOP, Shown, app_of, for_launched, plan_of_flags,
-    signal_code, unless_blank, with_upstreams,
+    signal_code, with_upstreams,
 };
 use crate::suite::{AppPlan, Calls, FirstCase, FirstSuite, Masked};
 

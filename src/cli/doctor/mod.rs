@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use super::output::{Exit, Failed, Output, arguments};
 use super::{DEFAULT_PROXY, Global, check_app_url};
 use crate::base::http::{Headers, Request, SESSION_HEADER, split_target, without_credentials};
+use crate::base::unless_blank;
 use crate::base::with_causes;
 use crate::control::{Call, Oracle, SCHEMA_VERSION, SPEC_VERSION};
 use crate::net::{Client, ClientError, Timeouts, address};
 use crate::proxy::{GREETING, ProxyBuilder};
-use crate::runner::{AppFlags, app_of, line, unless_blank};
+use crate::runner::{AppFlags, app_of, line};
 use crate::suite::request_url;
 use seen::{Carried, Seen, SeenCall};
 

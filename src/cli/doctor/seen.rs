@@ -112,6 +112,7 @@ impl Oracle for Seen {
             answer: Answer::Miss,
             rule: None,
             nearest: None,
+            call: None,
             records: false,
         }))
     }

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use super::Global;
 use super::launched::refuse_two_commands;
 use super::output::{Exit, Failed, Output, arguments};
-use crate::runner::{Args, CommandArgs, Flags, find, is_flagged};
+use crate::runner::{Args, CommandArgs, Flags, ReportFlags, find, is_flagged};
 use gather::gather;
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,9 @@ impl Noise {
             ("list", "--list"),
             ("format", "--format"),
             ("junit", "--junit"),
+            ("html", "--html"),
+            ("markdown", "--markdown"),
+            ("trace", "--trace"),
             ("logfile", "--logfile"),
             ("bless", "--bless"),
             ("fail_fast", "--fail-fast"),
@@ -70,7 +73,7 @@ impl Noise {
         }
         refuse_two_commands(&command, own)?;
         let mut flags = *flags;
-        (flags.junit, flags.bless) = (None, None);
+        (flags.reports, flags.bless) = (ReportFlags::default(), None);
         let given = CommandArgs {
             suite: suites,
             filters: filter,
