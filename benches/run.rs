@@ -9,7 +9,7 @@
 //!
 //! `SOFTPROBE_BASELINE=PATH` also measures another build of the command, and this one with every setting of `outbound`
 //! on `ignore`; `-- --quick` leaves out the
-//! largest run, and `-- --proxy` measures calls through the proxy alone. The figures are printed as a table and written to `target/bench-run.json`.
+//! largest run, `-- --proxy` measures calls through the proxy alone, and `-- --reports` what writing all reports costs. The figures are printed as a table and written to `target/bench-run.json`.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,6 +47,11 @@ fn main() {
     if args.iter().any(|arg| arg == "--proxy") {
         bench.proxy(5_000);
         tls::measure(&command(), 2_000);
+        return;
+    }
+    if args.iter().any(|arg| arg == "--reports") {
+        bench.generate(10_000);
+        bench.reports(10_000, 10);
         return;
     }
     bench.run(quick, smoke);
@@ -278,6 +283,10 @@ impl Bench {
         }
         figures["runs"] = rows.into();
         figures["listing"] = self.listing(quick);
+        figures["reports"] = match smoke {
+            true => self.reports(20, 1),
+            false => self.reports(10_000, 10),
+        };
         figures["proxy"] = self.proxy(if smoke { 50 } else { 5_000 });
         figures["tls"] = tls::measure(&command(), if smoke { 20 } else { 2_000 });
         let path = target().join("bench-run.json");
@@ -299,10 +308,10 @@ impl Bench {
         for _ in 0..rounds {
             bare.push(self.loops(size, threads, false));
             fresh.push(self.loops(size, threads, true));
-            ours.push(self.replay(&command(), &self.suite(size), size, threads));
+            ours.push(self.replay(&command(), &self.suite(size), size, threads, &[]));
             if let Some(baseline) = &baseline {
-                lax.push(self.replay(&command(), &self.lax_suite(size), size, threads));
-                theirs.push(self.replay(baseline, &self.suite(size), size, threads));
+                lax.push(self.replay(&command(), &self.lax_suite(size), size, threads, &[]));
+                theirs.push(self.replay(baseline, &self.suite(size), size, threads, &[]));
             }
         }
         let (bare, fresh) = (median(bare).as_secs_f64(), median(fresh).as_secs_f64());
@@ -387,7 +396,42 @@ impl Bench {
         start.elapsed()
     }
 
-    fn replay(&self, program: &Path, suite: &Path, size: usize, threads: usize) -> Taken {
+    /// Measures runs that write all reports and runs that write none, in turn, and reports the medians.
+    fn reports(&self, size: usize, rounds: usize) -> Value {
+        const THREADS: usize = 8;
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        let files = ["page.html", "run.md", "trace.json", "junit.xml", "log"].map(file);
+        let flags = ["--html", "--markdown", "--trace", "--junit", "--logfile"];
+        let all: Vec<&str> = flags
+            .iter()
+            .zip(&files)
+            .flat_map(|(flag, file)| [*flag, file.as_str()])
+            .collect();
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let run =
+                |more: &[&str]| self.replay(&command(), &self.suite(size), size, THREADS, more);
+            without.push(run(&[]));
+            with.push(run(&all));
+        }
+        let (with, without) = (Taken::median(&with), Taken::median(&without));
+        println!(
+            "\n{size} cases with all reports: {:.0} µs of processor time a case, without any: {:.0} µs ({:+.1} %)",
+            with.cpu_us_per_case(),
+            without.cpu_us_per_case(),
+            (with.cpu_us_per_case() / without.cpu_us_per_case() - 1.0) * 100.0
+        );
+        json!({"cases": size, "with": with.value(), "without": without.value()})
+    }
+
+    fn replay(
+        &self,
+        program: &Path,
+        suite: &Path,
+        size: usize,
+        threads: usize,
+        more: &[&str],
+    ) -> Taken {
         let port = free_port();
         let proxy = format!("127.0.0.1:{port}");
         let app = Running::start(&["--app", &proxy]);
@@ -396,7 +440,8 @@ impl Bench {
             .arg(suite)
             .args(["--app-url", &format!("http://{}", app.address)])
             .args(["--proxy-listen", &proxy])
-            .args(["--test-threads", &threads.to_string()]);
+            .args(["--test-threads", &threads.to_string()])
+            .args(more);
         let taken = measure(&mut run, size);
         drop(app);
         taken

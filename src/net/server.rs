@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +24,9 @@ use crate::base::http::Failure;
 
 /// How long a client may take to send its headers.
 const SLOWEST_CLIENT: Duration = Duration::from_secs(60);
+
+/// How long what a client sends after its last answer is read.
+const LONGEST_END: Duration = Duration::from_secs(2);
 
 /// How long a client is kept waiting by an answer that never comes, unless it gives up before.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
@@ -339,7 +342,7 @@ where
         served = &mut serving => served,
         () = stop.cancelled() => {
             std::pin::Pin::new(&mut serving).graceful_shutdown();
-            serving.await
+            (&mut serving).await
         }
         () = watch.silent.notified() => {
             if let Some(parts) = serving.into_parts() {
@@ -348,6 +351,11 @@ where
             return Ended::ByServer;
         }
     };
+    if !watch.resets.load(Ordering::SeqCst)
+        && let Some(parts) = serving.into_parts()
+    {
+        linger(parts.io.into_inner(), &stop).await;
+    }
     let Err(error) = served else {
         return Ended::InOrder;
     };
@@ -358,6 +366,20 @@ where
     match error.is_timeout() {
         true => Ended::ByServer,
         false => Ended::Broken(error),
+    }
+}
+
+/// Reads what a client still sends after the last answer, until it has seen the end: a connection that is closed with something
+/// unread is reset, and the answer may be lost with it.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, stop: &CancellationToken) {
+    let mut ignored = [0_u8; 4 * 1024];
+    let until_seen = async {
+        let _ = stream.shutdown().await;
+        while stream.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(LONGEST_END, until_seen) => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) use outcome::{
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
 pub(crate) use text::{Detail, Palette};
+#[cfg(test)]
+pub(crate) use told::CauseReport;
 pub(crate) use told::{CaseReport, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{

@@ -107,6 +107,28 @@ fn mismatched() -> CaseOutcome {
     CaseOutcome {
         findings: found.map(|found| Fault::Mismatch(found).fatal()).into(),
         notes: vec![Note::AnswerOfWrongStatus("broken <&> \u{7}".to_owned())],
+        bodies: Some(Bodies {
+            expected: json!({
+                "order": {"odd key": {"total": "3040"}, "id": {"a": [1, 2]}, "at": 1, "lines": [{"sku": "tea"}]},
+                "token": "s3cret", "same": {"deep": [1, 2, 3]},
+            }),
+            actual: json!({
+                "order": {"odd key": {"total": 3043}, "at": 2, "lines": [{"sku": "tea"}]},
+                "token": "s4cret", "same": {"deep": [1, 2, 3]},
+            }),
+        }),
+        captured: vec![
+            CapturedCall {
+                call: "GET stock.example/items/1".to_owned(),
+                at: Some(Duration::from_millis(3)),
+                took: Some(Duration::from_millis(40)),
+            },
+            CapturedCall {
+                call: "GET stock.example/gone".to_owned(),
+                at: None,
+                took: None,
+            },
+        ],
         request: Some(sent()),
         calls: vec![
             call("/items/1", "mock", Some("stock")),
@@ -219,8 +241,20 @@ fn uncorrelated() -> CaseOutcome {
             ..UncorrelatedCall::default()
         }),
     };
+    let unread = Finding {
+        fails: true,
+        fault: Fault::Uncorrelated(UncorrelatedCall {
+            method: "?".to_owned(),
+            host: "an unreadable request".to_owned(),
+            reason: "it can't be read as a request: it was answered with 400".to_owned(),
+            open_sessions: 2,
+            distrusted: true,
+            refused: true,
+            ..UncorrelatedCall::default()
+        }),
+    };
     CaseOutcome {
-        findings: vec![lost(true), lost(false), refused(), refused()],
+        findings: vec![lost(true), lost(false), refused(), refused(), unread],
         notes: vec![Note::PassedUnread("db.example:5432".to_owned())],
         any_call_seen: true,
         ..case("uncorrelated")
@@ -291,6 +325,29 @@ fn run() -> RunOutcome {
         ))),
         ..case("errored")
     };
+    let died = CaseOutcome {
+        end: End::Errored(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+            "the application ended in the middle of the case (exit status: 3)",
+        ))),
+        written: Written {
+            lines: vec!["out of memory".to_owned()],
+            cut: false,
+        },
+        ..case("died")
+    };
+    let large = "x".repeat(4096).into_bytes();
+    let large = |last: &str| {
+        Side::Bytes(Excerpt {
+            start: large.clone(),
+            len: 10_000_000 + last.len(),
+        })
+    };
+    let large = CaseOutcome {
+        findings: vec![
+            Fault::Mismatch(Mismatch::new(MessagePlace::Body, large("a"), large("bc"))).fatal(),
+        ],
+        ..case("large")
+    };
     let warned = CaseOutcome {
         findings: vec![Finding {
             fault: Fault::Unused("spare".to_owned()),
@@ -317,6 +374,8 @@ fn run() -> RunOutcome {
             uncorrelated(),
             changed(),
             errored,
+            died,
+            large,
             warned,
             skipped("odd ' name", Skip::Suite("too slow & odd".to_owned())),
             skipped("interrupted", Skip::Interrupted),
@@ -471,6 +530,73 @@ fn json_for_machines() {
 #[test]
 fn junit_for_ci() {
     insta::assert_snapshot!(junit(&told()).unwrap());
+}
+
+#[test]
+fn a_page_for_a_browser() {
+    let page = page(&told());
+    // The style and the script are files of their own.
+    let (head, rest) = page.split_once("<style>").unwrap();
+    let (_, rest) = rest.split_once("</style>").unwrap();
+    let (body, _) = rest.split_once("<script>").unwrap();
+    let (before, _) = head.split_once("style-src").unwrap();
+    // A line for each element that begins one for a reader.
+    let body = [
+        "<h", "<p", "<details", "<table", "<tr", "<td", "<li", "<div", "<pre", "<section",
+    ]
+    .iter()
+    .fold(body.to_owned(), |body, tag| {
+        body.replace(tag, &format!("\n{tag}"))
+    });
+    insta::assert_snapshot!(format!("{before}…{body}"));
+}
+
+#[test]
+fn markdown_for_tickets() {
+    let told = told();
+    let file_of = |case: &CaseReport| Some(format!("run/{}.md", case.own_name()));
+    insta::assert_snapshot!(markdown(&told, &file_of));
+    // What looks like Markdown is no Markdown.
+    let odd = CaseReport {
+        name: "a ``` `b` <b>".to_owned(),
+        ..CaseReport::default()
+    };
+    assert!(markdown_of_failure(&odd).starts_with("### ```` a ``` `b` <b> ````\n"));
+}
+
+#[test]
+fn annotations_for_github() {
+    let mut told = told();
+    let place = |cause: &mut CauseReport, line| {
+        (cause.file, cause.line) = (Some("cases/a, b: c.case.json".to_owned()), line);
+    };
+    place(&mut told.causes[0], Some(12));
+    place(&mut told.causes[1], None);
+    told.broke_off = true;
+    insta::assert_snapshot!(annotations(&told));
+}
+
+#[test]
+fn a_timeline_for_viewers() {
+    insta::assert_snapshot!(trace(&told()));
+}
+
+#[test]
+fn what_is_kept_is_what_is_told() {
+    let told = told();
+    let kept = serde_json::to_string(&told).unwrap();
+    assert_eq!(RunReport::read(&kept).unwrap(), told);
+    let printed = run_value(&told).to_string();
+    assert_eq!(RunReport::read(&printed).unwrap(), told);
+    // Whole or in parts.
+    let parts = told.cases.iter().map(|case| RunReport {
+        cases: vec![case.clone()],
+        ..told.clone()
+    });
+    let merged = RunReport::merged(parts.collect());
+    let mut cases = told.cases.clone();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(merged.cases, cases);
 }
 
 #[test]

@@ -231,6 +231,11 @@ fn the_recording_page_shows_real_output() {
 }
 
 #[test]
+fn the_reports_page_shows_real_output() {
+    page_is_true("docs/reports.md", &["bash", "curl", "python3"]);
+}
+
+#[test]
 fn the_hooks_page_shows_real_output() {
     page_is_true("docs/hooks.md", &["bash", "python3", "node"]);
 }

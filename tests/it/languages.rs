@@ -64,7 +64,7 @@ fn missing(what: &str) {
     let on_ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
     assert!(
         !on_ci,
-        "{what}, and CI is set; examples/services/install installs clients"
+        "{what}, and CI is set; examples/services/install and tests/readers/install install most"
     );
     skipped(&format!("{what}, so services that need it are not tested"));
 }

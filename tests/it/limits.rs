@@ -307,6 +307,25 @@ fn a_client_that_sends_no_more_gets_its_answer() {
 }
 
 #[test]
+fn an_answer_is_not_lost_with_what_was_not_read() {
+    let world = World::new();
+    let _session = world.session(&Policy::default());
+    let head = format!(
+        "GET http://a.example/ HTTP/1.1\r\na: {}",
+        "x".repeat(256 * 1024)
+    );
+    for address in [world.proxy.address(), world.server.address()] {
+        let mut stream = connected(address);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // A connection that is closed with something unread is reset.
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+}
+
+#[test]
 fn chunks_count_and_not_a_length_beside_them() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let upstream = listener.local_addr().unwrap();

@@ -219,3 +219,103 @@ fn a_page_stays_small_whatever_the_run_was() {
         }
     }
 }
+
+/// Returns the kept run of which the documentation shows pictures.
+fn pictured() -> Value {
+    let call = |method: &str, host: &str, path: &str, at: u64, rule: &str| {
+        json!({
+            "method": method, "host": host, "path": path, "answer": "mock", "rule": rule,
+            "arrivedUs": 1_000_000 + at, "tookUs": 400, "differences": [],
+        })
+    };
+    let mut cases = vec![
+        json!({
+            "name": "shop::order-7", "suite": "shop", "file": "cases/order-7.case.json", "result": "failed", "startedUs": 1_000_000, "tookUs": 9_400,
+            "error": "1 difference; first: $.lines[0].cents expected 499, actual 500",
+            "differences": [{"path": "$.lines[0].cents", "expected": "499", "actual": "500", "fails": true}],
+            "bodies": {
+                "expected": r#"{"id":7,"customer":{"name":"Ada","city":"London"},"lines":[{"sku":"tea","cents":499,"count":2},{"sku":"cup","cents":1250,"count":1}],"paid":true}"#,
+                "actual": r#"{"id":7,"customer":{"name":"Ada","city":"London"},"lines":[{"sku":"tea","cents":500,"count":2},{"sku":"cup","cents":1250,"count":1}],"paid":true}"#,
+            },
+            "outbound": [
+                call("GET", "stock.example", "/items/tea", 1_200, "auto[1] GET stock.example/items/tea"),
+                call("POST", "payments.example", "/charges", 4_800, "auto[2] POST payments.example/charges"),
+            ],
+            "captured": [
+                {"call": "GET stock.example/items/tea", "atUs": 3_000, "tookUs": 21_000},
+                {"call": "POST payments.example/charges", "atUs": 26_000, "tookUs": 140_000},
+            ],
+            "request": {"method": "GET", "url": "http://127.0.0.1:3000/orders/7", "headers": [["accept", "*/*"]], "body": ""},
+            "rerun": "softprobe suite run shop.suite.yaml --exact --filter shop::order-7",
+            "accept": "softprobe suite run shop.suite.yaml --exact --filter shop::order-7 --bless",
+        }),
+        json!({
+            "name": "shop::refund", "suite": "shop", "file": "cases/refund.case.json", "result": "failed", "startedUs": 1_000_000, "tookUs": 6_100,
+            "error": "1 outbound call missed",
+            "misses": [{
+                "method": "POST", "host": "payments.example", "path": "/refunds/7", "count": 1,
+                "nearest": "nearest rule `auto[1] POST payments.example/refunds` differs on path: it wants `/refunds`, the call has `/refunds/7`",
+                "nearestCaptured": "nearest captured exchange `POST payments.example/refunds` differs on path: captured `/refunds`, the call has `/refunds/7`",
+                "captured": "POST payments.example/refunds",
+                "differs": [{"field": "path", "captured": "/refunds", "actual": "/refunds/7"}],
+            }],
+            "rerun": "softprobe suite run shop.suite.yaml --exact --filter shop::refund",
+        }),
+    ];
+    for n in 0..38 {
+        cases.push(json!({"name": format!("shop::catalogue-{n:02}"), "suite": "shop", "file": "f", "result": "passed", "tookUs": 2_000}));
+    }
+    let causes = json!([
+        {
+            "key": "1", "message": "$.lines[*].cents differs in the answer, such as $.lines[0].cents: 499 -> 500", "cases": ["shop::order-7"],
+            "mend": "if this is right now, accept it, with whatever else the run finds: softprobe suite run shop.suite.yaml --bless",
+        },
+        {
+            "key": "2", "message": "nothing answers calls to payments.example, such as POST payments.example/refunds/7", "cases": ["shop::refund"],
+            "mend": "record the cases again, answer it in the suite (`mocks: [ { match: { host: payments.example }, response: { … } } ]`), or let it pass (`policy: { allowHosts: [ payments.example ] }`)",
+        },
+    ]);
+    json!({"cases": cases, "causes": causes, "tookMs": 412})
+}
+
+/// The pictures are made by `SOFTPROBE_TEST_PICTURES=write`, and belong to one page to the byte, so that they can't be out of
+/// date.
+#[test]
+fn the_pictures_of_the_documentation_are_those_of_the_page() {
+    let project = Project::new();
+    project.write("run.json", pictured().to_string());
+    run_in(
+        project.path(),
+        &["report", "html", "run.json", "--out", "page.html"],
+    )
+    .ends(0, &[]);
+    let page = project.path().join("page.html");
+    let folder = Path::new("docs/pictures");
+    let digest = output(Command::new("sha256sum").arg(&page));
+    let digest = String::from_utf8(digest.stdout).unwrap();
+    let digest = digest.split(' ').next().unwrap();
+    let file = folder.join("page.sha256");
+    if std::env::var("SOFTPROBE_TEST_PICTURES").is_ok_and(|what| what == "write") {
+        let taken = output(
+            Command::new("node")
+                .arg("tests/browser/picture.mjs")
+                .arg(&page)
+                .arg(folder),
+        );
+        assert!(
+            taken.status.success(),
+            "{}",
+            String::from_utf8_lossy(&taken.stderr)
+        );
+        std::fs::write(&file, format!("{digest}\n")).unwrap();
+    }
+    let known = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        known.trim(),
+        digest,
+        "the page looks otherwise now: SOFTPROBE_TEST_PICTURES=write cargo test --test it pictures takes new pictures"
+    );
+    for name in ["page-light.png", "page-dark.png"] {
+        assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 10_000);
+    }
+}
