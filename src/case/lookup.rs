@@ -240,12 +240,16 @@ impl Tally for AllHold {
     }
 }
 
-/// How close a predicate comes to matching: how many fields match, and the first that does not.
+/// How close a predicate comes to matching: how many fields match, the first that does not, and others.
 #[derive(Debug, Default)]
 pub(crate) struct Nearness {
     pub(crate) held: usize,
     pub(crate) first: Option<Difference>,
+    pub(crate) more: Vec<Difference>,
 }
+
+/// How many more fields than the first one are told.
+const MOST_MORE: usize = 7;
 
 impl Tally for Nearness {
     fn note(&mut self, holds: bool, difference: impl FnOnce() -> Difference) -> ControlFlow<()> {
@@ -253,6 +257,8 @@ impl Tally for Nearness {
             self.held += 1;
         } else if self.first.is_none() {
             self.first = Some(difference());
+        } else if self.more.len() < MOST_MORE {
+            self.more.push(difference());
         }
         ControlFlow::Continue(())
     }

@@ -13,10 +13,7 @@ use super::output::{Failed, Output, failure, invalid};
 use crate::base::visible_line;
 use crate::disk::{Readers, project_root, relative};
 use crate::report::{RunReport, Verdict, page, run_value};
-use crate::runner::{ReportFlags, last_run, read_run};
-
-/// The page that is made where no other path is given.
-const PAGE: &str = "softprobe-report.html";
+use crate::runner::{ReportFlags, last_run, page_of_last_run, read_run};
 
 /// How long a browser may take to say that it can't show a page.
 const SLOWEST_BROWSER: Duration = Duration::from_secs(2);
@@ -36,9 +33,9 @@ pub(super) struct Html {
     /// File that a run has kept, or that suite run --json has printed; without it, the last run
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Where the page goes
-    #[arg(long, value_name = "PATH", default_value = PAGE)]
-    out: PathBuf,
+    /// Where the page goes; without it, beside what is kept of the last run
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,15 +90,17 @@ fn summary(run: &RunReport) -> String {
     )
 }
 
-fn write_page(run: &RunReport, path: &Path) -> Result<(), Failed> {
-    files::write(path, &page(run), Readers::Usual)
+/// Writes the page of a run, and returns where it is for display.
+fn write_page(run: &RunReport, path: Option<PathBuf>) -> Result<PathBuf, Failed> {
+    let path = path.unwrap_or_else(|| page_of_last_run(&project_root()));
+    files::write(&path, &page(run), Readers::Usual)?;
+    Ok(relative(&path))
 }
 
 impl Html {
     fn run(self) -> Result<Output, Failed> {
         let run = run_of(self.file.as_deref())?;
-        write_page(&run, &self.out)?;
-        let shown = self.out.display().to_string();
+        let shown = write_page(&run, self.out)?.display().to_string();
         let text = format!("{}\nwrote {shown}\n", summary(&run));
         Ok(Output::fine(text).field("path", shown))
     }
@@ -115,11 +114,7 @@ impl Open {
         };
         let page = match self.file {
             Some(file) if is_page(&file) => file,
-            file => {
-                let made = PathBuf::from(PAGE);
-                write_page(&run_of(file.as_deref())?, &made)?;
-                made
-            }
+            file => write_page(&run_of(file.as_deref())?, None)?,
         };
         let whole = page.canonicalize();
         show(&whole.map_err(|error| invalid(&page, error))?)?;

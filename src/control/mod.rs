@@ -62,7 +62,9 @@ pub(crate) use refusal::ControlError;
 #[cfg(feature = "embedded")]
 pub(crate) use ruling::Ruling;
 pub(crate) use runtime::Runtime;
-pub use stats::{CallAnswer, Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall};
+pub use stats::{
+    CallAnswer, Miss, NearestRule, OutboundCall, SessionStats, UncorrelatedCall, UnheldPredicate,
+};
 #[cfg(feature = "embedded")]
 pub(crate) use stats::{MOST_LISTED, listed_path};
 pub(crate) use token::Token;

@@ -81,7 +81,7 @@ pub struct Miss {
     pub nearest: Option<NearestRule>,
 }
 
-/// A rule that did not match, with the first of its predicates that did not hold.
+/// A rule that did not match, with the predicates that did not hold, the first one apart.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -89,6 +89,22 @@ pub struct NearestRule {
     /// The rule, as [`OutboundCall::rule`] names it.
     pub rule: String,
     /// The predicate's name: `host` or `headers.accept`.
+    pub field: String,
+    /// What the rule requires.
+    pub wanted: String,
+    /// What the request has.
+    pub has: String,
+    /// Further predicates that did not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<UnheldPredicate>,
+}
+
+/// A predicate of a rule that did not hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct UnheldPredicate {
+    /// The predicate's name: `path` or `headers.accept`.
     pub field: String,
     /// What the rule requires.
     pub wanted: String,
@@ -252,10 +268,15 @@ impl fmt::Display for NearestRule {
             field,
             wanted,
             has,
+            more,
         } = self;
         write!(
             f,
             "nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`"
-        )
+        )?;
+        for UnheldPredicate { field, wanted, has } in more {
+            write!(f, "; on {field}: it wants `{wanted}`, the call has `{has}`")?;
+        }
+        Ok(())
     }
 }

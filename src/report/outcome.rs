@@ -392,11 +392,13 @@ impl CaseOutcome {
     }
 
     /// Drops what only the report of this case shows, so that a run of many cases keeps only what it
-    /// counts.
-    pub(crate) fn shed(&mut self) {
+    /// counts, and its calls if they are wanted.
+    pub(crate) fn shed(&mut self, keeps_calls: bool) {
         self.case_id = None;
         self.request = None;
-        self.calls = Vec::new();
+        if !keeps_calls {
+            self.calls = Vec::new();
+        }
         self.written = Written::default();
         self.launched = Launched::Not;
     }

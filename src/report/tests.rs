@@ -10,7 +10,7 @@ use crate::base::decode::Undecoded;
 use crate::base::document::Step;
 use crate::base::http::Headers;
 use crate::compare::{Change, Excerpt, MessagePlace, Mismatch, Repeated, Risk, Side, Why};
-use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall};
+use crate::control::{Miss, NearestRule, OutboundCall, UncorrelatedCall, UnheldPredicate};
 
 fn case(trial: &str) -> CaseOutcome {
     CaseOutcome {
@@ -174,6 +174,11 @@ fn missed() -> CaseOutcome {
         field: "path".to_owned(),
         wanted: "/items/1".to_owned(),
         has: "/items/9".to_owned(),
+        more: vec![UnheldPredicate {
+            field: "query".to_owned(),
+            wanted: "api_key=k".to_owned(),
+            has: "page=2".to_owned(),
+        }],
     };
     let unused = |name: &str, fails: bool| Finding {
         fault: Fault::Unused(name.to_owned()),

@@ -556,16 +556,33 @@ pub(super) fn nearest(nearest: &NearestRule) -> String {
         field,
         wanted,
         has,
+        more,
     } = nearest;
+    let first = (field, wanted, has);
+    let more = more.iter().map(|one| (&one.field, &one.wanted, &one.has));
+    let fields = std::iter::once(first)
+        .chain(more)
+        .map(|(field, wanted, has)| {
+            let (wanted, has) = (unheld(field, wanted), unheld(field, has));
+            format!("{field}: it wants `{wanted}`, the call has `{has}`")
+        });
+    let fields: Vec<String> = fields.collect();
+    format!(
+        "nearest rule `{}` differs on {}",
+        shown_target(rule),
+        fields.join("; ")
+    )
+}
+
+/// Returns what a predicate wants, or what a call has, without secrets.
+fn unheld(field: &str, text: &str) -> String {
     let name = field.rsplit('.').next().unwrap_or_default();
-    let masked = |text: &str| match field.as_str() {
+    match field {
         // Whole queries and single parameters.
         "query" => shown_target(&format!("?{text}"))[1..].to_owned(),
-        field if field.contains('.') && is_secret_name(name) => "[masked]".to_owned(),
+        field if field.contains('.') && is_secret_name(name) => MASKED.to_owned(),
         _ => shown_target(text).into_owned(),
-    };
-    let (rule, wanted, has) = (shown_target(rule), masked(wanted), masked(has));
-    format!("nearest rule `{rule}` differs on {field}: it wants `{wanted}`, the call has `{has}`")
+    }
 }
 
 /// Returns the captured exchange that came closest to a call, and why it did not answer.

@@ -33,19 +33,25 @@ pub(crate) struct Decision {
     pub nearest: Option<Nearest>,
 }
 
-/// A rule that did not match, with the first of its predicates that did not hold.
+/// A rule that did not match, with those of its predicates that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Nearest {
     /// The rule's name, or its index if it has none: `rules[2]`.
     pub rule: String,
     /// Why it did not match.
     pub difference: Difference,
+    /// Further predicates that did not hold.
+    pub more: Vec<Difference>,
 }
 
 impl Nearest {
     fn undecided(rule: String, why: &Undecided) -> Self {
         let difference = Difference::new("body", "one that can be judged", why.to_string());
-        Self { rule, difference }
+        Self {
+            rule,
+            difference,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -144,7 +150,7 @@ fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Optio
     let mut nearest: Option<(usize, Nearest)> = None;
     for (layer, rules) in layers {
         for (n, state) in rules.iter().enumerate() {
-            let Nearness { held, first } = state.rule.when.nearness(question);
+            let Nearness { held, first, more } = state.rule.when.nearness(question);
             if nearest.as_ref().is_some_and(|(most, _)| held <= *most) {
                 continue;
             }
@@ -155,7 +161,12 @@ fn nearest(question: &Question<'_>, layers: [(Layer, &[RuleState]); 2]) -> Optio
                 None => continue,
             };
             let rule = shown_name(&state.rule, layer, n);
-            nearest = Some((held, Nearest { rule, difference }));
+            let found = Nearest {
+                rule,
+                difference,
+                more,
+            };
+            nearest = Some((held, found));
         }
     }
     nearest.map(|(_, nearest)| nearest)

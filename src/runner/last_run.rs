@@ -16,6 +16,11 @@ const FILE: &str = "last-run.json";
 /// The folder for runs by cargo-nextest, which runs each case in a process of its own.
 const BY_PROCESSES: &str = "nextest";
 
+/// Returns where a page of a run goes for which no other place is named.
+pub(crate) fn page_of_last_run(root: &Path) -> PathBuf {
+    folder(root).join("report.html")
+}
+
 /// Returns the folder in which runs are kept: below `target` in a package of Rust, which git ignores already.
 fn folder(root: &Path) -> PathBuf {
     match root.join("Cargo.toml").is_file() {

@@ -43,7 +43,7 @@ pub(crate) use args::{
 };
 pub(crate) use bless::{read_pending, secrets, write_pending};
 pub(crate) use ca::CaFlag;
-pub(crate) use last_run::{last_run, read as read_run};
+pub(crate) use last_run::{last_run, page_of_last_run, read as read_run};
 pub(crate) use load::check;
 pub(crate) use noise::{Found, Kind, Look, Message, Named, Told, find};
 pub(crate) use plan_apps::plan_of_flags;

@@ -100,6 +100,8 @@ struct Board {
     fail_fast: bool,
     /// Whether the details of passed cases are needed at the end.
     keeps_details: bool,
+    /// Whether their calls are needed.
+    keeps_calls: bool,
     /// Whether a failure's summary goes to standard error, where cargo-nextest looks for it.
     summary_to_stderr: bool,
     rerun: Arc<Rerun>,
@@ -352,9 +354,8 @@ impl Board {
             failed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             fail_fast: args.flags.fail_fast,
-            keeps_details: args.silent
-                || args.flags.show_output
-                || args.flags.reports.trace.is_some(),
+            keeps_details: args.silent || args.flags.show_output,
+            keeps_calls: args.flags.reports.trace.is_some(),
             summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
@@ -412,7 +413,7 @@ impl Board {
             Verdict::Passed => {
                 self.warn(&outcome);
                 if !self.keeps_details {
-                    outcome.shed();
+                    outcome.shed(self.keeps_calls);
                 }
             }
             Verdict::Failed | Verdict::Errored => self.tell_failure(&outcome),

@@ -15,7 +15,7 @@ use crate::base::in_micros;
 use crate::case::{Difference, ScopedSpan, document_of, read_spans};
 use crate::control::{
     AnsweredRequest, AnsweredRequests, ControlError, MOST_LISTED, Miss, Mode, NearestRule,
-    OutboundCall, Ruling, SessionStats, UncorrelatedCall, listed_path,
+    OutboundCall, Ruling, SessionStats, UncorrelatedCall, UnheldPredicate, listed_path,
 };
 use crate::net::now_us;
 use crate::rule::{
@@ -486,12 +486,18 @@ fn nearest_rule(nearest: &Nearest) -> NearestRule {
     let Nearest {
         rule,
         difference: Difference { field, wanted, has },
+        more,
     } = nearest.clone();
+    let more = more.into_iter().map(|difference| {
+        let Difference { field, wanted, has } = difference;
+        UnheldPredicate { field, wanted, has }
+    });
     NearestRule {
         rule,
         field,
         wanted,
         has,
+        more: more.collect(),
     }
 }
 
@@ -509,6 +515,7 @@ fn unanswerable(decision: Decision, case: &[RuleState], session: &[RuleState]) -
                 "http",
                 "https, which this proxy can't read; call the host over http",
             ),
+            more: Vec::new(),
         }
     });
     Decision {

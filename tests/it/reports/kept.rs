@@ -121,9 +121,9 @@ fn a_page_is_made_of_a_run_that_is_over() {
     };
     report(&["html"]).ends(
         0,
-        &["3 cases: 2 passed, 1 failed, 0 not run\nwrote softprobe-report.html\n"],
+        &["3 cases: 2 passed, 1 failed, 0 not run\nwrote .softprobe/report.html\n"],
     );
-    let made = super::text(&project, "softprobe-report.html");
+    let made = super::text(&project, ".softprobe/report.html");
     assert_eq!(made, super::text(&project, "with.html"));
     // Of what the command has printed, too.
     let printed = run(&project, &app(&["1"]), &["s.suite.yaml", "--json"]);
@@ -132,7 +132,7 @@ fn a_page_is_made_of_a_run_that_is_over() {
         .ends(0, &["wrote other/page.html"]);
     assert!(super::text(&project, "other/page.html").contains("1 of 3 cases failed"));
     let told = report(&["html", "--json"]).document();
-    assert_eq!(told["path"], "softprobe-report.html");
+    assert_eq!(told["path"], ".softprobe/report.html");
     // What is no run is refused with its place.
     project.write("odd.json", "{\"cases\": [{\"name\": 1}]}");
     project.write("none.json", "{\"a\": 1}");
@@ -168,9 +168,9 @@ fn a_page_opens_in_the_browser_that_is_named() {
         Output::of(command.env("BROWSER", named).current_dir(project.path()))
     };
     let named = format!("no-such-browser:{} --new %s", browser.display());
-    open(&[], &named).ends(0, &["softprobe-report.html is open in the browser"]);
+    open(&[], &named).ends(0, &[".softprobe/report.html is open in the browser"]);
     let whole = project.path().canonicalize().unwrap();
-    let page = whole.join("softprobe-report.html");
+    let page = whole.join(".softprobe/report.html");
     assert_eq!(
         super::text(&project, "opened"),
         format!("--new|{}|", page.display())
