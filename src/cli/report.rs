@@ -186,7 +186,10 @@ impl Merge {
         let runs = paths.iter().map(|path| read_run(path));
         let runs = runs.collect::<Result<Vec<RunReport>, _>>()?;
         let count = runs.len();
-        let run = RunReport::merged(runs);
+        let mut run = RunReport::merged(runs);
+        let missing = run.missing_shards();
+        // What nobody has looked at must not look green.
+        run.broke_off |= !missing.is_empty();
         for name in twice(&run) {
             let line = format!("warning: {name} is in several of these runs, and is told for each");
             let _ = writeln!(std::io::stderr(), "{}", visible_line(&line));
@@ -197,7 +200,22 @@ impl Merge {
         }
         reports.without_blanks().write(&run)?;
         let text = format!("{count} runs, {}\n", summary(&run));
-        Ok(Output::fine(text).fields(&run_value(&run)))
+        let answer = match missing.as_slice() {
+            [] => return Ok(Output::fine(text).fields(&run_value(&run))),
+            parts => {
+                let message = format!(
+                    "of this run, {} missing: {}",
+                    if parts.len() == 1 {
+                        "a part is"
+                    } else {
+                        "parts are"
+                    },
+                    parts.join(", ")
+                );
+                Output::incomplete(text, "incomplete", &message)
+            }
+        };
+        Err(Failed::from(answer.fields(&run_value(&run))))
     }
 }
 

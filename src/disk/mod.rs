@@ -14,6 +14,6 @@ pub(crate) use glob::{Found, Glob, PENDING, files, looked_in};
 pub(crate) use lock::lock;
 #[cfg(feature = "runner")]
 pub(crate) use path::{project_root, relative};
-#[cfg(feature = "runner")]
-pub(crate) use write::make_private;
 pub(crate) use write::{Readers, write_new, write_whole};
+#[cfg(feature = "runner")]
+pub(crate) use write::{make_private, write_whole_by};

@@ -1,6 +1,5 @@
 //! Writes files whole or not at all.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -24,15 +23,20 @@ pub(crate) fn write_whole(
     content: impl AsRef<[u8]>,
     readers: Readers,
 ) -> io::Result<()> {
-    let content = content.as_ref();
+    write_whole_by(path, readers, |out| out.write_all(content.as_ref()))
+}
+
+/// Writes a file as [`write_whole`] does, part by part.
+pub(crate) fn write_whole_by(
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return fs::OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(content);
+        return write(&mut fs::OpenOptions::new().write(true).open(path)?);
     }
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let file = beside(&target, content, readers)?;
+    let file = beside(&target, readers, write)?;
     if let Ok(there) = fs::metadata(&target) {
         file.as_file().set_permissions(there.permissions())?;
         #[cfg(all(unix, feature = "runner"))]
@@ -66,7 +70,7 @@ pub(crate) fn write_new(
         }
         let file = match written.take() {
             Some(file) => file,
-            None => beside(&path, text.as_bytes(), readers)?,
+            None => beside(&path, readers, |out| out.write_all(text.as_bytes()))?,
         };
         match file.persist_noclobber(&path) {
             Ok(_) => return Ok(path),
@@ -80,7 +84,11 @@ pub(crate) fn write_new(
 }
 
 /// Writes a temporary file in the folder of another, which is created if it is missing.
-fn beside(target: &Path, content: &[u8], readers: Readers) -> io::Result<NamedTempFile> {
+fn beside(
+    target: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -99,7 +107,7 @@ fn beside(target: &Path, content: &[u8], readers: Readers) -> io::Result<NamedTe
     #[cfg(not(unix))]
     let _ = readers;
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(content)?;
+    write(file.as_file_mut())?;
     Ok(file)
 }
 

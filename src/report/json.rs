@@ -16,7 +16,7 @@ pub(crate) fn run_value(run: &RunReport) -> Value {
         "startedUs": run.started_us,
         "tookMs": run.took_ms,
         "brokeOff": run.broke_off,
-        "cases": run.cases.iter().map(case_value).collect::<Vec<_>>(),
+        "cases": run.cases.iter().map(|case| case_value(case)).collect::<Vec<_>>(),
         "causes": run.causes,
     });
     match run.by_suite().as_slice() {

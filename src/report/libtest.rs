@@ -142,8 +142,8 @@ impl<W: Write> Printer<W> {
         let ignored = run.count(&[Verdict::Skipped]);
         let seconds = run.took.as_secs_f64();
         if self.style == Style::Json {
-            let late = |case: &&CaseOutcome| case.late().any(|(_, fails)| fails);
-            for outcome in run.cases.iter().filter(late) {
+            let is_late = |case: &CaseOutcome| case.late().any(|(_, fails)| fails);
+            for outcome in run.cases.iter().filter(|case| is_late(case)) {
                 self.out
                     .write_all(event_line(&self.event(outcome)).as_bytes())?;
             }
@@ -160,8 +160,8 @@ impl<W: Write> Printer<W> {
         }
         if reports_passed {
             writeln!(self.out, "\nsuccesses:\n")?;
-            let passed = |case: &&CaseOutcome| case.verdict() == Verdict::Passed;
-            for outcome in run.cases.iter().filter(passed) {
+            let passed = |case: &CaseOutcome| case.verdict() == Verdict::Passed;
+            for outcome in run.cases.iter().filter(|case| passed(case)) {
                 self.report(outcome)?;
             }
         }
@@ -284,7 +284,7 @@ pub(crate) fn log_lines(run: &RunOutcome) -> String {
         };
         format!("{word} {}\n", outcome.trial)
     };
-    run.cases.iter().map(line).collect()
+    run.cases.iter().map(|case| line(case)).collect()
 }
 
 /// A trial in a list.

@@ -346,8 +346,12 @@ pub(crate) struct SentRequest {
 /// The outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunOutcome {
-    /// The cases, in the order of their trials.
-    pub(crate) cases: Vec<CaseOutcome>,
+    /// The cases, in the order of their trials; each by itself, so that its room is free once it is told.
+    #[expect(
+        clippy::vec_box,
+        reason = "the room of one is free as soon as it is told, for what is told of the next one"
+    )]
+    pub(crate) cases: Vec<Box<CaseOutcome>>,
     /// When the run began, in microseconds since 1970.
     pub(crate) started_us: Option<u64>,
     /// How long the run took.
@@ -359,8 +363,8 @@ pub(crate) struct RunOutcome {
 impl RunOutcome {
     /// Returns how many cases ended with one of these verdicts.
     pub(crate) fn count(&self, verdicts: &[Verdict]) -> usize {
-        let verdict = |case: &&CaseOutcome| verdicts.contains(&case.verdict());
-        self.cases.iter().filter(verdict).count()
+        let cases = self.cases.iter().map(|case| case.verdict());
+        cases.filter(|verdict| verdicts.contains(verdict)).count()
     }
 }
 

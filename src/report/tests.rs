@@ -40,6 +40,11 @@ fn case(trial: &str) -> CaseOutcome {
     }
 }
 
+#[expect(clippy::vec_box, reason = "a run has them so")]
+fn boxed(cases: Vec<CaseOutcome>) -> Vec<Box<CaseOutcome>> {
+    cases.into_iter().map(Box::new).collect()
+}
+
 /// When the run began.
 const STARTED_US: u64 = 1_776_679_200_000_000;
 
@@ -372,7 +377,7 @@ fn run() -> RunOutcome {
         ..case(name)
     };
     RunOutcome {
-        cases: vec![
+        cases: boxed(vec![
             case("passed"),
             mismatched(),
             missed(),
@@ -385,7 +390,7 @@ fn run() -> RunOutcome {
             skipped("odd ' name", Skip::Suite("too slow & odd".to_owned())),
             skipped("interrupted", Skip::Interrupted),
             skipped("behind", Skip::AnotherFailed),
-        ],
+        ]),
         started_us: Some(STARTED_US),
         took: Duration::from_millis(345),
         broke_off: false,
@@ -394,7 +399,9 @@ fn run() -> RunOutcome {
 
 /// Returns the run in words.
 fn told() -> RunReport {
-    RunReport::new(&run(), &secrets())
+    let run = run();
+    let causes = CauseReport::all(&run, &secrets());
+    RunReport::new(run, causes, &secrets())
 }
 
 fn secrets() -> Vec<String> {
@@ -477,7 +484,7 @@ fn what_several_cases_fail_for_is_told_once_and_first() {
         }
     };
     let run = RunOutcome {
-        cases: vec![
+        cases: boxed(vec![
             named("a", missed("/items/1?token=s3cret")),
             named("b", differs(0)),
             named("c", missed("/items/2")),
@@ -488,7 +495,7 @@ fn what_several_cases_fail_for_is_told_once_and_first() {
                 end: End::Errored(Arc::new(std::fmt::Error)),
                 ..case("g")
             },
-        ],
+        ]),
         ..RunOutcome::default()
     };
     let mut out = Vec::new();
@@ -652,10 +659,10 @@ fn long_texts_are_cut_and_secrets_masked() {
     );
     outcome.findings.push(Fault::Mismatch(found).fatal());
     let run = RunOutcome {
-        cases: vec![outcome],
+        cases: boxed(vec![outcome]),
         ..RunOutcome::default()
     };
-    let xml = junit(&RunReport::new(&run, &[])).unwrap();
+    let xml = junit(&RunReport::new(run, Vec::new(), &[])).unwrap();
     assert!(xml.len() < 10_000, "{}", xml.len());
     assert!(xml.contains("… (10000000 bytes)"));
     let text = printed(Style::Pretty, false, false);

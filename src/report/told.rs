@@ -1,5 +1,6 @@
 //! A run in words, without secrets: what all formats but those on the terminal show, and what is kept of the last run.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -34,8 +35,15 @@ pub(crate) struct RunReport {
     /// The files of the suites, from the project's root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) suite_files: Vec<String>,
+    /// The parts of the cases that were run, such as `2/5`, if not all of them were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shards: Vec<String>,
     /// The cases, in the order of their trials.
-    pub(crate) cases: Vec<CaseReport>,
+    #[expect(
+        clippy::vec_box,
+        reason = "one takes the room that an outcome has left, instead of a new piece of memory for all"
+    )]
+    pub(crate) cases: Vec<Box<CaseReport>>,
     /// The reasons for which cases fail, those of most cases first.
     pub(crate) causes: Vec<CauseReport>,
 }
@@ -292,24 +300,40 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl RunReport {
-    /// Tells a run; `secrets` are shown nowhere.
-    pub(crate) fn new(run: &RunOutcome, secrets: &[String]) -> Self {
-        let cases = run.cases.iter().map(|case| CaseReport::new(case, secrets));
-        let causes = causes(run).into_iter().map(|cause| CauseReport {
-            key: cause.key,
+impl CauseReport {
+    /// Tells the reasons for which the cases of a run fail; `secrets` are shown nowhere.
+    pub(crate) fn all(run: &RunOutcome, secrets: &[String]) -> Vec<Self> {
+        let causes = causes(run).into_iter().map(|cause| Self {
+            key: words::mask(cause.key, secrets),
             message: words::mask(cause.what, secrets),
             mend: words::mask(cause.mend, secrets),
             cases: cause.cases.iter().map(|case| case.trial.clone()).collect(),
             file: None,
             line: None,
         });
+        causes.collect()
+    }
+}
+
+impl RunReport {
+    /// Tells a run, of which these are the reasons for failures; `secrets` are shown nowhere.
+    pub(crate) fn new(run: RunOutcome, causes: Vec<CauseReport>, secrets: &[String]) -> Self {
+        let RunOutcome {
+            cases,
+            started_us,
+            took,
+            broke_off,
+        } = run;
+        // Each outcome makes room for what is told of the next one.
+        let cases = cases.into_iter();
+        let cases = cases.map(|case| Box::new(CaseReport::new(&case, secrets)));
         Self {
-            started_us: run.started_us,
-            took_ms: millis(run.took),
-            broke_off: run.broke_off,
+            started_us,
+            took_ms: millis(took),
+            broke_off,
             suite_files: Vec::new(),
-            causes: causes.collect(),
+            shards: Vec::new(),
+            causes,
             cases: cases.collect(),
         }
     }
@@ -342,10 +366,12 @@ impl RunReport {
                 took_ms,
                 broke_off,
                 suite_files,
+                shards,
                 cases,
                 causes,
             } = run;
             all.suite_files.extend(suite_files);
+            all.shards.extend(shards);
             let ended = started_us.map(|start| start + took_ms * 1_000);
             end = end.max(ended);
             all.started_us = [all.started_us, started_us].into_iter().flatten().min();
@@ -367,6 +393,8 @@ impl RunReport {
         if let (Some(start), Some(end)) = (all.started_us, end) {
             all.took_ms = (end - start) / 1_000;
         }
+        all.shards.sort();
+        all.shards.dedup();
         all.suite_files.sort();
         all.suite_files.dedup();
         all.cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -378,6 +406,17 @@ impl RunReport {
         all
     }
 
+    /// Returns the parts that are missing, of a run of which there are some.
+    pub(crate) fn missing_shards(&self) -> Vec<String> {
+        let parts = self.shards.iter().filter_map(|shard| shard.split_once('/'));
+        let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
+        let all = counts.into_iter().flat_map(|count| {
+            let last: u32 = count.parse().unwrap_or_default();
+            (1..=last).map(move |number| format!("{number}/{count}"))
+        });
+        all.filter(|part| !self.shards.contains(part)).collect()
+    }
+
     /// Returns how many cases ended with one of these verdicts.
     pub(crate) fn count(&self, verdicts: &[Verdict]) -> usize {
         let cases = self.cases.iter();
@@ -386,7 +425,8 @@ impl RunReport {
 
     /// Returns the cases that failed or could not be judged.
     pub(crate) fn bad(&self) -> impl Iterator<Item = &CaseReport> {
-        self.cases.iter().filter(|case| case.is_bad())
+        let cases = self.cases.iter().map(|case| &**case);
+        cases.filter(|case| case.is_bad())
     }
 
     /// Returns the cases by suite, in the order in which the suites come.

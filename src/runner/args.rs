@@ -14,6 +14,7 @@ use super::ca::CaFlag;
 use super::last_run::last_run;
 use super::refusal::Refusal;
 use super::reports::ReportFlags;
+use super::shard::Shard;
 use super::sources::{Sources, on_ci};
 use crate::base::encoding::shell_word;
 use crate::base::http::{MASKED, is_secret_name, without_credentials};
@@ -171,6 +172,9 @@ pub(crate) struct Flags {
     /// Run only what failed in the last run, or did not get to run
     #[arg(long, env = "SOFTPROBE_FAILED", value_parser = FalseyValueParser::new())]
     pub(crate) failed: bool,
+    /// Run only this part of the cases, such as 2/5 for the second of five; a case belongs to one part by its name
+    #[arg(long, value_name = "N/COUNT", env = "SOFTPROBE_SHARD", value_parser = shard)]
+    pub(crate) shard: Option<Part>,
     /// Show no progress on a terminal
     #[arg(long, env = "SOFTPROBE_NO_PROGRESS", value_parser = FalseyValueParser::new())]
     pub(crate) no_progress: bool,
@@ -354,6 +358,17 @@ fn bless(text: &str) -> Result<Bless, String> {
         _ => Err(
             "expected nothing, `all` or `pending` (in the variable, `1` for nothing)".to_owned(),
         ),
+    }
+}
+
+/// The part of the cases that is run, if not all of them are: a blank variable counts as unset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part(pub(super) Option<Shard>);
+
+fn shard(text: &str) -> Result<Part, String> {
+    match text.trim().is_empty() {
+        true => Ok(Part(None)),
+        false => text.parse().map(|shard| Part(Some(shard))),
     }
 }
 
@@ -588,8 +603,8 @@ impl Args {
     /// If no run was kept, or what was kept can't be read.
     pub(crate) fn only_failed(&mut self, root: &Path) -> Result<(), Refusal> {
         let last = last_run(root)?;
-        let is_left = |case: &&CaseReport| case.is_bad() || case.was_cut_off;
-        let left = last.cases.iter().filter(is_left);
+        let is_left = |case: &CaseReport| case.is_bad() || case.was_cut_off;
+        let left = last.cases.iter().filter(|case| is_left(case));
         let left: HashSet<String> = left.map(|case| case.name.clone()).collect();
         if left.is_empty() {
             let _ = writeln!(
@@ -633,6 +648,11 @@ impl Args {
     /// Returns whether a trial will not run because it is ignored.
     pub(crate) fn leaves_out(&self, ignored: bool) -> bool {
         ignored && !self.flags.ignored && !self.flags.include_ignored
+    }
+
+    /// Returns the part of the cases that is run, if not all of them are.
+    pub(super) fn shard(&self) -> Option<Shard> {
+        self.flags.shard.and_then(|part| part.0)
     }
 
     /// Returns whether the filters select a trial by its name; for the command, its file counts too.

@@ -1,6 +1,7 @@
 //! What is kept of the last run, for reports of it and for running again what failed.
 
 use std::fs;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::refusal::Refusal;
 use crate::base::encoding::split_mark;
 use crate::base::with_causes;
-use crate::disk::{Readers, relative, write_whole};
+use crate::disk::{Readers, relative, write_whole, write_whole_by};
 use crate::report::RunReport;
 
 /// The file that keeps the last run.
@@ -55,8 +56,12 @@ fn try_to_keep(root: &Path, run: &RunReport) -> std::io::Result<()> {
             own.join(format!("{}.json", hex::encode(&digest[..8])))
         }
     };
-    let text = serde_json::to_string(run)?;
-    write_whole(&file, text + "\n", Readers::Owner)
+    write_whole_by(&file, Readers::Owner, |out| {
+        let mut out = BufWriter::new(out);
+        serde_json::to_writer(&mut out, run)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    })
 }
 
 /// Returns the id of the run of cargo-nextest that this process is one of.

@@ -27,6 +27,7 @@ mod refusal;
 mod replay;
 mod reports;
 mod select;
+mod shard;
 mod share;
 mod shared;
 mod signals;

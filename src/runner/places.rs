@@ -10,7 +10,7 @@ use crate::base::json;
 use crate::case::{Case, Exchange, STATUS_KEYS, URL_KEYS};
 use crate::compare::{Barrier, MessagePlace, Mismatch};
 use crate::disk::relative;
-use crate::report::{CaseOutcome, Fault, RunOutcome, RunReport, first_fault};
+use crate::report::{CaseOutcome, CauseReport, Fault, RunOutcome, first_fault};
 
 /// Where a failure is told: in a file, and at a line of it, from 1.
 type At = (String, Option<usize>);
@@ -19,14 +19,14 @@ type At = (String, Option<usize>);
 const MOST: usize = 9;
 
 /// Adds to the reasons for which cases fail the lines that tell most about them.
-pub(super) fn add_places(report: &mut RunReport, run: &RunOutcome, trials: &[Arc<Trial>]) {
+pub(super) fn add_places(causes: &mut [CauseReport], run: &RunOutcome, trials: &[Arc<Trial>]) {
     let known: HashMap<&str, (&CaseOutcome, &Trial)> = run
         .cases
         .iter()
         .zip(trials)
-        .map(|(case, trial)| (case.trial.as_str(), (case, &**trial)))
+        .map(|(case, trial)| (case.trial.as_str(), (&**case, &**trial)))
         .collect();
-    for cause in report.causes.iter_mut().take(MOST) {
+    for cause in causes.iter_mut().take(MOST) {
         let first = cause.cases.first();
         let Some((case, trial)) = first.and_then(|name| known.get(name.as_str())) else {
             continue;

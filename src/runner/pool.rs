@@ -30,9 +30,9 @@ use crate::control::{CallAnswer, PolicyMode};
 use crate::disk::{Readers, project_root, write_whole};
 use crate::net::now_us;
 use crate::report::{
-    Acceptance, CaseOutcome, Detail, End, Fault, Finding, Listed, NOTHING_SEEN, Palette, Printer,
-    Rerun, RunOutcome, RunReport, Skip, Style, Verdict, accepted, late_call, log_lines, mask,
-    summary, warnings,
+    Acceptance, CaseOutcome, CauseReport, Detail, End, Fault, Finding, Listed, NOTHING_SEEN,
+    Palette, Printer, Rerun, RunOutcome, RunReport, Skip, Style, Verdict, accepted, late_call,
+    log_lines, mask, summary, warnings,
 };
 use crate::screen;
 use crate::suite::AppPlan;
@@ -73,7 +73,7 @@ type PassedByFile = HashMap<Arc<Path>, Vec<(Trial, Heard)>>;
 struct Board {
     environment: Option<Arc<Environment>>,
     /// The outcomes, by the trial's number.
-    outcomes: Mutex<Vec<Option<CaseOutcome>>>,
+    outcomes: Mutex<Vec<Option<Box<CaseOutcome>>>>,
     /// The printer for results as they come, if any are printed.
     printer: Option<Mutex<Printer<Stdout>>>,
     /// How the run goes on, if that is shown.
@@ -179,15 +179,15 @@ pub(super) fn run(
     let outcomes = std::mem::take(&mut *board.outcomes());
     let lost = outcomes.iter().filter(|outcome| outcome.is_none()).count();
     let cases = outcomes.into_iter().zip(&trials).enumerate();
-    let cases =
-        cases.map(|(n, (outcome, trial))| outcome.unwrap_or_else(|| board.cut_off(n, trial)));
+    let cases = cases
+        .map(|(n, (outcome, trial))| outcome.unwrap_or_else(|| Box::new(board.cut_off(n, trial))));
     let run = RunOutcome {
         cases: cases.collect(),
         started_us: began,
         took,
         broke_off: !matches!(outran, Outran::Done) || board.broken.load(Ordering::SeqCst),
     };
-    let told = report(args, &run, &outran, &board, &trials)?;
+    let told = report(args, run, &outran, &board, &trials)?;
     if lost > 0 && matches!(outran, Outran::Done) {
         // A case without a result must never count as passed.
         return Err(format!(
@@ -205,7 +205,7 @@ pub(super) fn run(
                 .to_owned()
                 .into());
         }
-        _ if run.cases.iter().any(CaseOutcome::is_bad) => Ended::Failed(told),
+        _ if told.bad().next().is_some() => Ended::Failed(told),
         _ => Ended::Passed(told),
     })
 }
@@ -249,34 +249,36 @@ fn run_all(
 /// Writes the reports that follow the last case, and returns the run in words.
 fn report(
     args: &Args,
-    run: &RunOutcome,
+    run: RunOutcome,
     outran: &Outran,
     board: &Board,
     trials: &[Arc<Trial>],
 ) -> Result<RunReport, Refusal> {
     if matches!(outran, Outran::Done | Outran::Signal { done: true, .. }) {
-        board.print(|printer| printer.end(run, args.flags.show_output));
+        board.print(|printer| printer.end(&run, args.flags.show_output));
     }
     if board.observer.is_some() {
         return Ok(RunReport::default());
     }
     let root = project_root();
-    let mut told = RunReport::new(run, &board.secrets);
-    told.suite_files = suite_files(trials, &root);
     let by_nextest = std::env::var_os("NEXTEST").is_some();
-    if on_github() && !by_nextest {
-        add_places(&mut told, run, trials);
+    let on_github = on_github() && !by_nextest;
+    let mut causes = CauseReport::all(&run, &board.secrets);
+    if on_github {
+        add_places(&mut causes, &run, trials);
+    }
+    let logged = args.flags.logfile.as_ref().map(|path| {
+        let logged = write_whole(Path::new(path), log_lines(&run), Readers::Usual);
+        logged.map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
+    });
+    let mut told = RunReport::new(run, causes, &board.secrets);
+    told.suite_files = suite_files(trials, &root);
+    told.shards = args.shard().iter().map(ToString::to_string).collect();
+    if on_github {
         tell_github(&told);
     }
-    if !run.cases.is_empty() {
+    if !told.cases.is_empty() {
         keep(&root, &told);
-    }
-    if args.flags.format == Some(Format::Junit) && !args.silent {
-        let text = render_junit(&told)?;
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
     }
     let written = match by_nextest && args.flags.reports.is_any() {
         // Each case has a process of its own, and a report of the last one alone would look like one of all.
@@ -287,9 +289,13 @@ fn report(
         }
         false => args.flags.reports.write(&told),
     };
-    if let Some(path) = &args.flags.logfile {
-        let logged = write_whole(Path::new(path), log_lines(run), Readers::Usual);
-        logged.map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))?;
+    logged.transpose()?;
+    if args.flags.format == Some(Format::Junit) && !args.silent {
+        let text = render_junit(&told)?;
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
     }
     written.map(|()| told)
 }
@@ -420,7 +426,7 @@ impl Board {
             Verdict::Skipped => {}
         }
         if let Some(place) = self.outcomes().get_mut(n) {
-            *place = Some(outcome);
+            *place = Some(Box::new(outcome));
         }
         match verdict {
             Verdict::Passed => Ok(Completion::Completed),
@@ -540,7 +546,7 @@ impl Board {
         }
     }
 
-    fn outcomes(&self) -> MutexGuard<'_, Vec<Option<CaseOutcome>>> {
+    fn outcomes(&self) -> MutexGuard<'_, Vec<Option<Box<CaseOutcome>>>> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -548,7 +554,7 @@ impl Board {
     /// it seems to.
     fn warn_of_nothing_seen(&self) {
         let unused = |outcome: &CaseOutcome| outcome.unused().next().is_some();
-        let told = self.outcomes().iter().flatten().any(unused);
+        let told = self.outcomes().iter().flatten().any(|one| unused(one));
         let seen = self.any_call_seen.load(Ordering::SeqCst);
         let proxied = self.environment.as_ref().is_some_and(|e| e.has_proxy());
         if proxied && self.any_unseen.load(Ordering::SeqCst) && !seen && !told {
@@ -676,7 +682,7 @@ impl Board {
                     .app
                     .as_ref()
                     .is_some_and(|other| Arc::ptr_eq(other, plan));
-                is_own && outcome.as_ref().is_some_and(ended)
+                is_own && outcome.as_deref().is_some_and(ended)
             });
             if told {
                 continue;

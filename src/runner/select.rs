@@ -12,7 +12,7 @@ use crate::suite::Suite;
 pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<Trial>, Refusal> {
     let flags = &args.flags;
     let (filters, skip) = (args.filters.as_slice(), flags.skip.as_slice());
-    if let (true, [name], [], None) = (flags.exact, filters, skip, &args.only) {
+    if let (true, [name], [], None, None) = (flags.exact, filters, skip, &args.only, args.shard()) {
         let mut found = suites
             .iter()
             .filter_map(|suite| trial_by_name(suite, root, name));
@@ -49,6 +49,10 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
             "no case's name matches the filters; {} (--list shows them)",
             counted(known)
         )]));
+    }
+    // In a part of a run, there may be none.
+    if let Some(shard) = args.shard() {
+        trials.retain(|trial| shard.has(&trial.name));
     }
     if flags.ignored {
         trials.retain(|trial| trial.ignored.is_some());

@@ -75,11 +75,13 @@ impl Cut {
     /// Returns what is left out, in words.
     pub(super) fn told(&self) -> String {
         let mut told = format!("values are cut after {} characters", self.value);
-        if self.failures < usize::MAX {
-            told.push_str(&format!(
-                ", {} failures are shown whole, and lists end after {} lines",
-                self.failures, self.lines
-            ));
+        match self.failures {
+            usize::MAX => {}
+            0 => told.push_str(&format!(", and lists end after {} lines", self.lines)),
+            some => told.push_str(&format!(
+                ", {some} failures are shown whole, and lists end after {} lines",
+                self.lines
+            )),
         }
         told
     }

@@ -59,7 +59,7 @@ fn whole(run: &RunReport, cut: &Cut) -> Markup {
                 header { (header(run, failed, &verdict)) }
                 main {
                     @if cut.is_any() {
-                        p.warn { "To keep this page below 5 MB, " (cut.told()) ". The run's other reports have all of it." }
+                        p.warn { "To keep this page below 5 MB, " (cut.told()) ". What the run keeps of itself, last-run.json, has all of it." }
                     }
                     @if !run.causes.is_empty() { (causes(run)) }
                     (filter(run))
@@ -423,6 +423,7 @@ fn others(run: &RunReport, verdict: Verdict, title: &str, status: &str, cut: &Cu
     let all: Vec<&CaseReport> = run
         .cases
         .iter()
+        .map(|case| &**case)
         .filter(|case| case.result == verdict)
         .collect();
     if all.is_empty() {
