@@ -1,6 +1,7 @@
 //! What GitHub shows beside the lines of files: its workflow commands.
 
 use super::told::{CauseReport, RunReport};
+use super::words;
 use crate::base::visible;
 
 /// How many reasons are told: GitHub shows ten annotations of a step and drops the others.
@@ -27,7 +28,6 @@ pub(crate) fn annotations(run: &RunReport) -> String {
 }
 
 fn annotation(cause: &CauseReport) -> String {
-    const NAMED: usize = 3;
     let CauseReport {
         key: _,
         message,
@@ -36,10 +36,8 @@ fn annotation(cause: &CauseReport) -> String {
         file,
         line,
     } = cause;
-    let count = match cases.len() {
-        1 => "1 case fails".to_owned(),
-        n => format!("{n} cases fail"),
-    };
+    let fail = if cases.len() == 1 { "fails" } else { "fail" };
+    let count = format!("{} {fail}", words::cases(cases.len()));
     let mut place = String::new();
     if let Some(file) = file {
         place.push_str(&format!("file={},", property(file)));
@@ -47,12 +45,8 @@ fn annotation(cause: &CauseReport) -> String {
     if let Some(line) = line {
         place.push_str(&format!("line={line},"));
     }
-    let names: Vec<&str> = cases.iter().take(NAMED).map(String::as_str).collect();
-    let more = match cases.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    let text = format!("{message}\n{}{more}\n{mend}", names.join(", "));
+    let names = words::named(cases, str::to_owned);
+    let text = format!("{message}\n{names}\n{mend}");
     format!(
         "::error {place}title={}::{}\n",
         property(&format!("softprobe: {count}")),

@@ -50,27 +50,15 @@ pub(super) fn causes(run: &RunOutcome) -> Vec<Cause<'_>> {
 
 /// Returns a reason for which cases fail: how many, what is wrong, three of their names, and what to do.
 pub(super) fn shown(cause: &Cause<'_>) -> String {
-    const NAMED: usize = 3;
     let Cause {
         key: _,
         what,
         mend,
         cases,
     } = cause;
-    let count = match cases.len() {
-        1 => "1 case".to_owned(),
-        n => format!("{n} cases"),
-    };
-    let names: Vec<&str> = cases
-        .iter()
-        .take(NAMED)
-        .map(|case| case.trial.as_str())
-        .collect();
-    let more = match cases.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    let mut text = format!("  {count}: {what}\n      {}{more}\n", names.join(", "));
+    let names: Vec<&str> = cases.iter().map(|case| case.trial.as_str()).collect();
+    let names = words::named(&names, str::to_owned);
+    let mut text = format!("  {}: {what}\n      {names}\n", words::cases(cases.len()));
     if !mend.is_empty() {
         text.push_str(&format!("      {mend}\n"));
     }

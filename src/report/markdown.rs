@@ -72,27 +72,14 @@ pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<S
 }
 
 fn cause_of(cause: &CauseReport) -> String {
-    const NAMED: usize = 3;
     let CauseReport {
         message,
         mend,
         cases,
         ..
     } = cause;
-    let count = match cases.len() {
-        1 => "1 case".to_owned(),
-        n => format!("{n} cases"),
-    };
-    let names: Vec<String> = cases.iter().take(NAMED).map(|name| code(name)).collect();
-    let more = match cases.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    let mut out = format!(
-        "- **{count}**: {}\n  {}{more}\n",
-        code(message),
-        names.join(", ")
-    );
+    let (count, names) = (words::cases(cases.len()), words::named(cases, code));
+    let mut out = format!("- **{count}**: {}\n  {names}\n", code(message));
     if !mend.is_empty() {
         let _ = writeln!(out, "  {}", code(mend));
     }

@@ -620,6 +620,26 @@ pub(super) fn nearest_exchange(nearest: &NearestExchange) -> String {
     }
 }
 
+/// Returns how many cases there are.
+pub(super) fn cases(n: usize) -> String {
+    match n {
+        1 => "1 case".to_owned(),
+        n => format!("{n} cases"),
+    }
+}
+
+/// Returns the first names of a list, each as it is shown, and how many more there are.
+pub(super) fn named<N: AsRef<str>>(names: &[N], shown: impl Fn(&str) -> String) -> String {
+    /// How many are enough to know which ones are meant.
+    const NAMED: usize = 3;
+    let first = names.iter().take(NAMED).map(|name| shown(name.as_ref()));
+    let first: Vec<String> = first.collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        n => format!("{} and {n} more", first.join(", ")),
+    }
+}
+
 fn times(n: u64) -> String {
     match n {
         1 => "once".to_owned(),

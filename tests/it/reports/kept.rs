@@ -270,6 +270,71 @@ fn runs_on_several_machines_become_one() {
 }
 
 #[test]
+fn parts_of_a_run_are_a_whole_one() {
+    let project = failing(3, 100);
+    let bad = app(&["7"]);
+    let mut names = Vec::new();
+    for part in 1..=5 {
+        let shard = format!("{part}/5");
+        let told = run(
+            &project,
+            &bad,
+            &["s.suite.yaml", "--shard", &shard, "--json"],
+        );
+        let document = told.document();
+        let cases = document["cases"].as_array().unwrap();
+        assert!((40..=80).contains(&cases.len()), "{}", cases.len());
+        names.extend(
+            cases
+                .iter()
+                .map(|case| case["name"].as_str().unwrap().to_owned()),
+        );
+        std::fs::copy(
+            project.path().join(".softprobe/last-run.json"),
+            project.path().join(format!("part-{part}.json")),
+        )
+        .unwrap();
+    }
+    // Each case ran once.
+    names.sort();
+    let all: Vec<String> = (0..3)
+        .flat_map(|reason| (0..100).map(move |n| format!("s::r{reason:02}-{n}")))
+        .collect();
+    let mut all: Vec<String> = all;
+    all.sort();
+    assert_eq!(names, all);
+    let merge = |files: &[&str]| {
+        let args = [&["report", "merge", "--html", "all.html"], files].concat();
+        run_in(project.path(), &args)
+    };
+    merge(&["part-*.json"]).ends(0, &["5 runs, 300 cases: 297 passed, 3 failed, 0 not run"]);
+    // What nobody has looked at does not look green.
+    merge(&["part-1.json", "part-2.json", "part-4.json", "part-5.json"])
+        .ends(1, &["of this run, a part is missing: 3/5"]);
+    let page = super::text(&project, "all.html");
+    assert!(page.contains("The run broke off before all of its cases had ended"));
+    // A part without any case is no fault, and a wrong part is one.
+    let small = failing(1, 1);
+    let codes: Vec<i32> = (1..=4)
+        .map(|part| {
+            run(
+                &small,
+                &app(&[]),
+                &["s.suite.yaml", "--shard", &format!("{part}/4")],
+            )
+            .code
+        })
+        .collect();
+    assert_eq!(codes, [0; 4]);
+    for wrong in ["0/5", "6/5", "x"] {
+        run(&small, &bad, &["s.suite.yaml", "--shard", wrong]).ends(
+            2,
+            &["is no part of a run, such as 2/5 for the second of five"],
+        );
+    }
+}
+
+#[test]
 fn runs_by_nextest_are_kept_together() {
     if !is_there(&["cargo", "nextest", "--version"]) {
         return;
