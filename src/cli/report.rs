@@ -33,7 +33,7 @@ pub(super) struct Html {
     /// File that a run has kept, or that suite run --json has printed; without it, the last run
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Where the page goes; without it, beside what is kept of the last run
+    /// Where the page goes; without it, beside FILE, or beside what is kept of the last run
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
 }
@@ -90,6 +90,11 @@ fn summary(run: &RunReport) -> String {
     )
 }
 
+/// Returns where the page of a run in a file goes.
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("html")
+}
+
 /// Writes the page of a run, and returns where it is for display.
 fn write_page(run: &RunReport, path: Option<PathBuf>) -> Result<PathBuf, Failed> {
     let path = path.unwrap_or_else(|| page_of_last_run(&project_root()));
@@ -100,7 +105,8 @@ fn write_page(run: &RunReport, path: Option<PathBuf>) -> Result<PathBuf, Failed>
 impl Html {
     fn run(self) -> Result<Output, Failed> {
         let run = run_of(self.file.as_deref())?;
-        let shown = write_page(&run, self.out)?.display().to_string();
+        let out = self.out.or_else(|| self.file.as_deref().map(beside));
+        let shown = write_page(&run, out)?.display().to_string();
         let text = format!("{}\nwrote {shown}\n", summary(&run));
         Ok(Output::fine(text).field("path", shown))
     }
@@ -114,7 +120,10 @@ impl Open {
         };
         let page = match self.file {
             Some(file) if is_page(&file) => file,
-            file => write_page(&run_of(file.as_deref())?, None)?,
+            file => {
+                let run = run_of(file.as_deref())?;
+                write_page(&run, file.as_deref().map(beside))?
+            }
         };
         let whole = page.canonicalize();
         show(&whole.map_err(|error| invalid(&page, error))?)?;
@@ -198,8 +207,17 @@ impl Merge {
             let text = serde_json::to_string(&run).map_err(|error| invalid(out, error))?;
             files::write(out, &(text + "\n"), Readers::Owner)?;
         }
-        reports.without_blanks().write(&run)?;
-        let text = format!("{count} runs, {}\n", summary(&run));
+        let reports = reports.without_blanks();
+        let has_reports = reports.is_any();
+        reports.write(&run)?;
+        let runs = if count == 1 { "run" } else { "runs" };
+        let written = match out.is_some() || has_reports {
+            true => "",
+            false => {
+                "nothing was written; --html, --junit, --markdown, --trace and --out name files\n"
+            }
+        };
+        let text = format!("{count} {runs}, {}\n{written}", summary(&run));
         let answer = match missing.as_slice() {
             [] => return Ok(Output::fine(text).fields(&run_value(&run))),
             parts => {

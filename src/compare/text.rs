@@ -35,9 +35,34 @@ pub(super) fn differing(expected: &[u8], actual: &[u8]) -> Mismatch {
             let both = expected.iter().zip(actual);
             let same = both.take_while(|(a, b)| a == b).count();
             mismatch.why = Some(Why::FirstByte(same));
+            if same >= FIRST_BYTES {
+                mismatch.expected = Some(Side::Text(bytes_around(expected, same)));
+                mismatch.actual = Some(Side::Text(bytes_around(actual, same)));
+            }
         }
     }
     mismatch
+}
+
+/// The number of bytes that the beginning of a body shows.
+const FIRST_BYTES: usize = 32;
+
+/// Returns the bytes of a body around one of them.
+fn bytes_around(body: &[u8], at: usize) -> String {
+    const AROUND: usize = 8;
+    let from = at - AROUND;
+    let shown = body.iter().skip(from).take(2 * AROUND);
+    let shown: Vec<String> = shown.map(|byte| format!("{byte:02x}")).collect();
+    let more = if body.len() > from + 2 * AROUND {
+        " …"
+    } else {
+        ""
+    };
+    format!(
+        "{} bytes, from {from}: … {}{more}",
+        body.len(),
+        shown.join(" ")
+    )
 }
 
 /// Returns whether two different texts are equal without their white space.

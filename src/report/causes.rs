@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::first::first_fault;
 use super::outcome::{
-    CaseOutcome, End, Fault, MissedCall, RunOutcome, SentDifference, Unacceptable,
+    CaseOutcome, End, Fault, MissedCall, NearestExchange, NotAnswering, RunOutcome, Unacceptable,
 };
 use super::words;
 use crate::base::http::{shown_target, with_ids};
 use crate::base::with_causes;
-use crate::compare::{MessagePlace, Mismatch, Risk};
+use crate::compare::{MessagePlace, Risk, Side};
 
 /// A reason for which cases fail.
 #[derive(Debug)]
@@ -67,12 +68,13 @@ pub(super) fn shown(cause: &Cause<'_>) -> String {
 
 /// Returns what a case fails for: a key that is the same for all cases that fail for it, and what to say of it.
 fn reason(outcome: &CaseOutcome) -> (String, String) {
-    if let End::Errored(error) = &outcome.end {
+    let first = first_fault(outcome);
+    if let (End::Errored(error), None) = (&outcome.end, first) {
         let told = with_causes(&**error);
         let line = told.lines().next().unwrap_or_default().to_owned();
-        return (line.clone(), line);
+        return (in_general(&line), line);
     }
-    match first_fault(outcome) {
+    match first {
         None => (String::new(), words::summary(outcome)),
         Some(Fault::Missed(MissedCall { miss, .. })) => {
             let shown = words::call(&miss.method, &miss.host, &miss.path);
@@ -91,27 +93,22 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
                     call.host, call.reason
                 ),
             };
-            (format!("uncorrelated {} {}", call.host, call.reason), what)
+            (
+                format!("uncorrelated {} {}", call.host, in_general(&call.reason)),
+                what,
+            )
         }
         Some(Fault::Late(call)) => {
             let what = words::late_call(call);
             (format!("late {}", call.host), what)
         }
         Some(Fault::Unused(mock)) => {
-            // A captured call has a number in each case.
-            let call = mock
-                .split_once("] ")
-                .map_or(mock.as_str(), |(_, call)| call);
-            let call = with_ids(&shown_target(call));
+            let call = call_of(mock);
             let what = format!("the application no longer makes the call {call}");
             (format!("unused {call}"), what)
         }
         Some(Fault::Extra(calls)) => {
-            let call = calls
-                .mock
-                .split_once("] ")
-                .map_or(calls.mock.as_str(), |(_, call)| call);
-            let call = with_ids(&shown_target(call));
+            let call = call_of(&calls.mock);
             let what =
                 format!("the application makes the call {call} more often than it was captured");
             (format!("extra {call}"), what)
@@ -121,8 +118,7 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
             ("not compared".to_owned(), what)
         }
         Some(Fault::Sent(sent)) => {
-            let request = shown_target(&sent.request);
-            let call = with_ids(request.split('?').next().unwrap_or_default());
+            let call = without_ids(&sent.request);
             let place = general(&sent.mismatch.place);
             let what = format!(
                 "{call} is sent with another {place}, such as {}",
@@ -132,6 +128,12 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
         }
         Some(Fault::Mismatch(mismatch)) => {
             let place = general(&mismatch.place);
+            if let (MessagePlace::Status, Some(Side::Status(actual))) =
+                (&mismatch.place, &mismatch.actual)
+            {
+                let what = format!("the answer's {}", words::change(mismatch));
+                return (format!("differs status {actual}"), what);
+            }
             let what = format!(
                 "{place} differs in the answer, such as {}",
                 words::change(mismatch)
@@ -141,41 +143,29 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
     }
 }
 
-/// Returns what fails a judged case: of several faults, the one that may have brought about the others.
-pub(crate) fn first_fault(outcome: &CaseOutcome) -> Option<&Fault> {
-    let fatal = outcome.findings.iter().filter(|finding| finding.fails);
-    let faults = fatal.map(|finding| &finding.fault);
-    faults
-        .filter(|_| matches!(outcome.end, End::Judged))
-        .min_by_key(|fault| (rank(fault), is_masked(fault)))
-}
-
-/// Returns whether nothing can be seen of a difference.
-fn is_masked(fault: &Fault) -> bool {
-    match fault {
-        Fault::Mismatch(mismatch) | Fault::Sent(SentDifference { mismatch, .. }) => {
-            words::is_masked(mismatch)
-        }
-        _ => false,
+/// Returns a call, as mocks name it, with ids in its path as `{id}`.
+fn without_ids(call: &str) -> String {
+    let call = shown_target(call);
+    let call = call.split('?').next().unwrap_or_default();
+    match call.find('/') {
+        // What comes before is the method and the host, each name of which may have a digit.
+        Some(at) => format!("{}{}", &call[..at], with_ids(&call[at..])),
+        None => call.to_owned(),
     }
 }
 
-/// Returns what comes first of the things that are wrong with a case: what may have brought about the others.
-fn rank(fault: &Fault) -> usize {
-    match fault {
-        Fault::Uncorrelated(_) => 0,
-        Fault::Missed(_) => 1,
-        Fault::Sent(_) => 2,
-        Fault::Mismatch(Mismatch {
-            place: MessagePlace::Status,
-            ..
-        }) => 3,
-        Fault::Mismatch(_) => 4,
-        Fault::Unused(_) => 5,
-        Fault::Extra(_) => 6,
-        Fault::NotCompared(_) => 7,
-        Fault::Late(_) => 8,
-    }
+/// Returns the call that a mock replays: captured calls have a number in each case.
+fn call_of(mock: &str) -> String {
+    without_ids(mock.split_once("] ").map_or(mock, |(_, call)| call))
+}
+
+/// Returns a text without what differs between cases that fail for one reason: URLs and numbers.
+fn in_general(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.contains("://") {
+        true => "…".to_owned(),
+        false => word.chars().filter(|c| !c.is_ascii_digit()).collect(),
+    });
+    words.collect::<Vec<String>>().join(" ")
 }
 
 /// Returns a place with any element for a single one.
@@ -207,35 +197,73 @@ fn mend(cases: &[&CaseOutcome]) -> String {
         return String::new();
     };
     match first_fault(first) {
-        _ if matches!(first.end, End::Errored(_)) => String::new(),
-        Some(Fault::Missed(MissedCall { miss, .. })) => format!(
-            "record the cases again, answer it in the suite (`mocks: [ {{ match: {{ host: {0} }}, response: {{ … }} }} ]`), or let it pass \
-             (`policy: {{ allowHosts: [ {0} ] }}`)",
-            miss.host
-        ),
+        Some(Fault::Missed(MissedCall { miss, captured })) => {
+            let host = &miss.host;
+            let query = captured.as_ref().and_then(only_in_query);
+            let by_name = match query {
+                Some(name) => format!("if {name} is another one in each run, leave it out: `outbound: {{ query: {{ ignore: [ {name} ] }} }}`; else "),
+                None => String::new(),
+            };
+            format!(
+                "{by_name}mend the application, record the cases again, add an entry that answers the call to `mocks` (beside `auto`: \
+                 `mocks: {{ auto: true, rules: [ … ] }}`), or let it pass: add {host} to `allowHosts` of `policy`"
+            )
+        }
         Some(Fault::Uncorrelated(call)) if !call.refused => {
             "have the application pass `traceparent` or `tracestate` on, or replay one case at a time: --one-at-a-time".to_owned()
         }
-        Some(Fault::Unused(_)) => "if this is right, say so in the suite: `unused: ignore` in an entry of `mocks` for it".to_owned(),
+        Some(Fault::Uncorrelated(call)) if call.open_sessions > 1 => {
+            "another case that ran at the time may have made them: --one-at-a-time tells".to_owned()
+        }
+        Some(Fault::Unused(_)) => "mend the application; if it is right, record the cases again, or let it be: `unused: ignore` in the suite or in \
+             `overrides` of a case; if the call comes later than half a second after the answer, wait for it: `outbound: { settleMs: … }`"
+            .to_owned(),
         Some(Fault::Extra(_)) => "if this is right, say so in the suite: `outbound: { extra: warn }`".to_owned(),
         Some(Fault::Late(_)) => "if the application makes it in the background, wait for it: `mocks` that answer it, and \
              `outbound: { settleMs: … }`"
             .to_owned(),
         Some(Fault::Sent(_) | Fault::Mismatch(_)) => accept(cases),
-        _ => String::new(),
+        Some(Fault::Uncorrelated(_) | Fault::NotCompared(_)) | None => String::new(),
+    }
+}
+
+/// Returns the name in the query in which alone a call differs from a captured one.
+fn only_in_query(nearest: &NearestExchange) -> Option<&str> {
+    match &nearest.why {
+        NotAnswering::Differs(fields) => match fields.as_slice() {
+            [field] => field.field.strip_prefix("query."),
+            _ => None,
+        },
+        NotAnswering::Spent { .. } | NotAnswering::NotMocked | NotAnswering::Alike => None,
     }
 }
 
 /// Returns the command that accepts what these cases found, if it can be accepted in all of them.
 fn accept(cases: &[&CaseOutcome]) -> String {
+    /// That many are named; of more, the command is the one for all.
+    const NAMED: usize = 5;
     let risks: Result<Vec<Risk>, Unacceptable<'_>> = cases.iter().map(|case| case.risk()).collect();
-    match (risks, cases.first()) {
-        (Ok(risks), Some(first)) => {
-            let risk = risks.into_iter().max().unwrap_or(Risk::High);
-            let command = words::accepting(&first.rerun, &first.rerun.whole, risk);
-            format!("if this is right now, accept it, with whatever else the run finds: {command}")
+    let (Ok(risks), Some(first)) = (risks, cases.first()) else {
+        return String::new();
+    };
+    let risk = risks.into_iter().max().unwrap_or(Risk::High);
+    let note = match risk {
+        Risk::High => " (high risk: something is gone, of another kind, or sent otherwise)",
+        Risk::Low | Risk::Medium => "",
+    };
+    let names: Vec<&str> = cases.iter().map(|case| case.trial.as_str()).collect();
+    match names.len() <= NAMED {
+        true => {
+            let command =
+                words::accepting(&first.rerun, &words::rerun_of(&first.rerun, &names), risk);
+            format!("if this is right now, accept it{note}: {command}")
         }
-        _ => String::new(),
+        false => {
+            let command = words::accepting(&first.rerun, &first.rerun.whole, risk);
+            format!(
+                "if this is right now, accept it, with whatever else the run finds{note}: {command}"
+            )
+        }
     }
 }
 

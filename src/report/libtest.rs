@@ -192,10 +192,12 @@ impl<W: Write> Printer<W> {
         Ok(())
     }
 
-    /// Prints the reasons for which cases fail, if several fail for one.
+    /// Prints the reasons for which cases fail, if several fail for one, or many fail.
     fn causes(&mut self, run: &RunOutcome) -> io::Result<()> {
         let causes = causes(run);
-        if causes.iter().all(|cause| cause.cases.len() < 2) {
+        /// So few are seen at a glance.
+        const FEW: usize = 3;
+        if causes.len() <= FEW && causes.iter().all(|cause| cause.cases.len() < 2) {
             return Ok(());
         }
         writeln!(self.out, "why they fail, in short:")?;
@@ -284,7 +286,12 @@ pub(crate) fn log_lines(run: &RunOutcome) -> String {
         };
         format!("{word} {}\n", outcome.trial)
     };
-    run.cases.iter().map(|case| line(case)).collect()
+    let mut lines: String = run.cases.iter().map(|case| line(case)).collect();
+    if run.broke_off {
+        // Without it, a log of the cases that had ended would look green.
+        lines.push_str("failed (the run broke off before all of its cases had ended)\n");
+    }
+    lines
 }
 
 /// A trial in a list.

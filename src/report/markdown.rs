@@ -13,6 +13,9 @@ pub(crate) const MOST_BYTES: usize = 900 * 1024;
 /// The characters after which a value is cut.
 const LONGEST_VALUE: usize = 2_000;
 
+/// The bytes of what an application wrote that a summary shows: the last ones, which tell most.
+const LONGEST_OUTPUT: usize = 4_000;
+
 /// Returns a summary of a run: the verdict, what cases fail for, and the failures, as many as there is room for. `file_of` names
 /// the file that tells a failure whole, if there is one.
 pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<String>) -> String {
@@ -54,7 +57,7 @@ pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<S
         out.push_str("## Failures\n\n");
     }
     for (n, case) in run.bad().enumerate() {
-        let mut told = failure(case);
+        let mut told = told(case, LONGEST_OUTPUT);
         if let Some(file) = file_of(case) {
             let _ = writeln!(told, "[The failure in a file of its own]({file})\n");
         }
@@ -86,8 +89,13 @@ fn cause_of(cause: &CauseReport) -> String {
     out
 }
 
-/// Returns a failure: what differs, the calls, the request, what the application wrote, and the commands.
+/// Returns a failure, with all that the application wrote.
 pub(crate) fn failure(case: &CaseReport) -> String {
+    told(case, usize::MAX)
+}
+
+/// Returns a failure: what differs, the calls, the request, what the application wrote, and the commands.
+fn told(case: &CaseReport, longest_output: usize) -> String {
     let mut out = format!("### {}\n\n{}\n\n", code(&case.name), code(&case.file));
     if case.result == Verdict::Errored {
         out.push_str("It can't be judged:\n\n");
@@ -116,6 +124,11 @@ pub(crate) fn failure(case: &CaseReport) -> String {
         &case.late,
         call,
     );
+    if !case.late.is_empty() {
+        out.push_str(
+            "If the application makes them in the background, wait for them: `mocks` that answer them, and `outbound: {settleMs: …}`.\n\n",
+        );
+    }
     section(
         &mut out,
         "Calls made more often than captured",
@@ -149,7 +162,8 @@ pub(crate) fn failure(case: &CaseReport) -> String {
     }
     if !case.application_output.is_empty() {
         out.push_str("The application wrote meanwhile:\n\n");
-        out.push_str(&block("", &case.application_output.join("\n")));
+        let written = case.application_output.join("\n");
+        out.push_str(&fenced("", &visible(tail(&written, longest_output))));
     }
     for (title, command) in [
         ("Run just this case", &case.rerun),
@@ -254,9 +268,22 @@ fn code(text: &str) -> String {
 
 /// Returns a text as a block of code.
 fn block(language: &str, text: &str) -> String {
-    let text = cut(text);
-    let fence = "`".repeat(longest_run(&text).max(2) + 1);
+    fenced(language, &cut(text))
+}
+
+fn fenced(language: &str, text: &str) -> String {
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n\n", text.trim_end())
+}
+
+/// Returns the whole lines at the end of a text that have no more than this many bytes.
+fn tail(text: &str, most: usize) -> &str {
+    let Some(from) = text.len().checked_sub(most) else {
+        return text;
+    };
+    let start = (from..text.len()).find(|at| text.is_char_boundary(*at));
+    let rest = &text[start.unwrap_or(text.len())..];
+    rest.split_once('\n').map_or(rest, |(_, whole)| whole)
 }
 
 fn longest_run(text: &str) -> usize {

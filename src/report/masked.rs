@@ -1,53 +1,67 @@
 //! What reports don't show: the values that stand under the names of secrets.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::base::document::Step;
-use crate::base::http::{MASKED, is_secret_name, shown_target};
-use crate::compare::{MessagePlace, Side};
+use crate::base::http::{MASKED, is_secret_name};
+use crate::compare::{MessagePlace, Mismatch, Side};
 
-/// Returns one side of a difference at a place, without what stands under the names of secrets.
-pub(super) fn side<'s>(place: &MessagePlace, side: &'s Side) -> Cow<'s, Side> {
-    let is_hidden = match place {
+/// Returns whether nothing that stands at a place is shown.
+pub(super) fn hides(place: &MessagePlace) -> bool {
+    match place {
         MessagePlace::Json(steps) => steps
             .iter()
             .any(|step| matches!(step, Step::Key(key) if is_secret_name(key))),
         MessagePlace::Written(text) => text
             .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
             .any(is_secret_name),
-        // What headers and queries hold is masked where they are compared.
+        // The values of secret headers and parameters are masked where they are compared.
         MessagePlace::Status
         | MessagePlace::Header(_)
         | MessagePlace::Query(_)
         | MessagePlace::Body => false,
-    };
+    }
+}
+
+/// Returns one side of a difference at a place, without what stands under the names of secrets.
+pub(super) fn side<'s>(place: &MessagePlace, side: &'s Side) -> Cow<'s, Side> {
     match side {
         // How many there are is no secret.
         Side::Elements(_) | Side::Status(_) | Side::StatusRule(_) => Cow::Borrowed(side),
-        _ if is_hidden => Cow::Owned(Side::Text(MASKED.to_owned())),
-        Side::Json(found) if names_secret(found) => {
+        _ if hides(place) => Cow::Owned(Side::Text(MASKED.to_owned())),
+        Side::Json(found) => {
             let mut found = found.clone();
             mask(&mut found);
             Cow::Owned(Side::Json(found))
         }
-        _ => Cow::Borrowed(side),
+        Side::Values(values) => {
+            let values = values.iter().map(|value| text(value).into_owned());
+            Cow::Owned(Side::Values(values.collect()))
+        }
+        Side::Text(shown) => Cow::Owned(Side::Text(text(shown).into_owned())),
+        // The beginning of a body is masked where it is shown.
+        Side::Bytes(_) | Side::Pattern(_) | Side::Fitting(_) | Side::Hidden => Cow::Borrowed(side),
     }
 }
 
-/// Returns whether a value has a member with the name of a secret.
-fn names_secret(value: &Value) -> bool {
-    match value {
-        Value::Array(elements) => elements.iter().any(names_secret),
-        Value::Object(members) => members
-            .iter()
-            .any(|(name, value)| is_secret_name(name) || names_secret(value)),
-        _ => false,
-    }
+/// Returns whether neither side of a difference is shown.
+pub(super) fn is_masked(mismatch: &Mismatch) -> bool {
+    let is_hidden = |given: &Option<Side>| {
+        let shown = given.as_ref().map(|given| side(&mismatch.place, given));
+        match shown.as_deref() {
+            Some(Side::Text(text)) => text == MASKED,
+            Some(Side::Values(values)) => values.iter().all(|value| value == MASKED),
+            _ => false,
+        }
+    };
+    is_hidden(&mismatch.expected) && is_hidden(&mismatch.actual)
 }
 
-/// Masks the members of a value that have the names of secrets.
+/// Masks the members of a value that have the names of secrets, and what its texts hold of them.
 pub(super) fn mask(value: &mut Value) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(mask),
@@ -59,24 +73,83 @@ pub(super) fn mask(value: &mut Value) {
                 }
             }
         }
+        // A number with many digits is a marked text, in which nothing is masked.
+        Value::String(shown) => {
+            if let Cow::Owned(masked) = text(shown) {
+                *shown = masked;
+            }
+        }
         _ => {}
     }
 }
 
-/// Returns a body, or its beginning, without what stands under the names of secrets in JSON or a form.
-pub(super) fn body(text: &str) -> Cow<'_, str> {
-    let start = text.trim_start();
-    if start.starts_with(['{', '[']) {
-        return json_text(text);
+/// `name=value`, as in queries, forms, fragments and logs.
+static PAIR: LazyLock<Regex> =
+    LazyLock::new(|| known(r#"([A-Za-z0-9_.\-\[\]%]+)=([^&\s"'`<>;,#]+)"#));
+/// The user and the password of a URL.
+static USER: LazyLock<Regex> =
+    LazyLock::new(|| known(r#"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#"'@]+@"#));
+/// A member of JSON that stands in a string of JSON.
+static QUOTED: LazyLock<Regex> =
+    LazyLock::new(|| known(r#"\\"([^"\\]+)\\"(\s*:\s*)(\\"(?:[^"\\]|\\[^"])*\\"|[^\\,}\]\s"]+)"#));
+/// A part of a multipart body.
+static PART: LazyLock<Regex> = LazyLock::new(|| {
+    known(r#"(?s)(name="([^"]+)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)(.*?)(\r?\n--|\z)"#)
+});
+
+/// Compiles one of the patterns above, all of which are valid.
+fn known(pattern: &str) -> Regex {
+    // No fallback: without its pattern, a secret would be shown.
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// Returns a text without what stands under the names of secrets in JSON, forms, queries and URLs, wherever in it these are.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(text);
+    let mut apply = |pattern: &Regex, with: &dyn Fn(&Captures<'_>) -> String| {
+        if let Cow::Owned(masked) = pattern.replace_all(&shown, with) {
+            shown = Cow::Owned(masked);
+        }
+    };
+    if text.contains("://") {
+        apply(&USER, &|found| format!("{}{MASKED}@", &found[1]));
     }
-    let is_form = text.contains('=') && !text.contains(char::is_whitespace);
-    if !is_form {
-        return text.into();
+    if text.contains("name=\"") {
+        apply(&PART, &|found| match is_secret_name(&found[2]) {
+            true => format!("{}{MASKED}{}", &found[1], &found[4]),
+            false => found[0].to_owned(),
+        });
     }
-    let target = format!("?{text}");
-    match shown_target(&target) {
-        Cow::Borrowed(_) => text.into(),
-        Cow::Owned(masked) => masked[1..].to_owned().into(),
+    if text.contains('=') {
+        apply(&PAIR, &pair);
+    }
+    if text.contains("\\\"") {
+        apply(&QUOTED, &|found| match is_secret_name(&found[1]) {
+            true => format!("\\\"{}\\\"{}\\\"{MASKED}\\\"", &found[1], &found[2]),
+            false => found[0].to_owned(),
+        });
+    }
+    match shown {
+        Cow::Borrowed(text) => json_text(text),
+        Cow::Owned(masked) => Cow::Owned(json_text(&masked).into_owned()),
+    }
+}
+
+/// Returns a name with its value, without a secret that it is or holds.
+fn pair(found: &Captures<'_>) -> String {
+    let decoded = |text: &str| {
+        let text = percent_encoding::percent_decode_str(text);
+        text.decode_utf8_lossy().into_owned()
+    };
+    let (name, value) = (&found[1], &found[2]);
+    if value.starts_with(MASKED) {
+        return found[0].to_owned();
+    }
+    let inner = decoded(value);
+    let holds = || inner.contains(['=', '@']) && matches!(text(&inner), Cow::Owned(_));
+    match is_secret_name(&decoded(name)) || (inner != value && holds()) {
+        true => format!("{name}={MASKED}"),
+        false => found[0].to_owned(),
     }
 }
 
@@ -88,12 +161,15 @@ fn json_text(text: &str) -> Cow<'_, str> {
         let start = at + found;
         let end = end_of_string(text, start);
         at = end;
-        let name = text.get(start + 1..end.saturating_sub(1));
+        let name: Option<String> = serde_json::from_str(&text[start..end]).ok();
         let after = text[end..].trim_start();
         let Some(value) = after.strip_prefix(':').map(str::trim_start) else {
             continue;
         };
-        if !name.is_some_and(is_secret_name) || value.is_empty() || value.starts_with("null") {
+        if !name.as_deref().is_some_and(is_secret_name)
+            || value.is_empty()
+            || value.starts_with("null")
+        {
             continue;
         }
         let from = text.len() - value.len();
@@ -108,7 +184,7 @@ fn json_text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns where the string ends that starts at this quotation mark: after its last one, or with the text.
+/// Returns where the string ends that starts at this quotation mark: after its last one, or with its line.
 fn end_of_string(text: &str, start: usize) -> usize {
     let mut is_escaped = false;
     for (n, byte) in text.bytes().enumerate().skip(start + 1) {
@@ -116,6 +192,7 @@ fn end_of_string(text: &str, start: usize) -> usize {
             _ if is_escaped => is_escaped = false,
             b'\\' => is_escaped = true,
             b'"' => return n + 1,
+            b'\n' => return n,
             _ => {}
         }
     }
@@ -138,12 +215,15 @@ fn end_of_value(text: &str, start: usize) -> usize {
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth <= 1 => return if depth == 1 { at + 1 } else { at },
             b'}' | b']' => depth -= 1,
-            b',' if depth == 0 => return at,
+            b',' | b'\n' if depth == 0 => return at,
             _ => {}
         }
         at += 1;
     }
-    text.len()
+    // What is cut off ends with its line, so that it hides nothing that follows.
+    text[start..]
+        .find('\n')
+        .map_or(text.len(), |end| start + end)
 }
 
 #[cfg(test)]
@@ -167,13 +247,46 @@ mod tests {
             (r#"{"token":"#, r#"{"token":"#),
             (r#"{"a":"token"}"#, r#"{"a":"token"}"#),
             ("user=ada&password=x", "user=ada&password=[masked]"),
-            ("a = b & password=x", "a = b & password=x"),
+            ("a = b & password=x", "a = b & password=[masked]"),
+            ("user=a&password=x\n", "user=a&password=[masked]\n"),
+            (
+                "card[number]=1&card%5Bcvc%5D=2",
+                "card[number]=1&card%5Bcvc%5D=[masked]",
+            ),
+            (
+                "https://u:p@h/cb?code=1&access_token=t#id_token=u",
+                "https://[masked]@h/cb?code=1&access_token=[masked]#id_token=[masked]",
+            ),
+            (
+                "/t?cb=https%3A%2F%2Fu%3Ap%40h%2F&page=2%20",
+                "/t?cb=[masked]&page=2%20",
+            ),
+            (
+                r#"prefix {"pass\u0077ord":"x"}"#,
+                r#"prefix {"pass\u0077ord":"[masked]"}"#,
+            ),
+            (
+                r#"{"payload":"{\"password\":\"a b\",\"n\":1}"}"#,
+                r#"{"payload":"{\"password\":\"[masked]\",\"n\":1}"}"#,
+            ),
+            (
+                "--b\r\ncontent-disposition: form-data; name=\"password\"\r\n\r\nx y\r\n--b--",
+                "--b\r\ncontent-disposition: form-data; name=\"password\"\r\n\r\n[masked]\r\n--b--",
+            ),
+            (
+                "{\"token\": \"cut o\nfollows \"it\"",
+                "{\"token\": \"[masked]\"\nfollows \"it\"",
+            ),
+            (
+                "{\"token\": {\"a\": 1\nfollows",
+                "{\"token\": \"[masked]\"\nfollows",
+            ),
             (
                 "{\"ü\": \"ü\", \"secret\": -1.5}",
                 "{\"ü\": \"ü\", \"secret\": \"[masked]\"}",
             ),
         ] {
-            assert_eq!(body(text), shown);
+            assert_eq!(super::text(text), shown);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod causes;
+mod first;
 mod html;
 mod json;
 mod junit;
@@ -15,7 +16,7 @@ mod trace;
 mod words;
 
 pub(crate) use annotations::annotations;
-pub(crate) use causes::first_fault;
+pub(crate) use first::first_fault;
 pub(crate) use html::page;
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;

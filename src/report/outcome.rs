@@ -116,6 +116,14 @@ pub(crate) struct Rerun {
     pub(crate) is_target: bool,
 }
 
+impl Rerun {
+    /// Returns the command without what selects cases.
+    pub(crate) fn plain(&self) -> &str {
+        let command = self.command.trim_end_matches(" --filter");
+        command.trim_end_matches(" --exact")
+    }
+}
+
 /// Lines that the application wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Written {

@@ -258,13 +258,13 @@ impl Page {
             expected,
             actual,
             why: _,
-            diff,
+            diff: _,
             accepts: _,
             changes: _,
         } = mismatch;
         self.line(depth, &place.to_string());
-        if let Some(diff) = diff {
-            for line in cut(diff).lines() {
+        if let Some(diff) = words::diff(mismatch) {
+            for line in cut(&diff).lines() {
                 let style = match line.as_bytes().first() {
                     Some(b'-') => self.palette.good,
                     Some(b'+') => self.palette.bad,

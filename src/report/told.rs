@@ -35,6 +35,9 @@ pub(crate) struct RunReport {
     /// The files of the suites, from the project's root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) suite_files: Vec<String>,
+    /// The command that has run it, without what selects cases.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) command: String,
     /// The parts of the cases that were run, such as `2/5`, if not all of them were.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) shards: Vec<String>,
@@ -286,7 +289,7 @@ pub(crate) struct CapturedReport {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoReport {
     /// It is not JSON of that shape.
-    #[error("not a report of a run: {0}")]
+    #[error("not a report of a run")]
     Shape(#[from] serde_json::Error),
     /// It has no cases.
     #[error(
@@ -332,6 +335,7 @@ impl RunReport {
             took_ms: millis(took),
             broke_off,
             suite_files: Vec::new(),
+            command: String::new(),
             shards: Vec::new(),
             causes,
             cases: cases.collect(),
@@ -366,12 +370,14 @@ impl RunReport {
                 took_ms,
                 broke_off,
                 suite_files,
+                command,
                 shards,
                 cases,
                 causes,
             } = run;
             all.suite_files.extend(suite_files);
             all.shards.extend(shards);
+            all.command = command;
             let ended = started_us.map(|start| start + took_ms * 1_000);
             end = end.max(ended);
             all.started_us = [all.started_us, started_us].into_iter().flatten().min();
@@ -452,6 +458,7 @@ impl CaseReport {
             true => json::with_room(|| tell(outcome)),
             false => tell(outcome),
         };
+        told.mask_names();
         if secrets.iter().any(|secret| !secret.is_empty()) {
             told.mask(secrets);
         }
@@ -477,14 +484,81 @@ impl CaseReport {
 
     /// Masks secrets wherever they stand, even where nobody expects them.
     fn mask(&mut self, secrets: &[String]) {
+        let result = self.result;
         let mut value = match serde_json::to_value(&*self) {
             Ok(value) => value,
             // Texts, numbers and lists of them can be written.
             Err(error) => unreachable!("{error}"),
         };
         mask_all(&mut value, secrets);
-        if let Ok(masked) = serde_json::from_value(value) {
-            *self = masked;
+        // A word that everybody knows is no secret.
+        value["result"] = serde_json::to_value(result).unwrap_or_default();
+        match serde_json::from_value(value) {
+            Ok(masked) => *self = masked,
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    /// Masks what stands under the names of secrets in texts that nobody has looked into before.
+    fn mask_names(&mut self) {
+        let mask = |text: &mut String| {
+            if let std::borrow::Cow::Owned(masked) = masked::text(text) {
+                *text = masked;
+            }
+        };
+        let lists = [
+            &mut self.warnings,
+            &mut self.application_output,
+            &mut self.accepted,
+        ];
+        lists.into_iter().flatten().for_each(mask);
+        let texts = [
+            &mut self.error,
+            &mut self.message,
+            &mut self.report,
+            &mut self.not_accepted,
+        ];
+        texts.into_iter().flatten().for_each(mask);
+        let sent = self
+            .outbound
+            .iter_mut()
+            .flat_map(|call| &mut call.differences);
+        for difference in self.differences.iter_mut().chain(sent) {
+            let DifferenceReport {
+                expected,
+                actual,
+                reason,
+                diff,
+                ..
+            } = difference;
+            [expected, actual, reason, diff]
+                .into_iter()
+                .flatten()
+                .for_each(mask);
+        }
+        for miss in &mut self.misses {
+            let told = [
+                &mut miss.nearest,
+                &mut miss.nearest_captured,
+                &mut miss.captured,
+            ];
+            told.into_iter().flatten().for_each(mask);
+            mask(&mut miss.path);
+            for field in &mut miss.differs {
+                let sides = [&mut field.captured, &mut field.actual];
+                sides.into_iter().flatten().for_each(mask);
+            }
+        }
+        let names = self.unused.iter_mut().map(|unused| &mut unused.name);
+        names
+            .chain(self.extra.iter_mut().map(|extra| &mut extra.name))
+            .for_each(mask);
+        self.captured
+            .iter_mut()
+            .for_each(|captured| mask(&mut captured.call));
+        for call in self.outbound.iter_mut().chain(&mut self.late) {
+            mask(&mut call.path);
+            call.rule.iter_mut().for_each(mask);
         }
     }
 }
@@ -492,7 +566,7 @@ impl CaseReport {
 /// Masks the secrets in each string by itself.
 fn mask_all(value: &mut Value, secrets: &[String]) {
     match value {
-        Value::String(text) => *text = words::mask(std::mem::take(text), secrets),
+        Value::String(text) => *text = words::without(std::mem::take(text), secrets),
         Value::Array(elements) => elements.iter_mut().for_each(|e| mask_all(e, secrets)),
         Value::Object(members) => members.values_mut().for_each(|m| mask_all(m, secrets)),
         _ => {}
@@ -650,7 +724,7 @@ fn difference_report(mismatch: &Mismatch) -> DifferenceReport {
         expected: _,
         actual: _,
         why: _,
-        diff,
+        diff: _,
         accepts: _,
         changes: _,
     } = mismatch;
@@ -660,7 +734,7 @@ fn difference_report(mismatch: &Mismatch) -> DifferenceReport {
         expected,
         actual,
         reason: words::reason_of(mismatch),
-        diff: diff.clone(),
+        diff: words::diff(mismatch).map(|diff| diff.into_owned()),
         fails: true,
     }
 }

@@ -11,6 +11,7 @@ use crate::base::json;
 use crate::base::with_causes;
 use crate::compare::{Excerpt, Matcher, Mismatch, Repeated, Risk, Side, StatusRule, Why};
 use crate::control::{CallAnswer, NearestRule, OutboundCall, UncorrelatedCall};
+use crate::report::first::first_fault;
 use crate::report::masked;
 use crate::report::outcome::{
     Acceptance, CaseOutcome, End, ExtraCalls, Fault, Finding, Launched, MissedCall,
@@ -44,14 +45,36 @@ pub(crate) const NOTHING_SEEN: &str = "no outbound call reached the proxy in thi
 /// Shown instead of a body in which redacted places must not be printed but can't be found.
 pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
 
-/// Returns the text with every secret in it masked.
+/// Returns the text with every secret in it masked, and what stands under the names of secrets.
 pub(crate) fn mask(text: String, secrets: &[String]) -> String {
-    secrets
-        .iter()
-        .filter(|secret| !secret.is_empty())
-        .fold(text, |text, secret| {
-            text.replace(secret.as_str(), "[masked]")
-        })
+    let shown = match masked::text(&text) {
+        Cow::Owned(masked) => masked,
+        Cow::Borrowed(_) => text,
+    };
+    without(shown, secrets)
+}
+
+/// Returns the text with every one of these secrets masked, as it is, as it stands in a URL, and its beginning where it is cut.
+pub(super) fn without(text: String, secrets: &[String]) -> String {
+    /// So much of a secret is no word that a text has anyway.
+    const BEGINNING: usize = 8;
+    let mut shown = text;
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        shown = shown.replace(secret.as_str(), MASKED);
+        let escaped =
+            percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+        shown = shown.replace(&escaped.to_string(), MASKED);
+        let Some((end, _)) = secret.char_indices().nth(BEGINNING) else {
+            continue;
+        };
+        while let Some(at) = shown.find(&secret[..end]) {
+            let rest = shown[at..].char_indices().zip(secret.chars());
+            let same = rest.take_while(|((_, a), b)| a == b);
+            let length: usize = same.map(|((_, c), _)| c.len_utf8()).sum();
+            shown.replace_range(at..at + length, MASKED);
+        }
+    }
+    shown
 }
 
 /// Returns how many findings of each kind fail the case: `2 differences, 1 outbound call missed`.
@@ -125,6 +148,23 @@ pub(super) fn headline(outcome: &CaseOutcome) -> String {
     }
 }
 
+/// Returns what is wrong, in a few words.
+fn fault(fault: &Fault) -> String {
+    match fault {
+        Fault::Missed(MissedCall { miss, .. }) => call(&miss.method, &miss.host, &miss.path),
+        Fault::Uncorrelated(lost) => {
+            let shown = call(&lost.method, &lost.host, &lost.path);
+            format!("{shown}: {}", lost.reason)
+        }
+        Fault::Late(late) => call(&late.method, &late.host, &late.path),
+        Fault::Unused(mock) => format!("`{}`", shown_target(mock)),
+        Fault::Extra(calls) => extra_calls(calls),
+        Fault::NotCompared(count) => not_compared(*count),
+        Fault::Sent(sent) => sent_difference(sent),
+        Fault::Mismatch(mismatch) => format!("{} {}", mismatch.place, in_short(mismatch)),
+    }
+}
+
 /// Returns what happened, in one line.
 pub(crate) fn summary(outcome: &CaseOutcome) -> String {
     match &outcome.end {
@@ -133,19 +173,11 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
             let message = with_causes(&**error);
             message.lines().next().unwrap_or_default().to_owned()
         }
-        End::Judged => {
-            let sent = outcome.sent().find(|(_, fails)| *fails);
-            match (faults(outcome), outcome.mismatches().next(), sent) {
-                (none, ..) if none.is_empty() => "passed".to_owned(),
-                (faults, None, None) => faults,
-                (faults, Some(first), _) => {
-                    format!("{faults}; first: {} {}", first.place, in_short(first))
-                }
-                (faults, None, Some((first, _))) => {
-                    format!("{faults}; first: {}", sent_difference(first))
-                }
-            }
-        }
+        End::Judged => match (faults(outcome), first_fault(outcome)) {
+            (none, _) if none.is_empty() => "passed".to_owned(),
+            (faults, None) => faults,
+            (faults, Some(first)) => format!("{faults}; first: {}", fault(first)),
+        },
     }
 }
 
@@ -166,13 +198,7 @@ pub(super) fn sides(mismatch: &Mismatch) -> [Option<String>; 2] {
 /// Returns why two sides differ, if they don't show it.
 pub(super) fn reason_of(mismatch: &Mismatch) -> Option<String> {
     let told = mismatch.why.as_ref().map(why);
-    told.or_else(|| is_masked(mismatch).then(|| why(&Why::Masked)))
-}
-
-/// Returns whether neither side is shown.
-pub(super) fn is_masked(mismatch: &Mismatch) -> bool {
-    let sides = sides(mismatch);
-    sides.iter().all(|side| side.as_deref() == Some(MASKED))
+    told.or_else(|| masked::is_masked(mismatch).then(|| why(&Why::Masked)))
 }
 
 /// Returns what was expected at a place and what is there, of long texts the part around their first difference.
@@ -203,7 +229,11 @@ pub(super) fn around(texts: [&str; 2]) -> [String; 2] {
 }
 
 fn short(mismatch: &Mismatch) -> [String; 2] {
-    sides_in_view(mismatch).map(|given| match given {
+    let sides = match diff(mismatch) {
+        Some(diff) => first_lines(&diff),
+        None => sides_in_view(mismatch),
+    };
+    sides.map(|given| match given {
         None => "nothing".to_owned(),
         Some(text) if text.chars().count() > 60 => text.chars().take(60).collect::<String>() + "…",
         Some(text) => text,
@@ -221,9 +251,31 @@ fn in_short(mismatch: &Mismatch) -> String {
     .replace('\n', " ")
 }
 
+/// Returns the first lines of a diff that are on one side alone, from where they differ.
+fn first_lines(diff: &str) -> [Option<String>; 2] {
+    let line = |sign: char| {
+        let mut lines = diff.lines().filter_map(|line| line.strip_prefix(sign));
+        lines.next().map(str::to_owned)
+    };
+    match [line('-'), line('+')] {
+        [Some(expected), Some(actual)] => around([&expected, &actual]).map(Some),
+        lines => lines,
+    }
+}
+
 /// Returns the command that runs only this case again.
 pub(super) fn rerun(outcome: &CaseOutcome) -> String {
-    format!("{} {}", outcome.rerun.command, shell_word(&outcome.trial))
+    rerun_of(&outcome.rerun, &[&outcome.trial])
+}
+
+/// Returns the command that runs only these cases again.
+pub(super) fn rerun_of(rerun: &Rerun, names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| shell_word(name)).collect();
+    let between = match rerun.is_target {
+        true => " ",
+        false => " --filter ",
+    };
+    format!("{} {}", rerun.command, names.join(between))
 }
 
 /// Returns the command that accepts what a case found, with a title that says what that means; `None` if nothing can be
@@ -341,21 +393,29 @@ pub(super) fn own_headers(headers: &[(String, String)]) -> impl Iterator<Item = 
 
 /// Returns the headers of a request, secrets masked.
 pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    headers
-        .iter()
-        .map(|(name, value)| (name, shown(name, value)))
+    headers.iter().map(|(name, value)| {
+        let value = shown(name, value);
+        (name, masked::text(&value).into_owned().into())
+    })
+}
+
+/// Returns the line-by-line diff of a difference, if it may be shown.
+pub(super) fn diff(mismatch: &Mismatch) -> Option<Cow<'_, str>> {
+    let diff = mismatch.diff.as_deref()?;
+    (!masked::hides(&mismatch.place)).then(|| masked::text(diff))
 }
 
 /// Returns a URL without the secrets in it.
 pub(super) fn url(url: &str) -> String {
-    shown_target(&without_credentials(url)).into_owned()
+    let url = shown_target(&without_credentials(url)).into_owned();
+    masked::text(&url).into_owned()
 }
 
 /// Returns the body of a request that was sent, as text; only its beginning if it is long.
 pub(super) fn sent_body(body: &Excerpt) -> String {
     const MOST: usize = 2_000;
     match beginning(body) {
-        Some(text) => masked::body(text).chars().take(MOST).collect(),
+        Some(text) => masked::text(text).chars().take(MOST).collect(),
         None => format!("({} bytes that are not text)", body.len),
     }
 }
@@ -406,10 +466,10 @@ fn excerpt_text(excerpt: &Excerpt) -> String {
     match beginning(excerpt) {
         Some("") => "an empty body".to_owned(),
         Some(text) if text.len() == *len && text.chars().count() <= MOST => {
-            masked::body(text).into_owned()
+            masked::text(text).into_owned()
         }
         Some(text) => {
-            let text = masked::body(text);
+            let text = masked::text(text);
             let start: String = text.chars().take(MOST).collect();
             format!("{start}… ({len} bytes)")
         }
@@ -506,7 +566,7 @@ pub(crate) fn note(note: &Note) -> String {
             which(*in_expected)
         ),
         Note::AnswerOfWrongStatus(start) => {
-            format!("the answer's body: {}", masked::body(start))
+            format!("the answer's body: {}", masked::text(start))
         }
         Note::RepeatedInCall {
             call,
@@ -650,7 +710,7 @@ fn times(n: u64) -> String {
 
 /// Returns a call for display, with the secrets in its query masked.
 pub(super) fn call(method: &str, host: &str, path: &str) -> String {
-    format!("{method} {host}{}", shown_target(path))
+    format!("{method} {host}{}", masked::text(&shown_target(path)))
 }
 
 /// Returns a difference of what was sent, in a line.

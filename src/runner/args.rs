@@ -18,7 +18,7 @@ use super::shard::Shard;
 use super::sources::{Sources, on_ci};
 use crate::base::encoding::shell_word;
 use crate::base::http::{MASKED, is_secret_name, without_credentials};
-use crate::base::unless_blank;
+use crate::base::{unless_blank, visible_line};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
@@ -405,6 +405,20 @@ impl Flags {
         self
     }
 
+    /// Returns the flags that select cases, as words for a command that runs the same ones again.
+    fn selecting(&self) -> impl Iterator<Item = String> {
+        let skip = self.skip.iter();
+        let skip = skip.flat_map(|filter| ["--skip".to_owned(), filter.clone()]);
+        let shard = self.shard.and_then(|part| part.0).into_iter();
+        let shard = shard.flat_map(|shard| ["--shard".to_owned(), shard.to_string()]);
+        let exact = self.exact.then(|| "--exact".to_owned());
+        let ignored = self.ignored.then(|| "--ignored".to_owned());
+        let all = self.include_ignored.then(|| "--include-ignored".to_owned());
+        let switches = [exact, ignored, all].into_iter().flatten();
+        let words: Vec<String> = skip.chain(shard).chain(switches).collect();
+        words.into_iter()
+    }
+
     /// Returns those of the runner's own flags that were given on the command line, as words for the
     /// command that runs a case again.
     fn given(&self, matches: &ArgMatches) -> Vec<String> {
@@ -527,7 +541,9 @@ impl Args {
             words.extend(runtime_url.as_deref().map(without_credentials));
         }
         words.extend(flags.given(&matches));
-        let whole = format!("cargo test --test {target} -- {}", line(words.clone()));
+        let selecting = flags.selecting().chain(filters.iter().cloned());
+        let whole = line(words.iter().cloned().chain(selecting));
+        let whole = format!("cargo test --test {target} -- {whole}");
         words.push("--exact".to_owned());
         Ok(Self {
             filters,
@@ -575,7 +591,15 @@ impl Args {
         if let (true, Some(command)) = (is_given, &flags.app_command) {
             words.extend(["--app-command".to_owned(), command.clone()]);
         }
-        let whole = line(words.clone());
+        let filtered = filters.iter();
+        let filtered = filtered.flat_map(|filter| ["--filter".to_owned(), filter.clone()]);
+        let whole = line(
+            words
+                .iter()
+                .cloned()
+                .chain(flags.selecting())
+                .chain(filtered),
+        );
         words.extend(["--exact", "--filter"].map(str::to_owned));
         Self {
             filters,
@@ -613,7 +637,20 @@ impl Args {
             );
         }
         if self.suite.is_empty() && self.wants_cases {
+            // The commands that are printed name them, too.
+            let given = "softprobe suite run";
+            let named = format!("{given} {}", line(last.suite_files.iter().cloned()));
+            for command in [&mut self.rerun.command, &mut self.rerun.whole] {
+                *command = command.replacen(given, &named, 1);
+            }
             self.suite = last.suite_files;
+        }
+        if !last.command.is_empty() && last.command != self.rerun.plain() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "softprobe: what failed was run by `{}`; give its flags again where they matter",
+                visible_line(&last.command)
+            );
         }
         self.only = Some(left);
         Ok(())

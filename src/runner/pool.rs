@@ -273,6 +273,7 @@ fn report(
     });
     let mut told = RunReport::new(run, causes, &board.secrets);
     told.suite_files = suite_files(trials, &root);
+    args.rerun.plain().clone_into(&mut told.command);
     told.shards = args.shard().iter().map(ToString::to_string).collect();
     if on_github {
         tell_github(&told);

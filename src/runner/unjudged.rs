@@ -77,7 +77,7 @@ pub(super) enum Unjudged {
     },
     #[error("the application was not brought back to its first state (`reset`): {why}")]
     NotReset { why: String },
-    #[error("the application gave no answer to {url}: {why}")]
+    #[error("the application gave no whole answer to {url}: {why}")]
     NoAnswer { url: String, why: String },
     #[error(transparent)]
     Runtime(Box<SoftprobeError>),

@@ -502,7 +502,7 @@ fn large_headers_are_sent_and_read() {
     for (value, words) in [
         (&large, &[][..]),
         // A header larger than any that servers send is an error, and the error says so.
-        (&"x".repeat(70_000), &["gave no answer", "header"]),
+        (&"x".repeat(70_000), &["gave no whole answer", "header"]),
     ] {
         let call = format!("GET shop.example{}", table.path());
         let inbound = span(1, "inbound", &call, Some(200), &exchanged);
@@ -532,7 +532,7 @@ fn the_application_is_named_by_the_suite_a_flag_or_a_variable() {
     own.run(&["--app-url", "http://127.0.0.1:1"]).passes();
     project
         .run(&["--app-url", "http://127.0.0.1:1"])
-        .fails(&["gave no answer to http://127.0.0.1:1/a"]);
+        .fails(&["gave no whole answer to http://127.0.0.1:1/a"]);
     // A listener that accepts and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());

@@ -27,8 +27,15 @@ pub(crate) fn shown<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     }
 }
 
-/// Returns whether a member, a form field or a query parameter with this name holds a secret.
+/// Returns whether a member, a form field or a query parameter with this name holds a secret: the whole name says so, or the
+/// last part of a nested one, such as `card[cvc]` or `user.pin`.
 pub(crate) fn is_secret_name(name: &str) -> bool {
+    let mut parts = name.rsplit(['[', ']', '.']).filter(|part| !part.is_empty());
+    let last = parts.next().filter(|last| last.len() < name.len());
+    is_secret_word(name) || last.is_some_and(is_secret_word)
+}
+
+fn is_secret_word(name: &str) -> bool {
     let name: String = name
         .chars()
         .filter(|c| !['_', '-', '.', '[', ']'].contains(c))

@@ -62,7 +62,8 @@ const CLIENTS: [Client; 12] = [
         agents: &["python"],
         programs: &["python", "uvicorn", "gunicorn"],
         advice: "urllib, httpx and aiohttp read SSL_CERT_FILE, requests REQUESTS_CA_BUNDLE, gRPC \
-                 GRPC_DEFAULT_SSL_ROOTS_FILE_PATH (docs/languages/python.md)",
+                 GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; a client with roots of its own has to add those in the file that SSL_CERT_FILE names \
+                 (docs/languages/python.md)",
     },
     Client {
         agents: &["ruby"],

@@ -49,7 +49,7 @@ pub(super) fn waterfall(case: &CaseReport, cut: &Cut) -> Markup {
                 @for pair in pairs.iter().take(cut.rows) {
                     tr {
                         td.mono data-th="Call" { (name(pair)) }
-                        td data-th="Answered by" { (answer(pair)) }
+                        td data-th="Answered by" { (answer(pair, &case.late)) }
                         td { (bars(was(pair), was_end, is(pair), is_end, pair)) }
                     }
                 }
@@ -107,9 +107,15 @@ fn name(pair: &Pair<'_>) -> String {
     shown(&name.unwrap_or_default(), 300)
 }
 
-fn answer(pair: &Pair<'_>) -> Markup {
+fn answer(pair: &Pair<'_>, late: &[CallReport]) -> Markup {
     let Some(call) = pair.replayed else {
-        return html! { span.failed { "not made" } };
+        let own = pair.captured.map(|captured| captured.call.as_str());
+        let is_late =
+            own.is_some_and(|own| late.iter().any(|late| is_same(own, &late.to_string())));
+        return match is_late {
+            true => html! { span.failed { "made after the case had ended" } },
+            false => html! { span.failed { "not made" } },
+        };
     };
     html! {
         @if call.answer == "missed" { span.failed { "missed" } } @else { (call.answer) }

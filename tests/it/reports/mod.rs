@@ -363,6 +363,32 @@ fn a_summary_is_cut_before_github_shows_nothing() {
     assert!(shown.contains(" more failures, for which there is no room here"));
 }
 
+/// Returns a command that runs a project's suite, one case at a time, on GitHub, and writes every report.
+fn all_reports(project: &Project, app: &Stub) -> Command {
+    let mut command = softprobe(&[
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--json",
+        "--test-threads",
+        "1",
+    ]);
+    command
+        .args(["--app-url", &app.url()])
+        .args([
+            "--html",
+            "page.html",
+            "--markdown",
+            "run.md",
+            "--junit",
+            "junit.xml",
+        ])
+        .args(["--trace", "trace.json", "--logfile", "log"])
+        .current_dir(project.path())
+        .env("GITHUB_ACTIONS", "true");
+    command
+}
+
 #[test]
 fn a_run_that_breaks_off_looks_green_nowhere() {
     let project = failing(1, 40);
@@ -378,29 +404,7 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
         }
         crate::support::http(200, &[], "{\"p00\":1,\"n\":0}")
     });
-    let mut command = softprobe(&[
-        "suite",
-        "run",
-        "s.suite.yaml",
-        "--app-url",
-        &app.url(),
-        "--fail-fast",
-        "--test-threads",
-        "1",
-        "--json",
-        "--html",
-        "page.html",
-        "--markdown",
-        "run.md",
-        "--junit",
-        "junit.xml",
-        "--trace",
-        "trace.json",
-    ]);
-    command
-        .current_dir(project.path())
-        .env("GITHUB_ACTIONS", "true");
-    let told = Output::of(&mut command);
+    let told = Output::of(all_reports(&project, &app).arg("--fail-fast"));
     is_reached.recv().unwrap();
     let document = told.document();
     assert_eq!(document["passed"], 1, "{document}");
@@ -418,27 +422,8 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
         let _ = is_released.lock().unwrap().recv();
         Vec::new()
     });
-    let mut command = softprobe(&[
-        "suite",
-        "run",
-        "s.suite.yaml",
-        "--app-url",
-        &slow.url(),
-        "--test-threads",
-        "1",
-        "--json",
-        "--html",
-        "page.html",
-        "--markdown",
-        "run.md",
-        "--junit",
-        "junit.xml",
-        "--trace",
-        "trace.json",
-    ]);
+    let mut command = all_reports(&project, &slow);
     command
-        .current_dir(project.path())
-        .env("GITHUB_ACTIONS", "true")
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let child = command.spawn().unwrap();
@@ -460,6 +445,11 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
     assert!(text(&project, "junit.xml").contains("not run: interrupted"));
     assert!(!text(&project, "junit.xml").contains("failures=\"0\" errors=\"0\" time"));
     assert!(text(&project, "trace.json").contains("\"brokeOff\":true"));
+    let log = text(&project, "log");
+    assert!(
+        log.ends_with("\nfailed (the run broke off before all of its cases had ended)\n"),
+        "{log}"
+    );
     let told = String::from_utf8_lossy(&ended.stderr);
     assert!(
         told.contains("::error title=softprobe::the run broke off"),
