@@ -219,7 +219,11 @@ impl Merge {
         };
         let text = format!("{count} {runs}, {}\n{written}", summary(&run));
         let answer = match missing.as_slice() {
-            [] => return Ok(Output::fine(text).fields(&run_value(&run))),
+            [] if !run.broke_off => return Ok(Output::fine(text).fields(&run_value(&run))),
+            [] => {
+                let message = "one of these runs broke off before all of its cases had ended";
+                Output::incomplete(text, "incomplete", message)
+            }
             parts => {
                 let message = format!(
                     "of this run, {} missing: {}",
@@ -228,12 +232,22 @@ impl Merge {
                     } else {
                         "parts are"
                     },
-                    parts.join(", ")
+                    told(parts)
                 );
                 Output::incomplete(text, "incomplete", &message)
             }
         };
         Err(Failed::from(answer.fields(&run_value(&run))))
+    }
+}
+
+/// Returns parts of a run in words.
+fn told(parts: &[String]) -> String {
+    const TOLD: usize = 10;
+    let first = parts[..parts.len().min(TOLD)].join(", ");
+    match parts.len().saturating_sub(TOLD) {
+        0 => first,
+        n => format!("{first} and {n} more"),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) fn run_value(run: &RunReport) -> Value {
         "startedUs": run.started_us,
         "tookMs": run.took_ms,
         "brokeOff": run.broke_off,
+        "command": run.command,
+        "suiteFiles": run.suite_files,
+        "shards": run.shards,
         "cases": run.cases.iter().map(|case| case_value(case)).collect::<Vec<_>>(),
         "causes": run.causes,
     });

@@ -14,7 +14,7 @@ pub(crate) fn junit(run: &RunReport) -> Result<String, quick_junit::SerializeErr
     let mut report = Report::new("softprobe");
     report.set_time(std::time::Duration::from_millis(run.took_ms));
     for (name, cases) in run.by_suite() {
-        let mut suite = TestSuite::new(name);
+        let mut suite = TestSuite::new(shown(name));
         suite.set_time(cases.iter().map(|case| case.took()).sum());
         // The library counts these as `disabled`, which consumers don't read.
         let skipped = cases.iter().filter(|case| case.result == Verdict::Skipped);
@@ -45,10 +45,10 @@ fn test_case(told: &CaseReport) -> TestCase {
     if let Some(report) = &told.report {
         status.set_description(shown(report));
     }
-    let mut case = TestCase::new(told.own_name(), status);
-    case.set_classname(told.suite.as_str());
+    let mut case = TestCase::new(shown(told.own_name()), status);
+    case.set_classname(shown(&told.suite));
     case.set_time(told.took());
-    case.extra.insert("file".into(), told.file.as_str().into());
+    case.extra.insert("file".into(), shown(&told.file).into());
     if told.result == Verdict::Passed && !told.warnings.is_empty() {
         case.set_system_err(shown(&told.warnings.join("\n")));
     }

@@ -37,6 +37,8 @@ pub(crate) struct Printer<W> {
     width: usize,
     /// Whether each case's time is shown.
     times: bool,
+    /// Whether lines that GitHub would take for commands are made none.
+    on_github: bool,
     secrets: Vec<String>,
 }
 
@@ -55,8 +57,15 @@ impl<W: Write> Printer<W> {
             detail: Detail::Usual,
             width: 0,
             times,
+            on_github: false,
             secrets,
         }
+    }
+
+    /// Sets whether GitHub reads what is printed.
+    pub(crate) fn on_github(mut self, on: bool) -> Self {
+        self.on_github = on;
+        self
     }
 
     /// Sets how much the reports tell.
@@ -148,7 +157,7 @@ impl<W: Write> Printer<W> {
                     .write_all(event_line(&self.event(outcome)).as_bytes())?;
             }
             let event = json!({
-                "type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
+                "type": "suite", "event": if failed > 0 || run.broke_off { "failed" } else { "ok" },
                 "passed": passed, "failed": failed, "ignored": ignored, "measured": 0,
                 "filtered_out": 0, "exec_time": seconds,
             });
@@ -166,7 +175,7 @@ impl<W: Write> Printer<W> {
             }
         }
         let (colour, word) = match failed {
-            0 => (AnsiColor::Green, "ok"),
+            0 if !run.broke_off => (AnsiColor::Green, "ok"),
             _ => (AnsiColor::Red, "FAILED"),
         };
         let paint = self.paint(colour);
@@ -221,6 +230,10 @@ impl<W: Write> Printer<W> {
 
     fn report(&mut self, outcome: &CaseOutcome) -> io::Result<()> {
         let report = words::mask(text(outcome, self.palette, self.detail), &self.secrets);
+        let report = match self.on_github {
+            true => without_commands(&report),
+            false => report,
+        };
         writeln!(self.out, "---- {} ----\n{report}", outcome.trial)
     }
 
@@ -265,6 +278,19 @@ impl<W: Write> Printer<W> {
             false => colour.on_default(),
         }
     }
+}
+
+/// Returns a text in which nothing is a command to GitHub: what an application or a body says must not be carried out.
+fn without_commands(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.replace("##[", "# #[");
+        let start = line.len() - line.trim_start().len();
+        match line[start..].starts_with("::") {
+            true => format!("{}| {}\n", &line[..start], &line[start..]),
+            false => line + "\n",
+        }
+    });
+    lines.collect()
 }
 
 /// Returns an event as a line of JSON, with spaces where libtest puts them.

@@ -61,15 +61,35 @@ pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<S
         if let Some(file) = file_of(case) {
             let _ = writeln!(told, "[The failure in a file of its own]({file})\n");
         }
-        if out.len() + told.len() > MOST_BYTES - 200 {
+        let room = (MOST_BYTES - 200).saturating_sub(out.len());
+        if told.len() > room {
+            // A large one does not keep others out.
+            told = in_short(case, file_of(case));
+        }
+        if told.len() > room {
+            let more = failed - n;
             let _ = writeln!(
                 out,
-                "and {} more failures, for which there is no room here",
-                failed - n
+                "and {} more, for which there is no room here",
+                if more == 1 {
+                    "one failure".to_owned()
+                } else {
+                    format!("{more} failures")
+                }
             );
             break;
         }
         out.push_str(&told);
+    }
+    out
+}
+
+/// Returns a failure in a few lines.
+fn in_short(case: &CaseReport, file: Option<String>) -> String {
+    let error = case.error.as_deref().unwrap_or_default();
+    let mut out = format!("### {}\n\n{}\n\n", code(&case.name), code(error));
+    if let Some(file) = file {
+        let _ = writeln!(out, "[The failure in a file of its own]({file})\n");
     }
     out
 }

@@ -30,7 +30,7 @@ pub(crate) use outcome::{
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
 pub(crate) use text::{Detail, Palette};
-pub(crate) use told::{CaseReport, CauseReport, RunReport};
+pub(crate) use told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{
     HIDDEN, NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,

@@ -155,6 +155,8 @@ pub(crate) enum Skip {
     AnotherFailed,
     /// The results can no longer be written.
     Broken,
+    /// The run did not begin, for this reason.
+    NotStarted(String),
 }
 
 /// Something found in a case.

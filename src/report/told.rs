@@ -285,6 +285,9 @@ pub(crate) struct CapturedReport {
     pub(crate) took_us: Option<u64>,
 }
 
+/// The most parts of a run.
+pub(crate) const MOST_SHARDS: u32 = 10_000;
+
 /// Why a text is no report of a run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoReport {
@@ -412,15 +415,52 @@ impl RunReport {
         all
     }
 
+    /// Returns this run with the failures of another one that it did not look at.
+    pub(crate) fn with_failures_of(&self, other: &Self) -> Self {
+        let known: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
+        let is_left = |case: &CaseReport| {
+            (case.is_bad() || case.was_cut_off) && !known.contains(case.name.as_str())
+        };
+        let left: Vec<Box<CaseReport>> = other
+            .cases
+            .iter()
+            .filter(|case| is_left(case))
+            .cloned()
+            .collect();
+        let names: BTreeSet<&str> = left.iter().map(|case| case.name.as_str()).collect();
+        let causes = other.causes.iter().filter_map(|cause| {
+            let cases = cause
+                .cases
+                .iter()
+                .filter(|name| names.contains(name.as_str()));
+            let cases: Vec<String> = cases.cloned().collect();
+            (!cases.is_empty()).then(|| CauseReport {
+                cases,
+                ..cause.clone()
+            })
+        });
+        let other = Self {
+            causes: causes.collect(),
+            cases: left,
+            suite_files: other.suite_files.clone(),
+            ..Self::default()
+        };
+        let mut all = Self::merged(vec![self.clone(), other]);
+        all.took_ms = self.took_ms;
+        all.command.clone_from(&self.command);
+        all
+    }
+
     /// Returns the parts that are missing, of a run of which there are some.
     pub(crate) fn missing_shards(&self) -> Vec<String> {
         let parts = self.shards.iter().filter_map(|shard| shard.split_once('/'));
         let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
+        let known: BTreeSet<&str> = self.shards.iter().map(String::as_str).collect();
         let all = counts.into_iter().flat_map(|count| {
             let last: u32 = count.parse().unwrap_or_default();
-            (1..=last).map(move |number| format!("{number}/{count}"))
+            (1..=last.min(MOST_SHARDS)).map(move |number| format!("{number}/{count}"))
         });
-        all.filter(|part| !self.shards.contains(part)).collect()
+        all.filter(|part| !known.contains(part.as_str())).collect()
     }
 
     /// Returns how many cases ended with one of these verdicts.
@@ -608,7 +648,9 @@ fn tell(outcome: &CaseOutcome) -> CaseReport {
         lane: *lane,
         was_cut_off: matches!(
             end,
-            End::Skipped(Skip::Interrupted | Skip::AnotherFailed | Skip::Broken)
+            End::Skipped(
+                Skip::Interrupted | Skip::AnotherFailed | Skip::Broken | Skip::NotStarted(_)
+            )
         ),
         outbound: calls
             .iter()

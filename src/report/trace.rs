@@ -1,5 +1,7 @@
 //! A run over time in the Chrome trace format, which ui.perfetto.dev and chrome://tracing open.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -66,8 +68,8 @@ pub(crate) fn trace(run: &RunReport) -> String {
     add(&named("process_name", CASES, 0, "cases"));
     add(&named("process_name", CALLS, 0, "outbound calls"));
     let lanes = run.cases.iter().filter(|case| case.started_us.is_some());
-    let lanes = lanes.map(|case| case.lane + 1).max().unwrap_or_default();
-    for lane in 0..lanes {
+    let lanes: BTreeSet<usize> = lanes.map(|case| case.lane).collect();
+    for lane in lanes {
         let name = format!("lane {}", lane + 1);
         add(&named("thread_name", CASES, lane as u64, &name));
     }

@@ -427,6 +427,7 @@ pub(super) fn skip(why: &Skip) -> String {
         Skip::Interrupted => "not run: interrupted".to_owned(),
         Skip::AnotherFailed => "not run: another case failed".to_owned(),
         Skip::Broken => "not run: the results can't be written".to_owned(),
+        Skip::NotStarted(why) => format!("not run: {why}"),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::base::{unless_blank, visible_line};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
-use crate::report::{CaseReport, Rerun};
+use crate::report::{CaseReport, Rerun, RunReport};
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -58,6 +58,8 @@ pub(crate) struct Args {
     pub(crate) filters: Vec<String>,
     /// The names of the only trials that are selected, if others are not.
     pub(crate) only: Option<HashSet<String>>,
+    /// The run whose failures these are.
+    pub(crate) carried: Option<RunReport>,
     /// Whether to print one character per case.
     pub(crate) quiet: bool,
     /// Whether to print no results on standard output, because the caller prints there.
@@ -548,6 +550,7 @@ impl Args {
         Ok(Self {
             filters,
             only: None,
+            carried: None,
             quiet,
             silent: false,
             verbose: false,
@@ -604,6 +607,7 @@ impl Args {
         Self {
             filters,
             only: None,
+            carried: None,
             quiet: quiet && flags.format.is_none(),
             silent,
             verbose,
@@ -643,7 +647,7 @@ impl Args {
             for command in [&mut self.rerun.command, &mut self.rerun.whole] {
                 *command = command.replacen(given, &named, 1);
             }
-            self.suite = last.suite_files;
+            self.suite.clone_from(&last.suite_files);
         }
         if !last.command.is_empty() && last.command != self.rerun.plain() {
             let _ = writeln!(
@@ -653,6 +657,7 @@ impl Args {
             );
         }
         self.only = Some(left);
+        self.carried = Some(last);
         Ok(())
     }
 

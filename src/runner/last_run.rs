@@ -31,10 +31,21 @@ fn folder(root: &Path) -> PathBuf {
 }
 
 /// Keeps a run in place of the one before. That it can't be kept fails no run.
-pub(super) fn keep(root: &Path, run: &RunReport) {
+/// Failures of an earlier run that this one did not look at are kept with it.
+pub(super) fn keep(root: &Path, run: &RunReport, carried: Option<&RunReport>) {
+    let whole;
+    let run = match carried {
+        None => run,
+        Some(carried) => {
+            whole = run.with_failures_of(carried);
+            &whole
+        }
+    };
     if let Err(error) = try_to_keep(root, run) {
-        let shown = folder(root).display().to_string();
-        log::warn!("{shown}: the run can't be kept: {error}");
+        let folder = folder(root);
+        log::warn!("{}: the run can't be kept: {error}", folder.display());
+        // The one before would be taken for this one.
+        let _ = fs::remove_file(folder.join(FILE));
     }
 }
 

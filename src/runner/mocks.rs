@@ -27,6 +27,8 @@ pub(super) struct Watched<'c> {
     pub(super) unused: Unused,
     /// How long to wait after the answer for its first use.
     pub(super) settle: Duration,
+    /// Whether it answers only once.
+    pub(super) once: bool,
     /// The exchange that the rule replays, if it replays one.
     pub(super) replays: Option<Replays<'c>>,
 }
@@ -173,6 +175,7 @@ pub(super) fn register<'c>(
             name: name.clone(),
             unused: Unused::Ignore,
             settle: Duration::ZERO,
+            once: false,
             replays: None,
         });
     }
@@ -256,11 +259,13 @@ impl<'c> List<'c> {
             MockAction::Respond(MockSource::Case(Expect::Optional))
         );
         let settle = plan.outbound.settle.unwrap_or(SETTLE);
+        let once = mock.is_once();
         self.mocks.push(mock.name(name.clone()));
         self.watched.push(Watched {
             name,
             unused,
             settle: if is_optional { Duration::ZERO } else { settle },
+            once,
             replays,
         });
     }

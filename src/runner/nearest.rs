@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ptr;
 
 use super::mocks::Watched;
-use crate::base::http::{Host, MASKED, is_secret_name, query_pairs, same_path, split_target};
+use crate::base::http::{
+    Host, MASKED, is_secret_name, query_pairs, same_path, split_target, with_ids, without_id,
+};
 use crate::case::{Case, Exchange};
 use crate::control::Miss;
 use crate::report::{FieldDifference, MissedCall, NearestExchange, NotAnswering};
@@ -32,12 +34,32 @@ pub(super) fn with_nearest(
 /// Returns how far a call with these differences is from a captured one: another host is another service.
 fn distance(fields: &[FieldDifference]) -> usize {
     let weight = |field: &FieldDifference| match field.field.as_str() {
-        "host" => 100,
-        "path" => 30,
+        "host" => 1_000,
+        "path" => {
+            let sides = [&field.captured, &field.actual].map(|side| side.as_deref());
+            let [captured, actual] = sides.map(Option::unwrap_or_default);
+            between_paths(captured, actual)
+        }
         "method" => 10,
         _ => 1,
     };
     fields.iter().map(weight).sum()
+}
+
+/// Returns how far two paths are from each other: less than a method's difference if only ids differ.
+fn between_paths(a: &str, b: &str) -> usize {
+    if with_ids(a) == with_ids(b) {
+        return 5;
+    }
+    let (mut a, mut b) = (a.split('/'), b.split('/'));
+    let mut differing = 0;
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return 20 * differing.min(10),
+            (a, b) if a.map(without_id) == b.map(without_id) => {}
+            _ => differing += 1,
+        }
+    }
 }
 
 /// Returns why captured exchanges of the same call did not answer.
@@ -58,7 +80,10 @@ fn why_alike(
     let rules: Vec<usize> = (0..watched.len())
         .filter(|n| replays(&watched[*n]))
         .collect();
-    let is_used = |n: &usize| uses.is_some_and(|uses| uses.get(*n).is_some_and(|uses| *uses > 0));
+    let is_used = |n: &usize| {
+        let used = uses.is_some_and(|uses| uses.get(*n).is_some_and(|uses| *uses > 0));
+        used && watched[*n].once
+    };
     match () {
         () if rules.is_empty() => NotAnswering::NotMocked,
         () if rules.iter().all(is_used) => NotAnswering::Spent {

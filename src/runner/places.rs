@@ -80,7 +80,13 @@ fn in_suite(trial: &Trial, member: &str) -> At {
         line.strip_prefix(member)
             .is_some_and(|rest| rest.trim_start().starts_with(':'))
     };
-    let line = text.lines().position(is_own).map_or(1, |n| n + 1);
+    // At the top, or else where it is said for some cases.
+    let line = text.lines().position(is_own);
+    let inside = || {
+        text.lines()
+            .position(|line| is_own(line.trim_start_matches([' ', '-'])))
+    };
+    let line = line.or_else(inside).map_or(1, |n| n + 1);
     (from_workspace(&trial.suite_file), Some(line))
 }
 
@@ -96,7 +102,10 @@ fn line_in_case(
     let span = exchange.span();
     let attributes = span.get("attributes")?.as_array()?;
     let of_key = |key: &&str| {
-        let own = |one: &serde_json::Value| one["key"].as_str() == Some(*key);
+        let own = |one: &serde_json::Value| {
+            let own = one["key"].as_str();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(key))
+        };
         attributes.iter().position(own)
     };
     let place = match keys.iter().find_map(of_key) {

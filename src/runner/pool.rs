@@ -254,8 +254,10 @@ fn report(
     board: &Board,
     trials: &[Arc<Trial>],
 ) -> Result<RunReport, Refusal> {
+    let mut run = run;
     if matches!(outran, Outran::Done | Outran::Signal { done: true, .. }) {
-        board.print(|printer| printer.end(&run, args.flags.show_output));
+        let is_printed = board.print(|printer| printer.end(&run, args.flags.show_output));
+        run.broke_off |= !is_printed;
     }
     if board.observer.is_some() {
         return Ok(RunReport::default());
@@ -278,8 +280,9 @@ fn report(
     if on_github {
         tell_github(&told);
     }
-    if !told.cases.is_empty() {
-        keep(&root, &told);
+    // A part of a run may have no case, and its whole has to know that it was run.
+    if !told.cases.is_empty() || !told.shards.is_empty() {
+        keep(&root, &told, args.carried.as_ref());
     }
     let written = match by_nextest && args.flags.reports.is_any() {
         // Each case has a process of its own, and a report of the last one alone would look like one of all.
@@ -290,7 +293,14 @@ fn report(
         }
         false => args.flags.reports.write(&told),
     };
-    logged.transpose()?;
+    let written = match (logged.transpose(), written) {
+        (Ok(_), written) => written,
+        (Err(logged), Ok(())) => Err(logged),
+        (Err(mut logged), Err(others)) => {
+            logged.lines.extend(others.lines);
+            Err(logged)
+        }
+    };
     if args.flags.format == Some(Format::Junit) && !args.silent {
         let text = render_junit(&told)?;
         let mut out = io::stdout().lock();
@@ -299,6 +309,35 @@ fn report(
             .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
     }
     written.map(|()| told)
+}
+
+/// Writes the reports of a run that did not begin: no case of it ran.
+pub(super) fn report_none(args: &Args, trials: &[Trial], refusal: &Refusal) {
+    let why = refusal.lines.first().map_or("", String::as_str);
+    let rerun = Arc::new(args.rerun.clone());
+    let cases = trials.iter().map(|trial| {
+        Box::new(CaseOutcome {
+            end: End::Skipped(Skip::NotStarted(why.to_owned())),
+            ..fresh_outcome(trial, &rerun)
+        })
+    });
+    let run = RunOutcome {
+        cases: cases.collect(),
+        started_us: now_us(),
+        took: Duration::ZERO,
+        broke_off: true,
+    };
+    let told = RunReport::new(run, Vec::new(), &secrets());
+    let written = args.flags.reports.write(&told);
+    for line in written.err().into_iter().flat_map(|refusal| refusal.lines) {
+        screen::line(&visible_line(&format!("error: {line}")));
+    }
+}
+
+/// Returns what is shown nowhere, as it stands in the environment.
+fn secrets() -> Vec<String> {
+    let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
+    vec![token.trim().to_owned()]
 }
 
 /// Returns the files of the suites, from the project's root.
@@ -322,8 +361,7 @@ impl Board {
         let style = style.filter(|_| !args.silent);
         let coloured =
             colours(args, &io::stdout()) && style.is_some_and(|style| style != Style::Json);
-        let token = std::env::var("SOFTPROBE_API_TOKEN").unwrap_or_default();
-        let secrets = vec![token.trim().to_owned()];
+        let secrets = secrets();
         let palette = if coloured {
             Palette::coloured()
         } else {
@@ -335,7 +373,9 @@ impl Board {
             false => Detail::Usual,
         };
         let printer = |style| {
-            Printer::new(io::stdout(), style, palette, times, secrets.clone()).detail(detail)
+            Printer::new(io::stdout(), style, palette, times, secrets.clone())
+                .detail(detail)
+                .on_github(on_github())
         };
         let printer = style.map(printer);
         let ends_no_line = style == Some(Style::Terse);

@@ -245,11 +245,24 @@ impl Replay {
         }
         share(&loaded.suites, &mut trials, &root)?;
         let observer = self.observer.clone();
-        let started = self.start(&args, loaded.hooks, &mut trials, &root)?;
-        if !started.has_proxy() && args.runtime_url.is_none() && started.has_app() {
-            refuse_without_proxy(&trials)?;
+        let begun = self.start(&args, loaded.hooks, &mut trials, &root);
+        let begun = begun.and_then(|started| {
+            let has_proxy = started.has_proxy() || args.runtime_url.is_some();
+            match !has_proxy && started.has_app() {
+                true => refuse_without_proxy(&trials).map(|()| started),
+                false => Ok(started),
+            }
+        });
+        match begun {
+            Ok(started) => pool::run(&args, threads, trials, Some(started), observer),
+            Err(refusal) => {
+                // Reports of the run before must not be taken for those of this one.
+                if observer.is_none() {
+                    pool::report_none(&args, &trials, &refusal);
+                }
+                Err(refusal)
+            }
         }
-        pool::run(&args, threads, trials, Some(started), observer)
     }
 
     /// Returns what suites are loaded from; arguments take precedence over code.

@@ -1,6 +1,6 @@
 //! Writes the reports of a run to the files that were asked for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -109,7 +109,17 @@ impl ReportFlags {
 }
 
 fn put(path: &str, text: &str) -> Result<(), String> {
-    write_whole(Path::new(path), text, Readers::Usual).map_err(|error| error.to_string())
+    put_at(Path::new(path), text)
+}
+
+/// Writes a report. Where it can't be written, the one of an earlier run goes: it would be taken for this one.
+fn put_at(path: &Path, text: &str) -> Result<(), String> {
+    write_whole(path, text, Readers::Usual).map_err(|error| {
+        if fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
+            let _ = fs::remove_file(path);
+        }
+        error.to_string()
+    })
 }
 
 /// Returns the run as JUnit XML.
@@ -148,15 +158,16 @@ fn put_markdown(path: &str, run: &RunReport) -> Result<(), String> {
         let (_, file) = files.find(|(own, _)| std::ptr::eq(*own, case))?;
         Some(format!("{}/{file}", link(&shown)))
     };
-    let text = markdown(run, &file_of);
+    put_at(summary, &markdown(run, &file_of))?;
     remove_old(&folder, &files);
+    let mut first = Ok(());
     for (case, file) in &files {
         let own = folder.join(file);
         let text = format!("{OF_FAILURE}{}", markdown_of_failure(case));
-        write_whole(&own, text, Readers::Usual)
-            .map_err(|error| format!("{}: {error}", own.display()))?;
+        let written = put_at(&own, &text);
+        first = first.and(written.map_err(|why| format!("{}: {why}", own.display())));
     }
-    write_whole(summary, text, Readers::Usual).map_err(|error| error.to_string())
+    first
 }
 
 /// Returns a name of a folder as it stands in a link.
@@ -174,8 +185,9 @@ fn link(name: &str) -> String {
 
 /// Returns the failures with the names of their files, no two of which are equal even where letters are not told apart by case.
 fn failure_files(run: &RunReport) -> Vec<(&CaseReport, String)> {
-    const LONGEST: usize = 100;
-    let mut taken: HashSet<String> = HashSet::new();
+    /// In bytes; file systems take names of 255.
+    const LONGEST: usize = 180;
+    let mut taken: HashMap<String, usize> = HashMap::new();
     let files = run.bad().map(|case| {
         let kept = |c: char| c.is_alphanumeric() || ['-', '_'].contains(&c);
         let name: String = case
@@ -183,14 +195,18 @@ fn failure_files(run: &RunReport) -> Vec<(&CaseReport, String)> {
             .replace("::", "-")
             .chars()
             .map(|c| if kept(c) { c } else { '-' })
-            .take(LONGEST)
+            .scan(0, |length, c| {
+                *length += c.len_utf8();
+                (*length <= LONGEST).then_some(c)
+            })
             .collect();
-        let mut file = format!("{name}.md");
-        let mut n = 2;
-        while !taken.insert(file.to_lowercase()) {
-            file = format!("{name}-{n}.md");
-            n += 1;
-        }
+        // Those of one name have a number that no other name ends with.
+        let count = taken.entry(name.to_lowercase()).or_default();
+        *count += 1;
+        let file = match *count {
+            1 => format!("{name}.md"),
+            n => format!("{name}~{n}.md"),
+        };
         (case, file)
     });
     files.collect()

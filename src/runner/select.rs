@@ -1,11 +1,13 @@
 //! Selects the trials of a run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::args::Args;
 use super::discover::{self, Trial, trial_by_name};
 use super::refusal::Refusal;
+use crate::base::visible_line;
+use crate::screen;
 use crate::suite::Suite;
 
 /// Returns the trials that the arguments select.
@@ -26,6 +28,9 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
     }
     let mut trials = trials(suites, root)?;
     let known = trials.len();
+    if let Some(only) = &args.only {
+        tell_gone(only, &trials);
+    }
     trials.retain(|trial| args.selects(&trial.name, &trial.file));
     if flags.exact && trials.is_empty() && !filters.is_empty() {
         return Err(Refusal::invalid(vec![format!(
@@ -58,6 +63,24 @@ pub(super) fn select(suites: &[Suite], args: &Args, root: &Path) -> Result<Vec<T
         trials.retain(|trial| trial.ignored.is_some());
     }
     Ok(trials)
+}
+
+/// Tells which cases of an earlier run are no longer there.
+fn tell_gone(wanted: &HashSet<String>, trials: &[Trial]) {
+    const TOLD: usize = 5;
+    let known: HashSet<&str> = trials.iter().map(|trial| trial.name.as_str()).collect();
+    let gone = wanted.iter().filter(|name| !known.contains(name.as_str()));
+    let mut gone: Vec<&str> = gone.map(String::as_str).collect();
+    gone.sort_unstable();
+    if !gone.is_empty() {
+        let more = if gone.len() > TOLD { ", …" } else { "" };
+        let line = format!(
+            "warning: {} of the cases that failed in the last run are not here: {}{more}",
+            gone.len(),
+            gone[..gone.len().min(TOLD)].join(", ")
+        );
+        screen::line(&visible_line(&line));
+    }
 }
 
 /// Returns how many cases are known, for display.

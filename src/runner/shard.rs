@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::report::MOST_SHARDS;
+
 /// A part: `2/5` is the second of five.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shard {
@@ -32,7 +34,7 @@ impl FromStr for Shard {
         let (Some(number), Some(count)) = (number, count) else {
             return Err(wrong());
         };
-        match (1..=count).contains(&number) {
+        match (1..=count).contains(&number) && count <= MOST_SHARDS {
             true => Ok(Self { number, count }),
             false => Err(wrong()),
         }
@@ -78,7 +80,7 @@ mod tests {
             assert_eq!(text.parse::<Shard>().unwrap().to_string(), text.trim());
         }
         for text in [
-            "", "0/5", "6/5", "1/0", "1", "a/b", "-1/5", "1/5/2", "1.5/3",
+            "", "0/5", "6/5", "1/0", "1", "a/b", "-1/5", "1/5/2", "1.5/3", "1/10001",
         ] {
             let why = text.parse::<Shard>().unwrap_err();
             assert!(why.contains("is no part of a run"), "{text}: {why}");

@@ -133,6 +133,12 @@ impl Mock {
         self
     }
 
+    /// Returns whether it answers only the first matching call.
+    #[cfg(feature = "runner")]
+    pub(crate) fn is_once(&self) -> bool {
+        self.once
+    }
+
     /// Delays the response by this time, at most ten minutes. Error responses and forwarded calls are not
     /// delayed.
     #[must_use]

@@ -19,6 +19,9 @@ pub(super) struct Cut {
     pub(super) lines: usize,
 }
 
+/// The lines for cases of each status, before failures are cut.
+const MOST_LINES: usize = 10_000;
+
 impl Cut {
     /// As much as anybody reads.
     pub(super) const LEAST: Self = Self {
@@ -48,13 +51,16 @@ impl Cut {
                 output_lines: 15,
                 ..self.clone()
             },
+            _ if self.lines > MOST_LINES => Self {
+                lines: MOST_LINES,
+                ..self.clone()
+            },
             _ if self.failures > 0 => {
                 let shown = self.failures.min(failures);
                 // Some of it is for lines.
                 let fits = shown * (super::MOST_BYTES / 1_024) / (bytes / 1_024) * 3 / 4;
                 Self {
                     failures: fits,
-                    lines: self.lines.min(10_000),
                     ..self.clone()
                 }
             }
@@ -76,8 +82,8 @@ impl Cut {
     pub(super) fn told(&self) -> String {
         let mut told = format!("values are cut after {} characters", self.value);
         match self.failures {
-            usize::MAX => {}
-            0 => told.push_str(&format!(", and lists end after {} lines", self.lines)),
+            usize::MAX if self.lines == usize::MAX => {}
+            0 | usize::MAX => told.push_str(&format!(", and lists end after {} lines", self.lines)),
             some => told.push_str(&format!(
                 ", {some} failures are shown whole, and lists end after {} lines",
                 self.lines

@@ -98,7 +98,7 @@ fn verdict(run: &RunReport, failed: usize) -> String {
 }
 
 fn header(run: &RunReport, failed: usize, verdict: &str) -> Markup {
-    let is_good = failed == 0 && !run.broke_off;
+    let is_good = failed == 0 && !run.broke_off && run.count(&[Verdict::Passed]) > 0;
     html! {
         h1 class=(if is_good { "passed" } else { "failed" }) { (verdict) }
         p.soft {
@@ -193,6 +193,7 @@ fn failures(run: &RunReport, cut: &Cut) -> Markup {
                     }
                 }
             }
+            @if run.bad().count() > cut.lines { p.warn { "and " (run.bad().count() - cut.lines) " more" } }
         }
     }
 }
@@ -242,7 +243,7 @@ fn failure(number: usize, case: &CaseReport, is_open: bool, cut: &Cut) -> Markup
             }
             @if !misses.is_empty() {
                 h3 { "Calls that nothing answers" }
-                @for miss in misses { (missed(miss, cut)) }
+                @for miss in misses.iter().take(cut.rows) { (missed(miss, cut)) }
             }
             @if !refused.is_empty() {
                 h3 { "Calls that could not be answered" }
@@ -259,28 +260,28 @@ fn failure(number: usize, case: &CaseReport, is_open: bool, cut: &Cut) -> Markup
                 h3 { "Outbound calls" }
                 (calls::waterfall(case, cut))
             }
-            @for call in outbound.iter().filter(|call| !call.differences.is_empty()) {
+            @for call in outbound.iter().filter(|call| !call.differences.is_empty()).take(cut.rows) {
                 h3 { "What differs in the call " span.mono { (shown(&call.to_string(), 300)) } @if call.differences.iter().all(|one| !one.fails) { " (a warning)" } }
                 (difference_table(&call.differences, cut))
             }
             @if *not_compared > 0 { p.warn { (not_compared) " further calls were answered but not compared, since there was no room to keep their requests" } }
             @if !late.is_empty() {
                 h3 { "Calls that came after the case had ended" }
-                ul { @for call in late { li.mono { (shown(&call.to_string(), 300)) " (" (call.answer) ")" } } }
+                ul { @for call in late.iter().take(cut.rows) { li.mono { (shown(&call.to_string(), 300)) " (" (call.answer) ")" } } }
                 p { "If the application makes them in the background, wait for them: " code { "mocks" } " that answer them, and " code { "outbound: {settleMs: …}" } "." }
             }
             @if !extra.is_empty() {
                 h3 { "Calls made more often than captured" }
-                ul { @for calls in extra { li.mono { (shown(&calls.name, 300)) ": made " (calls.made) ", captured " (calls.captured) @if !calls.fails { " (a warning)" } } } }
+                ul { @for calls in extra.iter().take(cut.rows) { li.mono { (shown(&calls.name, 300)) ": made " (calls.made) ", captured " (calls.captured) @if !calls.fails { " (a warning)" } } } }
             }
             @if !unused.is_empty() {
                 h3 { "Mocks that were never used" }
-                ul { @for mock in unused { li.mono { (shown(&mock.name, 300)) @if !mock.fails { " (a warning)" } } } }
+                ul { @for mock in unused.iter().take(cut.rows) { li.mono { (shown(&mock.name, 300)) @if !mock.fails { " (a warning)" } } } }
                 @if let Some(advice) = advice { p { (advice) } }
             }
             @if !warnings.is_empty() {
                 h3 { "Notes" }
-                ul { @for note in warnings { li { (shown(note, cut.value)) } } }
+                ul { @for note in warnings.iter().take(cut.rows) { li { (shown(note, cut.value)) } } }
             }
             @if let Some(request) = request { (sent(request, cut)) }
             @if !application_output.is_empty() {
@@ -382,7 +383,7 @@ fn missed(miss: &MissReport, cut: &Cut) -> Markup {
             table {
                 thead { tr { th scope="col" { "Field" } th scope="col" { "Nearest captured exchange" } th scope="col" { "The call" } } }
                 tbody {
-                    @for field in differs {
+                    @for field in differs.iter().take(cut.rows) {
                         tr {
                             td.mono data-th="Field" { (shown(&field.field, 300)) }
                             td.mono.was data-th="Captured" { (shown(field.captured.as_deref().unwrap_or("none"), cut.value)) }
@@ -440,7 +441,7 @@ fn others(run: &RunReport, verdict: Verdict, title: &str, status: &str, cut: &Cu
                             span { (shown(&case.name, 300)) }
                             @if let Some(why) = &case.message { ": " (shown(why, 300)) }
                             @else { " " i { (seconds(case.took_us / 1_000)) } }
-                            @for note in &case.warnings { " " span.warn { (shown(note, 300)) } }
+                            @for note in case.warnings.iter().take(cut.rows) { " " span.warn { (shown(note, 300)) } }
                         }
                     }
                 }
