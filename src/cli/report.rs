@@ -81,9 +81,10 @@ fn run_of(file: Option<&Path>) -> Result<RunReport, Failed> {
 /// Returns what a run has come to, in a line.
 fn summary(run: &RunReport) -> String {
     let broke_off = if run.broke_off { "; it broke off" } else { "" };
+    let all = run.cases.len();
+    let cases = if all == 1 { "case" } else { "cases" };
     format!(
-        "{} cases: {} passed, {} failed, {} not run{broke_off}",
-        run.cases.len(),
+        "{all} {cases}: {} passed, {} failed, {} not run{broke_off}",
         run.count(&[Verdict::Passed]),
         run.bad().count(),
         run.count(&[Verdict::Skipped]),

@@ -67,16 +67,11 @@ pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<S
             told = in_short(case, file_of(case));
         }
         if told.len() > room {
-            let more = failed - n;
-            let _ = writeln!(
-                out,
-                "and {} more, for which there is no room here",
-                if more == 1 {
-                    "one failure".to_owned()
-                } else {
-                    format!("{more} failures")
-                }
-            );
+            let more = match failed - n {
+                1 => "one more failure".to_owned(),
+                n => format!("{n} more failures"),
+            };
+            let _ = writeln!(out, "and {more}, for which there is no room here");
             break;
         }
         out.push_str(&told);

@@ -135,6 +135,12 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns whether a body has a part with the name of a secret.
+pub(super) fn has_secret_part(text: &str) -> bool {
+    let mut names = text.split("name=\"").skip(1);
+    names.any(|rest| rest.split('"').next().is_some_and(is_secret_name))
+}
+
 /// Returns a name with its value, without a secret that it is or holds.
 fn pair(found: &Captures<'_>) -> String {
     let decoded = |text: &str| {

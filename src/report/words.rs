@@ -402,7 +402,14 @@ pub(super) fn headers(headers: &Headers) -> impl Iterator<Item = (&str, Cow<'_, 
 /// Returns the line-by-line diff of a difference, if it may be shown.
 pub(super) fn diff(mismatch: &Mismatch) -> Option<Cow<'_, str>> {
     let diff = mismatch.diff.as_deref()?;
-    (!masked::hides(&mismatch.place)).then(|| masked::text(diff))
+    // The lines of a part of a multipart body don't say whose they are.
+    let has_secret_part = [&mismatch.expected, &mismatch.actual]
+        .iter()
+        .any(|side| match side {
+            Some(Side::Bytes(excerpt)) => beginning(excerpt).is_some_and(masked::has_secret_part),
+            _ => false,
+        });
+    (!has_secret_part && !masked::hides(&mismatch.place)).then(|| masked::text(diff))
 }
 
 /// Returns a URL without the secrets in it.

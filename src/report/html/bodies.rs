@@ -11,6 +11,9 @@ use crate::base::json;
 use crate::compare::MessagePlace;
 use crate::report::told::{BodiesReport, DifferenceReport};
 
+/// Larger arrays are shown in order, whatever it means: to pair their elements takes time.
+const MOST_PAIRED: usize = 1_000;
+
 /// A row: a member or an element on both sides.
 enum Row<'v> {
     /// It is the same on both sides.
@@ -19,6 +22,12 @@ enum Row<'v> {
     Inside(&'v Value, &'v Value),
     /// The sides differ.
     Other(Option<&'v Value>, Option<&'v Value>),
+}
+
+/// The differences that are told, and their places.
+struct Told<'d> {
+    places: Vec<&'d str>,
+    differences: &'d [DifferenceReport],
 }
 
 /// Returns the bodies side by side; nothing if they are too large for the page.
@@ -49,7 +58,7 @@ pub(super) fn side_by_side(
         details.same open {
             summary { "The bodies side by side, expected and actual; what is the same is folded" }
             div.sides.mono {
-                (inside(expected, actual, &mut steps, &places, cut))
+                (inside(expected, actual, &mut steps, &Told { places, differences }, cut))
             }
         }
     }
@@ -59,10 +68,10 @@ fn inside(
     expected: &Value,
     actual: &Value,
     steps: &mut Vec<Step>,
-    places: &[&str],
+    told: &Told<'_>,
     cut: &Cut,
 ) -> Markup {
-    let rows = rows(expected, actual);
+    let rows = rows(expected, actual, !is_unordered(steps, told.differences));
     let mut parts: Vec<Markup> = Vec::new();
     let mut at = 0;
     while at < rows.len() {
@@ -75,7 +84,7 @@ fn inside(
         let (step, row) = &rows[at];
         at += 1;
         steps.push(step.clone());
-        parts.push(one(step, row, steps, places, cut));
+        parts.push(one(step, row, steps, told, cut));
         steps.pop();
     }
     html! { @for part in parts { (part) } }
@@ -104,12 +113,12 @@ fn folded(rows: &[(Step, Row<'_>)], cut: &Cut) -> Markup {
     }
 }
 
-fn one(step: &Step, row: &Row<'_>, steps: &mut Vec<Step>, places: &[&str], cut: &Cut) -> Markup {
+fn one(step: &Step, row: &Row<'_>, steps: &mut Vec<Step>, told: &Told<'_>, cut: &Cut) -> Markup {
     match row {
         Row::Same(_) => html! {},
         Row::Inside(expected, actual) => html! {
             div { (label(step)) ":" }
-            div.in { (inside(expected, actual, steps, places, cut)) }
+            div.in { (inside(expected, actual, steps, told, cut)) }
         },
         Row::Other(expected, actual) => {
             let side = |value: Option<&Value>| match value {
@@ -119,7 +128,7 @@ fn one(step: &Step, row: &Row<'_>, steps: &mut Vec<Step>, places: &[&str], cut: 
                 ),
                 None => "–".to_owned(),
             };
-            let counts = is_told(steps, places);
+            let counts = is_told(steps, &told.places);
             html! {
                 div class=(if counts { "row bad" } else { "row let" }) {
                     span.was { span.unseen { "expected: " } (side(*expected)) }
@@ -143,7 +152,7 @@ fn is_told(steps: &[Step], places: &[&str]) -> bool {
         .any(|told| is_within(told, &place) || is_within(&place, told))
 }
 
-fn rows<'v>(expected: &'v Value, actual: &'v Value) -> Vec<(Step, Row<'v>)> {
+fn rows<'v>(expected: &'v Value, actual: &'v Value, is_by_order: bool) -> Vec<(Step, Row<'v>)> {
     match (expected, actual) {
         (Value::Object(was), Value::Object(is)) => {
             let old = was
@@ -155,6 +164,11 @@ fn rows<'v>(expected: &'v Value, actual: &'v Value) -> Vec<(Step, Row<'v>)> {
             rows.map(|(name, row)| (Step::Key(name.clone()), row))
                 .collect()
         }
+        (Value::Array(was), Value::Array(is))
+            if !is_by_order && was.len().max(is.len()) <= MOST_PAIRED =>
+        {
+            elements(was, is)
+        }
         (Value::Array(was), Value::Array(is)) => {
             let count = was.len().max(is.len());
             let rows = (0..count).map(|n| (Step::Index(n), row(was.get(n), is.get(n))));
@@ -162,6 +176,45 @@ fn rows<'v>(expected: &'v Value, actual: &'v Value) -> Vec<(Step, Row<'v>)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Returns the elements of arrays whose order means nothing: what is equal stands together, and the rest by itself.
+fn elements<'v>(expected: &'v [Value], actual: &'v [Value]) -> Vec<(Step, Row<'v>)> {
+    let mut left: Vec<Option<&Value>> = actual.iter().map(Some).collect();
+    let mut rows = Vec::new();
+    for (n, was) in expected.iter().enumerate() {
+        let same = left
+            .iter_mut()
+            .find(|is| is.is_some_and(|is| json::equals(was, is)));
+        let row = match same.and_then(Option::take) {
+            Some(_) => Row::Same(was),
+            None => Row::Other(Some(was), None),
+        };
+        rows.push((Step::Index(n), row));
+    }
+    let new = left.into_iter().enumerate();
+    let new = new.filter_map(|(n, is)| Some((Step::Index(n), Row::Other(None, Some(is?)))));
+    rows.extend(new);
+    rows
+}
+
+/// Returns whether an array was compared without regard to order: then elements of it are told that are on one side alone.
+fn is_unordered(steps: &[Step], differences: &[DifferenceReport]) -> bool {
+    let place = MessagePlace::Json(steps.to_vec()).to_string();
+    let is_element = |path: &str| {
+        let index = path
+            .strip_prefix(&place)
+            .and_then(|rest| rest.strip_prefix('['));
+        let index = index.and_then(|rest| rest.strip_suffix(']'));
+        index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let one_sided = differences.iter().filter(|one| is_element(&one.path));
+    let (mut gone, mut new) = (false, false);
+    for one in one_sided {
+        gone |= one.actual.is_none();
+        new |= one.expected.is_none();
+    }
+    gone && new
 }
 
 fn row<'v>(expected: Option<&'v Value>, actual: Option<&'v Value>) -> Row<'v> {

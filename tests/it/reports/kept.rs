@@ -47,7 +47,7 @@ fn what_failed_runs_again() {
         &["s.suite.yaml", "--failed", "--filter", "r00-4"],
     )
     .ends(20, &["0 passed; 1 failed"]);
-    run(&project, &good, &["--failed"]).ends(0, &["1 passed; 0 failed", "s::r00-4"]);
+    run(&project, &good, &["--failed"]).ends(0, &["2 passed; 0 failed"]);
     let told = run(&project, &good, &["--failed"]);
     told.ends(
         0,
@@ -57,9 +57,20 @@ fn what_failed_runs_again() {
         ],
     );
     // What has been kept stays the same, so that it is not forgotten.
-    assert_eq!(
-        kept(&project, ".softprobe/last-run.json")["cases"][0]["name"],
-        "s::r00-4"
+    let last = kept(&project, ".softprobe/last-run.json");
+    assert_eq!(last["cases"][1]["name"], "s::r00-4");
+    // Failures that were not looked at are not forgotten.
+    run(&project, &bad, &["s.suite.yaml"]).ends(20, &["4 passed; 2 failed"]);
+    run(&project, &good, &["--failed", "--filter", "r00-4"]).ends(0, &["1 passed"]);
+    run(&project, &bad, &["--failed"]).ends(20, &["0 passed; 1 failed", "s::r00-2"]);
+    // The commands that it prints are whole, and what had other flags is told.
+    let told = run(&project, &bad, &["--failed", "--one-at-a-time"]);
+    told.ends(
+        20,
+        &[
+            "softprobe suite run s.suite.yaml --app-url",
+            "give its flags again where they matter",
+        ],
     );
     // What did not get to run is run.
     run(
@@ -313,6 +324,21 @@ fn parts_of_a_run_are_a_whole_one() {
         .ends(1, &["of this run, a part is missing: 3/5"]);
     let page = super::text(&project, "all.html");
     assert!(page.contains("The run broke off before all of its cases had ended"));
+    // So it is for runs that broke off, and for what the command has printed.
+    let first = super::text(&project, "part-1.json");
+    project.write(
+        "part-1.json",
+        first.replacen("\"brokeOff\":false", "\"brokeOff\":true", 1),
+    );
+    merge(&["part-*.json"]).ends(
+        1,
+        &["one of these runs broke off before all of its cases had ended"],
+    );
+    for part in ["1/5", "2/5"] {
+        let printed = run(&project, &bad, &["s.suite.yaml", "--shard", part, "--json"]);
+        project.write(&format!("printed-{}.json", &part[..1]), printed.stdout);
+    }
+    merge(&["printed-*.json"]).ends(1, &["parts are missing: 3/5, 4/5, 5/5"]);
     // A part without any case is no fault, and a wrong part is one.
     let small = failing(1, 1);
     let codes: Vec<i32> = (1..=4)
@@ -326,6 +352,18 @@ fn parts_of_a_run_are_a_whole_one() {
         })
         .collect();
     assert_eq!(codes, [0; 4]);
+    // It is kept, so that the whole is known to be whole.
+    for part in 1..=4 {
+        run(
+            &small,
+            &app(&[]),
+            &["s.suite.yaml", "--shard", &format!("{part}/4")],
+        )
+        .ends(0, &[]);
+        let kept = small.path().join(".softprobe/last-run.json");
+        std::fs::copy(kept, small.path().join(format!("part-{part}.json"))).unwrap();
+    }
+    run_in(small.path(), &["report", "merge", "part-*.json"]).ends(0, &["4 runs, 1 case"]);
     for wrong in ["0/5", "6/5", "x"] {
         run(&small, &bad, &["s.suite.yaml", "--shard", wrong]).ends(
             2,

@@ -3,6 +3,7 @@
 mod kept;
 mod pace;
 mod pages;
+mod secrets;
 mod shop;
 
 use std::collections::BTreeSet;
@@ -363,6 +364,110 @@ fn a_summary_is_cut_before_github_shows_nothing() {
     assert!(shown.contains(" more failures, for which there is no room here"));
 }
 
+#[test]
+fn reports_of_an_earlier_run_are_not_taken_for_those_of_a_later_one() {
+    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json\n");
+    let app = Stub::json(200, &json!({}));
+    let files = ["page.html", "run.md", "junit.xml", "log"];
+    let is_green = |file: &str| {
+        let path = project.path().join(file);
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.contains("1 passed")
+            || text.contains("failures=\"0\" errors=\"0\" time")
+            || text.starts_with("ok")
+    };
+    Output::of(&mut all_reports(&project, &app)).ends(0, &[]);
+    assert!(files.iter().all(|file| is_green(file)));
+    // The application of the next one does not start.
+    let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-command", "false"]);
+    command.args([
+        "--html",
+        "page.html",
+        "--markdown",
+        "run.md",
+        "--junit",
+        "junit.xml",
+    ]);
+    Output::of(command.current_dir(project.path())).ends(1, &["did not start"]);
+    assert!(files[..3].iter().all(|file| !is_green(file)));
+    assert!(text(&project, "junit.xml").contains("<skipped message=\"not run: "));
+    // Another one can't be written.
+    Output::of(&mut all_reports(&project, &app)).ends(0, &[]);
+    std::fs::remove_file(project.path().join("run.md")).unwrap();
+    std::fs::create_dir_all(project.path().join("run.md/summary.md/x")).unwrap();
+    Output::of(&mut all_reports(&project, &app)).ends(1, &["run.md: can't be written: "]);
+    // Nothing was run.
+    Output::of(all_reports(&project, &app).args(["--ignored", "--no-progress"]));
+    assert!(!text(&project, "page.html").contains("<h1 class=\"passed\">"));
+}
+
+#[test]
+fn a_name_of_any_length_has_its_file() {
+    let project = Project::new();
+    let inbound = |path: &str| {
+        let call = format!("GET shop.example/{path}");
+        crate::support::span(
+            1,
+            "inbound",
+            &call,
+            Some(200),
+            &[crate::support::response_body("{}")],
+        )
+    };
+    let mut suite = "name: s\ncases:\n".to_owned();
+    for n in 0..3 {
+        project.write(
+            &format!("c{n}.case.json"),
+            crate::support::document(&[inbound(&n.to_string())]).to_string(),
+        );
+        let name = format!("{}{n}", "\u{30b1}".repeat(120));
+        suite.push_str(&format!(
+            "  - {{ path: c{n}.case.json, name: \"{name}\" }}\n"
+        ));
+    }
+    project.write("s.suite.yaml", suite);
+    let app = Stub::json(500, &json!({}));
+    Output::of(&mut all_reports(&project, &app)).ends(20, &[]);
+    assert_eq!(
+        std::fs::read_dir(project.path().join("run"))
+            .unwrap()
+            .count(),
+        3
+    );
+    assert!(text(&project, "run.md").contains("3 of 3 failed"));
+}
+
+#[test]
+fn what_an_application_writes_is_no_command_to_github() {
+    if !is_there(&["python3", "--version"]) {
+        return;
+    }
+    let project = Project::with_answer(200, "{\"a\":1}", "name: s\ncases: a.case.json\n");
+    let app = "import os, sys\nfrom http.server import *\nclass H(BaseHTTPRequestHandler):\n    def do_GET(self):\n        \
+               sys.stderr.write('::stop-commands::zzz\\n##[error]old\\n')\n        self.send_response(500)\n        self.end_headers()\n    \
+               def log_message(self, *args): pass\nHTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n";
+    project.write("app.py", app);
+    let mut command = softprobe(&[
+        "suite",
+        "run",
+        "s.suite.yaml",
+        "--app-command",
+        "python3 app.py",
+    ]);
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .current_dir(project.path());
+    let told = Output::of(&mut command);
+    told.ends(20, &["| ::stop-commands::zzz", "# #[error]old"]);
+    assert!(
+        told.stdout
+            .lines()
+            .all(|line| !line.trim_start().starts_with("::")),
+        "{}",
+        told.stdout
+    );
+}
+
 /// Returns a command that runs a project's suite, one case at a time, on GitHub, and writes every report.
 fn all_reports(project: &Project, app: &Stub) -> Command {
     let mut command = softprobe(&[
@@ -412,7 +517,7 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
     assert!(text(&project, "page.html").contains("1 of 40 cases failed"));
     assert!(text(&project, "run.md").contains("# Softprobe: 1 of 40 failed"));
     assert!(text(&project, "junit.xml").contains("not run: another case failed"));
-    // Interrupted, it has an end in no report.
+    // Interrupted, it has an end in no report, and none on the terminal.
     let (reached, is_reached) = std::sync::mpsc::channel();
     let reached = std::sync::Mutex::new(reached);
     let (release, is_released) = std::sync::mpsc::channel::<()>();
