@@ -274,7 +274,7 @@ fn report(
         logged.map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
     });
     let mut told = RunReport::new(run, causes, &board.secrets);
-    told.suite_files = suite_files(trials, &root);
+    told.suite_files = suite_files(trials.iter().map(|trial| &**trial), &root);
     args.rerun.plain().clone_into(&mut told.command);
     told.shards = args.shard().iter().map(ToString::to_string).collect();
     if on_github {
@@ -327,7 +327,14 @@ pub(super) fn report_none(args: &Args, trials: &[Trial], refusal: &Refusal) {
         took: Duration::ZERO,
         broke_off: true,
     };
-    let told = RunReport::new(run, Vec::new(), &secrets());
+    let root = project_root();
+    let mut told = RunReport::new(run, Vec::new(), &secrets());
+    told.suite_files = suite_files(trials.iter(), &root);
+    args.rerun.plain().clone_into(&mut told.command);
+    keep(&root, &told, None);
+    if std::env::var_os("NEXTEST").is_some() {
+        return;
+    }
     let written = args.flags.reports.write(&told);
     for line in written.err().into_iter().flat_map(|refusal| refusal.lines) {
         screen::line(&visible_line(&format!("error: {line}")));
@@ -341,8 +348,8 @@ fn secrets() -> Vec<String> {
 }
 
 /// Returns the files of the suites, from the project's root.
-fn suite_files(trials: &[Arc<Trial>], root: &Path) -> Vec<String> {
-    let files: BTreeSet<&Path> = trials.iter().map(|trial| &*trial.suite_file).collect();
+fn suite_files<'t>(trials: impl Iterator<Item = &'t Trial>, root: &Path) -> Vec<String> {
+    let files: BTreeSet<&Path> = trials.map(|trial| &*trial.suite_file).collect();
     let files = files.into_iter().map(|file| {
         let below = file.strip_prefix(root).unwrap_or(file);
         below.display().to_string()
