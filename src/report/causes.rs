@@ -6,6 +6,7 @@ use super::first::first_fault;
 use super::outcome::{
     CaseOutcome, End, Fault, MissedCall, NearestExchange, NotAnswering, RunOutcome, Unacceptable,
 };
+use super::sides;
 use super::words;
 use crate::base::http::{shown_target, with_ids};
 use crate::base::with_causes;
@@ -122,7 +123,7 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
             let place = general(&sent.mismatch.place);
             let what = format!(
                 "{call} is sent with another {place}, such as {}",
-                words::change(&sent.mismatch)
+                sides::change(&sent.mismatch)
             );
             (format!("sent {call} {place}"), what)
         }
@@ -131,12 +132,12 @@ fn reason(outcome: &CaseOutcome) -> (String, String) {
             if let (MessagePlace::Status, Some(Side::Status(actual))) =
                 (&mismatch.place, &mismatch.actual)
             {
-                let what = format!("the answer's {}", words::change(mismatch));
+                let what = format!("the answer's {}", sides::change(mismatch));
                 return (format!("differs status {actual}"), what);
             }
             let what = format!(
                 "{place} differs in the answer, such as {}",
-                words::change(mismatch)
+                sides::change(mismatch)
             );
             (format!("differs {place}"), what)
         }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::outcome::Verdict;
+use super::sides::around;
 use super::told::{CallReport, CaseReport, CauseReport, DifferenceReport, MissReport, RunReport};
-use super::words::{self, around};
+use super::words;
 use crate::base::visible;
 
 /// The most bytes that GitHub shows of a summary, with room for what other steps write.

@@ -10,7 +10,10 @@ mod libtest;
 mod markdown;
 mod masked;
 mod outcome;
+mod sides;
+mod telling;
 mod text;
+mod together;
 mod told;
 mod trace;
 mod words;
@@ -29,13 +32,13 @@ pub(crate) use outcome::{
     Finding, Launched, MissedCall, NearestExchange, NotAnswering, Note, Rerun, RunOutcome,
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
+pub(crate) use sides::{side, why};
 pub(crate) use text::{Detail, Palette};
 pub(crate) use told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{
     HIDDEN, NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
 };
-pub(crate) use words::{side, why};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::outcome::{CaseOutcome, MissedCall, SentDifference, SentRequest};
+use super::sides;
 use super::words;
 use crate::base::http::shown_target;
 use crate::base::{visible, visible_line};
@@ -263,7 +264,7 @@ impl Page {
             changes: _,
         } = mismatch;
         self.line(depth, &place.to_string());
-        if let Some(diff) = words::diff(mismatch) {
+        if let Some(diff) = sides::diff(mismatch) {
             for line in cut(&diff).lines() {
                 let style = match line.as_bytes().first() {
                     Some(b'-') => self.palette.good,
@@ -280,13 +281,13 @@ impl Page {
                 Some(side) => paint(style, &cut(&side)),
                 None => "nothing".to_owned(),
             };
-            let [expected, actual] = words::sides_in_view(mismatch);
+            let [expected, actual] = sides::sides_in_view(mismatch);
             let expected = side(expected, self.palette.good);
             let actual = side(actual, self.palette.bad);
             self.line(depth + 1, &format!("expected  {expected}"));
             self.line(depth + 1, &format!("actual    {actual}"));
         }
-        if let Some(reason) = words::reason_of(mismatch) {
+        if let Some(reason) = sides::reason_of(mismatch) {
             self.line(depth + 1, &reason);
         }
     }

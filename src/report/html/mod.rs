@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::cut::{Cut, shown};
 use super::outcome::Verdict;
+use super::sides;
 use super::told::{
     CaseReport, CauseReport, DifferenceReport, MissReport, RequestReport, RunReport,
 };
@@ -346,7 +347,7 @@ fn row(difference: &DifferenceReport, cut: &Cut) -> Markup {
     }
     let (expected, actual) = match (expected, actual) {
         (Some(expected), Some(actual)) => {
-            let [expected, actual] = words::around([expected, actual]);
+            let [expected, actual] = sides::around([expected, actual]);
             (Some(expected), Some(actual))
         }
         sides => (sides.0.clone(), sides.1.clone()),
