@@ -32,12 +32,12 @@ pub(crate) use outcome::{
     Finding, Launched, MissedCall, NearestExchange, NotAnswering, Note, Rerun, RunOutcome,
     SentDifference, SentRequest, Skip, Unacceptable, Verdict, Written,
 };
-pub(crate) use sides::{side, why};
+pub(crate) use sides::{HIDDEN, side, why};
 pub(crate) use text::{Detail, Palette};
 pub(crate) use told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{
-    HIDDEN, NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
+    NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
 };
 
 #[cfg(test)]

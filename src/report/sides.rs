@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use super::masked;
-use super::words::HIDDEN;
 use crate::base::json;
 use crate::compare::{Excerpt, Matcher, Mismatch, Side, StatusRule, Why};
+
+/// Shown instead of a body in which redacted places must not be printed but can't be found.
+pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
 
 /// Returns what was accepted at a place.
 pub(super) fn change(mismatch: &Mismatch) -> String {

@@ -42,9 +42,6 @@ const NO_CALL: &str = "no outbound call reached the proxy; check that the applic
 pub(crate) const NOTHING_SEEN: &str = "no outbound call reached the proxy in this run; if the application makes any, they went past it, and the \
      strict policy did not hold them: run `softprobe doctor`";
 
-/// Shown instead of a body in which redacted places must not be printed but can't be found.
-pub(crate) const HIDDEN: &str = "(not shown: body.redactions is set, and this is not JSON)";
-
 /// Returns the text with every secret in it masked, and what stands under the names of secrets.
 pub(crate) fn mask(text: String, secrets: &[String]) -> String {
     let shown = match masked::text(&text) {
