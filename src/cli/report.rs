@@ -200,6 +200,15 @@ impl Merge {
         let missing = run.missing_shards();
         // What nobody has looked at must not look green.
         run.broke_off |= !missing.is_empty();
+        let why = match missing.as_slice() {
+            [] if run.broke_off => {
+                Some("one of these runs broke off before all of its cases had ended".to_owned())
+            }
+            [] => None,
+            [part] => Some(format!("of this run, a part is missing: {part}")),
+            parts => Some(format!("of this run, parts are missing: {}", told(parts))),
+        };
+        run.broke_off_why = run.broke_off_why.or_else(|| why.clone());
         for name in twice(&run) {
             let line = format!("warning: {name} is in several of these runs, and is told for each");
             let _ = writeln!(std::io::stderr(), "{}", visible_line(&line));
@@ -219,25 +228,10 @@ impl Merge {
             }
         };
         let text = format!("{count} {runs}, {}\n{written}", summary(&run));
-        let answer = match missing.as_slice() {
-            [] if !run.broke_off => return Ok(Output::fine(text).fields(&run_value(&run))),
-            [] => {
-                let message = "one of these runs broke off before all of its cases had ended";
-                Output::incomplete(text, "incomplete", message)
-            }
-            parts => {
-                let message = format!(
-                    "of this run, {} missing: {}",
-                    if parts.len() == 1 {
-                        "a part is"
-                    } else {
-                        "parts are"
-                    },
-                    told(parts)
-                );
-                Output::incomplete(text, "incomplete", &message)
-            }
+        let Some(why) = why else {
+            return Ok(Output::fine(text).fields(&run_value(&run)));
         };
+        let answer = Output::incomplete(text, "incomplete", &why);
         Err(Failed::from(answer.fields(&run_value(&run))))
     }
 }

@@ -20,9 +20,11 @@ pub(crate) fn annotations(run: &RunReport) -> String {
         lines.push(format!("::error title=softprobe::{}\n", data(&message)));
     }
     if run.broke_off {
-        let message = "the run broke off before all of its cases had ended";
+        let why = run.broke_off_why.as_deref();
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        let message = format!("the run broke off before all of its cases had ended{why}");
         lines.truncate(MOST);
-        lines.push(format!("::error title=softprobe::{}\n", data(message)));
+        lines.push(format!("::error title=softprobe::{}\n", data(&message)));
     }
     lines.concat()
 }

@@ -192,6 +192,14 @@ fn general(place: &MessagePlace) -> String {
     out + rest
 }
 
+/// Returns what to do about a case of which the rest of its report does not say so.
+pub(super) fn way_out(outcome: &CaseOutcome) -> Option<String> {
+    match first_fault(outcome)? {
+        Fault::Missed(_) | Fault::Unused(_) => Some(mend(&[outcome])),
+        _ => None,
+    }
+}
+
 /// Returns what to do about cases that fail for one reason.
 fn mend(cases: &[&CaseOutcome]) -> String {
     let Some(first) = cases.first() else {

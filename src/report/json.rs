@@ -16,6 +16,7 @@ pub(crate) fn run_value(run: &RunReport) -> Value {
         "startedUs": run.started_us,
         "tookMs": run.took_ms,
         "brokeOff": run.broke_off,
+        "brokeOffWhy": run.broke_off_why,
         "command": run.command,
         "suiteFiles": run.suite_files,
         "shards": run.shards,

@@ -41,6 +41,9 @@ pub(crate) fn summary(run: &RunReport, file_of: &dyn Fn(&CaseReport) -> Option<S
     );
     if run.broke_off {
         out.push_str("**The run broke off before all of its cases had ended.** What it did not get to is not known to be right.\n\n");
+        if let Some(why) = &run.broke_off_why {
+            let _ = writeln!(out, "{}\n", code(why));
+        }
     }
     if !run.causes.is_empty() {
         out.push_str("## Why they fail\n\n");

@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::base::document::Step;
-use crate::base::http::{MASKED, is_secret_name};
+use crate::base::http::{MASKED, is_secret, is_secret_name};
 use crate::compare::{MessagePlace, Mismatch, Side};
 
 /// Returns whether nothing that stands at a place is shown.
@@ -84,8 +84,13 @@ pub(super) fn mask(value: &mut Value) {
 }
 
 /// `name=value`, as in queries, forms, fragments and logs.
-static PAIR: LazyLock<Regex> =
-    LazyLock::new(|| known(r#"([A-Za-z0-9_.\-\[\]%]+)=([^&\s"'`<>;,#]+)"#));
+static PAIR: LazyLock<Regex> = LazyLock::new(|| {
+    known(r#"([A-Za-z0-9_.\-\[\]%]+)=((?i:(?:bearer|basic|digest)\s+)?[^&\s"'`<>;,#]+)"#)
+});
+/// `name: value`, as headers and the maps of other languages stand in logs.
+static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    known(r#"('?)\b([A-Za-z][A-Za-z0-9_\-]*)('?:[ \t]+'?)([^\s'"`,{\[][^\r\n'"`,]*)"#)
+});
 /// The user and the password of a URL.
 static USER: LazyLock<Regex> =
     LazyLock::new(|| known(r#"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#"'@]+@"#));
@@ -120,6 +125,9 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
             false => found[0].to_owned(),
         });
     }
+    if text.contains(": ") {
+        apply(&FIELD, &field);
+    }
     if text.contains('=') {
         apply(&PAIR, &pair);
     }
@@ -139,6 +147,19 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 pub(super) fn has_secret_part(text: &str) -> bool {
     let mut names = text.split("name=\"").skip(1);
     names.any(|rest| rest.split('"').next().is_some_and(is_secret_name))
+}
+
+/// Returns a field with its value, or without it if it is a secret.
+fn field(found: &Captures<'_>) -> String {
+    let name = &found[2];
+    // A sentence may say "let it pass: add an entry": a word alone is taken for a field if it can be nothing else.
+    let is_field = !found[1].is_empty()
+        || name.contains(['-', '_'])
+        || ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
+    match is_field && is_secret(name) {
+        true => format!("{}{name}{}{MASKED}", &found[1], &found[3]),
+        false => found[0].to_owned(),
+    }
 }
 
 /// Returns a name with its value, without a secret that it is or holds.
@@ -254,6 +275,25 @@ mod tests {
             (r#"{"a":"token"}"#, r#"{"a":"token"}"#),
             ("user=ada&password=x", "user=ada&password=[masked]"),
             ("a = b & password=x", "a = b & password=[masked]"),
+            ("authorization=Bearer abc.def x", "authorization=[masked] x"),
+            (
+                "< Authorization: Bearer abc.def\nHost: a",
+                "< Authorization: [masked]\nHost: a",
+            ),
+            (
+                "{'Authorization': 'Basic eHg='}",
+                "{'Authorization': '[masked]'}",
+            ),
+            ("x-api-key: sk_1, path: /a", "x-api-key: [masked], path: /a"),
+            ("cookie: a=b; c=d\r\nx: y", "cookie: [masked]\r\nx: y"),
+            (
+                "or let it pass: add an entry",
+                "or let it pass: add an entry",
+            ),
+            (
+                "$.token: [masked] -> [masked]",
+                "$.token: [masked] -> [masked]",
+            ),
             ("user=a&password=x\n", "user=a&password=[masked]\n"),
             (
                 "card[number]=1&card%5Bcvc%5D=2",

@@ -55,6 +55,7 @@ impl RunReport {
             started_us,
             took_ms: millis(took),
             broke_off,
+            broke_off_why: None,
             suite_files: Vec::new(),
             command: String::new(),
             shards: Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use super::causes::way_out;
 use super::outcome::{CaseOutcome, MissedCall, SentDifference, SentRequest};
 use super::sides;
 use super::words;
@@ -160,6 +161,10 @@ pub(crate) fn text(outcome: &CaseOutcome, palette: Palette, detail: Detail) -> S
         if !any_call_seen {
             page.line(1, &words::no_call(launched));
         }
+    }
+    if let Some(way_out) = way_out(outcome) {
+        page.heading("what to do");
+        page.line(1, &way_out);
     }
     page.section("notes", notes.iter(), |page, note| {
         page.block(1, &words::note(note));

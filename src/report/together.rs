@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
+use super::told::{MOST_SHARDS, RunReport};
 
 impl RunReport {
     /// Returns several runs as one, as if their cases had run together.
@@ -14,6 +14,7 @@ impl RunReport {
                 started_us,
                 took_ms,
                 broke_off,
+                broke_off_why,
                 suite_files,
                 command,
                 shards,
@@ -28,6 +29,7 @@ impl RunReport {
             all.started_us = [all.started_us, started_us].into_iter().flatten().min();
             all.took_ms += took_ms;
             all.broke_off |= broke_off;
+            all.broke_off_why = all.broke_off_why.or(broke_off_why);
             all.cases.extend(cases);
             for cause in causes {
                 match all.causes.iter_mut().find(|known| known.key == cause.key) {
@@ -54,42 +56,6 @@ impl RunReport {
         }
         all.causes
             .sort_by(|a, b| (b.cases.len(), &a.key).cmp(&(a.cases.len(), &b.key)));
-        all
-    }
-
-    /// Returns this run with the failures of another one that it did not look at.
-    pub(crate) fn with_failures_of(&self, other: &Self) -> Self {
-        let known: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
-        let is_left = |case: &CaseReport| {
-            (case.is_bad() || case.was_cut_off) && !known.contains(case.name.as_str())
-        };
-        let left: Vec<Box<CaseReport>> = other
-            .cases
-            .iter()
-            .filter(|case| is_left(case))
-            .cloned()
-            .collect();
-        let names: BTreeSet<&str> = left.iter().map(|case| case.name.as_str()).collect();
-        let causes = other.causes.iter().filter_map(|cause| {
-            let cases = cause
-                .cases
-                .iter()
-                .filter(|name| names.contains(name.as_str()));
-            let cases: Vec<String> = cases.cloned().collect();
-            (!cases.is_empty()).then(|| CauseReport {
-                cases,
-                ..cause.clone()
-            })
-        });
-        let other = Self {
-            causes: causes.collect(),
-            cases: left,
-            suite_files: other.suite_files.clone(),
-            ..Self::default()
-        };
-        let mut all = Self::merged(vec![self.clone(), other]);
-        all.took_ms = self.took_ms;
-        all.command.clone_from(&self.command);
         all
     }
 

@@ -19,6 +19,9 @@ pub(crate) struct RunReport {
     pub(crate) took_ms: u64,
     /// Whether it ended before all of its cases had.
     pub(crate) broke_off: bool,
+    /// Why it did, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) broke_off_why: Option<String>,
     /// The files of the suites, from the project's root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) suite_files: Vec<String>,

@@ -168,7 +168,12 @@ pub(crate) fn summary(outcome: &CaseOutcome) -> String {
         End::Skipped(why) => skip(why),
         End::Errored(error) => {
             let message = with_causes(&**error);
-            message.lines().next().unwrap_or_default().to_owned()
+            let line = message.lines().next().unwrap_or_default();
+            // What nothing answered may be why.
+            match first_fault(outcome).map(fault) {
+                Some(first) => format!("no answer to {first}; {line}"),
+                None => line.to_owned(),
+            }
         }
         End::Judged => match (faults(outcome), first_fault(outcome)) {
             (none, _) if none.is_empty() => "passed".to_owned(),

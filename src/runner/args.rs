@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use super::ca::CaFlag;
-use super::last_run::last_run;
+use super::last_run::{failed_before, last_run};
 use super::refusal::Refusal;
 use super::reports::ReportFlags;
 use super::shard::Shard;
@@ -22,7 +22,7 @@ use crate::base::{unless_blank, visible_line};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
-use crate::report::{CaseReport, Rerun, RunReport};
+use crate::report::{CaseReport, Rerun};
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -58,8 +58,6 @@ pub(crate) struct Args {
     pub(crate) filters: Vec<String>,
     /// The names of the only trials that are selected, if others are not.
     pub(crate) only: Option<HashSet<String>>,
-    /// The run whose failures these are.
-    pub(crate) carried: Option<RunReport>,
     /// Whether to print one character per case.
     pub(crate) quiet: bool,
     /// Whether to print no results on standard output, because the caller prints there.
@@ -550,7 +548,6 @@ impl Args {
         Ok(Self {
             filters,
             only: None,
-            carried: None,
             quiet,
             silent: false,
             verbose: false,
@@ -607,7 +604,6 @@ impl Args {
         Self {
             filters,
             only: None,
-            carried: None,
             quiet: quiet && flags.format.is_none(),
             silent,
             verbose,
@@ -633,7 +629,8 @@ impl Args {
         let last = last_run(root)?;
         let is_left = |case: &CaseReport| case.is_bad() || case.was_cut_off;
         let left = last.cases.iter().filter(|case| is_left(case));
-        let left: HashSet<String> = left.map(|case| case.name.clone()).collect();
+        let mut left: HashSet<String> = left.map(|case| case.name.clone()).collect();
+        left.extend(failed_before(root));
         if left.is_empty() {
             let _ = writeln!(
                 std::io::stderr(),
@@ -647,7 +644,7 @@ impl Args {
             for command in [&mut self.rerun.command, &mut self.rerun.whole] {
                 *command = command.replacen(given, &named, 1);
             }
-            self.suite.clone_from(&last.suite_files);
+            self.suite = last.suite_files;
         }
         if !last.command.is_empty() && last.command != self.rerun.plain() {
             let _ = writeln!(
@@ -657,7 +654,6 @@ impl Args {
             );
         }
         self.only = Some(left);
-        self.carried = Some(last);
         Ok(())
     }
 
@@ -676,6 +672,16 @@ impl Args {
             ));
         }
         Ok(bless)
+    }
+
+    /// Returns whether only some of the cases are looked at.
+    pub(super) fn is_partial(&self) -> bool {
+        let flags = &self.flags;
+        self.only.is_some()
+            || !self.filters.is_empty()
+            || !flags.skip.is_empty()
+            || flags.ignored
+            || self.shard().is_some()
     }
 
     /// Returns the arguments for all cases of the suites.

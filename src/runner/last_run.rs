@@ -1,5 +1,6 @@
 //! What is kept of the last run, for reports of it and for running again what failed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use crate::report::RunReport;
 
 /// The file that keeps the last run.
 const FILE: &str = "last-run.json";
+/// The file with the names of the cases that failed.
+const FAILED: &str = "failed.json";
 /// The folder for runs by cargo-nextest, which runs each case in a process of its own.
 const BY_PROCESSES: &str = "nextest";
 
@@ -31,22 +34,43 @@ fn folder(root: &Path) -> PathBuf {
 }
 
 /// Keeps a run in place of the one before. That it can't be kept fails no run.
-/// Failures of an earlier run that this one did not look at are kept with it.
-pub(super) fn keep(root: &Path, run: &RunReport, carried: Option<&RunReport>) {
-    let whole;
-    let run = match carried {
-        None => run,
-        Some(carried) => {
-            whole = run.with_failures_of(carried);
-            &whole
-        }
-    };
+/// A run of a part of the cases does not forget what failed before in the others.
+pub(super) fn keep(root: &Path, run: &RunReport, is_partial: bool) {
+    let failed = failed_with(root, run, is_partial);
+    let file = folder(root).join(FAILED);
+    let written = serde_json::to_string(&failed).map_err(std::io::Error::from);
+    let written = written.and_then(|text| write_whole(&file, text + "\n", Readers::Owner));
+    if written.is_err() {
+        let _ = fs::remove_file(&file);
+    }
     if let Err(error) = try_to_keep(root, run) {
         let folder = folder(root);
         log::warn!("{}: the run can't be kept: {error}", folder.display());
         // The one before would be taken for this one.
         let _ = fs::remove_file(folder.join(FILE));
     }
+}
+
+/// Returns the names of the cases that failed in a run or did not get to run, and, if it was one of a part of the cases, of those
+/// that failed before and were not looked at.
+fn failed_with(root: &Path, run: &RunReport, is_partial: bool) -> BTreeSet<String> {
+    let mut failed: BTreeSet<String> = match is_partial {
+        true => failed_before(root),
+        false => BTreeSet::new(),
+    };
+    for case in &run.cases {
+        failed.remove(&case.name);
+        if case.is_bad() || case.was_cut_off {
+            failed.insert(case.name.clone());
+        }
+    }
+    failed
+}
+
+/// Returns the names of the cases that failed and have not passed since.
+pub(super) fn failed_before(root: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(folder(root).join(FAILED)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 fn try_to_keep(root: &Path, run: &RunReport) -> std::io::Result<()> {

@@ -282,7 +282,7 @@ fn report(
     }
     // A part of a run may have no case, and its whole has to know that it was run.
     if !told.cases.is_empty() || !told.shards.is_empty() {
-        keep(&root, &told, args.carried.as_ref());
+        keep(&root, &told, args.is_partial());
     }
     let written = match by_nextest && args.flags.reports.is_any() {
         // Each case has a process of its own, and a report of the last one alone would look like one of all.
@@ -329,9 +329,12 @@ pub(super) fn report_none(args: &Args, trials: &[Trial], refusal: &Refusal) {
     };
     let root = project_root();
     let mut told = RunReport::new(run, Vec::new(), &secrets());
+    told.broke_off_why = Some(format!("it did not begin: {why}"));
     told.suite_files = suite_files(trials.iter(), &root);
     args.rerun.plain().clone_into(&mut told.command);
-    keep(&root, &told, None);
+    if !trials.is_empty() {
+        keep(&root, &told, args.is_partial());
+    }
     if std::env::var_os("NEXTEST").is_some() {
         return;
     }

@@ -229,11 +229,12 @@ impl Replay {
         let threads = args.threads()?;
         args.blesses()?;
         let root = project_root();
-        if args.flags.failed {
-            args.only_failed(&root)?;
-        }
-        let loaded = load::load(&self.sources(&args), &root)?;
-        let mut trials = select(&loaded.suites, &args, &root)?;
+        let prepared = self.prepare(&mut args, &root).inspect_err(|refusal| {
+            if self.observer.is_none() && !args.flags.list {
+                pool::report_none(&args, &[], refusal);
+            }
+        });
+        let (loaded, mut trials) = prepared?;
         if args.flags.list {
             return pool::list(&args, &trials).map(|()| Ended::Passed(RunReport::default()));
         }
@@ -263,6 +264,16 @@ impl Replay {
                 Err(refusal)
             }
         }
+    }
+
+    /// Loads the suites and selects the trials.
+    fn prepare(&self, args: &mut Args, root: &Path) -> Result<(load::Loaded, Vec<Trial>), Refusal> {
+        if args.flags.failed {
+            args.only_failed(root)?;
+        }
+        let loaded = load::load(&self.sources(args), root)?;
+        let trials = select(&loaded.suites, args, root)?;
+        Ok((loaded, trials))
     }
 
     /// Returns what suites are loaded from; arguments take precedence over code.

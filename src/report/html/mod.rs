@@ -107,7 +107,7 @@ fn header(run: &RunReport, failed: usize, verdict: &str) -> Markup {
             (run.count(&[Verdict::Skipped])) " not run, in " (seconds(run.took_ms))
         }
         @if run.broke_off {
-            p.banner role="alert" { "The run broke off before all of its cases had ended. What it did not get to is not known to be right." }
+            p.banner role="alert" { "The run broke off before all of its cases had ended. What it did not get to is not known to be right." @if let Some(why) = &run.broke_off_why { br; (shown(why, 1_000)) } }
         }
     }
 }
