@@ -63,6 +63,12 @@ fn what_failed_runs_again() {
     run(&project, &bad, &["s.suite.yaml"]).ends(20, &["4 passed; 2 failed"]);
     run(&project, &good, &["--failed", "--filter", "r00-4"]).ends(0, &["1 passed"]);
     run(&project, &bad, &["--failed"]).ends(20, &["0 passed; 1 failed", "s::r00-2"]);
+    // Nor are they by a run of other cases.
+    run(&project, &bad, &["s.suite.yaml"]).ends(20, &["4 passed; 2 failed"]);
+    run(&project, &bad, &["s.suite.yaml", "--filter", "r00-1"]).ends(0, &["1 passed"]);
+    run(&project, &bad, &["--failed"]).ends(20, &["0 passed; 2 failed", "s::r00-2", "s::r00-4"]);
+    run(&project, &good, &["s.suite.yaml", "--filter", "r00-2"]).ends(0, &["1 passed"]);
+    run(&project, &bad, &["--failed"]).ends(20, &["0 passed; 1 failed", "s::r00-4"]);
     // The commands that it prints are whole, and what had other flags is told.
     let told = run(&project, &bad, &["--failed", "--one-at-a-time"]);
     told.ends(

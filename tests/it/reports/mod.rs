@@ -549,6 +549,7 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
     assert!(text(&project, "run.md").contains("**The run broke off"));
     assert!(text(&project, "junit.xml").contains("not run: interrupted"));
     assert!(!text(&project, "junit.xml").contains("failures=\"0\" errors=\"0\" time"));
+    assert!(text(&project, "junit.xml").contains("<error message=\"the run broke off"));
     assert!(text(&project, "trace.json").contains("\"brokeOff\":true"));
     let log = text(&project, "log");
     assert!(
@@ -560,6 +561,37 @@ fn a_run_that_breaks_off_looks_green_nowhere() {
         told.contains("::error title=softprobe::the run broke off"),
         "{told}"
     );
+}
+
+#[test]
+fn no_green_report_stays_from_a_run_before_one_that_could_not_begin() {
+    let project = Project::with_answer(200, "{}", "name: s\ncases: a.case.json\n");
+    let app = Stub::json(200, &json!({}));
+    let reports = ["page.html", "run.md", "junit.xml", "trace.json"];
+    Output::of(&mut all_reports(&project, &app)).ends(0, &[]);
+    assert!(text(&project, "run.md").contains("# Softprobe: 1 passed"));
+    for (suite, why) in [
+        ("name: s\ncases: b.case.json\n", "b.case.json"),
+        ("name: s\ncases: [a.case.json\n", "s.suite.yaml"),
+        ("name: s\ncases: a.case.json\nno_field: 1\n", "no_field"),
+    ] {
+        project.write("s.suite.yaml", suite);
+        let told = Output::of(&mut all_reports(&project, &app));
+        assert_ne!(told.code, 0, "{}", told.stdout);
+        for report in reports {
+            let text = text(&project, report);
+            let sign = match report {
+                "trace.json" => "\"brokeOff\":true",
+                _ => why,
+            };
+            assert!(text.contains(sign), "{report}: {text}");
+        }
+        let junit = text(&project, "junit.xml");
+        assert!(
+            junit.contains("errors=\"1\"") && junit.contains("<error "),
+            "{junit}"
+        );
+    }
 }
 
 #[test]
