@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::refusal::Refusal;
 use crate::base::encoding::split_mark;
 use crate::base::with_causes;
-use crate::disk::{Readers, relative, write_whole, write_whole_by};
+use crate::disk::{Readers, lock, relative, write_whole, write_whole_by};
 use crate::report::RunReport;
 
 /// The file that keeps the last run.
@@ -36,14 +36,7 @@ fn folder(root: &Path) -> PathBuf {
 /// Keeps a run in place of the one before. That it can't be kept fails no run.
 /// A run of a part of the cases does not forget what failed before in the others.
 pub(super) fn keep(root: &Path, run: &RunReport, is_partial: bool) {
-    let failed = failed_with(root, run, is_partial);
-    let file = folder(root).join(FAILED);
-    let written = serde_json::to_string(&failed).map_err(std::io::Error::from);
-    let written = written.and_then(|text| write_whole(&file, text + "\n", Readers::Owner));
-    if written.is_err() {
-        let _ = fs::remove_file(&file);
-    }
-    if let Err(error) = try_to_keep(root, run) {
+    if let Err(error) = try_to_keep(root, run, is_partial) {
         let folder = folder(root);
         log::warn!("{}: the run can't be kept: {error}", folder.display());
         // The one before would be taken for this one.
@@ -51,10 +44,17 @@ pub(super) fn keep(root: &Path, run: &RunReport, is_partial: bool) {
     }
 }
 
-/// Returns the names of the cases that failed in a run or did not get to run, and, if it was one of a part of the cases, of those
-/// that failed before and were not looked at.
-fn failed_with(root: &Path, run: &RunReport, is_partial: bool) -> BTreeSet<String> {
-    let mut failed: BTreeSet<String> = match is_partial {
+/// Keeps the names of the cases that failed in a run or did not get to run, and, if it was one of a part of the cases, of those that
+/// failed before and were not looked at.
+fn keep_failed(root: &Path, run: &RunReport, is_partial: bool) -> std::io::Result<()> {
+    let file = folder(root).join(FAILED);
+    // Under cargo-nextest, the processes of all cases change it.
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)?;
+    let _locked = lock(&file)?;
+    let mut failed = match is_partial {
         true => failed_before(root),
         false => BTreeSet::new(),
     };
@@ -64,7 +64,8 @@ fn failed_with(root: &Path, run: &RunReport, is_partial: bool) -> BTreeSet<Strin
             failed.insert(case.name.clone());
         }
     }
-    failed
+    let text = serde_json::to_string(&failed)?;
+    write_whole(&file, text + "\n", Readers::Owner)
 }
 
 /// Returns the names of the cases that failed and have not passed since.
@@ -73,12 +74,13 @@ pub(super) fn failed_before(root: &Path) -> BTreeSet<String> {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-fn try_to_keep(root: &Path, run: &RunReport) -> std::io::Result<()> {
+fn try_to_keep(root: &Path, run: &RunReport, is_partial: bool) -> std::io::Result<()> {
     let folder = folder(root);
     let ignoring = folder.join(".gitignore");
     if !ignoring.exists() {
         write_whole(&ignoring, "*\n", Readers::Usual)?;
     }
+    keep_failed(root, run, is_partial)?;
     let file = match nextest_run() {
         None => folder.join(FILE),
         Some(id) => {

@@ -385,9 +385,9 @@ fn runs_by_nextest_are_kept_together() {
     }
     let project = failing(1, 4);
     let bad = app(&["2"]);
-    let part = |name: &str, id: &str| {
+    let part = |app: &Stub, name: &str, id: &str| {
         let mut command = project.command(
-            &["--exact", name, "--nocapture", "--app-url", &bad.url()],
+            &["--exact", name, "--nocapture", "--app-url", &app.url()],
             &[],
         );
         without_settings(&mut command);
@@ -397,17 +397,27 @@ fn runs_by_nextest_are_kept_together() {
             .env("SOFTPROBE_HTML", "page.html");
         output(&mut command)
     };
-    part("s::r00-0", "an-old-run");
-    let told = String::from_utf8_lossy(&part("s::r00-1", "a-new-run").stderr).into_owned();
+    part(&bad, "s::r00-0", "an-old-run");
+    let told = String::from_utf8_lossy(&part(&bad, "s::r00-1", "a-new-run").stderr).into_owned();
     assert!(
         told.contains("after the run, `softprobe report html` makes a page of all"),
         "{told}"
     );
-    part("s::r00-2", "a-new-run");
-    part("s::r00-3", "a-new-run");
+    part(&bad, "s::r00-2", "a-new-run");
+    part(&bad, "s::r00-3", "a-new-run");
     assert!(!project.path().join("page.html").exists());
     run_in(project.path(), &["report", "html"])
         .ends(0, &["3 cases: 2 passed, 1 failed, 0 not run"]);
     run(&project, &bad, &["s.suite.yaml", "--failed"])
         .ends(20, &["0 passed; 1 failed", "s::r00-2"]);
+    // What fails in processes at the same time is not lost when a part of the others runs next.
+    let bad = app(&["0", "1", "2", "3"]);
+    let (part, app_of_all) = (&part, &bad);
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            scope.spawn(move || part(app_of_all, &format!("s::r00-{n}"), "another-run"));
+        }
+    });
+    run(&project, &app(&[]), &["s.suite.yaml", "--filter", "r00-0"]).ends(0, &["1 passed"]);
+    run(&project, &bad, &["s.suite.yaml", "--failed"]).ends(20, &["0 passed; 3 failed"]);
 }
