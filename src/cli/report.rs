@@ -12,7 +12,7 @@ use super::files;
 use super::output::{Failed, Output, failure, invalid};
 use crate::base::visible_line;
 use crate::disk::{Readers, project_root, relative};
-use crate::report::{RunReport, Verdict, page, run_value};
+use crate::report::{RunReport, Verdict, in_cases, page, run_value};
 use crate::runner::{ReportFlags, last_run, page_of_last_run, read_run};
 
 /// How long a browser may take to say that it can't show a page.
@@ -81,10 +81,9 @@ fn run_of(file: Option<&Path>) -> Result<RunReport, Failed> {
 /// Returns what a run has come to, in a line.
 fn summary(run: &RunReport) -> String {
     let broke_off = if run.broke_off { "; it broke off" } else { "" };
-    let all = run.cases.len();
-    let cases = if all == 1 { "case" } else { "cases" };
     format!(
-        "{all} {cases}: {} passed, {} failed, {} not run{broke_off}",
+        "{}: {} passed, {} failed, {} not run{broke_off}",
+        in_cases(run.cases.len()),
         run.count(&[Verdict::Passed]),
         run.bad().count(),
         run.count(&[Verdict::Skipped]),

@@ -37,7 +37,8 @@ pub(crate) use text::{Detail, Palette};
 pub(crate) use told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{
-    NOTHING_SEEN, accepted, late_call, mask, note, summary, unacceptable, warnings,
+    NOTHING_SEEN, accepted, cases as in_cases, late_call, mask, note, summary, unacceptable,
+    warnings,
 };
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Puts several runs together: parts of one on several machines, and what an earlier one has left to do.
+//! Puts several runs together, such as the parts of one on several machines.
 
 use std::collections::BTreeSet;
 

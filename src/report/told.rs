@@ -344,6 +344,11 @@ impl CaseReport {
         matches!(self.result, Verdict::Failed | Verdict::Errored)
     }
 
+    /// Returns whether the case has to be run again: it is bad, or did not get to run.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_bad() || self.was_cut_off
+    }
+
     /// Returns the name without that of the suite.
     pub(crate) fn own_name(&self) -> &str {
         let own = self.name.strip_prefix(&self.suite);

@@ -476,7 +476,7 @@ pub(super) fn nearest_exchange(nearest: &NearestExchange) -> String {
 }
 
 /// Returns how many cases there are.
-pub(super) fn cases(n: usize) -> String {
+pub(crate) fn cases(n: usize) -> String {
     match n {
         1 => "1 case".to_owned(),
         n => format!("{n} cases"),

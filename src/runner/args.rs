@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +21,8 @@ use crate::base::{unless_blank, visible_line};
 use crate::hook::Hooks;
 use crate::net::address;
 use crate::proxy::ProxyBuilder;
-use crate::report::{CaseReport, Rerun};
+use crate::report::Rerun;
+use crate::screen;
 
 /// The command line of a test target that replays suites.
 #[derive(Debug, Clone, Parser)]
@@ -627,15 +627,11 @@ impl Args {
     /// If no run was kept, or what was kept can't be read.
     pub(crate) fn only_failed(&mut self, root: &Path) -> Result<(), Refusal> {
         let last = last_run(root)?;
-        let is_left = |case: &CaseReport| case.is_bad() || case.was_cut_off;
-        let left = last.cases.iter().filter(|case| is_left(case));
+        let left = last.cases.iter().filter(|case| case.is_left());
         let mut left: HashSet<String> = left.map(|case| case.name.clone()).collect();
         left.extend(failed_before(root));
         if left.is_empty() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "softprobe: no case failed in the last run, so none is run again"
-            );
+            screen::line("softprobe: no case failed in the last run, so none is run again");
         }
         if self.suite.is_empty() && self.wants_cases {
             // The commands that are printed name them, too.
@@ -647,11 +643,10 @@ impl Args {
             self.suite = last.suite_files;
         }
         if !last.command.is_empty() && last.command != self.rerun.plain() {
-            let _ = writeln!(
-                std::io::stderr(),
+            screen::line(&format!(
                 "softprobe: what failed was run by `{}`; give its flags again where they matter",
                 visible_line(&last.command)
-            );
+            ));
         }
         self.only = Some(left);
         Ok(())

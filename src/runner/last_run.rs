@@ -60,7 +60,7 @@ fn keep_failed(root: &Path, run: &RunReport, is_partial: bool) -> std::io::Resul
     };
     for case in &run.cases {
         failed.remove(&case.name);
-        if case.is_bad() || case.was_cut_off {
+        if case.is_left() {
             failed.insert(case.name.clone());
         }
     }

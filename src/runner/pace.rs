@@ -41,8 +41,7 @@ struct Counts {
 
 /// Returns whether standard error is a terminal on which a line can be shown.
 pub(super) fn can_show() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stderr().is_terminal() && !is_dumb && !on_ci()
+    stderr().is_terminal() && !screen::is_dumb() && !on_ci()
 }
 
 impl Pace {

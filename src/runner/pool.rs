@@ -22,7 +22,7 @@ use super::observe::Observer;
 use super::pace::{Pace, can_show, shares_lines};
 use super::places::add_places;
 use super::refusal::{Ended, Refusal};
-use super::reports::{on_github, render_junit, tell_github};
+use super::reports::{by_nextest, on_github, render_junit, tell_github};
 use super::signals::{Interrupts, Outran, until_signal};
 use super::unjudged::Unjudged;
 use crate::base::{visible, visible_line};
@@ -263,7 +263,7 @@ fn report(
         return Ok(RunReport::default());
     }
     let root = project_root();
-    let by_nextest = std::env::var_os("NEXTEST").is_some();
+    let by_nextest = by_nextest();
     let on_github = on_github() && !by_nextest;
     let mut causes = CauseReport::all(&run, &board.secrets);
     if on_github {
@@ -274,8 +274,7 @@ fn report(
         logged.map_err(|error| Refusal::from(format!("{path}: can't be written: {error}")))
     });
     let mut told = RunReport::new(run, causes, &board.secrets);
-    told.suite_files = suite_files(trials.iter().map(|trial| &**trial), &root);
-    args.rerun.plain().clone_into(&mut told.command);
+    add_origin(&mut told, args, trials.iter().map(|trial| &**trial), &root);
     told.shards = args.shard().iter().map(ToString::to_string).collect();
     if on_github {
         tell_github(&told);
@@ -330,12 +329,11 @@ pub(super) fn report_none(args: &Args, trials: &[Trial], refusal: &Refusal) {
     let root = project_root();
     let mut told = RunReport::new(run, Vec::new(), &secrets());
     told.broke_off_why = Some(format!("it did not begin: {why}"));
-    told.suite_files = suite_files(trials.iter(), &root);
-    args.rerun.plain().clone_into(&mut told.command);
+    add_origin(&mut told, args, trials.iter(), &root);
     if !trials.is_empty() {
         keep(&root, &told, args.is_partial());
     }
-    if std::env::var_os("NEXTEST").is_some() {
+    if by_nextest() {
         return;
     }
     let written = args.flags.reports.write(&told);
@@ -350,14 +348,20 @@ fn secrets() -> Vec<String> {
     vec![token.trim().to_owned()]
 }
 
-/// Returns the files of the suites, from the project's root.
-fn suite_files<'t>(trials: impl Iterator<Item = &'t Trial>, root: &Path) -> Vec<String> {
+/// Adds to what is told of a run by which command it was run, and the files of its suites, from the project's root.
+fn add_origin<'t>(
+    told: &mut RunReport,
+    args: &Args,
+    trials: impl Iterator<Item = &'t Trial>,
+    root: &Path,
+) {
+    args.rerun.plain().clone_into(&mut told.command);
     let files: BTreeSet<&Path> = trials.map(|trial| &*trial.suite_file).collect();
     let files = files.into_iter().map(|file| {
         let below = file.strip_prefix(root).unwrap_or(file);
         below.display().to_string()
     });
-    files.collect()
+    told.suite_files = files.collect();
 }
 
 impl Board {
@@ -413,7 +417,7 @@ impl Board {
             fail_fast: args.flags.fail_fast,
             keeps_details: args.silent || args.flags.show_output,
             keeps_calls: args.flags.reports.trace.is_some(),
-            summary_to_stderr: args.flags.exact || std::env::var_os("NEXTEST").is_some(),
+            summary_to_stderr: args.flags.exact || by_nextest(),
             rerun: Arc::new(args.rerun.clone()),
             bless: args.blesses().ok().flatten(),
             others: Mutex::new(shared_files(args, trials)),
@@ -806,16 +810,14 @@ fn read_ahead(args: &Args, trials: &[Arc<Trial>]) -> ReadAhead {
 /// Returns whether what is written there has colours: as `--color` says, else as the usual variables do, else on a terminal.
 fn colours(args: &Args, out: &impl IsTerminal) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_forced = is_set("CLICOLOR_FORCE")
-        && std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let is_forced =
+        std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     match args.flags.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto if is_set("NO_COLOR") => false,
         Color::Auto if is_forced => true,
-        Color::Auto => {
-            out.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-        }
+        Color::Auto => out.is_terminal() && !screen::is_dumb(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a terminal shows while a run waits.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{Write as _, stderr};
 use std::time::Duration;
 
+use super::pace::can_show;
 use crate::base::visible_line;
 
 /// How many seconds are between two lines that stay.
@@ -19,10 +20,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Creates a line, which is shown only on a terminal, and not on CI.
     pub(crate) fn new() -> Self {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let on_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
         Self {
-            is_shown: stderr().is_terminal() && !is_dumb && !on_ci,
+            is_shown: can_show(),
             seconds: None,
             told: None,
         }

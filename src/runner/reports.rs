@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
@@ -12,6 +12,7 @@ use crate::report::{
     CaseReport, MOST_MARKDOWN, RunReport, annotations, junit, markdown, markdown_of_failure, page,
     trace,
 };
+use crate::screen;
 
 /// The flags about where reports go.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -229,7 +230,7 @@ fn remove_old(folder: &Path, files: &[(&CaseReport, String)]) {
 
 /// Tells GitHub what failed, if the run is one of its actions: beside the lines of files, and in the summary of the step.
 pub(super) fn tell_github(run: &RunReport) {
-    let _ = io::stderr().write_all(annotations(run).as_bytes());
+    screen::write(annotations(run).as_bytes());
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return;
     };
@@ -244,8 +245,13 @@ pub(super) fn tell_github(run: &RunReport) {
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
         let shown = Path::new(&path).display().to_string();
         let line = format!("warning: {shown}: the summary can't be written: {error}");
-        let _ = writeln!(io::stderr(), "{}", visible_line(&line));
+        screen::line(&visible_line(&line));
     }
+}
+
+/// Returns whether cargo-nextest runs this process, which then has one case of many.
+pub(super) fn by_nextest() -> bool {
+    std::env::var_os("NEXTEST").is_some()
 }
 
 /// Returns whether the run is one of GitHub's actions.

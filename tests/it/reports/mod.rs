@@ -380,14 +380,7 @@ fn reports_of_an_earlier_run_are_not_taken_for_those_of_a_later_one() {
     assert!(files.iter().all(|file| is_green(file)));
     // The application of the next one does not start.
     let mut command = softprobe(&["suite", "run", "s.suite.yaml", "--app-command", "false"]);
-    command.args([
-        "--html",
-        "page.html",
-        "--markdown",
-        "run.md",
-        "--junit",
-        "junit.xml",
-    ]);
+    command.args(REPORTS);
     Output::of(command.current_dir(project.path())).ends(1, &["did not start"]);
     assert!(files[..3].iter().all(|file| !is_green(file)));
     assert!(text(&project, "junit.xml").contains("<skipped message=\"not run: "));
@@ -468,6 +461,16 @@ fn what_an_application_writes_is_no_command_to_github() {
     );
 }
 
+/// The flags of the reports that are read as a whole.
+const REPORTS: [&str; 6] = [
+    "--html",
+    "page.html",
+    "--markdown",
+    "run.md",
+    "--junit",
+    "junit.xml",
+];
+
 /// Returns a command that runs a project's suite, one case at a time, on GitHub, and writes every report.
 fn all_reports(project: &Project, app: &Stub) -> Command {
     let mut command = softprobe(&[
@@ -480,14 +483,7 @@ fn all_reports(project: &Project, app: &Stub) -> Command {
     ]);
     command
         .args(["--app-url", &app.url()])
-        .args([
-            "--html",
-            "page.html",
-            "--markdown",
-            "run.md",
-            "--junit",
-            "junit.xml",
-        ])
+        .args(REPORTS)
         .args(["--trace", "trace.json", "--logfile", "log"])
         .current_dir(project.path())
         .env("GITHUB_ACTIONS", "true");
