@@ -14,11 +14,14 @@ mod import;
 mod init;
 mod inspect;
 mod launched;
+mod manual;
+mod merge;
 mod noise;
 mod output;
 mod recorded;
 mod report;
 mod review;
+mod sample;
 mod scrub;
 mod serve;
 mod session;
@@ -82,6 +85,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a small service with captured requests to a folder, and replay them: a first run without anything of your own
+    Sample(sample::Sample),
     /// Serve the runtime, for SDKs in other languages and for Envoy's filter
     Serve(serve::Serve),
     /// Serve the proxy in front of a running runtime
@@ -125,6 +130,8 @@ enum Command {
     /// Print the completions for a shell
     #[command(visible_alias = "completion")]
     Completions(Completions),
+    /// Write the manual pages of all commands to a folder
+    Man(manual::Man),
     /// Print the version; same as --version
     Version,
     /// Work with a run of a session: `replay run` is the same as `session stats`
@@ -216,6 +223,7 @@ pub fn run_command(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitC
 fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
     let Cli { global, command } = cli;
     match command {
+        Command::Sample(sample) => sample.run(&global),
         Command::Serve(serve) => serve.run(&global),
         Command::Proxy(proxy) => proxy.run(&global),
         Command::Capture(capture) => capture.run(&global, matches),
@@ -235,6 +243,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> Result<Output, Failed> {
         Command::Scrub(scrub) => scrub.run(),
         Command::Export(export) => export.run(),
         Command::Doctor(doctor) => doctor.run(&global, matches),
+        Command::Man(man) => man.run(),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             Ok(Output::fine(format!("softprobe {version}\n")).field("cliVersion", version))

@@ -1,7 +1,5 @@
 //! `report`: pages and files of runs that are over.
 
-use std::collections::HashMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,11 +7,11 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 
 use super::files;
+use super::merge::Merge;
 use super::output::{Failed, Output, failure, invalid};
-use crate::base::visible_line;
 use crate::disk::{Readers, project_root, relative};
-use crate::report::{RunReport, Verdict, in_cases, page, run_value};
-use crate::runner::{ReportFlags, last_run, page_of_last_run, read_run};
+use crate::report::{RunReport, Verdict, in_cases, page};
+use crate::runner::{last_run, page_of_last_run, read_run};
 
 /// How long a browser may take to say that it can't show a page.
 const SLOWEST_BROWSER: Duration = Duration::from_secs(2);
@@ -24,8 +22,8 @@ pub(super) enum Report {
     Html(Html),
     /// Show a run in the browser
     Open(Open),
-    /// Put several runs together, such as the parts of one on several machines
-    Merge(Merge),
+    /// Put several runs or JUnit files together, such as the parts of one run on several machines
+    Merge(Box<Merge>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,21 +41,6 @@ pub(super) struct Open {
     /// Page to show, or file that a run has kept, of which a page is made; without it, the last run
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Runs keep such files as target/softprobe/last-run.json, or .softprobe/last-run.json where there is no Cargo.toml:\n\
-  $ softprobe report merge parts/*.json --junit junit.xml --html report.html")]
-pub(super) struct Merge {
-    /// Files that runs have kept, or that suite run --json has printed; or globs
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<String>,
-    /// Write the whole run to this file, as runs keep it
-    #[arg(long, value_name = "PATH")]
-    out: Option<PathBuf>,
-    #[command(flatten)]
-    reports: ReportFlags,
 }
 
 impl Report {
@@ -79,7 +62,7 @@ fn run_of(file: Option<&Path>) -> Result<RunReport, Failed> {
 }
 
 /// Returns what a run has come to, in a line.
-fn summary(run: &RunReport) -> String {
+pub(super) fn summary(run: &RunReport) -> String {
     let broke_off = if run.broke_off { "; it broke off" } else { "" };
     format!(
         "{}: {} passed, {} failed, {} not run{broke_off}",
@@ -182,77 +165,4 @@ fn opens(words: &[String], page: &str) -> bool {
         }
     }
     true
-}
-
-impl Merge {
-    fn run(self) -> Result<Output, Failed> {
-        let Self {
-            files,
-            out,
-            reports,
-        } = self;
-        let paths = files::find(&files)?;
-        let runs = paths.iter().map(|path| read_run(path));
-        let runs = runs.collect::<Result<Vec<RunReport>, _>>()?;
-        let count = runs.len();
-        let mut run = RunReport::merged(runs);
-        let missing = run.missing_shards();
-        // What nobody has looked at must not look green.
-        run.broke_off |= !missing.is_empty();
-        let why = match missing.as_slice() {
-            [] if run.broke_off => {
-                Some("one of these runs broke off before all of its cases had ended".to_owned())
-            }
-            [] => None,
-            [part] => Some(format!("of this run, a part is missing: {part}")),
-            parts => Some(format!("of this run, parts are missing: {}", told(parts))),
-        };
-        run.broke_off_why = run.broke_off_why.or_else(|| why.clone());
-        for name in twice(&run) {
-            let line = format!("warning: {name} is in several of these runs, and is told for each");
-            let _ = writeln!(std::io::stderr(), "{}", visible_line(&line));
-        }
-        if let Some(out) = &out {
-            let text = serde_json::to_string(&run).map_err(|error| invalid(out, error))?;
-            files::write(out, &(text + "\n"), Readers::Owner)?;
-        }
-        let reports = reports.without_blanks();
-        let has_reports = reports.is_any();
-        reports.write(&run)?;
-        let runs = if count == 1 { "run" } else { "runs" };
-        let written = match out.is_some() || has_reports {
-            true => "",
-            false => {
-                "nothing was written; --html, --junit, --markdown, --trace and --out name files\n"
-            }
-        };
-        let text = format!("{count} {runs}, {}\n{written}", summary(&run));
-        let Some(why) = why else {
-            return Ok(Output::fine(text).fields(&run_value(&run)));
-        };
-        let answer = Output::incomplete(text, "incomplete", &why);
-        Err(Failed::from(answer.fields(&run_value(&run))))
-    }
-}
-
-/// Returns parts of a run in words.
-fn told(parts: &[String]) -> String {
-    const TOLD: usize = 10;
-    let first = parts[..parts.len().min(TOLD)].join(", ");
-    match parts.len().saturating_sub(TOLD) {
-        0 => first,
-        n => format!("{first} and {n} more"),
-    }
-}
-
-/// Returns the names of cases that are there more than once.
-fn twice(run: &RunReport) -> Vec<&str> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for case in &run.cases {
-        *counts.entry(&case.name).or_default() += 1;
-    }
-    let twice = counts.into_iter().filter(|(_, count)| *count > 1);
-    let mut twice: Vec<&str> = twice.map(|(name, _)| name).collect();
-    twice.sort_unstable();
-    twice
 }

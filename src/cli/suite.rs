@@ -1,15 +1,16 @@
 //! `suite`: runs, checks and creates suites, and compares captures.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::launched::refuse_two_commands;
 use super::output::{Exit, Failed, Output, arguments, interrupted};
-use super::{Global, diff, files, init, noise, validate};
+use super::{Cli, Command, Global, diff, files, init, noise, validate};
 use crate::disk::Readers;
 use crate::report::{RunReport, run_value};
 use crate::runner::{Args, Color, CommandArgs, Ended, Flags, Replay};
 use crate::suite::schema;
-use clap::ArgMatches;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum SuiteCommand {
@@ -82,6 +83,17 @@ impl SuiteCommand {
             Self::Noise(noise) => noise.run(global, matches),
             Self::Diff(diff) => diff.run(),
         }
+    }
+}
+
+/// Runs a suite as `suite run SUITE` does.
+pub(super) fn run_suite(suite: &Path, global: &Global) -> Result<Output, Failed> {
+    let words = ["softprobe", "suite", "run"].map(OsStr::new).into_iter();
+    let parsed = Cli::command().try_get_matches_from(words.chain([suite.as_os_str()]));
+    let matches = parsed.map_err(arguments)?;
+    match Cli::from_arg_matches(&matches).map_err(arguments)?.command {
+        Command::Suite(suite) => suite.run(global, &matches),
+        _ => unreachable!("the words above are `suite run`"),
     }
 }
 

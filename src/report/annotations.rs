@@ -34,6 +34,7 @@ fn annotation(cause: &CauseReport) -> String {
         key: _,
         message,
         mend,
+        accept: _,
         cases,
         file,
         line,

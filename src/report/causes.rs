@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::first::first_fault;
 use super::outcome::{
-    CaseOutcome, End, Fault, MissedCall, NearestExchange, NotAnswering, RunOutcome, Unacceptable,
+    CaseOutcome, End, Fault, MissedCall, NearestExchange, NotAnswering, Rerun, RunOutcome,
+    Unacceptable,
 };
 use super::sides;
+use super::told::AcceptReport;
 use super::words;
 use crate::base::http::{shown_target, with_ids};
 use crate::base::with_causes;
@@ -21,6 +23,8 @@ pub(super) struct Cause<'o> {
     pub(super) what: String,
     /// What to do about it; empty if what is wrong says so.
     pub(super) mend: String,
+    /// How what the cases found is accepted, if that is what to do.
+    pub(super) accept: Option<AcceptReport>,
     /// The cases that fail for it, in the order of their trials.
     pub(super) cases: Vec<&'o CaseOutcome>,
 }
@@ -38,13 +42,21 @@ pub(super) fn causes(run: &RunOutcome) -> Vec<Cause<'_>> {
                 key,
                 what,
                 mend: String::new(),
+                accept: None,
                 cases: Vec::new(),
             });
         }
         causes[at].cases.push(outcome);
     }
     for cause in &mut causes {
-        cause.mend = mend(&cause.cases);
+        cause.accept = accept(&cause.cases);
+        cause.mend = match &cause.accept {
+            Some(accept) => accepting(accept, &names(&cause.cases)),
+            None => cause
+                .cases
+                .first()
+                .map_or_else(String::new, |case| mend(case)),
+        };
     }
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.cases.len()));
     causes
@@ -56,10 +68,10 @@ pub(super) fn shown(cause: &Cause<'_>) -> String {
         key: _,
         what,
         mend,
+        accept: _,
         cases,
     } = cause;
-    let names: Vec<&str> = cases.iter().map(|case| case.trial.as_str()).collect();
-    let names = words::named(&names, str::to_owned);
+    let names = words::named(&names(cases), str::to_owned);
     let mut text = format!("  {}: {what}\n      {names}\n", words::cases(cases.len()));
     if !mend.is_empty() {
         text.push_str(&format!("      {mend}\n"));
@@ -195,17 +207,18 @@ fn general(place: &MessagePlace) -> String {
 /// Returns what to do about a case of which the rest of its report does not say so.
 pub(super) fn way_out(outcome: &CaseOutcome) -> Option<String> {
     match first_fault(outcome)? {
-        Fault::Missed(_) | Fault::Unused(_) => Some(mend(&[outcome])),
+        Fault::Missed(_) | Fault::Unused(_) => Some(mend(outcome)),
         _ => None,
     }
 }
 
-/// Returns what to do about cases that fail for one reason.
-fn mend(cases: &[&CaseOutcome]) -> String {
-    let Some(first) = cases.first() else {
-        return String::new();
-    };
-    match first_fault(first) {
+fn names<'o>(cases: &[&'o CaseOutcome]) -> Vec<&'o str> {
+    cases.iter().map(|case| case.trial.as_str()).collect()
+}
+
+/// Returns what to do about cases that fail for one reason, of which this is one, where nothing can be accepted.
+fn mend(case: &CaseOutcome) -> String {
+    match first_fault(case) {
         Some(Fault::Missed(MissedCall { miss, captured })) => {
             let host = &miss.host;
             let query = captured.as_ref().and_then(only_in_query);
@@ -231,8 +244,10 @@ fn mend(cases: &[&CaseOutcome]) -> String {
         Some(Fault::Late(_)) => "if the application makes it in the background, wait for it: `mocks` that answer it, and \
              `outbound: { settleMs: … }`"
             .to_owned(),
-        Some(Fault::Sent(_) | Fault::Mismatch(_)) => accept(cases),
-        Some(Fault::Uncorrelated(_) | Fault::NotCompared(_)) | None => String::new(),
+        Some(
+            Fault::Uncorrelated(_) | Fault::NotCompared(_) | Fault::Sent(_) | Fault::Mismatch(_),
+        )
+        | None => String::new(),
     }
 }
 
@@ -247,28 +262,56 @@ fn only_in_query(nearest: &NearestExchange) -> Option<&str> {
     }
 }
 
-/// Returns the command that accepts what these cases found, if it can be accepted in all of them.
-fn accept(cases: &[&CaseOutcome]) -> String {
+/// Returns how what these cases found is accepted, if it can be accepted in all of them.
+fn accept(cases: &[&CaseOutcome]) -> Option<AcceptReport> {
+    let first = cases.first()?;
+    let Some(Fault::Sent(_) | Fault::Mismatch(_)) = first_fault(first) else {
+        return None;
+    };
+    let risks: Result<Vec<Risk>, Unacceptable<'_>> = cases.iter().map(|case| case.risk()).collect();
+    let risk = risks.ok()?.into_iter().max()?;
+    let Rerun {
+        command,
+        whole,
+        is_target,
+    } = Rerun::clone(&first.rerun);
+    Some(AcceptReport {
+        command,
+        whole,
+        is_target,
+        is_risky: risk == Risk::High,
+    })
+}
+
+/// Returns the command that accepts what the cases of these names found, with what that means.
+pub(super) fn accepting(accept: &AcceptReport, names: &[&str]) -> String {
     /// That many are named; of more, the command is the one for all.
     const NAMED: usize = 5;
-    let risks: Result<Vec<Risk>, Unacceptable<'_>> = cases.iter().map(|case| case.risk()).collect();
-    let (Ok(risks), Some(first)) = (risks, cases.first()) else {
-        return String::new();
+    let AcceptReport {
+        command,
+        whole,
+        is_target,
+        is_risky,
+    } = accept.clone();
+    let rerun = Rerun {
+        command,
+        whole,
+        is_target,
     };
-    let risk = risks.into_iter().max().unwrap_or(Risk::High);
-    let note = match risk {
-        Risk::High => " (high risk: something is gone, of another kind, or sent otherwise)",
-        Risk::Low | Risk::Medium => "",
+    let (risk, note) = match is_risky {
+        true => (
+            Risk::High,
+            " (high risk: something is gone, of another kind, or sent otherwise)",
+        ),
+        false => (Risk::Medium, ""),
     };
-    let names: Vec<&str> = cases.iter().map(|case| case.trial.as_str()).collect();
     match names.len() <= NAMED {
         true => {
-            let command =
-                words::accepting(&first.rerun, &words::rerun_of(&first.rerun, &names), risk);
+            let command = words::accepting(&rerun, &words::rerun_of(&rerun, names), risk);
             format!("if this is right now, accept it{note}: {command}")
         }
         false => {
-            let command = words::accepting(&first.rerun, &first.rerun.whole, risk);
+            let command = words::accepting(&rerun, &rerun.whole, risk);
             format!(
                 "if this is right now, accept it, with whatever else the run finds{note}: {command}"
             )

@@ -1,10 +1,16 @@
 //! JUnit XML, for CI.
 
+use std::time::Duration;
+
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::outcome::Verdict;
 use super::told::{CaseReport, RunReport};
 
+/// The name of the whole, and of the testsuite that holds what is no case.
+pub(super) const WHOLE: &str = "softprobe";
+/// The property of a testsuite that tells of which part of a run it is, such as 2/5.
+pub(super) const SHARD: &str = "softprobe.shard";
 /// Why there is an error where no case had one.
 const BROKE_OFF: &str = "the run broke off before all of its cases had ended";
 
@@ -14,34 +20,56 @@ const BROKE_OFF: &str = "the run broke off before all of its cases had ended";
 ///
 /// Returns the error if the XML can't be written.
 pub(crate) fn junit(run: &RunReport) -> Result<String, quick_junit::SerializeError> {
-    let mut report = Report::new("softprobe");
-    report.set_time(std::time::Duration::from_millis(run.took_ms));
+    written(&report(run))
+}
+
+/// Returns a report as a file's text.
+pub(super) fn written(report: &Report) -> Result<String, quick_junit::SerializeError> {
+    let xml = report.to_string()?;
+    Ok(xml.trim_end().to_owned() + "\n")
+}
+
+/// Returns the run as a report.
+pub(super) fn report(run: &RunReport) -> Report {
+    let mut report = Report::new(WHOLE);
+    report.set_time(Duration::from_millis(run.took_ms));
     for (name, cases) in run.by_suite() {
         let mut suite = TestSuite::new(shown(name));
         suite.set_time(cases.iter().map(|case| case.took()).sum());
-        // The library counts these as `disabled`, which consumers don't read.
-        let skipped = cases.iter().filter(|case| case.result == Verdict::Skipped);
-        let skipped = skipped.count().to_string();
-        suite.extra.insert("skipped".into(), skipped.into());
         suite.add_test_cases(cases.into_iter().map(test_case));
         report.add_test_suite(suite);
     }
     if run.broke_off && report.errors == 0 {
-        // Without one, a report of the cases that had ended would look green, to who counts elements too.
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         let why = run.broke_off_why.as_deref().unwrap_or(BROKE_OFF);
-        status.set_message(shown(why));
-        let mut suite = TestSuite::new("softprobe");
-        suite.set_time(std::time::Duration::ZERO);
-        suite.extra.insert("skipped".into(), "0".into());
-        let mut case = TestCase::new("the run", status);
-        case.set_classname("softprobe");
-        case.set_time(std::time::Duration::ZERO);
-        suite.add_test_case(case);
-        report.add_test_suite(suite);
+        report.add_test_suite(broke_off(why));
     }
-    let xml = report.to_string()?;
-    Ok(xml.trim_end().to_owned() + "\n")
+    // Whoever puts the parts of a run together learns of one that had no case, too.
+    if let ([_, ..], []) = (run.shards.as_slice(), report.test_suites.as_slice()) {
+        report.add_test_suite(of_no_case());
+    }
+    for suite in &mut report.test_suites {
+        suite.add_properties(run.shards.iter().map(|shard| (SHARD, shard.as_str())));
+    }
+    report
+}
+
+/// Returns a testsuite with an error that belongs to no case. Without one, a report of the cases that had ended would look green, to who
+/// counts elements too.
+pub(super) fn broke_off(why: &str) -> TestSuite {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_message(shown(why));
+    let mut case = TestCase::new("the run", status);
+    case.set_classname(WHOLE);
+    case.set_time(Duration::ZERO);
+    let mut suite = of_no_case();
+    suite.add_test_case(case);
+    suite
+}
+
+fn of_no_case() -> TestSuite {
+    let mut suite = TestSuite::new(WHOLE);
+    suite.set_time(Duration::ZERO);
+    suite
 }
 
 fn test_case(told: &CaseReport) -> TestCase {

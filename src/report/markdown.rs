@@ -97,6 +97,7 @@ fn cause_of(cause: &CauseReport) -> String {
     let CauseReport {
         message,
         mend,
+        accept: _,
         cases,
         ..
     } = cause;

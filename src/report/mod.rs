@@ -6,6 +6,7 @@ mod first;
 mod html;
 mod json;
 mod junit;
+mod junit_merge;
 mod libtest;
 mod markdown;
 mod masked;
@@ -23,6 +24,7 @@ pub(crate) use first::first_fault;
 pub(crate) use html::page;
 pub(crate) use json::run_value;
 pub(crate) use junit::junit;
+pub(crate) use junit_merge::JunitReport;
 pub(crate) use libtest::{Listed, Printer, Style, list, log_lines};
 pub(crate) use markdown::{
     MOST_BYTES as MOST_MARKDOWN, failure as markdown_of_failure, summary as markdown,

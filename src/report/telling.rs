@@ -13,9 +13,9 @@ use super::outcome::{
 use super::sides;
 use super::text::{Detail, Palette, text};
 use super::told::{
-    BodiesReport, CallReport, CapturedReport, CaseReport, CauseReport, DifferenceReport,
-    ExtraReport, FieldReport, MissReport, RequestReport, RunReport, UncorrelatedReport,
-    UnusedReport,
+    AcceptReport, BodiesReport, CallReport, CapturedReport, CaseReport, CauseReport,
+    DifferenceReport, ExtraReport, FieldReport, MissReport, RequestReport, RunReport,
+    UncorrelatedReport, UnusedReport,
 };
 use super::words;
 use crate::base::http::shown_target;
@@ -31,6 +31,11 @@ impl CauseReport {
             key: words::mask(cause.key, secrets),
             message: words::mask(cause.what, secrets),
             mend: words::mask(cause.mend, secrets),
+            accept: cause.accept.map(|accept| AcceptReport {
+                command: words::mask(accept.command, secrets),
+                whole: words::mask(accept.whole, secrets),
+                ..accept
+            }),
             cases: cause.cases.iter().map(|case| case.trial.clone()).collect(),
             file: None,
             line: None,

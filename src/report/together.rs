@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::told::{MOST_SHARDS, RunReport};
+use super::causes::accepting;
+use super::told::{CauseReport, MOST_SHARDS, RunReport};
 
 impl RunReport {
     /// Returns several runs as one, as if their cases had run together.
@@ -33,12 +34,7 @@ impl RunReport {
             all.cases.extend(cases);
             for cause in causes {
                 match all.causes.iter_mut().find(|known| known.key == cause.key) {
-                    // What accepts all that differs accepts what is of less risk, too.
-                    Some(known) if cause.mend.contains("bless=all") || known.mend.is_empty() => {
-                        known.mend = cause.mend;
-                        known.cases.extend(cause.cases);
-                    }
-                    Some(known) => known.cases.extend(cause.cases),
+                    Some(known) => known.add(cause),
                     None => all.causes.push(cause),
                 }
             }
@@ -48,11 +44,26 @@ impl RunReport {
         }
         all.shards.sort();
         all.shards.dedup();
+        if !all.shards.is_empty() && all.missing_shards().is_empty() {
+            // It is a part of nothing any more, and what runs it again names none.
+            for shard in std::mem::take(&mut all.shards) {
+                let named = format!(" --shard {shard}");
+                let accepting = all.causes.iter_mut().flat_map(|cause| &mut cause.accept);
+                let accepting = accepting.map(|accept| &mut accept.whole);
+                for command in accepting.chain([&mut all.command]) {
+                    *command = command.replace(&named, "");
+                }
+            }
+        }
         all.suite_files.sort();
         all.suite_files.dedup();
         all.cases.sort_by(|a, b| a.name.cmp(&b.name));
         for cause in &mut all.causes {
             cause.cases.sort();
+            if let Some(accept) = &cause.accept {
+                let names: Vec<&str> = cause.cases.iter().map(String::as_str).collect();
+                cause.mend = accepting(accept, &names);
+            }
         }
         all.causes
             .sort_by(|a, b| (b.cases.len(), &a.key).cmp(&(a.cases.len(), &b.key)));
@@ -61,13 +72,40 @@ impl RunReport {
 
     /// Returns the parts that are missing, of a run of which there are some.
     pub(crate) fn missing_shards(&self) -> Vec<String> {
-        let parts = self.shards.iter().filter_map(|shard| shard.split_once('/'));
-        let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
-        let known: BTreeSet<&str> = self.shards.iter().map(String::as_str).collect();
-        let all = counts.into_iter().flat_map(|count| {
-            let last: u32 = count.parse().unwrap_or_default();
-            (1..=last.min(MOST_SHARDS)).map(move |number| format!("{number}/{count}"))
-        });
-        all.filter(|part| !known.contains(part.as_str())).collect()
+        missing(&self.shards.iter().cloned().collect())
     }
+}
+
+impl CauseReport {
+    /// Adds the cases of another run that fail for this reason. What is said of it is what is said of the first of all cases.
+    fn add(&mut self, other: Self) {
+        let mut cases = std::mem::take(&mut self.cases);
+        let is_first = other.cases.iter().min() < cases.iter().min();
+        cases.extend(other.cases.iter().cloned());
+        // What accepts all that differs accepts what is of less risk, too; what can't be accepted in all of them is not.
+        let both = [&self.accept, &other.accept].map(Option::as_ref);
+        let is_risky = both.into_iter().flatten().any(|accept| accept.is_risky);
+        let in_some_alone = both.iter().filter(|accept| accept.is_some()).count() == 1;
+        if is_first {
+            *self = other;
+        }
+        if in_some_alone {
+            (self.accept, self.mend) = (None, String::new());
+        }
+        if let Some(accept) = &mut self.accept {
+            accept.is_risky = is_risky;
+        }
+        self.cases = cases;
+    }
+}
+
+/// Returns the parts of a run that are missing, where these are there: 1/3 and 3/3 without 2/3.
+pub(super) fn missing(shards: &BTreeSet<String>) -> Vec<String> {
+    let parts = shards.iter().filter_map(|shard| shard.split_once('/'));
+    let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
+    let all = counts.into_iter().flat_map(|count| {
+        let last: u32 = count.parse().unwrap_or_default();
+        (1..=last.min(MOST_SHARDS)).map(move |number| format!("{number}/{count}"))
+    });
+    all.filter(|part| !shards.contains(part)).collect()
 }

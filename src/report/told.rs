@@ -51,6 +51,9 @@ pub(crate) struct CauseReport {
     pub(crate) message: String,
     /// What to do about it; empty if what is wrong says so.
     pub(crate) mend: String,
+    /// How what these cases found is accepted, if that is what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) accept: Option<AcceptReport>,
     /// The names of the cases.
     pub(crate) cases: Vec<String>,
     /// The file that tells most about it, if that was looked for.
@@ -59,6 +62,20 @@ pub(crate) struct CauseReport {
     /// The line in that file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<usize>,
+}
+
+/// How what some cases found is accepted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AcceptReport {
+    /// The command that runs cases again, up to their names.
+    pub(crate) command: String,
+    /// The command that runs all cases again.
+    pub(crate) whole: String,
+    /// Whether it is a test target, to which other wrappers pass variables but no flags.
+    pub(crate) is_target: bool,
+    /// Whether only whoever asks for all accepts it.
+    pub(crate) is_risky: bool,
 }
 
 /// A case.

@@ -261,7 +261,7 @@ fn junit_tells_failures_errors_and_skips_apart() {
     let printed = three.run(&["--format", "junit"]);
     assert!(printed.stdout.starts_with("<?xml"), "{}", printed.stdout);
     for text in [
-        "<testsuite name=\"s\" tests=\"4\" disabled=\"1\" errors=\"1\" failures=\"1\"",
+        "<testsuite name=\"s\" tests=\"4\" skipped=\"1\" errors=\"1\" failures=\"1\"",
         "<testcase name=\"bad\" classname=\"s\"",
         "<failure message=\"1 difference; first: $.is expected",
         "<error message=\"c/two.case.json: line 1, column 1: not JSON",

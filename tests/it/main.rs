@@ -14,6 +14,7 @@ mod cases;
 mod command;
 mod commands;
 mod contract;
+mod dist;
 mod docs;
 mod endure;
 mod envoy;

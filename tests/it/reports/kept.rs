@@ -10,7 +10,7 @@ use crate::languages::is_there;
 use crate::support::{Project, Stub, output, without_settings};
 
 /// Returns an application that answers the cases of [`failing`] rightly, but for those numbers.
-fn app(wrong: &'static [&'static str]) -> Stub {
+pub(super) fn app(wrong: &'static [&'static str]) -> Stub {
     Stub::start(move |request| {
         let path = request.line.split(' ').nth(1).unwrap();
         let (reason, n) = path.trim_start_matches('/').split_once('/').unwrap();
@@ -21,12 +21,12 @@ fn app(wrong: &'static [&'static str]) -> Stub {
     })
 }
 
-fn run(project: &Project, app: &Stub, more: &[&str]) -> Output {
+pub(super) fn run(project: &Project, app: &Stub, more: &[&str]) -> Output {
     let mut command = softprobe(&["suite", "run", "--app-url", &app.url()]);
     Output::of(command.args(more).current_dir(project.path()))
 }
 
-fn kept(project: &Project, file: &str) -> Value {
+pub(super) fn kept(project: &Project, file: &str) -> Value {
     serde_json::from_str(&super::text(project, file)).unwrap()
 }
 
@@ -280,7 +280,7 @@ fn runs_on_several_machines_become_one() {
     merge(&[]).ends(
         0,
         &[
-            "warning: s::r00-0 is in several of these runs, and is told for each",
+            "warning: s::r00-0 is in several of these files, and is told for each",
             "3 runs, 18 cases",
         ],
     );

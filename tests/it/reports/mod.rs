@@ -3,6 +3,7 @@
 mod kept;
 mod pace;
 mod pages;
+mod parts;
 mod secrets;
 mod shop;
 
