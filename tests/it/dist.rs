@@ -70,6 +70,11 @@ fn dist() -> Option<Dist> {
     Some(Dist { folder, platform })
 }
 
+/// Returns the wheel, if it was built.
+pub(crate) fn wheel() -> Option<PathBuf> {
+    Some(dist()?.package(&format!("softprobe-{VERSION}-"), ".whl"))
+}
+
 impl Dist {
     /// Returns the only package whose name begins and ends like this.
     #[track_caller]
@@ -118,6 +123,33 @@ fn command(folder: &Path, program: &str, bin: &Path) -> Command {
     command
 }
 
+/// Returns the command of `docs/install.md` that begins like this.
+#[track_caller]
+fn shown(start: &str) -> String {
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let at = page
+        .find(start)
+        .unwrap_or_else(|| panic!("no command begins with {start}"));
+    let end = page[at..].find(['`', '\n']).unwrap();
+    page[at..at + end].to_owned()
+}
+
+/// Runs a command of the page in a folder with these packages.
+#[track_caller]
+fn install(project: &Project, packages: &[&Path], line: &str, bin: &Path) {
+    for package in packages {
+        let name = package.file_name().unwrap();
+        fs::copy(package, project.path().join(name)).unwrap();
+    }
+    let mut bash = command(project.path(), "bash", bin);
+    bash.args(["-e", "-c", line])
+        .env("PIP_NO_INDEX", "1")
+        .env("npm_config_offline", "true")
+        .env("npm_config_audit", "false")
+        .env("npm_config_cache", project.path().join("cache"));
+    succeeds(&mut bash);
+}
+
 #[track_caller]
 fn succeeds(command: &mut Command) {
     let ran = output(command);
@@ -159,21 +191,9 @@ fn the_wheel_is_all_that_a_user_of_python_needs() {
             .current_dir(project.path()),
     );
     let bin = project.path().join("venv/bin");
-    let mut pip = command(project.path(), "pip", &bin);
-    succeeds(pip.args(["install", "--quiet", "--no-index"]).arg(wheel));
+    install(&project, &[&wheel], &shown("pip install "), &bin);
     dist.is_program(&bin.join("softprobe"));
     replays_the_sample(&bin, &[]);
-}
-
-/// Installs packages into a folder, and returns where their commands are.
-fn npm_install(project: &Project, packages: &[PathBuf]) -> PathBuf {
-    project.write("package.json", "{}");
-    let mut npm = command(project.path(), "npm", Path::new(""));
-    npm.args(["install", "--no-audit", "--no-fund", "--offline"])
-        .args(packages)
-        .env("npm_config_cache", project.path().join("cache"));
-    succeeds(&mut npm);
-    project.path().join("node_modules/.bin")
 }
 
 #[test]
@@ -183,12 +203,15 @@ fn the_npm_package_is_all_that_a_user_of_node_needs() {
     };
     let project = Project::new();
     let [platform, named] = dist.npm();
-    let bin = npm_install(&project, &[named.clone(), platform]);
+    project.write("package.json", "{}");
+    let line = shown("npm install ").replace("linux-x64", dist.platform);
+    install(&project, &[&named, &platform], &line, Path::new(""));
+    let bin = project.path().join("node_modules/.bin");
     let installed = format!("node_modules/@softprobe/{}/bin/softprobe", dist.platform);
     dist.is_program(&project.path().join(installed));
     replays_the_sample(&bin, &["--language", "node"]);
 
-    // A signal that only its own process gets reaches the program, which ends in order and passes its end on.
+    // A signal that only its own process gets reaches the program, which ends in order, and not as who is killed does.
     let mut serve = command(project.path(), "softprobe", &bin);
     let ready = project.path().join("ready");
     let mut served = serve
@@ -203,12 +226,14 @@ fn the_npm_package_is_all_that_a_user_of_node_needs() {
     });
     kill("-TERM", served.id());
     let ended = served.wait().unwrap();
-    assert_eq!((ended.code(), ended.signal()), (Some(143), None), "{ended}");
+    assert_eq!((ended.code(), ended.signal()), (Some(0), None), "{ended}");
 
     // Without the package of its platform, it says what to do.
     let alone = Project::new();
-    let bin = npm_install(&alone, &[named]);
-    fs::remove_dir_all(alone.path().join("node_modules/@softprobe")).unwrap_or_default();
+    alone.write("package.json", "{}");
+    let line = "npm install --omit=optional ./softprobe-*.tgz";
+    install(&alone, &[&named], line, Path::new(""));
+    let bin = alone.path().join("node_modules/.bin");
     let name = format!("the package @softprobe/{} is missing", dist.platform);
     Output::of(&mut command(alone.path(), "softprobe", &bin))
         .ends(1, &[&name, "without leaving out optional dependencies"]);
@@ -260,11 +285,8 @@ fn the_tarball_is_unpacked_anywhere() {
     };
     let project = Project::new();
     let tarball = dist.package(&format!("softprobe-{VERSION}-"), ".tar.gz");
-    let mut tar = command(project.path(), "tar", Path::new(""));
-    succeeds(
-        tar.args(["--extract", "--strip-components", "1", "--file"])
-            .arg(tarball),
-    );
+    let line = shown("tar -C ").replace("/usr/local", ".");
+    install(&project, &[&tarball], &line, Path::new(""));
     dist.is_program(&project.path().join("bin/softprobe"));
     let page = fs::read_to_string(project.path().join("share/man/man1/softprobe-suite-run.1"));
     assert!(page.unwrap().contains("\\-\\-shard"));

@@ -226,6 +226,11 @@ fn the_command_page_shows_real_output() {
 }
 
 #[test]
+fn the_page_of_the_first_replay_shows_real_output() {
+    page_is_true("docs/first-replay.md", &["bash", "python3"]);
+}
+
+#[test]
 fn the_recording_page_shows_real_output() {
     page_is_true("docs/recording.md", &["bash", "curl", "node", "python3"]);
 }

@@ -11,6 +11,7 @@ mod bless;
 mod breakage;
 mod broken;
 mod cases;
+mod ci;
 mod command;
 mod commands;
 mod contract;
