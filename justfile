@@ -51,6 +51,16 @@ fuzz SECONDS *TARGETS:
 bench *ARGS:
     cargo bench --bench run -- {{ARGS}}
 
+# Build packages for people without Rust into target/dist
+dist:
+    dist/install
+    dist/build
+
+# Build the documentation as a site into target/site, and check its links
+site:
+    docs/site --install
+    docs/site
+
 # Run everything that CI runs
 ci:
     .ci/run

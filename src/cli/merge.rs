@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::files;
 use super::output::{Failed, Output, arguments, invalid};
-use super::report::summary;
 use crate::base::encoding::split_mark;
 use crate::base::{visible_line, with_causes};
 use crate::disk::Readers;
@@ -130,7 +129,7 @@ fn merge_runs(
         true => "",
         false => "nothing was written; --html, --junit, --markdown, --trace and --out name files\n",
     };
-    let text = format!("{count} {runs}, {}\n{written}", summary(&run));
+    let text = format!("{count} {runs}, {}\n{written}", run.summary());
     ended(text, why, |answer| answer.fields(&run_value(&run)))
 }
 

@@ -10,7 +10,7 @@ use super::files;
 use super::merge::Merge;
 use super::output::{Failed, Output, failure, invalid};
 use crate::disk::{Readers, project_root, relative};
-use crate::report::{RunReport, Verdict, in_cases, page};
+use crate::report::{RunReport, page};
 use crate::runner::{last_run, page_of_last_run, read_run};
 
 /// How long a browser may take to say that it can't show a page.
@@ -61,18 +61,6 @@ fn run_of(file: Option<&Path>) -> Result<RunReport, Failed> {
     })
 }
 
-/// Returns what a run has come to, in a line.
-pub(super) fn summary(run: &RunReport) -> String {
-    let broke_off = if run.broke_off { "; it broke off" } else { "" };
-    format!(
-        "{}: {} passed, {} failed, {} not run{broke_off}",
-        in_cases(run.cases.len()),
-        run.count(&[Verdict::Passed]),
-        run.bad().count(),
-        run.count(&[Verdict::Skipped]),
-    )
-}
-
 /// Returns where the page of a run in a file goes.
 fn beside(file: &Path) -> PathBuf {
     file.with_extension("html")
@@ -90,7 +78,7 @@ impl Html {
         let run = run_of(self.file.as_deref())?;
         let out = self.out.or_else(|| self.file.as_deref().map(beside));
         let shown = write_page(&run, out)?.display().to_string();
-        let text = format!("{}\nwrote {shown}\n", summary(&run));
+        let text = format!("{}\nwrote {shown}\n", run.summary());
         Ok(Output::fine(text).field("path", shown))
     }
 }

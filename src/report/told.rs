@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Verdict;
+use super::words;
 use crate::base::json;
 
 /// A run: `{"cases": […], "causes": […], "tookMs": 345, "brokeOff": false}`.
@@ -338,6 +339,18 @@ impl RunReport {
     pub(crate) fn bad(&self) -> impl Iterator<Item = &CaseReport> {
         let cases = self.cases.iter().map(|case| &**case);
         cases.filter(|case| case.is_bad())
+    }
+
+    /// Returns what the run has come to, in a line.
+    pub(crate) fn summary(&self) -> String {
+        let broke_off = if self.broke_off { "; it broke off" } else { "" };
+        format!(
+            "{}: {} passed, {} failed, {} not run{broke_off}",
+            words::cases(self.cases.len()),
+            self.count(&[Verdict::Passed]),
+            self.bad().count(),
+            self.count(&[Verdict::Skipped]),
+        )
     }
 
     /// Returns the cases by suite, in the order in which the suites come.

@@ -34,8 +34,10 @@ fn changed(path: &Path) -> SystemTime {
     if !there.is_dir() {
         return there.modified().unwrap();
     }
-    let entries = fs::read_dir(path).unwrap();
-    let times = entries.map(|entry| changed(&entry.unwrap().path()));
+    // What is hidden was installed.
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let entries = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let times = entries.map(|entry| changed(&entry.path()));
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 

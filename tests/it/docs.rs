@@ -169,10 +169,9 @@ fn page_is_true(name: &str, programs: &[&str]) {
     }
     let binary = Path::new(env!("CARGO_BIN_EXE_softprobe")).parent().unwrap();
     // The page is read in the repository, and its steps are taken elsewhere.
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let manifest = std::path::absolute(root().join("Cargo.toml")).unwrap();
     let shim = format!(
-        "#!/bin/sh\nshift\nexec '{cargo}' run --manifest-path '{}' \"$@\"\n",
+        "#!/bin/sh\nshift\nPATH=${{PATH#*:}}\nexec cargo run --manifest-path '{}' \"$@\"\n",
         manifest.display()
     );
     let shim = project.write("bin/cargo", shim);

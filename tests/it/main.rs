@@ -37,6 +37,7 @@ mod recording;
 mod reports;
 mod rights;
 mod runners;
+mod sample;
 mod schema;
 mod sdk;
 mod secure;
