@@ -4,28 +4,37 @@
 
 const { spawn } = require("node:child_process");
 
-function libc() {
-  if (process.platform !== "linux") return "";
-  return process.report.getReport().header.glibcVersionRuntime ? "" : "-musl";
+const platform = `${process.platform}-${process.arch}`;
+const name = `@softprobe/${platform}`;
+
+function fail(why) {
+  console.error(`softprobe: ${why}`);
+  process.exit(1);
 }
 
-const platform = `${process.platform}-${process.arch}${libc()}`;
-const name = `@softprobe/${platform}`;
+function isMusl() {
+  if (process.platform !== "linux") return false;
+  process.report.excludeNetwork = true;
+  return !process.report.getReport().header.glibcVersionRuntime;
+}
 
 function program() {
   try {
     return require.resolve(`${name}/bin/softprobe`);
   } catch {
     const { optionalDependencies = {} } = require("./package.json");
-    const there = Object.keys(optionalDependencies).map((other) => other.replace("@softprobe/", ""));
-    console.error(
-      there.includes(platform)
-        ? `softprobe: the package ${name} is missing; install again without leaving out optional dependencies ` +
-            "(npm: --include=optional), and not from a lock file that was written for another platform alone"
-        : `softprobe: there is no package for ${platform}, only for ${there.join(", ") || "none"}; ` +
-            "with a Rust toolchain, build it from its repository: cargo install --path .",
+    const packages = Object.keys(optionalDependencies);
+    if (isMusl()) fail("the program needs glibc, which Alpine and other systems with musl do not have; use an image based on Debian");
+    if (packages.includes(name)) {
+      fail(
+        `the package ${name} is missing; install again without leaving out optional dependencies ` +
+          "(npm: --include=optional), and not from a lock file that was written for another platform alone",
+      );
+    }
+    return fail(
+      `there is no package for ${platform}, only ${packages.join(", ") || "none"}; ` +
+        "with a Rust toolchain, build it from its repository: cargo install --path .",
     );
-    process.exit(1);
   }
 }
 
@@ -38,10 +47,7 @@ for (const signal of ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"]) {
     if (!isSent) child.kill(signal);
   });
 }
-child.on("error", (error) => {
-  console.error(`softprobe: ${error.message}`);
-  process.exitCode = 1;
-});
+child.on("error", (error) => fail(isMusl() ? `${error.message}: the program needs glibc, not musl` : error.message));
 child.on("exit", (code, signal) => {
   if (signal === null) {
     process.exitCode = code;

@@ -34,7 +34,14 @@ impl JunitReport {
     ///
     /// What is wrong with it, and at which element.
     pub(crate) fn read(xml: &str) -> Result<Self, DeserializeError> {
-        Report::deserialize_from_str(xml).map(Self)
+        let root = without_prolog(xml);
+        // Some write a file for each testsuite, which is its root.
+        let is_suite = root.starts_with("<testsuite") && !root.starts_with("<testsuites");
+        let report = match is_suite {
+            true => Report::deserialize_from_str(&format!("<testsuites>{root}</testsuites>")),
+            false => Report::deserialize_from_str(xml),
+        };
+        report.map(Self)
     }
 
     /// Returns the report of a run.
@@ -138,6 +145,18 @@ impl JunitReport {
             .iter()
             .flat_map(|suite| &suite.test_cases)
     }
+}
+
+/// Returns XML without what comes before its root.
+fn without_prolog(xml: &str) -> &str {
+    let mut rest = xml.trim_start();
+    for (start, end) in [("<?", "?>"), ("<!--", "-->"), ("<!--", "-->")] {
+        let inside = rest
+            .strip_prefix(start)
+            .and_then(|rest| rest.split_once(end));
+        rest = inside.map_or(rest, |(_, after)| after.trim_start());
+    }
+    rest
 }
 
 /// Adds to a testsuite what is in another one of its name. What is counted is left to [`counted`].

@@ -63,10 +63,8 @@ fn dist() -> Option<Dist> {
         skipped(&format!("{why}, so none is installed"));
         return None;
     }
-    let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "aarch64") => "linux-arm64",
-        ("macos", "aarch64") => "darwin-arm64",
-        ("macos", _) => "darwin-x64",
+    let platform = match std::env::consts::ARCH {
+        "aarch64" => "linux-arm64",
         _ => "linux-x64",
     };
     Some(Dist { folder, platform })

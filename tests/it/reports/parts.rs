@@ -9,7 +9,7 @@ use super::kept::{app, kept, run};
 use super::{failing, text};
 use crate::command::{Output, run_in};
 use crate::languages::is_there;
-use crate::support::{Stub, output, without_settings};
+use crate::support::{Project, Stub, output, without_settings};
 
 const PARTS: usize = 5;
 /// The cases that fail, of each reason.
@@ -241,6 +241,52 @@ fn parts_without_a_case_are_parts() {
         "{all}"
     );
     merge("part-[12].xml").ends(1, &["parts are missing: 3/4, 4/4"]);
+}
+
+#[test]
+fn junit_files_of_others_become_one() {
+    let project = Project::new();
+    // As Maven's Surefire writes a file for each class, and pytest one for all.
+    project.write(
+        "surefire.xml",
+        "<?xml version=\"1.0\"?>\n<!-- by class -->\n<testsuite version=\"3.0\" name=\"ShopTest\" time=\"0.5\" tests=\"2\" errors=\"0\" failures=\"1\">\
+         <properties><property name=\"os\" value=\"x\"/></properties>\
+         <testcase name=\"a\" classname=\"ShopTest\" time=\"0.25\"/>\
+         <testcase name=\"b\" classname=\"ShopTest\" time=\"0.25\"><failure message=\"no\" type=\"T\"><![CDATA[a < b]]></failure></testcase></testsuite>",
+    );
+    project.write(
+        "pytest.xml",
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites name=\"pytest tests\"><testsuite name=\"pytest\" errors=\"0\" failures=\"0\" skipped=\"1\" tests=\"1\" time=\"0.5\" hostname=\"h\">\
+         <testcase classname=\"t\" name=\"test_skip\" time=\"0.0\"><skipped type=\"pytest.skip\" message=\"why\">x</skipped></testcase></testsuite></testsuites>",
+    );
+    let merge = |files: &str| {
+        run_in(
+            project.path(),
+            &["report", "merge", files, "--junit", "all.xml"],
+        )
+    };
+    merge("[ps]*.xml").ends(0, &["2 files, 3 cases: 1 passed, 1 failed, 1 not run"]);
+    let all = text(&project, "all.xml");
+    for told in [
+        "tests=\"3\" skipped=\"1\" failures=\"1\" errors=\"0\"",
+        "<testsuite name=\"ShopTest\" tests=\"2\" skipped=\"0\" errors=\"0\" failures=\"1\" time=\"0.500\"",
+        "<property name=\"os\" value=\"x\"/>",
+        "<failure message=\"no\" type=\"T\">a &lt; b</failure>",
+        "<skipped message=\"why\" type=\"pytest.skip\">x</skipped>",
+        "hostname=\"h\"",
+    ] {
+        assert!(all.contains(told), "{told} is not in\n{all}");
+    }
+    // What was put together once can be again, and nothing is counted twice.
+    merge("all.xml").ends(0, &["1 file, 3 cases"]);
+    assert_eq!(text(&project, "all.xml"), all);
+    project.write("cut.xml", &all[..all.len() / 2]);
+    merge("cut.xml").ends(5, &["cut.xml: no JUnit file: "]);
+    project.write("time.xml", all.replace("0.250", "soon"));
+    merge("time.xml").ends(
+        5,
+        &["testsuite[0](\"ShopTest\")/testcase[0]/@time: invalid"],
+    );
 }
 
 /// Runs cargo-nextest without what cargo gave this test, which would have it build everything anew.
