@@ -70,8 +70,7 @@ fn read(file: &Path) -> Result<Part, Failed> {
         return Ok(Part::Run(read_run(file)?));
     }
     let junit = JunitReport::read(xml);
-    let junit =
-        junit.map_err(|why| invalid(file, format!("no JUnit file: {}", with_causes(&why))))?;
+    let junit = junit.map_err(|why| invalid(file, with_causes(&why)))?;
     Ok(Part::Junit(junit))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use quick_junit::{DeserializeError, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use thiserror::Error;
 
 use super::junit::{SHARD, WHOLE, broke_off, report, written};
 use super::together::missing;
@@ -11,6 +12,28 @@ use super::told::RunReport;
 /// A JUnit file, or several put together.
 #[derive(Debug)]
 pub(crate) struct JunitReport(Report);
+
+/// Why a JUnit file can't be read.
+#[derive(Debug, Error)]
+pub(crate) enum JunitError {
+    /// It is none.
+    #[error("no JUnit file")]
+    Unreadable(#[from] DeserializeError),
+    /// Some of its cases were not read.
+    #[error(
+        "it holds {there} cases, of which {read} can be read: testsuites inside a testsuite can't be put together; have them written side by side"
+    )]
+    Nested { there: usize, read: usize },
+    /// It counts more failures than there are.
+    #[error(
+        "testsuite {name:?} counts {told} failures and errors, and holds {held}: what stands in no case would be lost"
+    )]
+    Untold {
+        name: String,
+        told: usize,
+        held: usize,
+    },
+}
 
 /// How many cases ended in which way.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -28,20 +51,41 @@ impl JunitCounts {
 }
 
 impl JunitReport {
-    /// Reads the text of a JUnit file.
+    /// Reads the text of a JUnit file, whole: what is not read would be missing, and look green.
     ///
     /// # Errors
     ///
     /// What is wrong with it, and at which element.
-    pub(crate) fn read(xml: &str) -> Result<Self, DeserializeError> {
+    pub(crate) fn read(xml: &str) -> Result<Self, JunitError> {
         let root = without_prolog(xml);
         // Some write a file for each testsuite, which is its root.
         let is_suite = root.starts_with("<testsuite") && !root.starts_with("<testsuites");
-        let report = match is_suite {
-            true => Report::deserialize_from_str(&format!("<testsuites>{root}</testsuites>")),
-            false => Report::deserialize_from_str(xml),
-        };
-        report.map(Self)
+        let report = Self(match is_suite {
+            true => Report::deserialize_from_str(&format!("<testsuites>{root}</testsuites>"))?,
+            false => Report::deserialize_from_str(xml)?,
+        });
+        let (there, read) = (cases_in(xml), report.cases().count());
+        if there != read {
+            return Err(JunitError::Nested { there, read });
+        }
+        for suite in &report.0.test_suites {
+            let told = suite.failures + suite.errors;
+            let cases = suite.test_cases.iter();
+            let held = cases.filter(|case| is_bad(case)).count();
+            if told > held {
+                let name = suite.name.as_str().to_owned();
+                return Err(JunitError::Untold { name, told, held });
+            }
+        }
+        let (told, held) = (report.0.failures + report.0.errors, report.counts().failed);
+        match told > held {
+            true => Err(JunitError::Untold {
+                name: report.0.name.as_deref().unwrap_or_default().to_owned(),
+                told,
+                held,
+            }),
+            false => Ok(report),
+        }
     }
 
     /// Returns the report of a run.
@@ -145,6 +189,33 @@ impl JunitReport {
             .iter()
             .flat_map(|suite| &suite.test_cases)
     }
+}
+
+fn is_bad(case: &TestCase) -> bool {
+    matches!(case.status, TestCaseStatus::NonSuccess { .. })
+}
+
+/// Returns how many cases stand in XML, wherever they stand.
+fn cases_in(xml: &str) -> usize {
+    const CASE: &str = "<testcase";
+    let (mut rest, mut count) = (xml, 0);
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at..];
+        let hidden = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
+        let hidden = hidden.iter().find(|(start, _)| rest.starts_with(start));
+        let end = match hidden {
+            Some((start, end)) => rest[start.len()..].find(end).map(|at| start.len() + at),
+            None => {
+                let after = rest.strip_prefix(CASE);
+                count += usize::from(after.is_some_and(|after| {
+                    after.starts_with(|c: char| c.is_whitespace() || c == '/' || c == '>')
+                }));
+                Some(1)
+            }
+        };
+        rest = &rest[end.unwrap_or(rest.len())..];
+    }
+    count
 }
 
 /// Returns XML without what comes before its root.
