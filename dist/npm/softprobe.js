@@ -3,6 +3,8 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
+const os = require("node:os");
+const tty = require("node:tty");
 
 const platform = `${process.platform}-${process.arch}`;
 const name = `@softprobe/${platform}`;
@@ -39,20 +41,15 @@ function program() {
 }
 
 const child = spawn(program(), process.argv.slice(2), { stdio: "inherit" });
+const onTerminal = [0, 1, 2].some((descriptor) => tty.isatty(descriptor));
 
-for (const signal of ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"]) {
+for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM"]) {
   process.on(signal, () => {
-    // A terminal sends these two to the program as well.
-    const isSent = process.stdin.isTTY && ["SIGINT", "SIGQUIT"].includes(signal);
-    if (!isSent) child.kill(signal);
+    // A terminal sends the others to the program as well, which takes a second one for impatience.
+    if (!onTerminal || signal === "SIGTERM") child.kill(signal);
   });
 }
 child.on("error", (error) => fail(isMusl() ? `${error.message}: the program needs glibc, not musl` : error.message));
 child.on("exit", (code, signal) => {
-  if (signal === null) {
-    process.exitCode = code;
-    return;
-  }
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
+  process.exitCode = code ?? 128 + os.constants.signals[signal];
 });

@@ -16,7 +16,7 @@ use crate::runner::{ReportFlags, read_run};
 #[command(after_help = "\
 Runs keep such files as target/softprobe/last-run.json, or .softprobe/last-run.json where there is no Cargo.toml:\n\
   $ softprobe report merge parts/*.json --junit junit.xml --html report.html\n\
-JUnit files, whoever wrote them, become one JUnit file:\n\
+JUnit files, of other tools too, become one JUnit file:\n\
   $ softprobe report merge parts/*.xml --junit junit.xml")]
 pub(super) struct Merge {
     /// Files that runs have kept, or that suite run --json has printed, or JUnit files; or globs
@@ -109,18 +109,14 @@ fn merge_runs(
 ) -> Result<Output, Failed> {
     let count = runs.len();
     let mut run = RunReport::merged(runs);
+    run.is_merged = true;
     if let Some(out) = &out {
         let text = serde_json::to_string(&run).map_err(|error| invalid(out, error))?;
         files::write(out, &(text + "\n"), Readers::Owner)?;
     }
-    let missing = run.missing_shards();
-    // What nobody has looked at must not look green. The file above knows its parts, so that others can still be added.
-    run.broke_off |= !missing.is_empty();
-    let why = told_missing(&missing).or_else(|| {
-        let why = "one of these runs broke off before all of its cases had ended";
-        run.broke_off.then(|| why.to_owned())
-    });
-    run.broke_off_why = run.broke_off_why.or_else(|| why.clone());
+    // The file above knows its parts, so that others can still be added.
+    run.tell_missing();
+    let why = run.broke_off.then(|| run.why_broken().to_owned());
     warn_of_twice(run.cases.iter().map(|case| case.name.as_str()));
     reports.write(&run)?;
     let runs = if count == 1 { "run" } else { "runs" };
@@ -134,14 +130,10 @@ fn merge_runs(
 
 fn merge_junit(files: Vec<JunitReport>, path: Option<&str>) -> Result<Output, Failed> {
     let count = files.len();
-    let (mut all, missing) = JunitReport::merged(files);
+    let (all, why) = JunitReport::merged(files);
     let names = all.names();
     warn_of_twice(names.iter().map(String::as_str));
     let counts = all.counts();
-    let why = told_missing(&missing);
-    if let Some(why) = &why {
-        all.add_error(why);
-    }
     if let Some(path) = path.map(Path::new) {
         let xml = all
             .write()
@@ -182,23 +174,6 @@ fn ended(
             "incomplete",
             &why,
         )))),
-    }
-}
-
-/// Tells which parts of a run are missing, if any is.
-fn told_missing(parts: &[String]) -> Option<String> {
-    const TOLD: usize = 10;
-    match parts {
-        [] => None,
-        [part] => Some(format!("of this run, a part is missing: {part}")),
-        parts => {
-            let first = parts[..parts.len().min(TOLD)].join(", ");
-            let more = match parts.len().saturating_sub(TOLD) {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            Some(format!("of this run, parts are missing: {first}{more}"))
-        }
     }
 }
 

@@ -55,10 +55,12 @@ impl Report {
 
 /// Returns the run in a file, or the last one.
 fn run_of(file: Option<&Path>) -> Result<RunReport, Failed> {
-    Ok(match file {
+    let mut run = match file {
         Some(file) => read_run(file)?,
         None => last_run(&project_root())?,
-    })
+    };
+    run.tell_missing();
+    Ok(run)
 }
 
 /// Returns where the page of a run in a file goes.

@@ -11,6 +11,10 @@ use super::told::{CaseReport, RunReport};
 pub(super) const WHOLE: &str = "softprobe";
 /// The property of a testsuite that tells of which part of a run it is, such as 2/5.
 pub(super) const SHARD: &str = "softprobe.shard";
+/// The property of a testsuite that tells that the run broke off.
+pub(super) const BROKEN: &str = "softprobe.broke-off";
+/// The name of what stands for the run, where it broke off.
+pub(super) const THE_RUN: &str = "the run";
 /// Why there is an error where no case had one.
 const BROKE_OFF: &str = "the run broke off before all of its cases had ended";
 
@@ -49,6 +53,9 @@ pub(super) fn report(run: &RunReport) -> Report {
     }
     for suite in &mut report.test_suites {
         suite.add_properties(run.shards.iter().map(|shard| (SHARD, shard.as_str())));
+        if run.broke_off {
+            suite.add_property((BROKEN, "true"));
+        }
     }
     report
 }
@@ -58,7 +65,7 @@ pub(super) fn report(run: &RunReport) -> Report {
 pub(super) fn broke_off(why: &str) -> TestSuite {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_message(shown(why));
-    let mut case = TestCase::new("the run", status);
+    let mut case = TestCase::new(THE_RUN, status);
     case.set_classname(WHOLE);
     case.set_time(Duration::ZERO);
     let mut suite = of_no_case();

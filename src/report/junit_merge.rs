@@ -1,13 +1,22 @@
 //! Puts JUnit files together, whoever wrote them, such as those of the parts of a run.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use quick_junit::{DeserializeError, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use regex::Regex;
 use thiserror::Error;
 
-use super::junit::{SHARD, WHOLE, broke_off, report, written};
-use super::together::missing;
+use super::junit::{BROKEN, SHARD, THE_RUN, WHOLE, broke_off as tell_broke_off, report, written};
+use super::together::{ONE_BROKE_OFF, missing, told_missing};
 use super::told::RunReport;
+
+/// An attribute with a time of day.
+static TIMESTAMP: LazyLock<Regex> =
+    LazyLock::new(|| match Regex::new(r#"\stimestamp=("[^"]*"|'[^']*')"#) {
+        Ok(timestamp) => timestamp,
+        Err(error) => unreachable!("{error}"),
+    });
 
 /// A JUnit file, or several put together.
 #[derive(Debug)]
@@ -21,15 +30,14 @@ pub(crate) enum JunitError {
     Unreadable(#[from] DeserializeError),
     /// Some of its cases were not read.
     #[error(
-        "it holds {there} cases, of which {read} can be read: testsuites inside a testsuite can't be put together; have them written side by side"
+        "it holds {there} cases, of which {read} can be read: those that stand in no testsuite, or in one inside another, can't be put together"
     )]
     Nested { there: usize, read: usize },
-    /// It counts more failures than there are.
-    #[error(
-        "testsuite {name:?} counts {told} failures and errors, and holds {held}: what stands in no case would be lost"
-    )]
-    Untold {
+    /// It counts more than it holds.
+    #[error("{name:?} counts {told} {what}, and holds {held}: the others would be lost")]
+    Lost {
         name: String,
+        what: &'static str,
         told: usize,
         held: usize,
     },
@@ -60,32 +68,37 @@ impl JunitReport {
         let root = without_prolog(xml);
         // Some write a file for each testsuite, which is its root.
         let is_suite = root.starts_with("<testsuite") && !root.starts_with("<testsuites");
-        let report = Self(match is_suite {
-            true => Report::deserialize_from_str(&format!("<testsuites>{root}</testsuites>"))?,
-            false => Report::deserialize_from_str(xml)?,
-        });
-        let (there, read) = (cases_in(xml), report.cases().count());
+        let xml = match is_suite {
+            true => Cow::Owned(format!("<testsuites>{root}</testsuites>")),
+            false => Cow::Borrowed(xml),
+        };
+        // Many write times of day without an offset, which the library does not take. They are nothing that anybody looks for.
+        let read = Report::deserialize_from_str(&xml);
+        let report = read.or_else(|why| match TIMESTAMP.replace_all(&xml, "") {
+            Cow::Owned(timeless) => Report::deserialize_from_str(&timeless),
+            Cow::Borrowed(_) => Err(why),
+        })?;
+        let cases = report
+            .test_suites
+            .iter()
+            .flat_map(|suite| &suite.test_cases);
+        let cases: Vec<&TestCase> = cases.collect();
+        let (there, read) = (cases_in(&xml), cases.len());
         if there != read {
             return Err(JunitError::Nested { there, read });
         }
-        for suite in &report.0.test_suites {
-            let told = suite.failures + suite.errors;
-            let cases = suite.test_cases.iter();
-            let held = cases.filter(|case| is_bad(case)).count();
-            if told > held {
-                let name = suite.name.as_str().to_owned();
-                return Err(JunitError::Untold { name, told, held });
-            }
+        for suite in &report.test_suites {
+            let cases: Vec<&TestCase> = suite.test_cases.iter().collect();
+            check_counts(
+                &suite.name,
+                suite.tests,
+                suite.failures + suite.errors,
+                &cases,
+            )?;
         }
-        let (told, held) = (report.0.failures + report.0.errors, report.counts().failed);
-        match told > held {
-            true => Err(JunitError::Untold {
-                name: report.0.name.as_deref().unwrap_or_default().to_owned(),
-                told,
-                held,
-            }),
-            false => Ok(report),
-        }
+        let name = report.name.as_deref().unwrap_or_default();
+        check_counts(name, report.tests, report.failures + report.errors, &cases)?;
+        Ok(Self(report))
     }
 
     /// Returns the report of a run.
@@ -102,9 +115,9 @@ impl JunitReport {
         written(&self.0)
     }
 
-    /// Returns several files as one: testsuites of one name become one, and what is in it is sorted by name. The second part are the
-    /// parts of the run that are missing.
-    pub(crate) fn merged(files: Vec<Self>) -> (Self, Vec<String>) {
+    /// Returns several files as one: testsuites of one name become one, and what is in it is sorted by name. The second part is why it
+    /// is no whole run, if it is none; the file then has an error that says so.
+    pub(crate) fn merged(files: Vec<Self>) -> (Self, Option<String>) {
         let mut names: Vec<&str> = files
             .iter()
             .filter_map(|Self(file)| file.name.as_deref())
@@ -124,11 +137,16 @@ impl JunitReport {
                 None => suites.push(suite),
             }
         }
-        let shards = suites.iter().flat_map(|suite| &suite.properties);
-        let shards = shards.filter(|property| property.name.as_str() == SHARD);
-        let shards: BTreeSet<String> = shards
+        let properties = suites.iter().flat_map(|suite| &suite.properties);
+        let shards = properties
+            .clone()
+            .filter(|property| property.name.as_str() == SHARD);
+        let shards: Vec<String> = shards
             .map(|shard| shard.value.as_str().to_owned())
             .collect();
+        let broke_off = properties
+            .into_iter()
+            .any(|property| property.name.as_str() == BROKEN);
         let missing = missing(&shards);
         if missing.is_empty() {
             // It is no part any more.
@@ -139,26 +157,21 @@ impl JunitReport {
             }
             suites.retain(|suite| suite.name.as_str() != WHOLE || !suite.test_cases.is_empty());
         }
+        let why = told_missing(&missing).or_else(|| broke_off.then(|| ONE_BROKE_OFF.to_owned()));
+        if let Some(why) = &why {
+            let told = tell_broke_off(why);
+            match suites.iter_mut().find(|known| known.name == told.name) {
+                Some(known) => {
+                    // Each of the files may have said it of itself.
+                    known.test_cases.retain(|case| !is_the_run(case));
+                    add(known, told);
+                }
+                None => suites.push(told),
+            }
+        }
         suites.sort_by(|a, b| a.name.cmp(&b.name));
         all.add_test_suites(suites.into_iter().map(counted));
-        (Self(all), missing)
-    }
-
-    /// Adds an error that belongs to no case, such as that parts are missing: what nobody has looked at must not look green.
-    pub(crate) fn add_error(&mut self, why: &str) {
-        let told = broke_off(why);
-        let Report { test_suites, .. } = &mut self.0;
-        let known = test_suites.iter().position(|known| known.name == told.name);
-        let suite = match known.map(|at| test_suites.remove(at)) {
-            Some(mut known) => {
-                add(&mut known, told);
-                counted(known)
-            }
-            None => told,
-        };
-        self.0.errors += 1;
-        self.0.tests += 1;
-        self.0.test_suites.push(suite);
+        (Self(all), why)
     }
 
     /// Returns how many cases ended in which way.
@@ -183,12 +196,39 @@ impl JunitReport {
         names.collect()
     }
 
+    /// Returns the cases, without what stands for the run.
     fn cases(&self) -> impl Iterator<Item = &TestCase> {
-        self.0
-            .test_suites
-            .iter()
-            .flat_map(|suite| &suite.test_cases)
+        let suites = self.0.test_suites.iter();
+        let cases = suites.flat_map(|suite| &suite.test_cases);
+        cases.filter(|case| !is_the_run(case))
     }
+}
+
+/// Checks that as many cases are there as are counted, and as many that failed.
+fn check_counts(
+    name: &str,
+    tests: usize,
+    bad: usize,
+    cases: &[&TestCase],
+) -> Result<(), JunitError> {
+    let held = cases.iter().filter(|case| is_bad(case)).count();
+    let counts = [
+        ("cases", tests, cases.len()),
+        ("failures and errors", bad, held),
+    ];
+    match counts.into_iter().find(|(_, told, held)| told > held) {
+        None => Ok(()),
+        Some((what, told, held)) => Err(JunitError::Lost {
+            name: name.to_owned(),
+            what,
+            told,
+            held,
+        }),
+    }
+}
+
+fn is_the_run(case: &TestCase) -> bool {
+    case.name.as_str() == THE_RUN && case.classname.as_deref() == Some(WHOLE)
 }
 
 fn is_bad(case: &TestCase) -> bool {

@@ -64,6 +64,7 @@ impl RunReport {
             suite_files: Vec::new(),
             command: String::new(),
             shards: Vec::new(),
+            is_merged: false,
             causes,
             cases: cases.collect(),
         }

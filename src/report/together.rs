@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use super::causes::accepting;
 use super::told::{CauseReport, MOST_SHARDS, RunReport};
 
+/// Why what was put together is no whole run, where nothing better is known.
+pub(super) const ONE_BROKE_OFF: &str =
+    "one of these runs broke off before all of its cases had ended";
+
 impl RunReport {
     /// Returns several runs as one, as if their cases had run together.
     pub(crate) fn merged(runs: Vec<Self>) -> Self {
@@ -19,6 +23,7 @@ impl RunReport {
                 suite_files,
                 command,
                 shards,
+                is_merged: _,
                 cases,
                 causes,
             } = run;
@@ -44,15 +49,13 @@ impl RunReport {
         }
         all.shards.sort();
         all.shards.dedup();
-        if !all.shards.is_empty() && all.missing_shards().is_empty() {
+        if !all.shards.is_empty() && missing(&all.shards).is_empty() {
             // It is a part of nothing any more, and what runs it again names none.
-            for shard in std::mem::take(&mut all.shards) {
-                let named = format!(" --shard {shard}");
-                let accepting = all.causes.iter_mut().flat_map(|cause| &mut cause.accept);
-                let accepting = accepting.map(|accept| &mut accept.whole);
-                for command in accepting.chain([&mut all.command]) {
-                    *command = command.replace(&named, "");
-                }
+            all.shards.clear();
+            let accepting = all.causes.iter_mut().flat_map(|cause| &mut cause.accept);
+            let accepting = accepting.map(|accept| &mut accept.whole);
+            for command in accepting.chain([&mut all.command]) {
+                *command = without_shard(command);
             }
         }
         all.suite_files.sort();
@@ -70,9 +73,47 @@ impl RunReport {
         all
     }
 
-    /// Returns the parts that are missing, of a run of which there are some.
-    pub(crate) fn missing_shards(&self) -> Vec<String> {
-        missing(&self.shards.iter().cloned().collect())
+    /// Returns why a run that was put together is no whole one.
+    pub(crate) fn why_broken(&self) -> &str {
+        self.broke_off_why.as_deref().unwrap_or(ONE_BROKE_OFF)
+    }
+
+    /// Says of a run that was put together if parts of it are missing, so that what nobody has looked at does not look green.
+    pub(crate) fn tell_missing(&mut self) {
+        if let Some(why) = told_missing(&missing(&self.shards)).filter(|_| self.is_merged) {
+            self.broke_off = true;
+            self.broke_off_why.get_or_insert(why);
+        }
+    }
+}
+
+/// Returns a command without the part that it runs.
+fn without_shard(command: &str) -> String {
+    let mut words = command.split(' ');
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        match word {
+            "--shard" => drop(words.next()),
+            word => kept.push(word),
+        }
+    }
+    kept.join(" ")
+}
+
+/// Tells which parts of a run are missing, if any is.
+pub(super) fn told_missing(parts: &[String]) -> Option<String> {
+    const TOLD: usize = 10;
+    match parts {
+        [] => None,
+        [part] => Some(format!("of this run, a part is missing: {part}")),
+        parts => {
+            let first = parts[..parts.len().min(TOLD)].join(", ");
+            let more = match parts.len().saturating_sub(TOLD) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            Some(format!("of this run, parts are missing: {first}{more}"))
+        }
     }
 }
 
@@ -99,13 +140,14 @@ impl CauseReport {
     }
 }
 
-/// Returns the parts of a run that are missing, where these are there: 1/3 and 3/3 without 2/3.
-pub(super) fn missing(shards: &BTreeSet<String>) -> Vec<String> {
+/// Returns the parts of a run that are missing, where these are there: of 1/3 and 3/3, it is 2/3.
+pub(super) fn missing(shards: &[String]) -> Vec<String> {
     let parts = shards.iter().filter_map(|shard| shard.split_once('/'));
     let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
+    let known: BTreeSet<&str> = shards.iter().map(String::as_str).collect();
     let all = counts.into_iter().flat_map(|count| {
         let last: u32 = count.parse().unwrap_or_default();
         (1..=last.min(MOST_SHARDS)).map(move |number| format!("{number}/{count}"))
     });
-    all.filter(|part| !shards.contains(part)).collect()
+    all.filter(|part| !known.contains(part.as_str())).collect()
 }

@@ -923,13 +923,7 @@ fn nextest_accepts_with_the_variable() {
         "--test-threads",
         "8",
     ]);
-    // What this test itself was given by cargo would have cargo build everything anew.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
-            nextest.env_remove(&*name);
-        }
-    }
+    crate::support::without_cargo(&mut nextest);
     crate::support::without_settings(&mut nextest);
     nextest.env("SOFTPROBE_SUITE", project.path().join("*.suite.yaml"));
     nextest

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -10,10 +9,10 @@ use std::time::SystemTime;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::command::Output;
+use crate::command::{Output, Served};
 use crate::hookfiles::skipped;
 use crate::languages::is_there;
-use crate::support::{Project, free_port, kill, output, until, without_settings};
+use crate::support::{Project, free_port, output, without_settings};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -23,7 +22,8 @@ struct Dist {
     platform: &'static str,
 }
 
-fn root() -> PathBuf {
+/// Returns the folder of the project.
+pub(crate) fn root() -> PathBuf {
     let root = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from);
     std::path::absolute(root).unwrap()
 }
@@ -51,6 +51,11 @@ fn dist() -> Option<Dist> {
         "Cargo.toml",
         "Cargo.lock",
         "examples/recording",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
     ];
     let newest = sources
         .iter()
@@ -213,20 +218,8 @@ fn the_npm_package_is_all_that_a_user_of_node_needs() {
 
     // A signal that only its own process gets reaches the program, which ends in order, and not as who is killed does.
     let mut serve = command(project.path(), "softprobe", &bin);
-    let ready = project.path().join("ready");
-    let mut served = serve
-        .args(["serve", "--listen", &format!("127.0.0.1:{}", free_port())])
-        .stdout(fs::File::create(&ready).unwrap())
-        .spawn()
-        .unwrap();
-    until(|| {
-        fs::read_to_string(&ready)
-            .unwrap()
-            .contains("http://127.0.0.1:")
-    });
-    kill("-TERM", served.id());
-    let ended = served.wait().unwrap();
-    assert_eq!((ended.code(), ended.signal()), (Some(0), None), "{ended}");
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--proxy", "127.0.0.1:0"]);
+    Served::of(&mut serve).stop().ends(0, &[]);
 
     // Without the package of its platform, it says what to do.
     let alone = Project::new();
@@ -258,7 +251,7 @@ fn the_debian_package_is_installed_by_dpkg() {
     }
     let mut dpkg = command(project.path(), "dpkg", Path::new(""));
     // Programs that no package here runs need not be in the path.
-    dpkg.arg("--root=.")
+    dpkg.args(["--root=.", "--log=/dev/null"])
         .args(["--force-bad-path", "--install"])
         .arg(package);
     succeeds(&mut dpkg);

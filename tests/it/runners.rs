@@ -77,15 +77,7 @@ fn cargo_nextest() {
             "--test",
             "replay",
         ]);
-        // What this test itself was given by cargo would have cargo build everything anew.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_")
-                && name != "CARGO_HOME"
-                && name != "CARGO_TARGET_DIR"
-            {
-                exec.env_remove(name);
-            }
-        }
+        crate::support::without_cargo(&mut exec);
         Output::of(exec.env("CHECKOUT_DEFECT", defect))
     };
     let right = run("");

@@ -625,6 +625,16 @@ pub(crate) fn without_settings(command: &mut Command) {
     }
 }
 
+/// Removes from a command what cargo gave this test, which would have cargo build everything anew.
+pub(crate) fn without_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
+            command.env_remove(&*name);
+        }
+    }
+}
+
 /// Sends a signal, such as `-TERM`, to a process.
 #[track_caller]
 pub(crate) fn kill(signal: &str, id: u32) {

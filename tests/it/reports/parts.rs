@@ -9,7 +9,7 @@ use super::kept::{app, kept, run};
 use super::{failing, text};
 use crate::command::{Output, run_in};
 use crate::languages::is_there;
-use crate::support::{Project, Stub, output, without_settings};
+use crate::support::{Project, Stub, output, without_cargo, without_settings};
 
 const PARTS: usize = 5;
 /// The cases that fail, of each reason.
@@ -87,12 +87,13 @@ fn sorted(xml: &str) -> String {
     head + &cases.join("<testcase ")
 }
 
-/// Panics unless the application got one request for each case of [`failing`].
+/// Panics unless the application got one request for each case of [`failing`], after those that it had got before.
 #[track_caller]
-fn once_each(app: &Stub, cases: usize) {
+fn once_each(app: &Stub, cases: usize, before: usize) {
     let mut lines: Vec<String> = app
         .received()
         .into_iter()
+        .skip(before)
         .map(|request| request.line)
         .collect();
     let count = lines.len();
@@ -108,7 +109,7 @@ fn a_thousand_cases_in_five_parts_are_the_whole() {
     let reports = |name: &str| ["--junit".to_owned(), format!("{name}.xml")];
     let [flag, file] = reports("whole");
     run(&project, &whole, &["s.suite.yaml", &flag, &file]).ends(20, &["985 passed; 15 failed"]);
-    once_each(&whole, 1_000);
+    once_each(&whole, 1_000, 0);
     let keep = |name: &str| {
         let last = project.path().join(".softprobe/last-run.json");
         std::fs::copy(last, project.path().join(name)).unwrap();
@@ -127,16 +128,7 @@ fn a_thousand_cases_in_five_parts_are_the_whole() {
         );
         keep(&format!("part-{part}.json"));
     }
-    let mut lines: Vec<String> = parts
-        .received()
-        .into_iter()
-        .skip(before)
-        .map(|request| request.line)
-        .collect();
-    assert_eq!(lines.len(), 1_000);
-    lines.sort();
-    lines.dedup();
-    assert_eq!(lines.len(), 1_000);
+    once_each(&parts, 1_000, before);
 
     let merge = |args: &[&str]| run_in(project.path(), &[&["report", "merge"], args].concat());
     let told = "1000 cases: 985 passed, 15 failed, 0 not run";
@@ -177,6 +169,26 @@ fn a_thousand_cases_in_five_parts_are_the_whole() {
     // What is put together can be put together with the rest.
     merge(&["part-[1-3].json", "--out", "three.json"]).ends(1, &["parts are missing: 4/5, 5/5"]);
     merge(&["three.json", "part-4.json", "part-5.json"]).ends(0, &["3 runs, ", told]);
+    // Until then, it looks green nowhere.
+    run_in(project.path(), &["report", "html", "three.json"]).ends(0, &["; it broke off"]);
+    let page = text(&project, "three.html");
+    assert!(page.contains("of this run, parts are missing: 4/5, 5/5"));
+    // Nor does one of which a part broke off, whatever tells it.
+    let first = text(&project, "part-1.json");
+    let broken = first.replacen("\"brokeOff\":false", "\"brokeOff\":true", 1);
+    project.write("broken-1.json", broken);
+    for files in [
+        &["broken-1.json", "part-[2-5].json"],
+        &["broken-1.json", "part-[2-5].xml"],
+    ] {
+        let args = [&files[..], &["--junit", "broken.xml"]].concat();
+        merge(&args).ends(
+            1,
+            &["one of these runs broke off before all of its cases had ended"],
+        );
+        assert!(text(&project, "broken.xml").contains("name=\"the run\""));
+    }
+    merge(&["broken.xml"]).ends(1, &["one of these runs broke off"]);
     // A part that is missing is told, and no file looks green without it.
     merge(&["part-[1-4].xml", "--junit", "four.xml"])
         .ends(1, &["of this run, a part is missing: 5/5"]);
@@ -292,12 +304,7 @@ fn junit_files_of_others_become_one() {
 /// Runs cargo-nextest without what cargo gave this test, which would have it build everything anew.
 fn nextest(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
-            command.env_remove(&*name);
-        }
-    }
+    without_cargo(&mut command);
     without_settings(&mut command);
     command.arg("nextest").args(args).current_dir(folder);
     command
@@ -366,7 +373,7 @@ fn nextest_runs_an_archive_in_five_parts() {
         std::fs::rename(own.path(), project.path().join(name)).unwrap();
     };
     run(&[], None).ends(100, &["1000 tests run: 985 passed, 15 failed"]);
-    once_each(&stub, 1_000);
+    once_each(&stub, 1_000, 0);
     keep("whole");
     run_in(
         project.path(),
@@ -385,16 +392,7 @@ fn nextest_runs_an_archive_in_five_parts() {
             };
             keep(&format!("{way}-{part}"));
         }
-        let mut lines: Vec<String> = stub
-            .received()
-            .into_iter()
-            .skip(before)
-            .map(|request| request.line)
-            .collect();
-        lines.sort();
-        assert_eq!(lines.len(), 1_000);
-        lines.dedup();
-        assert_eq!(lines.len(), 1_000);
+        once_each(&stub, 1_000, before);
         let (json, xml) = (format!("{way}-?/*.json"), format!("{way}-?.xml"));
         merge(&[&json, "--out", "merged.json"]).ends(0, &["1000 runs, ", told]);
         same(
