@@ -109,7 +109,7 @@ fn merge_runs(
 ) -> Result<Output, Failed> {
     let count = runs.len();
     let mut run = RunReport::merged(runs);
-    run.is_merged = true;
+    run.is_merged = !run.shards.is_empty();
     if let Some(out) = &out {
         let text = serde_json::to_string(&run).map_err(|error| invalid(out, error))?;
         files::write(out, &(text + "\n"), Readers::Owner)?;

@@ -32,7 +32,7 @@ pub(crate) struct RunReport {
     /// The parts of the cases that were run, such as `2/5`, if not all of them were.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) shards: Vec<String>,
-    /// Whether it was put together from several runs: then its parts should be all that there are.
+    /// Whether these parts were put together, to be the whole.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_merged: bool,
     /// The cases, in the order of their trials.
