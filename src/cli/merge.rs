@@ -8,7 +8,7 @@ use super::files;
 use super::output::{Failed, Output, arguments, invalid};
 use crate::base::encoding::split_mark;
 use crate::base::{visible_line, with_causes};
-use crate::disk::Readers;
+use crate::disk::{self, Readers};
 use crate::report::{JunitReport, RunReport, in_cases, run_value};
 use crate::runner::{ReportFlags, read_run};
 
@@ -17,7 +17,8 @@ use crate::runner::{ReportFlags, read_run};
 Runs keep such files as target/softprobe/last-run.json, or .softprobe/last-run.json where there is no Cargo.toml:\n\
   $ softprobe report merge parts/*.json --junit junit.xml --html report.html\n\
 JUnit files, of other tools too, become one JUnit file:\n\
-  $ softprobe report merge parts/*.xml --junit junit.xml")]
+  $ softprobe report merge parts/*.xml --junit junit.xml\n\
+The exit code is 1 where a part is missing or broke off. Failing cases are told, and exit with 0.")]
 pub(super) struct Merge {
     /// Files that runs have kept, or that suite run --json has printed, or JUnit files; or globs
     #[arg(value_name = "FILE", required = true)]
@@ -43,13 +44,16 @@ impl Merge {
             reports,
         } = self;
         let reports = reports.without_blanks();
-        let (mut runs, mut others) = (Vec::new(), Vec::new());
-        for file in files::find(&files)? {
-            match read(&file)? {
-                Part::Run(run) => runs.push(run),
-                Part::Junit(junit) => others.push((file, junit)),
-            }
-        }
+        let (runs, others) = read_all(&files).inspect_err(|_| {
+            // What an earlier call has made would be taken for what this one could not make.
+            let inputs = files::find(&files).unwrap_or_default();
+            let is_input = |path: &Path| {
+                let same = |input: &PathBuf| input.canonicalize().ok() == path.canonicalize().ok();
+                inputs.iter().any(same)
+            };
+            let made = reports.paths().chain(out.as_deref());
+            made.filter(|path| !is_input(path)).for_each(disk::remove);
+        })?;
         match others.first() {
             None => merge_runs(runs, out.as_deref(), &reports),
             Some((first, _)) => {
@@ -62,11 +66,28 @@ impl Merge {
     }
 }
 
+/// What runs have kept, and JUnit files with their paths.
+type Parts = (Vec<RunReport>, Vec<(PathBuf, JunitReport)>);
+
+fn read_all(files: &[String]) -> Result<Parts, Failed> {
+    let (mut runs, mut others) = (Vec::new(), Vec::new());
+    for file in files::find(files)? {
+        match read(&file)? {
+            Part::Run(run) => runs.push(run),
+            Part::Junit(junit) => others.push((file, junit)),
+        }
+    }
+    Ok((runs, others))
+}
+
 /// Reads a file, which is XML or what a run has kept.
 fn read(file: &Path) -> Result<Part, Failed> {
     let text = files::read_text(file)?;
     let (_, xml) = split_mark(&text);
-    if !xml.trim_start().starts_with('<') {
+    let is_named = file
+        .extension()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("xml"));
+    if !is_named && !xml.trim_start().starts_with('<') {
         return Ok(Part::Run(read_run(file)?));
     }
     let junit = JunitReport::read(xml);
@@ -108,6 +129,7 @@ fn merge_runs(
     reports: &ReportFlags,
 ) -> Result<Output, Failed> {
     let count = runs.len();
+    warn_of_others(&runs);
     let mut run = RunReport::merged(runs);
     run.is_merged = !run.shards.is_empty();
     if let Some(out) = &out {
@@ -174,6 +196,20 @@ fn ended(
             "incomplete",
             &why,
         )))),
+    }
+}
+
+/// Warns of parts that were not run by one command, and so may be parts of different runs.
+fn warn_of_others(runs: &[RunReport]) {
+    let parts = runs.iter().filter(|run| !run.shards.is_empty());
+    let commands: BTreeSet<String> = parts.map(RunReport::command_of_all).collect();
+    if commands.len() > 1 {
+        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let line = format!(
+            "warning: these parts may belong to different runs, of the commands: {}",
+            commands.join("; ")
+        );
+        let _ = writeln!(std::io::stderr(), "{}", visible_line(&line));
     }
 }
 

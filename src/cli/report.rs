@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::files;
 use super::merge::Merge;
 use super::output::{Failed, Output, failure, invalid};
-use crate::disk::{Readers, project_root, relative};
+use crate::disk::{self, Readers, project_root, relative};
 use crate::report::{RunReport, page};
 use crate::runner::{last_run, page_of_last_run, read_run};
 
@@ -77,7 +77,10 @@ fn write_page(run: &RunReport, path: Option<PathBuf>) -> Result<PathBuf, Failed>
 
 impl Html {
     fn run(self) -> Result<Output, Failed> {
-        let run = run_of(self.file.as_deref())?;
+        let run = run_of(self.file.as_deref()).inspect_err(|_| {
+            // It would be taken for the page of this run.
+            self.out.iter().for_each(|out| disk::remove(out));
+        })?;
         let out = self.out.or_else(|| self.file.as_deref().map(beside));
         let shown = write_page(&run, out)?.display().to_string();
         let text = format!("{}\nwrote {shown}\n", run.summary());

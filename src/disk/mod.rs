@@ -16,4 +16,4 @@ pub(crate) use lock::lock;
 pub(crate) use path::{project_root, relative};
 pub(crate) use write::{Readers, write_new, write_whole};
 #[cfg(feature = "runner")]
-pub(crate) use write::{make_private, write_whole_by};
+pub(crate) use write::{make_private, remove, write_whole_by};

@@ -26,6 +26,14 @@ pub(crate) fn write_whole(
     write_whole_by(path, readers, |out| out.write_all(content.as_ref()))
 }
 
+/// Removes a file, if it is there and is no link, pipe or device.
+#[cfg(feature = "runner")]
+pub(crate) fn remove(path: &Path) {
+    if fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// Writes a file as [`write_whole`] does, part by part.
 pub(crate) fn write_whole_by(
     path: &Path,

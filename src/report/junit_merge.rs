@@ -33,6 +33,9 @@ pub(crate) enum JunitError {
         "it holds {there} cases, of which {read} can be read: those that stand in no testsuite, or in one inside another, can't be put together"
     )]
     Nested { there: usize, read: usize },
+    /// Some of its failures stand in no case.
+    #[error("it holds {0} failures and errors that stand in no case, and would be lost")]
+    Stray(usize),
     /// It counts more than it holds.
     #[error("{name:?} counts {told} {what}, and holds {held}: the others would be lost")]
     Lost {
@@ -83,9 +86,13 @@ impl JunitReport {
             .iter()
             .flat_map(|suite| &suite.test_cases);
         let cases: Vec<&TestCase> = cases.collect();
-        let (there, read) = (cases_in(&xml), cases.len());
-        if there != read {
+        let (there, read) = (there(&xml), cases.len());
+        if there.cases != read {
+            let there = there.cases;
             return Err(JunitError::Nested { there, read });
+        }
+        if there.strays > 0 {
+            return Err(JunitError::Stray(there.strays));
         }
         for suite in &report.test_suites {
             let cases: Vec<&TestCase> = suite.test_cases.iter().collect();
@@ -235,27 +242,60 @@ fn is_bad(case: &TestCase) -> bool {
     matches!(case.status, TestCaseStatus::NonSuccess { .. })
 }
 
-/// Returns how many cases stand in XML, wherever they stand.
-fn cases_in(xml: &str) -> usize {
-    const CASE: &str = "<testcase";
-    let (mut rest, mut count) = (xml, 0);
+/// What stands in XML, whether it is read or not.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct There {
+    cases: usize,
+    /// Failures and errors that stand in no case.
+    strays: usize,
+}
+
+/// Returns what stands in XML, wherever it stands.
+fn there(xml: &str) -> There {
+    let mut there = There::default();
+    let mut is_in_case = false;
+    let mut rest = xml;
     while let Some(at) = rest.find('<') {
         rest = &rest[at..];
         let hidden = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
         let hidden = hidden.iter().find(|(start, _)| rest.starts_with(start));
-        let end = match hidden {
-            Some((start, end)) => rest[start.len()..].find(end).map(|at| start.len() + at),
-            None => {
-                let after = rest.strip_prefix(CASE);
-                count += usize::from(after.is_some_and(|after| {
-                    after.starts_with(|c: char| c.is_whitespace() || c == '/' || c == '>')
-                }));
-                Some(1)
-            }
+        if let Some((start, end)) = hidden {
+            let end = rest[start.len()..].find(end);
+            rest = end.map_or("", |end| &rest[start.len() + end..]);
+            continue;
+        }
+        let tag = tag(rest);
+        let is = |name: &str| {
+            let after = tag.strip_prefix(name);
+            after.is_some_and(|after| {
+                after.starts_with(|c: char| c.is_whitespace() || c == '/' || c == '>')
+            })
         };
-        rest = &rest[end.unwrap_or(rest.len())..];
+        if is("<testcase") {
+            there.cases += 1;
+            is_in_case = !tag.ends_with("/>");
+        } else if is("</testcase") {
+            is_in_case = false;
+        } else if (is("<failure") || is("<error")) && !is_in_case {
+            there.strays += 1;
+        }
+        rest = &rest[tag.len()..];
     }
-    count
+    there
+}
+
+/// Returns the tag with which a text begins.
+fn tag(text: &str) -> &str {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None, '>') => return &text[..=at],
+            _ => {}
+        }
+    }
+    text
 }
 
 /// Returns XML without what comes before its root.
@@ -314,4 +354,38 @@ fn counted(mut suite: TestSuite) -> TestSuite {
     }
     suite.add_test_cases(cases);
     suite
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_file_is_counted_as_a_reader_of_xml_would() {
+        for (xml, cases, strays) in [
+            ("", 0, 0),
+            (
+                "<testcase/><testcase ></testcase><testcases/><TestCase/>",
+                2,
+                0,
+            ),
+            ("<testcase a='>' b=\"/>\"><error/></testcase>", 1, 0),
+            ("<testcase/><error/>", 1, 1),
+            (
+                "<testcase><failure>no</failure></testcase>\n<failure m='x'/>",
+                1,
+                1,
+            ),
+            (
+                "<!-- <testcase> --><system-out><![CDATA[<testcase><error>]]></system-out>",
+                0,
+                0,
+            ),
+            ("<testcase a='<", 1, 0),
+            ("<![CDATA[ <testcase>", 0, 0),
+            ("<", 0, 0),
+        ] {
+            assert_eq!(there(xml), There { cases, strays }, "{xml}");
+        }
+    }
 }

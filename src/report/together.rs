@@ -73,6 +73,11 @@ impl RunReport {
         all
     }
 
+    /// Returns the command that runs all parts.
+    pub(crate) fn command_of_all(&self) -> String {
+        without_shard(&self.command)
+    }
+
     /// Returns why a run that was put together is no whole one.
     pub(crate) fn why_broken(&self) -> &str {
         self.broke_off_why.as_deref().unwrap_or(ONE_BROKE_OFF)

@@ -271,7 +271,12 @@ impl Replay {
         if args.flags.failed {
             args.only_failed(root)?;
         }
-        let loaded = load::load(&self.sources(args), root)?;
+        let loaded = load::load(&self.sources(args), root);
+        let loaded = loaded.inspect_err(|refusal| {
+            if self.observer.is_none() && !args.flags.list {
+                pool::keep_none(root, refusal);
+            }
+        })?;
         let trials = select(&loaded.suites, args, root)?;
         Ok((loaded, trials))
     }

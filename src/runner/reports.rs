@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use crate::base::{unless_blank, visible_line};
-use crate::disk::{Readers, write_whole};
+use crate::disk::{Readers, remove, write_whole};
 use crate::report::{
     CaseReport, MOST_MARKDOWN, RunReport, annotations, junit, markdown, markdown_of_failure, page,
     trace,
@@ -70,6 +70,18 @@ impl ReportFlags {
             .any(Option::is_some)
     }
 
+    /// Returns where reports go.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let Self {
+            junit,
+            html,
+            markdown,
+            trace,
+        } = self;
+        let paths = [junit, html, markdown, trace].into_iter().flatten();
+        paths.map(Path::new)
+    }
+
     /// Writes the reports that were asked for. One that can't be written keeps none of the others from being written.
     ///
     /// # Errors
@@ -116,9 +128,7 @@ fn put(path: &str, text: &str) -> Result<(), String> {
 /// Writes a report. Where it can't be written, the one of an earlier run goes: it would be taken for this one.
 fn put_at(path: &Path, text: &str) -> Result<(), String> {
     write_whole(path, text, Readers::Usual).map_err(|error| {
-        if fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
-            let _ = fs::remove_file(path);
-        }
+        remove(path);
         error.to_string()
     })
 }

@@ -117,6 +117,20 @@ fn the_last_run_is_kept_where_it_is_ignored() {
     run(&project, &bad, &["s.suite.yaml", "--filter", "nothing"]).ends(5, &[]);
     let last = kept(&project, "target/softprobe/last-run.json");
     assert_eq!(last["cases"][1]["result"], "passed");
+    // One whose suites can't be read takes the place of the one before, which would be taken for it.
+    run(&project, &bad, &["s.suite.yaml"]).ends(20, &[]);
+    project.write(
+        "bad.suite.yaml",
+        "name: bad\ncases: cases/*.case.json\nunsed: fail\n",
+    );
+    run(&project, &bad, &["bad.suite.yaml"]).ends(5, &["unsed"]);
+    let last = kept(&project, "target/softprobe/last-run.json");
+    assert_eq!(
+        (&last["brokeOff"], &last["cases"]),
+        (&json!(true), &json!([]))
+    );
+    run_in(project.path(), &["report", "html"]).ends(0, &["0 cases", "; it broke off"]);
+    run(&project, &bad, &["--failed"]).ends(20, &["0 passed; 1 failed"]);
     // Where nothing can be kept, the run counts all the same.
     let other = failing(1, 1);
     other.write(".softprobe", "a file");
