@@ -294,6 +294,56 @@ fn junit_files_of_others_become_one() {
     assert_eq!(text(&project, "all.xml"), all);
     project.write("cut.xml", &all[..all.len() / 2]);
     merge("cut.xml").ends(5, &["cut.xml: no JUnit file: "]);
+    // What would be lost, and look green, is refused.
+    let inner = "<testsuite name=\"Inner\"><testcase name=\"b\"><failure>no</failure></testcase></testsuite>";
+    for outer in [
+        "<testsuite name=\"outer\">",
+        "<testsuite name=\"outer\" tests=\"1\" failures=\"1\">",
+    ] {
+        let nested =
+            format!("<testsuites>{outer}<!-- <testcase> -->{inner}</testsuite></testsuites>");
+        project.write("nested.xml", nested);
+        merge("nested.xml").ends(5, &["nested.xml: it holds 1 cases, of which 0 can be read"]);
+    }
+    for (suites, suite) in [("", "errors=\"1\""), ("failures=\"1\"", "")] {
+        let case =
+            "<testcase name=\"a\"><system-out><![CDATA[<testcase>]]></system-out></testcase>";
+        let xml = format!(
+            "<testsuites name=\"all\" {suites}><testsuite name=\"s\" {suite}>{case}</testsuite></testsuites>"
+        );
+        project.write("untold.xml", xml);
+        merge("untold.xml").ends(
+            5,
+            &["counts 1 failures and errors, and holds 0: the others would be lost"],
+        );
+    }
+    for (xml, why) in [
+        // As a process that died after its first case left it.
+        (
+            "<testsuite name=\"s\" tests=\"200\"><testcase name=\"a\"/></testsuite>",
+            "\"s\" counts 200 cases, and holds 1",
+        ),
+        ("<testcase name=\"a\"/>", "odd.xml: "),
+        (
+            "<testsuite name=\"s\"><testcase name=\"a\"/><error>died</error></testsuite>",
+            "it holds 1 failures and errors that stand in no case",
+        ),
+    ] {
+        project.write("odd.xml", format!("<testsuites>{xml}</testsuites>"));
+        merge("odd.xml").ends(5, &[why]);
+    }
+    // What an earlier call has made does not stay where nothing can be made, and what was given does.
+    assert!(!project.path().join("all.xml").exists());
+    let to = ["report", "merge", "cut.xml", "--junit", "cut.xml"];
+    run_in(project.path(), &to).ends(5, &[]);
+    assert!(project.path().join("cut.xml").exists());
+    project.write("page.html", "of an earlier run");
+    let page = ["report", "html", "cut.xml", "--out", "page.html"];
+    run_in(project.path(), &page).ends(5, &[]);
+    assert!(!project.path().join("page.html").exists());
+    // Times of day without an offset are left out.
+    project.write("day.xml", "<testsuites name=\"x\"><testsuite name=\"s\" timestamp=\"2026-12-01T10:00:00.5\"><testcase name=\"a\"/></testsuite></testsuites>");
+    merge("day.xml").ends(0, &["1 case: 1 passed"]);
     project.write("time.xml", all.replace("0.250", "soon"));
     merge("time.xml").ends(
         5,
