@@ -9,7 +9,7 @@ use super::output::{Failed, Output, arguments, invalid};
 use crate::base::encoding::split_mark;
 use crate::base::{visible_line, with_causes};
 use crate::disk::{self, Readers};
-use crate::report::{JunitReport, RunReport, in_cases, run_value};
+use crate::report::{JunitReport, RunReport, came_to, run_value};
 use crate::runner::{ReportFlags, read_run};
 
 #[derive(Debug, clap::Args)]
@@ -132,7 +132,7 @@ fn merge_runs(
     warn_of_others(&runs);
     let mut run = RunReport::merged(runs);
     run.is_merged = !run.shards.is_empty();
-    if let Some(out) = &out {
+    if let Some(out) = out {
         let text = serde_json::to_string(&run).map_err(|error| invalid(out, error))?;
         files::write(out, &(text + "\n"), Readers::Owner)?;
     }
@@ -168,11 +168,8 @@ fn merge_junit(files: Vec<JunitReport>, path: Option<&str>) -> Result<Output, Fa
         None => "nothing was written; --junit names a file\n",
     };
     let text = format!(
-        "{count} {files}, {}: {} passed, {} failed, {} not run\n{written}",
-        in_cases(counts.all()),
-        counts.passed,
-        counts.failed,
-        counts.skipped
+        "{count} {files}, {}\n{written}",
+        came_to(counts.passed, counts.failed, counts.skipped)
     );
     ended(text, why, |answer| {
         answer

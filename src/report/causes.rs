@@ -270,15 +270,8 @@ fn accept(cases: &[&CaseOutcome]) -> Option<AcceptReport> {
     };
     let risks: Result<Vec<Risk>, Unacceptable<'_>> = cases.iter().map(|case| case.risk()).collect();
     let risk = risks.ok()?.into_iter().max()?;
-    let Rerun {
-        command,
-        whole,
-        is_target,
-    } = Rerun::clone(&first.rerun);
     Some(AcceptReport {
-        command,
-        whole,
-        is_target,
+        rerun: Rerun::clone(&first.rerun),
         is_risky: risk == Risk::High,
     })
 }
@@ -287,17 +280,7 @@ fn accept(cases: &[&CaseOutcome]) -> Option<AcceptReport> {
 pub(super) fn accepting(accept: &AcceptReport, names: &[&str]) -> String {
     /// That many are named; of more, the command is the one for all.
     const NAMED: usize = 5;
-    let AcceptReport {
-        command,
-        whole,
-        is_target,
-        is_risky,
-    } = accept.clone();
-    let rerun = Rerun {
-        command,
-        whole,
-        is_target,
-    };
+    let AcceptReport { rerun, is_risky } = accept;
     let (risk, note) = match is_risky {
         true => (
             Risk::High,
@@ -307,11 +290,11 @@ pub(super) fn accepting(accept: &AcceptReport, names: &[&str]) -> String {
     };
     match names.len() <= NAMED {
         true => {
-            let command = words::accepting(&rerun, &words::rerun_of(&rerun, names), risk);
+            let command = words::accepting(rerun, &words::rerun_of(rerun, names), risk);
             format!("if this is right now, accept it{note}: {command}")
         }
         false => {
-            let command = words::accepting(&rerun, &rerun.whole, risk);
+            let command = words::accepting(rerun, &rerun.whole, risk);
             format!(
                 "if this is right now, accept it, with whatever else the run finds{note}: {command}"
             )

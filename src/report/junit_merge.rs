@@ -8,7 +8,7 @@ use regex::Regex;
 use thiserror::Error;
 
 use super::junit::{BROKEN, SHARD, THE_RUN, WHOLE, broke_off as tell_broke_off, report, written};
-use super::together::{ONE_BROKE_OFF, missing, told_missing};
+use super::together::{ONE_BROKE_OFF, told_missing};
 use super::told::RunReport;
 
 /// An attribute with a time of day.
@@ -154,8 +154,8 @@ impl JunitReport {
         let broke_off = properties
             .into_iter()
             .any(|property| property.name.as_str() == BROKEN);
-        let missing = missing(&shards);
-        if missing.is_empty() {
+        let missing = told_missing(&shards);
+        if missing.is_none() {
             // It is no part any more.
             for suite in &mut suites {
                 suite
@@ -164,7 +164,7 @@ impl JunitReport {
             }
             suites.retain(|suite| suite.name.as_str() != WHOLE || !suite.test_cases.is_empty());
         }
-        let why = told_missing(&missing).or_else(|| broke_off.then(|| ONE_BROKE_OFF.to_owned()));
+        let why = missing.or_else(|| broke_off.then(|| ONE_BROKE_OFF.to_owned()));
         if let Some(why) = &why {
             let told = tell_broke_off(why);
             match suites.iter_mut().find(|known| known.name == told.name) {

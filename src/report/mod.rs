@@ -39,8 +39,7 @@ pub(crate) use text::{Detail, Palette};
 pub(crate) use told::{CaseReport, CauseReport, MOST_SHARDS, RunReport};
 pub(crate) use trace::trace;
 pub(crate) use words::{
-    NOTHING_SEEN, accepted, cases as in_cases, late_call, mask, note, summary, unacceptable,
-    warnings,
+    NOTHING_SEEN, accepted, came_to, late_call, mask, note, summary, unacceptable, warnings,
 };
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ pub(crate) enum Acceptance {
 }
 
 /// The command that runs a case again, without the case's name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Rerun {
     /// The command up to the name.
     pub(crate) command: String,

@@ -13,9 +13,9 @@ use super::outcome::{
 use super::sides;
 use super::text::{Detail, Palette, text};
 use super::told::{
-    AcceptReport, BodiesReport, CallReport, CapturedReport, CaseReport, CauseReport,
-    DifferenceReport, ExtraReport, FieldReport, MissReport, RequestReport, RunReport,
-    UncorrelatedReport, UnusedReport,
+    BodiesReport, CallReport, CapturedReport, CaseReport, CauseReport, DifferenceReport,
+    ExtraReport, FieldReport, MissReport, RequestReport, RunReport, UncorrelatedReport,
+    UnusedReport,
 };
 use super::words;
 use crate::base::http::shown_target;
@@ -31,10 +31,11 @@ impl CauseReport {
             key: words::mask(cause.key, secrets),
             message: words::mask(cause.what, secrets),
             mend: words::mask(cause.mend, secrets),
-            accept: cause.accept.map(|accept| AcceptReport {
-                command: words::mask(accept.command, secrets),
-                whole: words::mask(accept.whole, secrets),
-                ..accept
+            accept: cause.accept.map(|mut accept| {
+                for command in [&mut accept.rerun.command, &mut accept.rerun.whole] {
+                    *command = words::mask(std::mem::take(command), secrets);
+                }
+                accept
             }),
             cases: cause.cases.iter().map(|case| case.trial.clone()).collect(),
             file: None,

@@ -49,11 +49,11 @@ impl RunReport {
         }
         all.shards.sort();
         all.shards.dedup();
-        if !all.shards.is_empty() && missing(&all.shards).is_empty() {
+        if told_missing(&all.shards).is_none() {
             // It is a part of nothing any more, and what runs it again names none.
             all.shards.clear();
             let accepting = all.causes.iter_mut().flat_map(|cause| &mut cause.accept);
-            let accepting = accepting.map(|accept| &mut accept.whole);
+            let accepting = accepting.map(|accept| &mut accept.rerun.whole);
             for command in accepting.chain([&mut all.command]) {
                 *command = without_shard(command);
             }
@@ -85,7 +85,7 @@ impl RunReport {
 
     /// Says of a run that was put together if parts of it are missing, so that what nobody has looked at does not look green.
     pub(crate) fn tell_missing(&mut self) {
-        if let Some(why) = told_missing(&missing(&self.shards)).filter(|_| self.is_merged) {
+        if let Some(why) = told_missing(&self.shards).filter(|_| self.is_merged) {
             self.broke_off = true;
             self.broke_off_why.get_or_insert(why);
         }
@@ -105,10 +105,10 @@ fn without_shard(command: &str) -> String {
     kept.join(" ")
 }
 
-/// Tells which parts of a run are missing, if any is.
-pub(super) fn told_missing(parts: &[String]) -> Option<String> {
+/// Tells which parts of a run are missing where these are there, if any is.
+pub(super) fn told_missing(shards: &[String]) -> Option<String> {
     const TOLD: usize = 10;
-    match parts {
+    match missing(shards).as_slice() {
         [] => None,
         [part] => Some(format!("of this run, a part is missing: {part}")),
         parts => {
@@ -146,7 +146,7 @@ impl CauseReport {
 }
 
 /// Returns the parts of a run that are missing, where these are there: of 1/3 and 3/3, it is 2/3.
-pub(super) fn missing(shards: &[String]) -> Vec<String> {
+fn missing(shards: &[String]) -> Vec<String> {
     let parts = shards.iter().filter_map(|shard| shard.split_once('/'));
     let counts: BTreeSet<&str> = parts.map(|(_, count)| count).collect();
     let known: BTreeSet<&str> = shards.iter().map(String::as_str).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::Verdict;
+use super::outcome::{Rerun, Verdict};
 use super::words;
 use crate::base::json;
 
@@ -72,12 +72,9 @@ pub(crate) struct CauseReport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AcceptReport {
-    /// The command that runs cases again, up to their names.
-    pub(crate) command: String,
-    /// The command that runs all cases again.
-    pub(crate) whole: String,
-    /// Whether it is a test target, to which other wrappers pass variables but no flags.
-    pub(crate) is_target: bool,
+    /// The command that runs the cases again.
+    #[serde(flatten)]
+    pub(crate) rerun: Rerun,
     /// Whether only whoever asks for all accepts it.
     pub(crate) is_risky: bool,
 }
@@ -347,13 +344,9 @@ impl RunReport {
     /// Returns what the run has come to, in a line.
     pub(crate) fn summary(&self) -> String {
         let broke_off = if self.broke_off { "; it broke off" } else { "" };
-        format!(
-            "{}: {} passed, {} failed, {} not run{broke_off}",
-            words::cases(self.cases.len()),
-            self.count(&[Verdict::Passed]),
-            self.bad().count(),
-            self.count(&[Verdict::Skipped]),
-        )
+        let passed = self.count(&[Verdict::Passed]);
+        let not_run = self.count(&[Verdict::Skipped]);
+        words::came_to(passed, self.bad().count(), not_run) + broke_off
     }
 
     /// Returns the cases by suite, in the order in which the suites come.

@@ -188,6 +188,12 @@ pub(super) fn rerun(outcome: &CaseOutcome) -> String {
     rerun_of(&outcome.rerun, &[&outcome.trial])
 }
 
+/// Tells how many cases ended in which way.
+pub(crate) fn came_to(passed: usize, failed: usize, not_run: usize) -> String {
+    let all = cases(passed + failed + not_run);
+    format!("{all}: {passed} passed, {failed} failed, {not_run} not run")
+}
+
 /// Returns the command that runs only these cases again.
 pub(super) fn rerun_of(rerun: &Rerun, names: &[&str]) -> String {
     let names: Vec<_> = names.iter().map(|name| shell_word(name)).collect();

@@ -44,6 +44,26 @@ pub(super) fn keep(root: &Path, run: &RunReport, is_partial: bool) {
     }
 }
 
+/// Keeps a run whose suites can't be read in place of the one before, which would be taken for this one. What failed in that one, and its
+/// suites, can still be run again.
+pub(super) fn keep_none(root: &Path, refusal: &Refusal) {
+    if let Ok(last) = last_run(root) {
+        let told = RunReport {
+            broke_off: true,
+            broke_off_why: Some(did_not_begin(refusal)),
+            suite_files: last.suite_files,
+            ..RunReport::default()
+        };
+        keep(root, &told, true);
+    }
+}
+
+/// Tells why a run did not begin.
+pub(super) fn did_not_begin(refusal: &Refusal) -> String {
+    let why = refusal.lines.first().map_or("", String::as_str);
+    format!("it did not begin: {why}")
+}
+
 /// Keeps the names of the cases that failed in a run or did not get to run, and, if it was one of a part of the cases, of those that
 /// failed before and were not looked at.
 fn keep_failed(root: &Path, run: &RunReport, is_partial: bool) -> std::io::Result<()> {

@@ -17,7 +17,7 @@ use super::bless::{Undo, accept};
 use super::discover::Trial;
 use super::environment::{Environment, Started};
 use super::judge::{Heard, fresh_outcome, replay};
-use super::last_run::{keep, last_run};
+use super::last_run::{did_not_begin, keep};
 use super::observe::Observer;
 use super::pace::{Pace, can_show, shares_lines};
 use super::places::add_places;
@@ -315,25 +315,6 @@ fn report(
             .map_err(|error| Refusal::from(format!("standard output: {error}")))?;
     }
     written.map(|()| told)
-}
-
-/// Keeps a run whose suites can't be read in place of the one before, which would be taken for this one. What failed in that one, and its
-/// suites, can still be run again.
-pub(super) fn keep_none(root: &Path, refusal: &Refusal) {
-    if let Ok(last) = last_run(root) {
-        let told = RunReport {
-            broke_off: true,
-            broke_off_why: Some(did_not_begin(refusal)),
-            suite_files: last.suite_files,
-            ..RunReport::default()
-        };
-        keep(root, &told, true);
-    }
-}
-
-fn did_not_begin(refusal: &Refusal) -> String {
-    let why = refusal.lines.first().map_or("", String::as_str);
-    format!("it did not begin: {why}")
 }
 
 /// Writes the reports of a run that did not begin: no case of it ran.

@@ -14,6 +14,7 @@ use super::apps::{Apps, Shown, for_launched};
 use super::args::Args;
 use super::discover::Trial;
 use super::environment::{Environment, Started};
+use super::last_run::keep_none;
 use super::observe::Observer;
 use super::plan_apps::{AppInCode, AppPlans, check_base_url, plan_apps};
 use super::refusal::{Ended, Refusal, RefusalKind, signal_code};
@@ -274,7 +275,7 @@ impl Replay {
         let loaded = load::load(&self.sources(args), root);
         let loaded = loaded.inspect_err(|refusal| {
             if self.observer.is_none() && !args.flags.list {
-                pool::keep_none(root, refusal);
+                keep_none(root, refusal);
             }
         })?;
         let trials = select(&loaded.suites, args, root)?;

@@ -59,15 +59,7 @@ impl ReportFlags {
 
     /// Returns whether any report goes to a file.
     pub(crate) fn is_any(&self) -> bool {
-        let Self {
-            junit,
-            html,
-            markdown,
-            trace,
-        } = self;
-        [junit, html, markdown, trace]
-            .into_iter()
-            .any(Option::is_some)
+        self.paths().next().is_some()
     }
 
     /// Returns where reports go.

@@ -27,6 +27,12 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
+/// Returns whether a job or a step is to be taken after one that failed.
+fn is_always(taken: &Value) -> bool {
+    let condition = taken.get("if");
+    condition.is_some_and(|condition| text(condition) == "${{ !cancelled() }}")
+}
+
 fn copy(from: &Path, to: &Path) {
     if from.is_dir() {
         for entry in fs::read_dir(from).unwrap() {
@@ -98,12 +104,11 @@ impl Service {
         }
     }
 
-    fn job(&self, env: &[(&str, &str)]) -> Job<'_> {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    fn job(&self, env: Vec<(String, String)>) -> Job<'_> {
         Job {
             service: self,
             folder: Project::new(),
-            env: env.iter().map(own).collect(),
+            env,
         }
     }
 
@@ -138,8 +143,7 @@ impl Job<'_> {
         let ran = output(&mut bash);
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = ran.status.code();
-        // What may fail is a run of which a case fails.
-        // Or what asks whether one has failed.
+        // What may fail is a run of which a case fails, and what asks whether one has failed.
         let asks = script.starts_with("test ") && code == Some(1);
         let expected = asks || [Some(0), Some(20), Some(100)].contains(&code);
         assert!(
@@ -153,10 +157,7 @@ impl Job<'_> {
 
     /// Takes a step of a workflow on GitHub, if it is to be taken after those before it.
     fn step(&self, step: &Value, well: &mut bool, filled: &impl Fn(&str) -> String) {
-        let is_always = step
-            .get("if")
-            .is_some_and(|cond| text(cond) == "${{ !cancelled() }}");
-        if !*well && !is_always {
+        if !*well && !is_always(step) {
             return;
         }
         if let Some(script) = step.get("run") {
@@ -218,10 +219,7 @@ fn github(wheel: &Path, name: &str) -> (Service, usize) {
     let workflow = file_of_page(name);
     let mut failed = 0;
     for (_, job) in workflow["jobs"].as_mapping().unwrap() {
-        let is_always = job
-            .get("if")
-            .is_some_and(|cond| text(cond) == "${{ !cancelled() }}");
-        assert!(failed == 0 || is_always);
+        assert!(failed == 0 || is_always(job));
         let matrix = job
             .get("strategy")
             .map(|strategy| &strategy["matrix"]["part"]);
@@ -249,11 +247,7 @@ fn github(wheel: &Path, name: &str) -> (Service, usize) {
             {
                 env.push((text(name).to_owned(), filled(text(value))));
             }
-            let env: Vec<(&str, &str)> = env
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect();
-            let one = service.job(&env);
+            let one = service.job(env);
             let mut well = true;
             for step in job["steps"].as_sequence().unwrap() {
                 one.step(step, &mut well, &filled);
@@ -323,11 +317,13 @@ fn gitlab_on_five_machines() {
             .map_or(1, |count| count.as_u64().unwrap());
         for index in 1..=count {
             let (index, total) = (index.to_string(), count.to_string());
-            let one = service.job(&[
-                ("CI_NODE_INDEX", &index),
+            let env = [
+                ("CI_NODE_INDEX", index.as_str()),
                 ("CI_NODE_TOTAL", &total),
                 ("GITLAB_CI", "true"),
-            ]);
+            ];
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let one = service.job(env.to_vec());
             one.checkout();
             copy(service.artifacts.path(), one.path());
             let lines = |name: &str| {

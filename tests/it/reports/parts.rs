@@ -28,26 +28,26 @@ fn same(actual: &str, expected: &str) {
 /// Returns a run as it is kept, without what differs from run to run: times, the ids of sessions, and the thread that a case ran on.
 fn timeless(mut run: Value) -> String {
     // Those of sessions and traces.
-    let ids = |text: &str| {
+    fn is_id(text: &str) -> bool {
         text.contains("sess_")
             || text.len() == 55 && text.starts_with("00-") && text.ends_with("-01")
-    };
-    fn visit(value: &mut Value, ids: &impl Fn(&str) -> bool) {
+    }
+    fn visit(value: &mut Value) {
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
                     match name.as_str() {
                         "startedUs" | "tookMs" | "tookUs" | "lane" | "atUs" => *value = json!(0),
-                        _ => visit(value, ids),
+                        _ => visit(value),
                     }
                 }
             }
-            Value::Array(elements) => elements.iter_mut().for_each(|value| visit(value, ids)),
-            Value::String(text) if ids(text) => *text = "an id".to_owned(),
+            Value::Array(elements) => elements.iter_mut().for_each(visit),
+            Value::String(text) if is_id(text) => *text = "an id".to_owned(),
             _ => {}
         }
     }
-    visit(&mut run, &ids);
+    visit(&mut run);
     format!("{run:#}")
 }
 
@@ -102,6 +102,11 @@ fn once_each(app: &Stub, cases: usize, before: usize) {
     assert_eq!((lines.len(), count), (cases, cases));
 }
 
+/// Puts files of a project together.
+fn merge(project: &Project, args: &[&str]) -> Output {
+    run_in(project.path(), &[&["report", "merge"], args].concat())
+}
+
 #[test]
 fn a_thousand_cases_in_five_parts_are_the_whole() {
     let project = failing(5, 200);
@@ -130,7 +135,7 @@ fn a_thousand_cases_in_five_parts_are_the_whole() {
     }
     once_each(&parts, 1_000, before);
 
-    let merge = |args: &[&str]| run_in(project.path(), &[&["report", "merge"], args].concat());
+    let merge = |args: &[&str]| merge(&project, args);
     let told = "1000 cases: 985 passed, 15 failed, 0 not run";
     merge(&[
         "part-*.json",
@@ -240,12 +245,7 @@ fn parts_without_a_case_are_parts() {
         )
         .ends(0, &[]);
     }
-    let merge = |files: &str| {
-        run_in(
-            project.path(),
-            &["report", "merge", files, "--junit", "all.xml"],
-        )
-    };
+    let merge = |files: &str| merge(&project, &[files, "--junit", "all.xml"]);
     merge("part-*.xml").ends(0, &["4 files, 1 case: 1 passed, 0 failed, 0 not run"]);
     let all = text(&project, "all.xml");
     assert!(
@@ -271,12 +271,7 @@ fn junit_files_of_others_become_one() {
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites name=\"pytest tests\"><testsuite name=\"pytest\" errors=\"0\" failures=\"0\" skipped=\"1\" tests=\"1\" time=\"0.5\" hostname=\"h\">\
          <testcase classname=\"t\" name=\"test_skip\" time=\"0.0\"><skipped type=\"pytest.skip\" message=\"why\">x</skipped></testcase></testsuite></testsuites>",
     );
-    let merge = |files: &str| {
-        run_in(
-            project.path(),
-            &["report", "merge", files, "--junit", "all.xml"],
-        )
-    };
+    let merge = |files: &str| merge(&project, &[files, "--junit", "all.xml"]);
     merge("[ps]*.xml").ends(0, &["2 files, 3 cases: 1 passed, 1 failed, 1 not run"]);
     let all = text(&project, "all.xml");
     for told in [
@@ -431,7 +426,7 @@ fn nextest_runs_an_archive_in_five_parts() {
     )
     .ends(0, &["1000 runs, 1000 cases"]);
     let told = "1000 cases: 985 passed, 15 failed, 0 not run";
-    let merge = |args: &[&str]| run_in(project.path(), &[&["report", "merge"], args].concat());
+    let merge = |args: &[&str]| merge(&project, args);
     for (way, by_nextest) in [("slice", true), ("shard", false)] {
         let before = stub.received().len();
         for part in 1..=PARTS {
